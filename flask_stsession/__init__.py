@@ -1,0 +1,1 @@
+"""SuperTokens sessions for Flask."""
