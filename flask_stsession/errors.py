@@ -1,0 +1,329 @@
+"""Everything this package raises.
+
+::
+
+    STSessionError(Exception)                  has a ``reason``
+    ├── SessionHTTPError(HTTPException)        a verdict on a request: answered, not logged as a crash
+    │   ├── UnauthorisedError                  401 unauthorised
+    │   ├── TryRefreshTokenError               401 try refresh token
+    │   ├── TokenTheftError                    401 token theft detected
+    │   ├── InvalidClaimsError                 403 invalid claim
+    │   ├── ClearDuplicateSessionCookiesError  200, the client asks again
+    │   └── CoreUnavailableError               503 session service unavailable
+    ├── CoreError                              the core refused what we asked
+    ├── ConfigError                            a setting is wrong
+    ├── SessionDoesNotExistError               no session with that handle
+    └── ProtectedClaimError(ValueError)        a key of the payload that users may not set
+
+A verdict is also Werkzeug's own class of its status, so that ``@app.errorhandler(401)``,
+Flask-RESTful and Flask-RESTX treat it as they treat any other. It owns its status, body and
+headers, and says whether it ends the session on the client (``clear_tokens``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar, NoReturn
+
+from werkzeug import exceptions as http
+from werkzeug.wrappers import Response
+
+
+class Reason(str, Enum):
+    """Why a request was refused: stable codes for logs, signals, metrics and ``except`` clauses."""
+
+    NO_TOKEN = "no_token"
+    MALFORMED = "malformed"
+    EXPIRED = "expired"
+    BAD_SIGNATURE = "bad_signature"
+    UNKNOWN_KID = "unknown_kid"
+    KEY_TYPE_MISMATCH = "key_type_mismatch"
+    CSRF_MISSING = "csrf_missing"
+    CSRF_MISMATCH = "csrf_mismatch"
+    WRONG_TRANSFER = "wrong_transfer"
+    LEGACY_SESSION = "legacy_session"
+    DUPLICATE_COOKIES = "duplicate_cookies"
+    REFRESH_TOKEN_MISSING = "refresh_token_missing"
+    SESSION_ENDED = "session_ended"
+    TOKEN_THEFT = "token_theft"
+    CLAIMS_INVALID = "claims_invalid"
+    TENANT_MISMATCH = "tenant_mismatch"
+    USER_GONE = "user_gone"
+    AUTH_TOO_OLD = "auth_too_old"
+    CORE_UNREACHABLE = "core_unreachable"
+    CORE_RATE_LIMITED = "core_rate_limited"
+    CORE_REFUSED = "core_refused"
+    KEYS_UNAVAILABLE = "keys_unavailable"
+    MISCONFIGURED = "misconfigured"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class ClaimValidationError:
+    """One validator that a session did not pass.
+
+    :param id_: the validator's id, usually the key of its claim.
+    :param reason: what was expected and found, as JSON; ``None`` says nothing.
+    """
+
+    id_: str
+    reason: Any = None
+
+    @property
+    def id(self) -> str:
+        """The validator's id, under the name that supertokens-python uses."""
+        return self.id_
+
+    def to_json(self) -> dict[str, Any]:
+        """The error as clients receive it (FDI: ``claimValidationErrors``)."""
+        return {"id": self.id_} if self.reason is None else {"id": self.id_, "reason": self.reason}
+
+
+class STSessionError(Exception):
+    """Root of all errors of this package.
+
+    :param message: what happened, for people.
+    :param reason: the stable code; the class has a default.
+    """
+
+    reason: Reason = Reason.MISCONFIGURED
+
+    def __init__(self, message: str = "", *, reason: Reason | str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if reason is not None:
+            self.reason = Reason(reason)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class SessionHTTPError(STSessionError, http.HTTPException):
+    """A verdict on a request, with the response that tells it.
+
+    Flask files an error handler under the ``code`` of the class it is given, so this base has
+    none: the one handler registered for it is found for every verdict.
+    """
+
+    code: int | None = None
+    #: What the client is told, whatever ``message`` says.
+    wire_message: ClassVar[str] = ""
+    #: Does this verdict end the session on the client?
+    clear_tokens: bool = False
+
+    def __init__(
+        self, message: str = "", *, reason: Reason | str | None = None, status: int | None = None
+    ) -> None:
+        STSessionError.__init__(self, message or self.wire_message, reason=reason)
+        self.description = self.wire_message
+        # Flask-RESTX answers with ``data``, Flask-RESTful and Flask itself with ``response``.
+        self.data = self.body()
+        self.set_status(type(self).code if status is None else status)
+
+    def __str__(self) -> str:
+        return self.message
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body of the response."""
+        return {"message": self.wire_message}
+
+    def set_status(self, status: int | None) -> None:
+        """Answer with another status: ``SESSION_EXPIRED_STATUS_CODE`` or ``INVALID_CLAIM_STATUS_CODE``."""
+        self.code = status
+        self.response = Response(json.dumps(self.data), status, self._headers(), mimetype="application/json")
+
+    def _headers(self) -> dict[str, str]:
+        return {}
+
+
+class UnauthorisedError(SessionHTTPError, http.Unauthorized):
+    """There is no session, or no longer: 401 ``unauthorised``.
+
+    Raise it in a view to end the session on the client.
+
+    :param message: for logs; the client is told ``unauthorised``.
+    :param reason: a :class:`Reason`.
+    :param clear_tokens: also clear the tokens that the client holds, by whichever transfer.
+    """
+
+    code: int = 401
+    wire_message = "unauthorised"
+    reason = Reason.SESSION_ENDED
+
+    def __init__(
+        self,
+        message: str = "unauthorised",
+        *,
+        reason: Reason | str | None = None,
+        clear_tokens: bool = True,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message, reason=reason, status=status)
+        self.clear_tokens = clear_tokens
+
+
+class TryRefreshTokenError(SessionHTTPError, http.Unauthorized):
+    """The access token will not do, a refresh may help: 401 ``try refresh token``; clears nothing."""
+
+    code: int = 401
+    wire_message = "try refresh token"
+    reason = Reason.EXPIRED
+
+
+class TokenTheftError(SessionHTTPError, http.Unauthorized):
+    """A refresh token was used that had been replaced: 401 ``token theft detected``, session revoked.
+
+    :param session_handle: of the session that was ended.
+    :param user_id: whose session it was.
+    :param recipe_user_id: of the login method behind it.
+    """
+
+    code: int = 401
+    wire_message = "token theft detected"
+    reason = Reason.TOKEN_THEFT
+    clear_tokens = True
+
+    def __init__(
+        self,
+        session_handle: str,
+        user_id: str,
+        recipe_user_id: str | None = None,
+        *,
+        status: int | None = None,
+    ) -> None:
+        self.session_handle = session_handle
+        self.user_id = user_id
+        self.recipe_user_id = user_id if recipe_user_id is None else recipe_user_id
+        super().__init__(status=status)
+
+
+class InvalidClaimsError(SessionHTTPError, http.Forbidden):
+    """The session is good, but does not prove enough: 403 ``invalid claim``.
+
+    :param message: for logs; the client is told ``invalid claim`` and the failed validators.
+    :param payload: one :class:`ClaimValidationError` for each validator that failed.
+    """
+
+    code: int = 403
+    wire_message = "invalid claim"
+    reason = Reason.CLAIMS_INVALID
+
+    def __init__(
+        self,
+        message: str = "invalid claim",
+        payload: Sequence[ClaimValidationError] = (),
+        *,
+        reason: Reason | str | None = None,
+        status: int | None = None,
+    ) -> None:
+        self.payload = list(payload)
+        super().__init__(message, reason=reason, status=status)
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body: the message and ``claimValidationErrors``."""
+        return {
+            "message": self.wire_message,
+            "claimValidationErrors": [error.to_json() for error in self.payload],
+        }
+
+
+class ClearDuplicateSessionCookiesError(SessionHTTPError):
+    """Cookies of an older domain lie beside ours: they are cleared with a 200, and the client asks again."""
+
+    code: int = 200
+    wire_message = (
+        "The request contains multiple session cookies. Those of the older cookie domain are being cleared; "
+        "the next refresh will find one of each."
+    )
+    reason = Reason.DUPLICATE_COOKIES
+
+
+class DuplicateSessionCookiesError(UnauthorisedError):
+    """Several session cookies of one name, and no ``STSESSION_OLDER_COOKIE_DOMAIN``: all are expired, 401."""
+
+    wire_message = (
+        "The request contains multiple session cookies. All of them are being cleared: please sign in again."
+    )
+    reason = Reason.DUPLICATE_COOKIES
+
+
+class CoreUnavailableError(SessionHTTPError, http.ServiceUnavailable):
+    """The core did not answer, or could not: 503, nothing cleared. An outage of ours, never the user's fault.
+
+    :param message: which host, which request, what happened; for logs.
+    """
+
+    code: int = 503
+    wire_message = "session service unavailable"
+    reason = Reason.CORE_UNREACHABLE
+    #: Seconds after which a client may ask again.
+    retry_after_seconds: ClassVar[int] = 5
+
+    def _headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after_seconds)}
+
+
+class CoreError(STSessionError):
+    """The core answered, and refused: a wrong API key, an unknown tenant, a field it does not take.
+
+    :param message: host, path, status and the core's own words.
+    :param status: the HTTP status of the core's answer.
+    """
+
+    reason = Reason.CORE_REFUSED
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ConfigError(STSessionError):
+    """A setting is wrong; the message names it, its value and what to write instead."""
+
+    reason = Reason.MISCONFIGURED
+
+
+class SessionDoesNotExistError(STSessionError):
+    """There is no session with that handle (never was, expired, or revoked).
+
+    :param session_handle: the handle that was asked for.
+    """
+
+    reason = Reason.SESSION_ENDED
+
+    def __init__(self, session_handle: str) -> None:
+        super().__init__(
+            f"There is no session with the handle {session_handle!r}: it has ended or never was."
+        )
+        self.session_handle = session_handle
+
+
+class ProtectedClaimError(STSessionError, ValueError):
+    """A key that belongs to the session itself was about to be set by hand.
+
+    :param key: the key of the access token payload.
+    """
+
+    reason = Reason.MISCONFIGURED
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The key {key!r} of the access token payload belongs to the session itself and cannot be set or "
+            "removed; choose another key."
+        )
+        self.key = key
+
+
+def raise_invalid_claims_exception(message: str, errors: Sequence[ClaimValidationError]) -> NoReturn:
+    """Answer this request with 403 ``invalid claim``.
+
+    :param message: for logs.
+    :param errors: what the session failed to prove.
+    :raises InvalidClaimsError: always.
+    """
+    raise InvalidClaimsError(message, errors)
