@@ -151,7 +151,7 @@ class UnauthorisedError(SessionHTTPError, http.Unauthorized):
     :param clear_tokens: also clear the tokens that the client holds, by whichever transfer.
     """
 
-    code: int = 401
+    code = 401
     wire_message = "unauthorised"
     reason = Reason.SESSION_ENDED
 
@@ -170,7 +170,7 @@ class UnauthorisedError(SessionHTTPError, http.Unauthorized):
 class TryRefreshTokenError(SessionHTTPError, http.Unauthorized):
     """The access token will not do, a refresh may help: 401 ``try refresh token``; clears nothing."""
 
-    code: int = 401
+    code = 401
     wire_message = "try refresh token"
     reason = Reason.EXPIRED
 
@@ -183,7 +183,7 @@ class TokenTheftError(SessionHTTPError, http.Unauthorized):
     :param recipe_user_id: of the login method behind it.
     """
 
-    code: int = 401
+    code = 401
     wire_message = "token theft detected"
     reason = Reason.TOKEN_THEFT
     clear_tokens = True
@@ -209,7 +209,7 @@ class InvalidClaimsError(SessionHTTPError, http.Forbidden):
     :param payload: one :class:`ClaimValidationError` for each validator that failed.
     """
 
-    code: int = 403
+    code = 403
     wire_message = "invalid claim"
     reason = Reason.CLAIMS_INVALID
 
@@ -235,7 +235,7 @@ class InvalidClaimsError(SessionHTTPError, http.Forbidden):
 class ClearDuplicateSessionCookiesError(SessionHTTPError):
     """Cookies of an older domain lie beside ours: they are cleared with a 200, and the client asks again."""
 
-    code: int = 200
+    code = 200
     wire_message = (
         "The request contains multiple session cookies. Those of the older cookie domain are being cleared; "
         "the next refresh will find one of each."
@@ -258,7 +258,7 @@ class CoreUnavailableError(SessionHTTPError, http.ServiceUnavailable):
     :param message: which host, which request, what happened; for logs.
     """
 
-    code: int = 503
+    code = 503
     wire_message = "session service unavailable"
     reason = Reason.CORE_UNREACHABLE
     #: Seconds after which a client may ask again.
