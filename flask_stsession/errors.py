@@ -110,7 +110,7 @@ class SessionHTTPError(STSessionError, http.HTTPException):
     none: the one handler registered for it is found for every verdict.
     """
 
-    code: int | None = None
+    code = None
     #: What the client is told, whatever ``message`` says.
     wire_message: ClassVar[str] = ""
     #: Does this verdict end the session on the client?
