@@ -7,12 +7,11 @@ else. What follows from several of them (SameSite, Secure, anti-CSRF, issuer) is
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, cast
+from typing import Any, Final, Literal, NamedTuple
 
 from . import settings as read
 from .combinations import impossible_combinations, questionable_combinations
@@ -31,9 +30,10 @@ _TEN_YEARS: Final = 10 * 365 * 24 * 3600
 _LONGEST_TIMEOUT: Final = 3600
 
 
-def _setting(parse: read.Parser, doc: str, *, example: object, otherwise: str = "") -> dict[str, Any]:
+def _setting(parse: read.Parser, doc: str, *, example: object = None, otherwise: str = "") -> dict[str, Any]:
     """What makes a field a key of the configuration; one that is not in ``repr`` is never shown.
 
+    :param example: a value that would do, for messages; the default, if not given.
     :param otherwise: what its absence means, in words.
     """
     return {"parse": parse, "doc": doc, "example": example, "otherwise": otherwise}
@@ -57,7 +57,11 @@ class Setting(NamedTuple):
 
 @dataclass(frozen=True)
 class Config:
-    """The settings of one app; ``STSESSION_`` before a field's name in capitals is its key."""
+    """The settings of one app; ``STSESSION_`` before a field's name in capitals is its key.
+
+    ``api_origin`` is everywhere ``request.root_url`` or its origin, which counts where ``API_DOMAIN``
+    is not set, and ``script_root`` is ``request.script_root``, where ``API_GATEWAY_PATH`` is not.
+    """
 
     connection_uri: str = field(
         default=read.EMBEDDED,
@@ -114,9 +118,7 @@ class Config:
             otherwise="`API_DOMAIN`",
         ),
     )
-    api_base_path: str = field(
-        default="/auth", metadata=_setting(read.url_path, "Where our own routes are.", example="/auth")
-    )
+    api_base_path: str = field(default="/auth", metadata=_setting(read.url_path, "Where our own routes are."))
     api_gateway_path: str | None = field(
         default=None,
         metadata=_setting(
@@ -129,7 +131,7 @@ class Config:
     token_transfer_method: TransferMethod | Callable[..., Any] = field(
         default="any",
         metadata=_setting(
-            read.choice_or_callable("any", "cookie", "header"),
+            read.function_or_one_of("any", "cookie", "header"),
             "How tokens travel: `any`, `cookie`, `header`, or a function "
             "`f(request, for_create_new_session)` that answers one of them.",
             example="cookie",
@@ -172,20 +174,16 @@ class Config:
             "Protection of sessions by cookie: `VIA_TOKEN` (header `anti-csrf`), `VIA_CUSTOM_HEADER` (header "
             "`rid`), `VIA_ORIGIN` (headers that browsers set) or `NONE`.",
             example="VIA_CUSTOM_HEADER",
-            otherwise="`VIA_CUSTOM_HEADER` where SameSite is `none`, else `VIA_ORIGIN` with `LOGIN_URL`, else `NONE`",
+            otherwise="`VIA_CUSTOM_HEADER` where SameSite is `none`; `VIA_ORIGIN` with `LOGIN_URL`; `NONE`",
         ),
     )
     session_expired_status_code: int = field(
         default=401,
-        metadata=_setting(
-            read.number(400, 599, whole=True), "HTTP status when there is no valid session.", example=401
-        ),
+        metadata=_setting(read.number(400, 599, whole=True), "HTTP status when there is no valid session."),
     )
     invalid_claim_status_code: int = field(
         default=403,
-        metadata=_setting(
-            read.number(400, 599, whole=True), "HTTP status when a claim is not satisfied.", example=403
-        ),
+        metadata=_setting(read.number(400, 599, whole=True), "HTTP status when a claim is not satisfied."),
     )
     expose_access_token_to_frontend_in_cookie_based_auth: bool = field(
         default=False,
@@ -195,9 +193,7 @@ class Config:
     )
     use_dynamic_access_token_signing_key: bool = field(
         default=True,
-        metadata=_setting(
-            read.boolean, "Sign access tokens with the key that the core renews.", example=True
-        ),
+        metadata=_setting(read.boolean, "Sign access tokens with the key that the core renews."),
     )
     check_database: bool = field(
         default=False, metadata=_setting(read.boolean, "Ask the core at every verification.", example=True)
@@ -211,45 +207,36 @@ class Config:
     jwks_refresh_seconds: float = field(
         default=60,
         metadata=_setting(
-            read.number(0, _TEN_YEARS, above=True), "Age at which signing keys are refetched (s).", example=60
+            read.number(0, _TEN_YEARS, above=True), "Age at which signing keys are refetched (s)."
         ),
     )
     jwks_max_stale_seconds: float = field(
         default=86400,
         metadata=_setting(
-            read.number(0, _TEN_YEARS),
-            "Age up to which keys are used while the core does not answer (s).",
-            example=86400,
+            read.number(0, _TEN_YEARS), "Age up to which keys are used while the core does not answer (s)."
         ),
     )
     jwks_cooldown_seconds: float = field(
         default=10,
-        metadata=_setting(
-            read.number(0, _TEN_YEARS), "At most one fetch for unknown keys in this time (s).", example=10
-        ),
+        metadata=_setting(read.number(0, _TEN_YEARS), "At most one fetch for unknown keys in this time (s)."),
     )
     core_timeout_seconds: tuple[float, float] = field(
         default=(2, 10),
         metadata=_setting(
             read.timeouts(_LONGEST_TIMEOUT),
             "Timeouts of a call to the core: connect and read (s); one number counts for both.",
-            example=(2, 10),
         ),
     )
     core_cache_ttl_seconds: float = field(
         default=30,
         metadata=_setting(
-            read.number(0, _TEN_YEARS),
-            "How long answers of the core may be reused (s); 0: never.",
-            example=30,
+            read.number(0, _TEN_YEARS), "How long answers of the core may be reused (s); 0: never."
         ),
     )
     verified_token_cache_size: int = field(
         default=10000,
         metadata=_setting(
-            read.number(0, 10_000_000, whole=True),
-            "How many verified tokens are remembered; 0: none.",
-            example=10000,
+            read.number(0, 10_000_000, whole=True), "How many verified tokens are remembered; 0: none."
         ),
     )
     claim_max_age_seconds: float | None = field(
@@ -257,7 +244,6 @@ class Config:
         metadata=_setting(
             read.optional_number(read.number(0, _TEN_YEARS)),
             "Age at which built-in claims are refetched (s); None: only when missing.",
-            example=300,
         ),
     )
     login_url: str | None = field(
@@ -293,19 +279,21 @@ class Config:
         :param sites: tells sites apart; with the installed public suffix list, if not given.
         :raises ConfigError: on an unknown key, a value of the wrong kind or an impossible combination.
         """
-        known = {_key(each): each for each in fields(cls) if each.metadata}
-        values: dict[str, Any] = {"app_name": app_name}
+        known = {_key_of(each.name): each for each in fields(cls) if each.metadata}
+        values: dict[str, Any] = {}
         for key, value in settings.items():
             if not isinstance(key, str) or not key.startswith(read.PREFIX):
                 continue
             if key not in known:
-                raise _unknown_key(key, list(known))
+                raise read.no_such_key(key, list(known))
             each = known[key]
             if value is None and each.name != "claim_max_age_seconds":
                 continue
-            given = read.Given(key, value, each.metadata["example"], not each.repr)
+            example = each.default if each.metadata["example"] is None else each.metadata["example"]
+            given = read.Given(key, value, example, secret=not each.repr)
             values[each.name] = each.metadata["parse"](given)
-        keys_set = frozenset(key for key, each in known.items() if each.name in values and key in settings)
+        keys_set = frozenset(map(_key_of, values))
+        values.setdefault("app_name", app_name)
         config = cls(**values, keys_set=keys_set, sites=sites or Sites())
         for problem in impossible_combinations(config):
             raise ConfigError(problem)
@@ -327,64 +315,39 @@ class Config:
         return self.connection_uri[len(read.EMBEDDED) :] if self.is_embedded else ""
 
     def effective_same_site(self, api_origin: str) -> SameSite:
-        """SameSite of our cookies.
-
-        :param api_origin: ``request.root_url``, or its origin; counts where ``API_DOMAIN`` is not set.
-        """
+        """SameSite of our cookies."""
         return self.decisions(api_origin).same_site
 
     def effective_secure(self, api_origin: str) -> bool:
-        """Are our cookies ``Secure``?
-
-        :param api_origin: as in :meth:`effective_same_site`.
-        """
+        """Are our cookies ``Secure``?"""
         return self.decisions(api_origin).secure
 
     def effective_anti_csrf(self, api_origin: str) -> AntiCsrf:
-        """How sessions by cookie are protected from cross-site request forgery.
-
-        :param api_origin: as in :meth:`effective_same_site`.
-        """
+        """How sessions by cookie are protected from cross-site request forgery."""
         return self.decisions(api_origin).anti_csrf
 
     def issuer(self, api_origin: str, script_root: str) -> str:
-        """The ``iss`` of our tokens: API domain, gateway path and base path.
-
-        :param api_origin: as in :meth:`effective_same_site`.
-        :param script_root: ``request.script_root``; counts where ``API_GATEWAY_PATH`` is not set.
-        """
+        """The ``iss`` of our tokens: API domain, gateway path and base path."""
         return self.own_origin(api_origin) + self.mount_path(script_root)
 
     def mount_path(self, script_root: str) -> str:
-        """The path of our routes as clients see it: gateway path and base path.
-
-        :param script_root: as in :meth:`issuer`.
-        """
+        """The path of our routes as clients see it: gateway path and base path."""
         gateway = script_root.rstrip("/") if self.api_gateway_path is None else self.api_gateway_path
         return gateway + self.api_base_path
 
     def own_origin(self, api_origin: str) -> str:
-        """The origin of this API.
-
-        :param api_origin: as in :meth:`effective_same_site`.
-        """
+        """The origin of this API."""
         if self.api_domain is not None:
             return self.api_domain
         origin = origin_of(api_origin)
         return api_origin.rstrip("/") if origin is None else str(origin)
 
     def trusted_origins(self, api_origin: str) -> tuple[str, ...]:
-        """The origins from which our own pages send requests: the API's and the websites'.
-
-        :param api_origin: as in :meth:`effective_same_site`.
-        """
+        """The origins from which our own pages send requests: the API's and the websites'."""
         return (self.own_origin(api_origin), *(self.website_domain or ()))
 
     def decisions(self, api_origin: str) -> Decisions:
-        """SameSite, Secure and anti-CSRF at once; costs a look-up unless only the request can tell.
-
-        :param api_origin: as in :meth:`effective_same_site`.
-        """
+        """SameSite, Secure and anti-CSRF at once; costs a look-up unless only the request can tell."""
         if self.api_domain is not None:
             return self._decided
         if self.website_domain is None:
@@ -419,32 +382,32 @@ class Config:
         return Decisions(same_site, secure, anti_csrf)
 
     @cached_property
-    def _websites(self) -> tuple[Origin, ...]:
+    def websites(self) -> tuple[Origin, ...]:
+        """The origins of ``WEBSITE_DOMAIN``."""
         return tuple(filter(None, map(origin_of, self.website_domain or ())))
 
     def is_one_site(self, api: Origin) -> bool | None:
         """Are the API and all of its websites one site? ``None``: only a public suffix list could tell."""
-        verdicts = [self.sites.same_site(api, website) for website in self._websites]
+        verdicts = [self.sites.same_site(api, website) for website in self.websites]
         return False if False in verdicts else None if None in verdicts else True
 
     def insecure_none_problem(self, api_origin: str) -> str | None:
         """Why cookies may not be set: SameSite none without Secure, which browsers do not keep.
 
         Allowed where API and websites are all ``localhost`` or IP addresses.
-
-        :param api_origin: as in :meth:`effective_same_site`.
         """
         decided = self.decisions(api_origin)
         if decided.same_site != "none" or decided.secure:
             return None
         api = origin_of(self.own_origin(api_origin))
-        if api is not None and all(is_localhost_or_ip(each.host) for each in (api, *self._websites)):
+        if api is not None and all(is_localhost_or_ip(each.host) for each in (api, *self.websites)):
             return None
+        websites = ", ".join(self.website_domain or ("the same",))
         return (
-            f"The session's cookies would be SameSite none without Secure (API "
-            f"{self.own_origin(api_origin)}, website {' '.join(self.website_domain or ('the same',))}), which "
-            "browsers do not keep. Serve both by https and write so in STSESSION_API_DOMAIN and "
-            'STSESSION_WEBSITE_DOMAIN, or use one site, or set STSESSION_TOKEN_TRANSFER_METHOD = "header".'
+            "The session's cookies would be SameSite none without Secure, which browsers do not keep "
+            f"(API: {self.own_origin(api_origin)}, website: {websites}). Serve both by https and say so in "
+            "STSESSION_API_DOMAIN and STSESSION_WEBSITE_DOMAIN, or put both on one site, or write "
+            'STSESSION_TOKEN_TRANSFER_METHOD = "header".'
         )
 
     def unconfigured_host_problem(self, request_host: str) -> str | None:
@@ -456,9 +419,9 @@ class Config:
             return None
         origin = origin_of(f"https://{request_host}") or "https://api.example.com"
         return (
-            f"STSESSION_API_DOMAIN is not set, so this app is in local development, but a session was asked for "
-            f"on the host {request_host[:100]!r}, which is neither loopback nor private. "
-            f'Add this line: app.config["STSESSION_API_DOMAIN"] = "{origin}"'
+            f"A session was asked for on the public host {request_host[:100]!r}, but STSESSION_API_DOMAIN is "
+            "not set, which is for local development only. "
+            f'Add this line before init_app: app.config["STSESSION_API_DOMAIN"] = "{origin}"'
         )
 
     def warnings(self) -> list[tuple[int, str]]:
@@ -473,22 +436,11 @@ class Config:
 def describe_settings() -> list[Setting]:
     """Every key with its default and what it means, in the order of the documentation."""
     return [
-        Setting(_key(each), each.metadata["otherwise"] or _default(each), each.metadata["doc"])
+        Setting(_key_of(each.name), each.metadata["otherwise"] or repr(each.default), each.metadata["doc"])
         for each in fields(Config)
         if each.metadata
     ]
 
 
-def _default(each: Field[Any]) -> str:
-    default = cast("Callable[[], Any]", each.default_factory)()
-    return "none" if default is None else f"`{default!r}`"
-
-
-def _key(each: Field[Any]) -> str:
-    return read.PREFIX + each.name.upper()
-
-
-def _unknown_key(key: str, known: list[str]) -> ConfigError:
-    close = difflib.get_close_matches(key, known, n=1)
-    hint = f"Did you mean {close[0]}?" if close else f"The keys are {', '.join(sorted(known))}."
-    return ConfigError(f"There is no setting {key[:100]!r}. {hint}")
+def _key_of(name: str) -> str:
+    return read.PREFIX + name.upper()

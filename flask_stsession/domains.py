@@ -34,7 +34,6 @@ else:
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
-_SPACES_AND_CONTROLS = re.compile(r"[\x00-\x20\x7f\\]")
 _MAX_HOST_LENGTH = 253
 
 
@@ -60,40 +59,46 @@ def normal_host(host: str) -> str:
     :param host: without port; an IPv6 address without brackets.
     :raises ValueError: if no host can be called that.
     """
-    if ":" in host:
-        return str(ipaddress.IPv6Address(host)) if "%" not in host else _no_host(host)
-    if not host or len(host) > _MAX_HOST_LENGTH:
-        return _no_host(host)
-    ascii_host = host.lower() if host.isascii() else host.encode("idna").decode("ascii").lower()
-    labels = ascii_host.split(".")
-    if labels[-1].isdigit():
-        # WHATWG URL: a host that ends in a number is an IPv4 address or an error.
-        return str(ipaddress.IPv4Address(ascii_host))
-    if len(ascii_host) > _MAX_HOST_LENGTH or not all(map(_LABEL.fullmatch, labels)):
-        return _no_host(host)
+    try:
+        if ":" in host and "%" not in host:
+            return str(ipaddress.IPv6Address(host))
+        ascii_host = (
+            host.lower() if host.isascii() else host[:_MAX_HOST_LENGTH].encode("idna").decode().lower()
+        )
+        labels = ascii_host.split(".")
+        if labels[-1].isdigit():
+            # WHATWG URL: a host that ends in a number is an IPv4 address or an error.
+            return str(ipaddress.IPv4Address(ascii_host))
+    except ValueError as error:
+        raise ValueError(f"{host[:100]!r} is no host name") from error
+    if len(host) > _MAX_HOST_LENGTH or not all(map(_LABEL.fullmatch, labels)):
+        raise ValueError(f"{host[:100]!r} is no host name")
     return ascii_host
-
-
-def _no_host(host: str) -> str:
-    raise ValueError(f"{host[:80]!r} is no host name")
 
 
 def split_url(url: str) -> tuple[Origin, str]:
     """The origin and the path of an http(s) URL.
 
-    :raises ValueError: if it is none, or has a user, a query or a fragment; says which.
+    :raises ValueError: if it is none, or has a user, a query or a fragment; says which, and no secret.
     """
-    if _SPACES_AND_CONTROLS.search(url):
+    if not url.isprintable() or " " in url or "\\" in url:
         raise ValueError("it has spaces, backslashes or control characters in it")
-    parts = urlsplit(url)
-    if parts.scheme not in _DEFAULT_PORTS or url[len(parts.scheme) :][:3] != "://":
+    if not url.lower().startswith(("http://", "https://")):
         raise ValueError("it does not begin with http:// or https://")
-    if "@" in parts.netloc:
-        raise ValueError("it has a user name or password in it")
-    if parts.query or parts.fragment or "?" in url or "#" in url:
+    if "?" in url or "#" in url:
         raise ValueError("it has a query or a fragment")
-    port = None if parts.port == _DEFAULT_PORTS[parts.scheme] else parts.port
-    return Origin(parts.scheme, normal_host(parts.hostname or ""), port), parts.path
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:  # quotes what may be a password
+        raise ValueError("it is no URL") from error
+    if "@" in parts.netloc:
+        raise ValueError("it has a user name or a password in it")
+    try:
+        port = parts.port
+    except ValueError as error:
+        raise ValueError("its port is no number up to 65535") from error
+    host = normal_host(parts.hostname or "")
+    return Origin(parts.scheme, host, None if port == _DEFAULT_PORTS[parts.scheme] else port), parts.path
 
 
 def origin_of(url: str) -> Origin | None:

@@ -7,18 +7,18 @@ as a number or as text. What can mean one thing only is understood, anything els
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
 import reprlib
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from .domains import normal_host, split_url
+from .domains import is_local_host, origin_of, split_url
 from .errors import ConfigError
 
 PREFIX: Final = "STSESSION_"
@@ -26,17 +26,15 @@ ENVIRONMENT_PREFIX: Final = "FLASK_"
 EMBEDDED: Final = "embedded:"
 
 _PATH = re.compile(r"(/[A-Za-z0-9._~@:+=-]+)*")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-_ENDPOINT = re.compile(r"\w+(\.\w+)*")
-
-_shown = reprlib.Repr()
-_shown.maxstring = _shown.maxother = 120
+_ENDPOINT = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 
 def show(value: object) -> str:
     """The value as a message may quote it: one line, not too long."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 120
     try:
-        return _shown.repr(value)
+        return short.repr(value)
     except ValueError:  # an int of more digits than Python agrees to print
         return f"<{type(value).__name__}>"
 
@@ -63,7 +61,9 @@ class Given:
 
     def refused(self, problem: str, example: object = None) -> ConfigError:
         """The error that names key, value, problem and what to write instead."""
-        shown = "(not shown)" if self.secret else show(self.value)
+        # An @ may follow a password that slipped into a URL.
+        hidden = self.secret or (isinstance(self.value, str) and "@" in self.value)
+        shown = "(not shown)" if hidden else show(self.value)
         remedy = spelled(self.key, self.example if example is None else example)
         return ConfigError(f"{self.key} = {shown}: {problem}. Write for example {remedy}.")
 
@@ -80,13 +80,21 @@ class Given:
 Parser = Callable[[Given], Any]
 
 
+def no_such_key(key: str, known: Sequence[str]) -> ConfigError:
+    """The error of a key that does not exist; its value stays out of it, it may be a misspelt API key."""
+    names = [each.removeprefix(PREFIX) for each in known]
+    close = difflib.get_close_matches(key[:100].removeprefix(PREFIX).upper(), names, n=1)
+    hint = f"Did you mean {PREFIX}{close[0]}?" if close else f"The keys are {', '.join(known)}."
+    return ConfigError(f"There is no setting {key[:100]!r}. {hint}")
+
+
 def text(given: Given) -> str:
     """Text that says something, in one line."""
     value = given.value
     if not isinstance(value, str):
         raise given.refused("it must be text")
-    if not value.strip() or _CONTROLS.search(value):
-        raise given.refused("it must not be empty or have control characters in it")
+    if not value.strip() or not value.isprintable():
+        raise given.refused("it must be printable text in one line, and not empty")
     return value.strip()
 
 
@@ -134,18 +142,10 @@ def version(*versions: str) -> Parser:
     return parse
 
 
-def choice_or_callable(*choices: str) -> Parser:
-    """One of these words, or a function that chooses."""
-    parse_choice = one_of(*choices)
-
-    def parse(given: Given) -> Any:
-        if callable(given.value):
-            return given.value
-        if not isinstance(given.value, str) or given.value.lower() not in choices:
-            raise given.refused(f"it must be one of {', '.join(choices)}, or a function")
-        return parse_choice(given)
-
-    return parse
+def function_or_one_of(*choices: str) -> Parser:
+    """A function that chooses, or one of these words."""
+    parse_choice = one_of("a function", *choices)
+    return lambda given: given.value if callable(given.value) else parse_choice(given)
 
 
 def number(minimum: float, maximum: float, *, whole: bool = False, above: bool = False) -> Parser:
@@ -206,7 +206,7 @@ def names_of(*names: str) -> Parser:
             value = {"true": True, "false": False}.get(value.lower(), (value,))
         if isinstance(value, bool):
             return names if value else ()
-        if not isinstance(value, (list, tuple)) or not all(name in names for name in value):
+        if not isinstance(value, (list, tuple, set, frozenset)) or not all(name in names for name in value):
             raise given.refused(f"it must be True, False or a list of some of {', '.join(names)}")
         return tuple(name for name in names if name in value)
 
@@ -248,13 +248,11 @@ def _origin(given: Given, value: object) -> str:
     return str(parsed)
 
 
-def _with_scheme(value: str) -> str | None:
-    """The origin that was probably meant by a host without scheme."""
-    try:
-        parsed, _ = split_url(f"https://{value}")
-    except ValueError:
-        return None
-    return None if "://" in value else str(parsed)
+def _with_scheme(host: str) -> str | None:
+    """The URL that was probably meant by a host without scheme; ``None``: no idea."""
+    scheme = "http" if is_local_host(host) else "https"
+    origin_meant = None if "://" in host else origin_of(f"{scheme}://{host}")
+    return None if origin_meant is None else str(origin_meant)
 
 
 def core_address(given: Given) -> str:
@@ -269,9 +267,9 @@ def core_address(given: Given) -> str:
         try:
             parsed, path = split_url(url.strip())
         except ValueError as problem:
-            # A password may be in it, so the value stays out of the message.
-            hidden = Given(given.key, given.value, given.example, "@" in value)
-            raise hidden.refused(f"it must be {EMBEDDED}… or the URL of a core, but {problem}") from problem
+            raise given.refused(
+                f"it must be {EMBEDDED}… or the URL of a core, but {problem}", _with_scheme(url.strip())
+            ) from problem
         hosts.append(f"{parsed}{path.rstrip('/')}")
     return ";".join(dict.fromkeys(hosts))
 
@@ -291,20 +289,14 @@ def url_path(given: Given) -> str:
 def cookie_domain(given: Given) -> str:
     """A domain for cookies, perhaps with a leading dot; of a URL its host counts."""
     value = text(given)
-    host = (urlsplit_host(value) if "://" in value else value) or ""
-    dot, host = ("." if host.startswith(".") else ""), host.removeprefix(".")
+    dot = "." if value.startswith(".") else ""
     try:
-        return dot + normal_host(host)
+        parsed, _ = split_url(value if "://" in value else f"http://{value.removeprefix('.')}")
     except ValueError as problem:
         raise given.refused(f"it must be a domain, but {problem}") from problem
-
-
-def urlsplit_host(url: str) -> str | None:
-    """The host of a URL, whatever else is in it; ``None`` if it makes no sense."""
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
+    if ":" in parsed.host:
+        raise given.refused("it must be a domain, which an IPv6 address is not")
+    return dot + parsed.host
 
 
 def optional_cookie_domain(given: Given) -> str:
