@@ -9,8 +9,6 @@ documentation. Where supertokens-python is stricter or laxer than the documents 
 not what a claim stores, a maximal age of 0), the documents win.
 """
 
-# Most methods here are there to be overridden, by code that may need all of the arguments.
-# ruff: noqa: ARG002
 from __future__ import annotations
 
 import inspect
@@ -226,7 +224,7 @@ class SessionClaim(Generic[T]):
         fetched_at = stored.get(_TIME) if isinstance(stored, dict) else None
         if type(fetched_at) is not int and type(fetched_at) is not float:
             return None
-        return fetched_at if -_LARGEST_TIME_MS <= fetched_at <= _LARGEST_TIME_MS else None
+        return fetched_at if 0 <= fetched_at <= _LARGEST_TIME_MS else None
 
     def now_ms(self, user_context: dict[str, Any] | None = None) -> int:
         """The time of the verification going on if there is one, else the clock's, in ms."""
