@@ -1,0 +1,83 @@
+"""The core's calls about the verification of e-mail addresses."""
+
+from __future__ import annotations
+
+from ..constants import DEFAULT_TENANT
+from .calls import CoreCalls
+from .models import VerifiedEmail
+
+_RID = "emailverification"
+
+
+class EmailVerificationCalls(CoreCalls):
+    """Which users have proven which address."""
+
+    def create_email_verification_token(
+        self, user_id: str, email: str, *, tenant_id: str = DEFAULT_TENANT
+    ) -> str | None:
+        """Make a token that proves, once it comes back, who reads that address; never sent twice.
+
+        :returns: the token; ``None`` if the address is verified already.
+        :raises CoreUnavailableError: no answer.
+        """
+        answer = self._post(
+            _RID,
+            "/recipe/user/email/verify/token",
+            {"userId": user_id, "email": email},
+            tenant_id=tenant_id,
+            repeatable=False,
+        )
+        if answer.status == "EMAIL_ALREADY_VERIFIED_ERROR":
+            return None
+        return answer.expect_ok().text("token")
+
+    def verify_email_with_token(self, token: str, *, tenant_id: str = DEFAULT_TENANT) -> VerifiedEmail | None:
+        """Use up a token; never sent twice, since the second time it would be called invalid.
+
+        :returns: whose address is verified now; ``None`` if the token is invalid or was used.
+        :raises CoreUnavailableError: no answer.
+        """
+        body = {"method": "token", "token": token}
+        answer = self._post(_RID, "/recipe/user/email/verify", body, tenant_id=tenant_id, repeatable=False)
+        if answer.status == "EMAIL_VERIFICATION_INVALID_TOKEN_ERROR":
+            return None
+        verified = VerifiedEmail(answer.expect_ok().text("userId"), answer.text("email"))
+        self._cache.forget(("email-verified", verified.user_id, verified.email))
+        return verified
+
+    def is_email_verified(self, user_id: str, email: str, *, fresh: bool = True) -> bool:
+        """Has this user proven to own this address? In any tenant.
+
+        :param fresh: ``False`` allows an answer from memory, as old as the TTL of the cache.
+        :raises CoreUnavailableError: no answer.
+        """
+        query = {"userId": user_id, "email": email}
+        return self._cache.read(
+            ("email-verified", user_id, email),
+            lambda: self._get(_RID, "/recipe/user/email/verify", query).expect_ok().flag("isVerified"),
+            fresh=fresh,
+        )
+
+    def unverify_email(self, user_id: str, email: str) -> None:
+        """Forget that a user has proven to own an address; safe to send again.
+
+        :raises CoreUnavailableError: no answer.
+        """
+        with self._cache.changing(("email-verified", user_id, email)):
+            body = {"userId": user_id, "email": email}
+            self._post(_RID, "/recipe/user/email/verify/remove", body, repeatable=True).expect_ok()
+
+    def revoke_email_verification_tokens(
+        self, user_id: str, email: str, *, tenant_id: str = DEFAULT_TENANT
+    ) -> None:
+        """Make the tokens sent to an address so far useless; safe to send again.
+
+        :raises CoreUnavailableError: no answer.
+        """
+        self._post(
+            _RID,
+            "/recipe/user/email/verify/token/remove",
+            {"userId": user_id, "email": email},
+            tenant_id=tenant_id,
+            repeatable=True,
+        ).expect_ok()

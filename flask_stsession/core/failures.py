@@ -1,0 +1,121 @@
+"""How attempts to reach a core fail, and how that is told.
+
+Messages name the host, the path and the setting to look at. They never contain a token or the API
+key, nor the query, nor the words of an exception, which may quote any of them.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import requests
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+#: Shown of a text that some host answered.
+_EXCERPT_CHARACTERS = 200
+_EXCERPT_BYTES = 65536
+#: Whatever looks like a token, or part of one, escaped or not. UUIDs do too.
+_TOKEN_LIKE = re.compile(r"[A-Za-z0-9_+/\\%=-]{32,}")
+_LAST_WORD = re.compile(r"[A-Za-z0-9_+/\\%=-]*\Z")
+
+CHECK_ADDRESS = "Check STSESSION_CONNECTION_URI, and that the core runs."
+CHECK_TIMEOUT = "STSESSION_CORE_TIMEOUT_SECONDS sets how long (connect, read) we wait."
+CHECK_IS_CORE = "Is STSESSION_CONNECTION_URI the address of a SuperTokens core?"
+CHECK_CORE_LOG = "The core's log should say why."
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One attempt that led to no answer.
+
+    :param host: where it went.
+    :param text: what happened.
+    :param remedy: what to look at.
+    :param not_sent: is it certain that the host did not get the request?
+    :param cause: the exception, if there was one.
+    """
+
+    host: str
+    text: str
+    remedy: str
+    not_sent: bool = False
+    cause: Exception | None = None
+
+
+def failure_of(error: requests.RequestException, host: str, timeout: tuple[float, float]) -> Failure:
+    """Translate an exception of ``requests``.
+
+    :param host: where the request was to go.
+    :param timeout: what was waited for a connection and for an answer, in s.
+    """
+    chain = list(_chain(error))
+    if isinstance(error, requests.ConnectTimeout):
+        text = f"no connection within {timeout[0]:.3g} s"
+        return Failure(host, text, CHECK_TIMEOUT, not_sent=True, cause=error)
+    for cause in chain:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            text = f"its certificate is not trusted ({cause.verify_message})"
+            remedy = "REQUESTS_CA_BUNDLE names a file with further authorities."
+            return Failure(host, text, remedy, not_sent=True, cause=error)
+    # urllib3 raises these two only while there is no connection yet.
+    not_sent = any(isinstance(cause, (NewConnectionError, ConnectTimeoutError)) for cause in chain)
+    if not not_sent and any(isinstance(cause, (TimeoutError, requests.ReadTimeout)) for cause in chain):
+        text = f"no whole answer within {timeout[1]:.3g} s"
+        return Failure(host, text, CHECK_TIMEOUT, cause=error)
+    return Failure(host, _what(chain, not_sent), CHECK_ADDRESS, not_sent=not_sent, cause=error)
+
+
+def _what(chain: list[BaseException], not_sent: bool) -> str:
+    for cause in chain:
+        if isinstance(cause, socket.gaierror):
+            return "the name of the host is not known"
+        if isinstance(cause, ConnectionRefusedError):
+            return "connection refused"
+        if isinstance(cause, ssl.SSLError):
+            return "the TLS connection failed"
+    return "no connection" if not_sent else "the connection was cut before there was a whole answer"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception and all that it was made from: urllib3 wraps by argument, ``reason`` and cause."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        item = waiting.pop(0)
+        if isinstance(item, BaseException) and id(item) not in seen:
+            seen.add(id(item))
+            yield item
+            waiting += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
+
+
+def shown(host: str) -> str:
+    """An address as messages show it: without name and password, should it have any, and without query."""
+    try:
+        parts = urlsplit(host)
+    except ValueError:
+        return "an address that cannot be read"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.scheme else parts.path
+
+
+def excerpt(content: bytes, secret: str | None = None) -> str:
+    """The beginning of what a host answered, without anything that could be a token.
+
+    A page may echo our request, and JSON that was cut off may hold new tokens.
+
+    :param secret: the API key.
+    """
+    if content.lstrip()[:1] in (b"{", b"["):
+        return f"{len(content)} bytes of JSON, not of the kind we expect"
+    text = content[:_EXCERPT_BYTES].decode("utf-8", "replace")
+    if len(content) > _EXCERPT_BYTES:
+        text = _LAST_WORD.sub("", text)  # the first half of a secret is not recognised as one
+    if secret:
+        text = text.replace(secret, "…")
+    text = _TOKEN_LIKE.sub("…", text)
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= _EXCERPT_CHARACTERS else text[:_EXCERPT_CHARACTERS] + "…"

@@ -1,0 +1,126 @@
+"""The core's calls about roles and permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..constants import DEFAULT_TENANT
+from .calls import CoreCalls
+
+_RID = "userroles"
+_UNKNOWN_ROLE = "UNKNOWN_ROLE_ERROR"
+
+
+class RoleCalls(CoreCalls):
+    """Roles, what they permit, and who has them."""
+
+    def get_roles_for_user(
+        self, user_id: str, *, tenant_id: str = DEFAULT_TENANT, fresh: bool = True
+    ) -> list[str]:
+        """The roles of a user in a tenant, in no order.
+
+        :param fresh: ``False`` allows an answer from memory, as old as the TTL of the cache.
+        :raises CoreUnavailableError: no answer.
+        """
+
+        def ask() -> tuple[str, ...]:
+            answer = self._get(_RID, "/recipe/user/roles", {"userId": user_id}, tenant_id=tenant_id)
+            return tuple(answer.expect_ok().texts("roles"))
+
+        return list(self._cache.read(("user-roles", user_id, tenant_id), ask, fresh=fresh))
+
+    def get_permissions_for_role(self, role: str, *, fresh: bool = True) -> list[str] | None:
+        """The permissions of a role, in no order; ``None`` if there is no such role.
+
+        :param fresh: ``False`` allows an answer from memory, as old as the TTL of the cache.
+        :raises CoreUnavailableError: no answer.
+        """
+
+        def ask() -> tuple[str, ...] | None:
+            answer = self._get(_RID, "/recipe/role/permissions", {"role": role})
+            return None if answer.status == _UNKNOWN_ROLE else tuple(answer.expect_ok().texts("permissions"))
+
+        known = self._cache.read(("permissions", role), ask, fresh=fresh)
+        return None if known is None else list(known)
+
+    def create_role(self, role: str, permissions: Sequence[str] = ()) -> bool:
+        """Create a role, or add permissions to one; safe to send again.
+
+        :returns: was it created? ``False``: it had been there.
+        :raises CoreUnavailableError: no answer.
+        """
+        with self._cache.changing(("permissions", role)):
+            answer = self._put(_RID, "/recipe/role", {"role": role, "permissions": list(permissions)})
+            return answer.expect_ok().flag("createdNewRole")
+
+    def remove_permissions(self, role: str, permissions: Sequence[str]) -> bool:
+        """Take permissions from a role; safe to send again.
+
+        :returns: is there such a role?
+        :raises CoreUnavailableError: no answer.
+        """
+        with self._cache.changing(("permissions", role)):
+            body = {"role": role, "permissions": list(permissions)}
+            answer = self._post(_RID, "/recipe/role/permissions/remove", body, repeatable=True)
+            return answer.status != _UNKNOWN_ROLE and answer.expect_ok() is answer
+
+    def delete_role(self, role: str) -> bool:
+        """Delete a role, and take it from all who have it; safe to send again.
+
+        :returns: was there such a role?
+        :raises CoreUnavailableError: no answer.
+        """
+        with self._cache.changing(("permissions", role), ("user-roles",)):
+            answer = self._post(_RID, "/recipe/role/remove", {"role": role}, repeatable=True)
+            return answer.expect_ok().flag("didRoleExist")
+
+    def list_roles(self) -> list[str]:
+        """All roles, in no order.
+
+        :raises CoreUnavailableError: no answer.
+        """
+        return self._get(_RID, "/recipe/roles").expect_ok().texts("roles")
+
+    def get_users_with_role(self, role: str, *, tenant_id: str = DEFAULT_TENANT) -> list[str] | None:
+        """The users who have a role in a tenant, in no order; ``None`` if there is no such role.
+
+        :raises CoreUnavailableError: no answer.
+        """
+        answer = self._get(_RID, "/recipe/role/users", {"role": role}, tenant_id=tenant_id)
+        return None if answer.status == _UNKNOWN_ROLE else answer.expect_ok().texts("users")
+
+    def get_roles_with_permission(self, permission: str) -> list[str]:
+        """The roles that permit something, in no order.
+
+        :raises CoreUnavailableError: no answer.
+        """
+        answer = self._get(_RID, "/recipe/permission/roles", {"permission": permission})
+        return answer.expect_ok().texts("roles")
+
+    def add_role_to_user(self, user_id: str, role: str, *, tenant_id: str = DEFAULT_TENANT) -> bool | None:
+        """Give a user a role; safe to send again.
+
+        :returns: was it new to the user? ``None``: there is no such role.
+        :raises CoreUnavailableError: no answer.
+        """
+        with self._cache.changing(("user-roles", user_id)):
+            body = {"userId": user_id, "role": role}
+            answer = self._put(_RID, "/recipe/user/role", body, tenant_id=tenant_id)
+            if answer.status == _UNKNOWN_ROLE:
+                return None
+            return not answer.expect_ok().flag("didUserAlreadyHaveRole")
+
+    def remove_role_from_user(
+        self, user_id: str, role: str, *, tenant_id: str = DEFAULT_TENANT
+    ) -> bool | None:
+        """Take a role from a user; safe to send again.
+
+        :returns: did the user have it? ``None``: there is no such role.
+        :raises CoreUnavailableError: no answer.
+        """
+        with self._cache.changing(("user-roles", user_id)):
+            body = {"userId": user_id, "role": role}
+            answer = self._post(_RID, "/recipe/user/role/remove", body, tenant_id=tenant_id, repeatable=True)
+            if answer.status == _UNKNOWN_ROLE:
+                return None
+            return answer.expect_ok().flag("didUserHaveRole")

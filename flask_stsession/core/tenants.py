@@ -1,0 +1,138 @@
+"""The core's calls about tenants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+from ..constants import DEFAULT_TENANT
+from ..errors import CoreError
+from .answers import PASSWORDLESS_FACTORS, Answer, read_tenant, read_tenant_before_5_1
+from .calls import CoreCalls
+from .models import Tenant
+
+_RID = "multitenancy"
+#: From here on tenants are described by factors instead of three switches.
+_CDI_FACTORS = (5, 1)
+
+
+class Keep(Enum):
+    """Says of a parameter: leave that as it is."""
+
+    KEEP = "keep"
+
+
+class TenantCalls(CoreCalls):
+    """Tenants of the app: create, change, look up, delete."""
+
+    def create_or_update_tenant(
+        self,
+        tenant_id: str,
+        *,
+        first_factors: Sequence[str] | Keep | None = Keep.KEEP,
+        required_secondary_factors: Sequence[str] | Keep | None = Keep.KEEP,
+        core_config: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Create a tenant, or change one; safe to send again.
+
+        :param first_factors: ids of its login methods, such as ``emailpassword``, ``thirdparty``,
+            ``otp-email``; ``None`` for all. Left out: unchanged, and none for a new tenant.
+        :param required_secondary_factors: ids of what else a login needs; ``None`` for nothing. Left out:
+            unchanged.
+        :param core_config: settings of the core to change for it; ``None`` as a value resets one.
+        :returns: was it created? ``False``: it had been there.
+        :raises CoreError: the core refuses, for instance for want of a licence, or is too old for
+            secondary factors.
+        :raises CoreUnavailableError: no answer.
+        """
+        body: dict[str, Any] = {"tenantId": tenant_id}
+        if core_config is not None:
+            body["coreConfig"] = dict(core_config)
+        if self.cdi >= _CDI_FACTORS:
+            path = "/recipe/multitenancy/tenant/v2"
+            body.update(_factors("firstFactors", first_factors))
+            body.update(_factors("requiredSecondaryFactors", required_secondary_factors))
+        else:
+            path = "/recipe/multitenancy/tenant"
+            body.update(_switches(first_factors))
+            if required_secondary_factors not in (None, Keep.KEEP):
+                raise CoreError(
+                    "Secondary factors of a tenant need a core that speaks CDI 5.1 or newer; we speak "
+                    f"{self.cdi[0]}.{self.cdi[1]} with this one."
+                )
+        return self._put(_RID, path, body).expect_ok().flag("createdNew")
+
+    def get_tenant(self, tenant_id: str = DEFAULT_TENANT) -> Tenant | None:
+        """A tenant, or ``None`` if there is none with that id.
+
+        :raises CoreUnavailableError: no answer.
+        """
+        newer = self.cdi >= _CDI_FACTORS
+        path = "/recipe/multitenancy/tenant/v2" if newer else "/recipe/multitenancy/tenant"
+        answer = self._get(_RID, path, tenant_id=tenant_id)
+        if answer.status == "TENANT_NOT_FOUND_ERROR":
+            return None
+        return (read_tenant if newer else read_tenant_before_5_1)(answer.expect_ok())
+
+    def list_tenants(self) -> list[Tenant]:
+        """All tenants of the app.
+
+        :raises CoreUnavailableError: no answer.
+        """
+        newer = self.cdi >= _CDI_FACTORS
+        path = "/recipe/multitenancy/tenant/list/v2" if newer else "/recipe/multitenancy/tenant/list"
+        answer = self._get(_RID, path).expect_ok()
+        read = read_tenant if newer else read_tenant_before_5_1
+        return [read(Answer(tenant, answer.source)) for tenant in answer.mappings("tenants")]
+
+    def delete_tenant(self, tenant_id: str) -> bool:
+        """Delete a tenant; safe to send again.
+
+        :returns: was there one with that id?
+        :raises CoreError: the core refuses, as it does for the default tenant.
+        :raises CoreUnavailableError: no answer.
+        """
+        body = {"tenantId": tenant_id}
+        answer = self._post(_RID, "/recipe/multitenancy/tenant/remove", body, repeatable=True)
+        return answer.expect_ok().flag("didExist")
+
+    def associate_user_to_tenant(self, tenant_id: str, recipe_user_id: str) -> str:
+        """Let a login method be used in a tenant; safe to send again.
+
+        :returns: the core's status, ``OK`` or the reason why not (``UNKNOWN_USER_ID_ERROR``, …).
+        :raises CoreUnavailableError: no answer.
+        """
+        body = {"recipeUserId": recipe_user_id}
+        path = "/recipe/multitenancy/tenant/user"
+        return self._post(_RID, path, body, tenant_id=tenant_id, repeatable=True).status
+
+    def disassociate_user_from_tenant(self, tenant_id: str, recipe_user_id: str) -> bool:
+        """Let a login method be used in a tenant no longer; safe to send again.
+
+        :returns: could it be used there?
+        :raises CoreUnavailableError: no answer.
+        """
+        body = {"recipeUserId": recipe_user_id}
+        path = "/recipe/multitenancy/tenant/user/remove"
+        answer = self._post(_RID, path, body, tenant_id=tenant_id, repeatable=True)
+        return answer.expect_ok().flag("wasAssociated")
+
+
+def _factors(key: str, factors: Sequence[str] | Keep | None) -> dict[str, list[str] | None]:
+    if isinstance(factors, Keep):
+        return {}
+    return {key: None if factors is None else list(factors)}
+
+
+def _switches(first_factors: Sequence[str] | Keep | None) -> dict[str, bool]:
+    """First factors in the words of CDI 5.0 and older."""
+    if isinstance(first_factors, Keep):
+        return {}
+    every = first_factors is None
+    factors = first_factors or ()
+    return {
+        "emailPasswordEnabled": every or "emailpassword" in factors,
+        "thirdPartyEnabled": every or "thirdparty" in factors,
+        "passwordlessEnabled": every or any(factor in factors for factor in PASSWORDLESS_FACTORS),
+    }
