@@ -51,8 +51,7 @@ session_revoked = _signal(
     "session-revoked",
     """Sessions were ended: by sign-out, by one of the ``revoke`` functions, or for theft.
 
-    :param session_handles: of the sessions that the core says it ended, a list.
-    :param user_id: whose they were; ``None`` where only handles were given.
+    :param session_handles: of the sessions that were ended, a list.
     """,
 )
 
@@ -63,7 +62,6 @@ token_theft_detected = _signal(
     :param session_handle: of that session.
     :param user_id: whose it was.
     :param recipe_user_id: of the login method behind it.
-    :param error: the ``TokenTheftError``.
     """,
 )
 
