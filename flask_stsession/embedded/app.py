@@ -1,0 +1,285 @@
+"""The embedded core: a SuperTokens core's interface as a WSGI application.
+
+Paths, statuses and texts are those of a SuperTokens core 12, as recorded.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
+
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.wsgi import get_input_stream
+
+from flask_stsession.constants import CDI_VERSIONS, DEFAULT_TENANT
+
+from .emails import EmailOperations
+from .errors import DatabaseBusyError, EmbeddedCoreError, RequestRefusedError
+from .jwts import JWTOperations
+from .keys import KeyRing
+from .metadata import MetadataOperations
+from .request import Answer, CoreRequest, Route, parse_body
+from .roles import RoleOperations
+from .session_admin import SessionAdministration
+from .session_tokens import SessionTokens
+from .sessions import SessionOperations
+from .settings import Settings, read_settings
+from .store import Store
+from .tenants import TenantOperations
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+__all__ = ["EmbeddedCore", "EmbeddedCoreError"]
+
+_logger = logging.getLogger("flask_stsession.embedded")
+
+_MAX_BODY_BYTES: Final = 10 * 1024 * 1024
+_APP_PREFIX: Final = "appid-"
+_DEFAULT_APP: Final = "public"
+_TENANT_SEGMENT: Final = re.compile(r"[A-Za-z0-9-]+")
+_HELLO: Final = frozenset({"/", "/hello"})
+_HELLO_METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE"})
+_JWKS: Final = "/.well-known/jwks.json"
+_API_VERSION: Final = "/apiversion"
+#: The one operation that says itself that a tenant does not exist.
+_TENANT_INFORMATION: Final = "/recipe/multitenancy/tenant"
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    status: int
+    answer: Answer
+    headers: tuple[tuple[str, str], ...] = field(default=())
+
+
+class EmbeddedCore:
+    """A core of one's own, for development, tests and applications on a single host.
+
+    The object is a WSGI application that speaks the Core Driver Interface, and may be called by any
+    thread. Every process makes its own; all that were made for one file work on the same sessions.
+
+    :param database: the file, made with its folder where missing, or ``:memory:`` for one that is gone
+        with this object and cannot be shared with another process.
+    :param settings: keys of a core's ``config.yaml``: the fields of
+        :class:`~flask_stsession.embedded.settings.Settings`.
+    :param clock: the time now, seconds since the epoch.
+    :param busy_timeout: how long to wait for others that write before answering 503, seconds.
+    :raises EmbeddedCoreError: a setting is wrong or the database cannot be used. Calling the object raises
+        it too if it was closed, or if its database is in the memory of another process.
+    """
+
+    #: Whether this object made an empty database.
+    created: bool
+
+    def __init__(
+        self,
+        database: str | os.PathLike[str],
+        settings: Mapping[str, Any] | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        busy_timeout: float = 5.0,
+    ) -> None:
+        self.settings: Settings = read_settings(settings)
+        self._clock = clock
+        self._store = Store(database, self._insert_first_rows, busy_timeout=busy_timeout)
+        self.created = self._store.created
+        try:
+            self._keys = KeyRing(self._store, self.settings, self._clock_ms)
+        except (sqlite3.Error, LookupError) as error:
+            self._store.close()
+            raise EmbeddedCoreError(
+                f"the embedded core's database {os.fspath(database)} is damaged ({error}):"
+                " put back a copy of it, or name another file"
+            ) from error
+        self._tenants = TenantOperations(self._store)
+        self._routes: dict[str, dict[str, Route]] = {}
+        for route in self._all_routes():
+            self._routes.setdefault(route.path, {})[route.method] = route
+
+    def close(self) -> None:
+        """Close the database; whoever calls this object afterwards gets an :exc:`EmbeddedCoreError`."""
+        self._store.close()
+
+    def __enter__(self) -> EmbeddedCore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request (PEP 3333)."""
+        response = self._respond(environ)
+        if isinstance(response.answer, str):
+            body, content_type = response.answer.encode("utf-8"), "text/plain; charset=utf-8"
+        else:
+            body, content_type = (
+                json.dumps(response.answer).encode("ascii"),
+                "application/json; charset=utf-8",
+            )
+        headers = [("Content-Type", content_type), ("Content-Length", str(len(body))), *response.headers]
+        start_response(f"{response.status} {HTTPStatus(response.status).phrase}", headers)
+        return [body]
+
+    def _clock_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+    def _insert_first_rows(self, connection: sqlite3.Connection) -> None:
+        TenantOperations.insert_first(connection)
+        KeyRing.insert_first(connection, self.settings, self._clock_ms())
+
+    def _all_routes(self) -> list[Route]:
+        tokens = SessionTokens(self._keys, self.settings)
+        return [
+            *SessionOperations(self._store, tokens, self.settings, self._clock_ms).routes(),
+            *SessionAdministration(self._store, self._clock_ms).routes(),
+            *JWTOperations(self._keys, self._clock_ms).routes(),
+            *RoleOperations(self._store).routes(),
+            *EmailOperations(self._store, self.settings, self._clock_ms).routes(),
+            *MetadataOperations(self._store).routes(),
+            *self._tenants.routes(),
+        ]
+
+    # Answering
+
+    def _respond(self, environ: WSGIEnvironment) -> _Response:
+        try:
+            return self._answer(environ)
+        except RequestRefusedError as refusal:
+            return _Response(refusal.status, refusal.text)
+        except RecursionError:
+            return _Response(400, "Invalid Json Input")
+        except DatabaseBusyError:
+            _logger.warning("the embedded core's database was busy for too long")
+            return _Response(503, "The database is busy", (("Retry-After", "1"),))
+        except sqlite3.Error:
+            _logger.exception("the embedded core cannot use its database")
+            return _Response(503, "The database cannot be used at the moment", (("Retry-After", "5"),))
+        except EmbeddedCoreError:
+            raise
+        except Exception:
+            _logger.exception("the embedded core failed")
+            return _Response(500, "Internal Error")
+
+    def _answer(self, environ: WSGIEnvironment) -> _Response:
+        method = environ["REQUEST_METHOD"]
+        app_id, segments = _split_path(environ.get("PATH_INFO", ""))
+        tenant_id, path = self._split_tenant(segments)
+        if path in _HELLO:
+            _refuse_other_methods(method, _HELLO_METHODS)
+            return _Response(200, "Hello")
+        if path == _JWKS:
+            _refuse_other_methods(method, {"GET"})
+            return self._public_keys()
+        self._check_api_key(environ)
+        if path == _API_VERSION:
+            _refuse_other_methods(method, {"GET"})
+            return _Response(200, {"versions": list(CDI_VERSIONS)})
+        version = _cdi_version(environ)
+        if path is None:
+            raise RequestRefusedError(404, "Not found")
+        methods = self._routes[path]
+        _refuse_other_methods(method, methods)
+        route = methods[method]
+        self._check_tenant(app_id, tenant_id, route)
+        request = CoreRequest(
+            method=method,
+            tenant_id=tenant_id,
+            cdi_version=version,
+            query=_query(environ),
+            body={} if method == "GET" else parse_body(_read_body(environ)),
+        )
+        return _Response(200, route.answer(request))
+
+    def _split_tenant(self, segments: list[str]) -> tuple[str, str | None]:
+        """Return the tenant and the path behind it, None if nothing is there."""
+        path = "/" + "/".join(segments)
+        if self._is_served(path):
+            return DEFAULT_TENANT, path
+        behind = "/" + "/".join(segments[1:])
+        if _TENANT_SEGMENT.fullmatch(segments[0]) and self._is_served(behind):
+            return segments[0].lower(), behind
+        return DEFAULT_TENANT, None
+
+    def _is_served(self, path: str) -> bool:
+        return path in self._routes or path in _HELLO or path in (_JWKS, _API_VERSION)
+
+    def _check_api_key(self, environ: WSGIEnvironment) -> None:
+        if not self.settings.api_keys:
+            return
+        shown = str(environ.get("HTTP_API_KEY", "")).encode("utf-8", "replace")
+        # Every key is compared, so that the time taken does not tell which one was near.
+        matches = [hmac.compare_digest(shown, key.encode("ascii")) for key in self.settings.api_keys]
+        if not any(matches):
+            raise RequestRefusedError(401, "Invalid API key")
+
+    def _check_tenant(self, app_id: str, tenant_id: str, route: Route) -> None:
+        tells_itself = route.path.startswith(_TENANT_INFORMATION) and route.of_tenant
+        known = app_id == _DEFAULT_APP and (
+            tenant_id == DEFAULT_TENANT or tells_itself or self._tenants.exists(tenant_id)
+        )
+        if not known:
+            raise RequestRefusedError(
+                400,
+                "AppId or tenantId not found => Tenant with the following connectionURIDomain, appId and"
+                f" tenantId combination not found: (, {app_id}, {tenant_id})",
+            )
+        if tenant_id != DEFAULT_TENANT and not route.of_tenant:
+            raise RequestRefusedError(403, "Only public tenantId can call this app specific API")
+
+    def _public_keys(self) -> _Response:
+        # A verifier that keeps them no longer than a new key is published before it signs is never surprised.
+        age = self.settings.key_lead_ms // 1000
+        caching = (("Cache-Control", f"max-age={age}, must-revalidate"),)
+        return _Response(200, {"keys": self._keys.public_keys()}, caching)
+
+
+def _split_path(path: str) -> tuple[str, list[str]]:
+    segments = path.strip("/").split("/")
+    app_id = _DEFAULT_APP
+    if segments[0].startswith(_APP_PREFIX):
+        app_id = segments[0].removeprefix(_APP_PREFIX).lower()
+        segments = segments[1:] or [""]
+    return app_id, segments
+
+
+def _refuse_other_methods(method: str, allowed: Iterable[str]) -> None:
+    if method not in allowed:
+        raise RequestRefusedError(405, "Method not supported")
+
+
+def _cdi_version(environ: WSGIEnvironment) -> tuple[int, int]:
+    version = environ.get("HTTP_CDI_VERSION", CDI_VERSIONS[-1])
+    if version not in CDI_VERSIONS:
+        raise RequestRefusedError(400, f"cdi-version {version} not supported")
+    major, minor = version.split(".")
+    return int(major), int(minor)
+
+
+def _query(environ: WSGIEnvironment) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True):
+        found.setdefault(name, value)
+    return found
+
+
+def _read_body(environ: WSGIEnvironment) -> bytes:
+    try:
+        return get_input_stream(environ, max_content_length=_MAX_BODY_BYTES).read()
+    except RequestEntityTooLarge as error:
+        raise RequestRefusedError(413, f"The body is larger than {_MAX_BODY_BYTES} bytes") from error
+    except ClientDisconnected as error:
+        raise RequestRefusedError(400, "The body is shorter than announced") from error

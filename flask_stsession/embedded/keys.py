@@ -1,0 +1,163 @@
+"""The signing keys: one that never changes and dynamic ones that take turns."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from flask_stsession.constants import DYNAMIC_KID_PREFIX, STATIC_KID_PREFIX
+
+from .crypto import (
+    InvalidTokenError,
+    RefreshTokenSealer,
+    SigningKey,
+    UnverifiedJWT,
+    new_private_key_pem,
+    split_jwt,
+)
+from .settings import Settings
+from .store import Store
+
+_REFRESH_KEY: Final = "refresh-token-key"
+#: A time that never comes; what SQLite can still store.
+_NEVER: Final = 2**62
+
+
+class _KeyRow(NamedTuple):
+    kid: str
+    signs_from: int
+    keep_until: int
+
+
+class KeyRing:
+    """Signs JWTs with the key whose turn it is, and verifies those that any published key signed.
+
+    A dynamic key signs for one interval. Its successor is made and published a little earlier, so that
+    verifiers which look now and then know it when it starts. A key that signs no more stays published
+    until the last token that it signed has expired.
+
+    :param store: where the keys live.
+    :param settings: the interval of the turns.
+    :param clock_ms: the time now, ms.
+    """
+
+    def __init__(self, store: Store, settings: Settings, clock_ms: Callable[[], int]) -> None:
+        self._store = store
+        self._settings = settings
+        self._clock_ms = clock_ms
+        self._parsed: dict[str, SigningKey] = {}
+        with store.read() as connection:
+            row = connection.execute("SELECT value FROM secrets WHERE name = ?", (_REFRESH_KEY,)).fetchone()
+        self.sealer = RefreshTokenSealer(row[0])
+
+    @staticmethod
+    def insert_first(connection: sqlite3.Connection, settings: Settings, now: int) -> None:
+        """Make the keys that an empty database starts with."""
+        connection.execute(
+            "INSERT INTO secrets (name, value) VALUES (?, ?)", (_REFRESH_KEY, RefreshTokenSealer.new_key())
+        )
+        connection.execute(
+            "INSERT INTO signing_keys (kid, dynamic, private_pem, signs_from, keep_until)"
+            " VALUES (?, 0, ?, ?, ?)",
+            (STATIC_KID_PREFIX + str(uuid.uuid4()), new_private_key_pem(), now, _NEVER),
+        )
+        _insert_dynamic(connection, settings, now=now, signs_from=now)
+
+    def signing_key(self, *, dynamic: bool, expiry: int) -> SigningKey:
+        """Return the key to sign a token with.
+
+        :param dynamic: whether by a dynamic key, else the static one.
+        :param expiry: when the token will expire, ms; the key stays published until then.
+        """
+        now = self._clock_ms()
+        if not dynamic:
+            with self._store.read() as connection:
+                kid = str(connection.execute("SELECT kid FROM signing_keys WHERE dynamic = 0").fetchone()[0])
+            return self._key(kid)
+        keys = self._dynamic_keys(now)
+        signer = next(key for key in keys if key.signs_from <= now or key is keys[-1])
+        if signer.keep_until < expiry:
+            with self._store.write() as connection:
+                connection.execute(
+                    "UPDATE signing_keys SET keep_until = max(keep_until, ?) WHERE kid = ?",
+                    (min(expiry, _NEVER), signer.kid),
+                )
+        return self._key(signer.kid)
+
+    def verify(self, token: str) -> UnverifiedJWT:
+        """Take a JWT apart after checking that a published key signed it; its expiry is not looked at.
+
+        :raises InvalidTokenError: none did.
+        """
+        jwt = split_jwt(token)
+        key = self._find(jwt.kid)
+        if key is None or not key.verify(jwt.signed, jwt.signature):
+            raise InvalidTokenError("The signature of the token is not by a key of this core")
+        return jwt
+
+    def public_keys(self) -> list[dict[str, str]]:
+        """Return every key that verifiers need, as JSON Web Keys."""
+        now = self._clock_ms()
+        dynamic = self._dynamic_keys(now)
+        # The newest two are the one that signs and, maybe, its successor: needed whatever they signed.
+        kids = [key.kid for place, key in enumerate(dynamic) if place < 2 or key.keep_until > now]
+        with self._store.read() as connection:
+            static = connection.execute("SELECT kid FROM signing_keys WHERE dynamic = 0").fetchall()
+        return [self._key(kid).public_jwk() for kid in kids + [str(row[0]) for row in static]]
+
+    def _dynamic_keys(self, now: int) -> list[_KeyRow]:
+        """Return the dynamic keys, newest first, after making the next one if it is due."""
+        with self._store.read() as connection:
+            keys = _select_dynamic(connection)
+        if not self._successor_is_due(keys[0], now):
+            return keys
+        with self._store.write() as connection:
+            keys = _select_dynamic(connection)
+            if self._successor_is_due(keys[0], now):  # another process may just have made it
+                lead, interval = self._settings.key_lead_ms, self._settings.key_interval_ms
+                starts = max(keys[0].signs_from + interval, now + lead)
+                _insert_dynamic(connection, self._settings, now=now, signs_from=starts)
+                connection.execute(
+                    "DELETE FROM signing_keys WHERE dynamic = 1 AND keep_until <= ? AND kid <> ?",
+                    (now, keys[0].kid),
+                )
+                keys = _select_dynamic(connection)
+        return keys
+
+    def _successor_is_due(self, newest: _KeyRow, now: int) -> bool:
+        return now >= newest.signs_from + self._settings.key_interval_ms - self._settings.key_lead_ms
+
+    def _key(self, kid: str) -> SigningKey:
+        key = self._find(kid)
+        if key is None:
+            raise LookupError(f"the signing key {kid} is gone")
+        return key
+
+    def _find(self, kid: str) -> SigningKey | None:
+        key = self._parsed.get(kid)
+        if key is None:
+            with self._store.read() as connection:
+                row = connection.execute(
+                    "SELECT private_pem FROM signing_keys WHERE kid = ?", (kid,)
+                ).fetchone()
+            if row is None:
+                return None
+            key = self._parsed[kid] = SigningKey(kid, row[0])
+        return key
+
+
+def _select_dynamic(connection: sqlite3.Connection) -> list[_KeyRow]:
+    rows = connection.execute(
+        "SELECT kid, signs_from, keep_until FROM signing_keys WHERE dynamic = 1 ORDER BY signs_from DESC"
+    )
+    return [_KeyRow(*row) for row in rows]
+
+
+def _insert_dynamic(connection: sqlite3.Connection, settings: Settings, *, now: int, signs_from: int) -> None:
+    keep_until = signs_from + settings.key_interval_ms + settings.access_token_validity_ms
+    connection.execute(
+        "INSERT INTO signing_keys (kid, dynamic, private_pem, signs_from, keep_until) VALUES (?, 1, ?, ?, ?)",
+        (f"{DYNAMIC_KID_PREFIX}{now:013d}", new_private_key_pem(), signs_from, keep_until),
+    )

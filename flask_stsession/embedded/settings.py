@@ -1,0 +1,192 @@
+"""The settings of the embedded core: the keys of a SuperTokens core's ``config.yaml`` that it knows.
+
+Values come from Python (``app.config``) or, as text, from ``--set KEY=VALUE``. They are checked
+once and kept in a frozen dataclass; the default, the unit and the meaning of a key stand at its field.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from .errors import EmbeddedCoreError
+
+#: A shorter key could be found by trying.
+MIN_API_KEY_LENGTH: Final = 20
+
+#: Kinds of refresh-token reuse that ``recent_token_reuse_behaviour`` may declare harmless.
+FORGIVABLE_REUSE: Final = ("RECENT_PREV", "ORPHANED_BRANCH")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting of the embedded core, checked.
+
+    :raises EmbeddedCoreError: two settings contradict each other.
+    """
+
+    #: Life of an access token, seconds.
+    access_token_validity: int = 3600
+    #: Share of its life by which an access token may be shorter, at random: 0 to 1.
+    access_token_validity_jitter: float = 0.05
+    #: Life of a refresh token and of a session that is not used, minutes; fractions are fine.
+    refresh_token_validity: float = 144_000.0
+    #: For how long the previous refresh token may be used again (CDI 5.6), seconds.
+    refresh_token_rotation_grace_period: float = 30.0
+    #: After how long a new dynamic signing key takes over, hours.
+    access_token_dynamic_signing_key_update_interval: float = 168.0
+    #: Kinds of reuse answered with UNAUTHORISED instead of TOKEN_THEFT_DETECTED (CDI 5.6): ``RECENT_PREV``,
+    #: ``ORPHANED_BRANCH`` or both, comma separated. The session is revoked all the same.
+    recent_token_reuse_behaviour: frozenset[str] = frozenset()
+    #: Keys of which a request must show one in ``api-key``, comma separated. None: no key is asked for.
+    api_keys: tuple[str, ...] = ()
+    #: Life of an email-verification token, milliseconds.
+    email_verification_token_lifetime: int = 86_400_000
+
+    def __post_init__(self) -> None:
+        if self.refresh_token_validity * 60 <= self.access_token_validity:
+            raise EmbeddedCoreError(
+                f"refresh_token_validity is {self.refresh_token_validity:g} minutes, which is not longer than"
+                f" access_token_validity, {self.access_token_validity} seconds: make the first longer or the"
+                " second shorter"
+            )
+
+    @property
+    def access_token_validity_ms(self) -> int:
+        """Life of an access token, ms."""
+        return self.access_token_validity * 1000
+
+    @property
+    def refresh_token_validity_ms(self) -> int:
+        """Life of a refresh token, ms."""
+        return round(self.refresh_token_validity * 60_000)
+
+    @property
+    def grace_period_ms(self) -> int:
+        """How long the previous refresh token may be used again, ms."""
+        return round(self.refresh_token_rotation_grace_period * 1000)
+
+    @property
+    def key_interval_ms(self) -> int:
+        """How long a dynamic key signs, ms."""
+        return max(1, round(self.access_token_dynamic_signing_key_update_interval * 3_600_000))
+
+    @property
+    def key_lead_ms(self) -> int:
+        """How long a new key is published before it signs, so that verifiers know it by then, ms."""
+        return min(60_000, self.key_interval_ms // 2)
+
+
+def read_settings(given: Mapping[str, Any] | None) -> Settings:
+    """Check the settings that were given and fill in the rest.
+
+    :param given: values by key; numbers may be text.
+    :raises EmbeddedCoreError: a key is unknown or a value is not fit for its key.
+    """
+    known = {field.name for field in fields(Settings)}
+    checked: dict[str, Any] = {}
+    for key, value in (given or {}).items():
+        if key not in known:
+            raise EmbeddedCoreError(_unknown(key, sorted(known)))
+        checked[key] = _READERS[key](key, value)
+    return Settings(**checked)
+
+
+def _unknown(key: object, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(str(key), known, n=1)
+    advice = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}"
+    return f"the embedded core has no setting {key!r}: {advice}"
+
+
+def _wrong(key: str, value: object, remedy: str) -> EmbeddedCoreError:
+    return EmbeddedCoreError(f"{key} is {value!r}: give {remedy}")
+
+
+def _number(
+    remedy: str, *, above: float | None = None, least: float | None = None, most: float = math.inf
+) -> Callable[[str, object], float]:
+    def read(key: str, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise _wrong(key, value, remedy)
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            raise _wrong(key, value, remedy) from None
+        # Ten thousand years in the smallest unit: what is longer would overflow SQLite's integers.
+        fits = math.isfinite(number) and number <= min(most, 3.2e14)
+        if not fits or (above is not None and number <= above) or (least is not None and number < least):
+            raise _wrong(key, value, remedy)
+        return number
+
+    return read
+
+
+def _whole(remedy: str) -> Callable[[str, object], int]:
+    number = _number(remedy, least=1)
+
+    def read(key: str, value: object) -> int:
+        found = number(key, value)
+        if found != int(found):
+            raise _wrong(key, value, remedy)
+        return int(found)
+
+    return read
+
+
+def _words(key: str, value: object, remedy: str) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [word for word in (part.strip() for part in value.split(",")) if word]
+    if isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(word, str) for word in value):
+        return [word.strip() for word in value]
+    raise _wrong(key, value, remedy)
+
+
+def _read_reuse(key: str, value: object) -> frozenset[str]:
+    remedy = (
+        "RECENT_PREV, ORPHANED_BRANCH, both with a comma between them, or nothing;"
+        " they are the reuses that get UNAUTHORISED instead of TOKEN_THEFT_DETECTED"
+    )
+    words = _words(key, value, remedy)
+    if any(word not in FORGIVABLE_REUSE for word in words):
+        raise _wrong(key, value, remedy)
+    return frozenset(words)
+
+
+def _read_api_keys(key: str, value: object) -> tuple[str, ...]:
+    # The messages name the place of a key, never the key: they end up in logs.
+    try:
+        words = _words(key, value, "")
+    except EmbeddedCoreError:
+        raise EmbeddedCoreError(
+            f"{key} is of type {type(value).__name__}: give text, several keys with commas between them"
+        ) from None
+    for place, word in enumerate(words, start=1):
+        if len(word) < MIN_API_KEY_LENGTH or not word.isascii() or not word.isprintable() or " " in word:
+            raise EmbeddedCoreError(
+                f"{key}: key number {place} has {len(word)} characters: give at least {MIN_API_KEY_LENGTH},"
+                " all of them printable ASCII and none a space or a comma"
+            )
+    return tuple(words)
+
+
+_READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
+    "access_token_validity": _whole("a whole number of seconds from 1 on, for example 3600"),
+    "access_token_validity_jitter": _number(
+        "a share from 0 (none) up to 0.5, for example 0.05 for 5 %", least=0, most=0.5
+    ),
+    "refresh_token_validity": _number("a number of minutes above 0, for example 144000", above=0),
+    "refresh_token_rotation_grace_period": _number("a number of seconds from 0 on, for example 30", least=0),
+    "access_token_dynamic_signing_key_update_interval": _number(
+        "a number of hours above 0, for example 168", above=0
+    ),
+    "recent_token_reuse_behaviour": _read_reuse,
+    "api_keys": _read_api_keys,
+    "email_verification_token_lifetime": _whole(
+        "a whole number of milliseconds from 1 on, for example 86400000"
+    ),
+}
