@@ -1,15 +1,23 @@
-"""Keys and access tokens for tests, made with PyJWT and nothing of ours."""
+"""Signing keys, access tokens and a core that gives its keys, for tests; made with PyJWT."""
 
 from __future__ import annotations
 
 import base64
 import hmac
 import json
+import logging
+import threading
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
+
+from flask_stsession.jwks import KeySet
+
+#: How a ``key_set`` is tuned, in s.
+REFRESH, MAX_STALE, COOLDOWN = 60.0, 86_400.0, 10.0
 
 #: In place of a value: leave the key out.
 ABSENT: Final = object()
@@ -108,9 +116,53 @@ class Clock:
 
     def __init__(self, now: float) -> None:
         self.now = now
+        self.reads = 0
 
     def __call__(self) -> float:
+        self.reads += 1
         return self.now
+
+
+class Core:
+    """Answers with its keys, or with its error; may be told to hang until released."""
+
+    def __init__(self, *jwks: Any) -> None:
+        self.jwks: list[Any] = list(jwks)
+        self.error: Exception | None = None
+        self.fetches = 0
+        self.takes: Callable[[], None] = lambda: None
+
+    def fetch(self) -> list[dict[str, Any]]:
+        self.fetches += 1
+        self.takes()
+        if self.error is not None:
+            raise self.error
+        return list(self.jwks)
+
+
+class Hanging:
+    """Makes a fetch hang; ``started`` is set once it does."""
+
+    def __init__(self) -> None:
+        self.started = threading.Event()
+        self.released = threading.Event()
+
+    def __call__(self) -> None:
+        self.started.set()
+        assert self.released.wait(30)
+
+
+def key_set(core: Core, clock: Clock, on_stale: Callable[[Exception, float], None] | None = None) -> KeySet:
+    """The keys of that core."""
+    return KeySet(
+        fetch=core.fetch,
+        refresh_seconds=REFRESH,
+        max_stale_seconds=MAX_STALE,
+        cooldown_seconds=COOLDOWN,
+        clock=clock,
+        logger=logging.getLogger("flask_stsession.jwks"),
+        on_stale=on_stale,
+    )
 
 
 def _with(mapping: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
