@@ -1,0 +1,54 @@
+"""The signals: their names, who sends them, and that they are documented."""
+
+from __future__ import annotations
+
+import blinker
+import pytest
+
+from flask_stsession import signals
+
+NAMES = (
+    "session_created",
+    "session_verified",
+    "session_refreshed",
+    "session_revoked",
+    "token_theft_detected",
+    "verification_failed",
+    "claims_invalid",
+    "core_unavailable",
+    "keys_stale",
+)
+
+
+def test_there_are_these_signals_and_no_others() -> None:
+    found = {name for name, value in vars(signals).items() if isinstance(value, blinker.NamedSignal)}
+    assert found == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_signal_is_named_and_says_what_it_carries(name: str) -> None:
+    signal = getattr(signals, name)
+    assert signal.name == name.replace("_", "-")
+    assert signal.__doc__ is not None
+    assert signal.__doc__.splitlines()[0].endswith(".")
+    assert ":param " in signal.__doc__
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_receiver_hears_of_its_own_app_only(name: str) -> None:
+    mine, other = object(), object()
+    signal: blinker.NamedSignal = getattr(signals, name)
+    heard: list[object] = []
+
+    def receive(sender: object, **extra: object) -> None:
+        heard.append((sender, extra))
+
+    with signal.connected_to(receive, sender=mine):
+        signal.send(other, session=1)
+        signal.send(mine, session=2)
+    signal.send(mine, session=3)
+    assert heard == [(mine, {"session": 2})]
+
+
+def test_the_signals_are_apart_from_those_of_the_same_name_elsewhere() -> None:
+    assert blinker.signal("session-created") is not signals.session_created
