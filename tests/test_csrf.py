@@ -145,8 +145,8 @@ def test_via_origin_takes_what_comes_from_our_own_pages(sent: dict[str, str]) ->
 def test_via_origin_refuses_what_comes_from_elsewhere(site: str | None, origin: str) -> None:
     assert refusal("VIA_ORIGIN", sec_fetch_site=site, origin=origin, rid_present=True) == (
         Reason.CSRF_MISMATCH,
-        f"The request comes from {origin!r}, which is not an origin of ours (STSESSION_ANTI_CSRF=VIA_ORIGIN); "
-        "if it is, add it to STSESSION_WEBSITE_DOMAIN.",
+        f"The request comes from {origin!r}, which is not an origin of ours "
+        "(STSESSION_ANTI_CSRF=VIA_ORIGIN); if it is, add it to STSESSION_WEBSITE_DOMAIN.",
     )
 
 
@@ -154,9 +154,9 @@ def test_via_origin_refuses_what_comes_from_elsewhere(site: str | None, origin: 
 def test_via_origin_wants_to_know_where_a_request_comes_from(site: str | None) -> None:
     assert refusal("VIA_ORIGIN", sec_fetch_site=site) == (
         Reason.CSRF_MISSING,
-        "Neither 'Sec-Fetch-Site: same-origin' nor a header 'Origin' came with a request that must show where "
-        "it comes from (STSESSION_ANTI_CSRF=VIA_ORIGIN); browsers send them by themselves, others should use "
-        "header transfer.",
+        "Neither 'Sec-Fetch-Site: same-origin' nor a header 'Origin' came with a request that must show "
+        "where it comes from (STSESSION_ANTI_CSRF=VIA_ORIGIN); browsers send them by themselves, others "
+        "should use header transfer.",
     )
 
 
