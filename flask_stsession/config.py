@@ -23,20 +23,12 @@ SameSite = Literal["lax", "strict", "none"]
 AntiCsrf = Literal["VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE"]
 TransferMethod = Literal["any", "cookie", "header"]
 
+TRANSFER_METHODS: Final[tuple[TransferMethod, ...]] = ("any", "cookie", "header")
 ROUTE_NAMES: Final = ("refresh", "signout", "jwks", "openid-configuration", "email-verify")
 
 _TEN_YEARS: Final = 10 * 365 * 24 * 3600
 #: Sockets count their timeouts in milliseconds of 31 bits; an hour is more than anyone waits.
 _LONGEST_TIMEOUT: Final = 3600
-
-
-def _setting(parse: read.Parser, doc: str, *, example: object = None, otherwise: str = "") -> dict[str, Any]:
-    """What makes a field a key of the configuration; one that is not in ``repr`` is never shown.
-
-    :param example: a value that would do, for messages; the default, if not given.
-    :param otherwise: what its absence means, in words.
-    """
-    return {"parse": parse, "doc": doc, "example": example, "otherwise": otherwise}
 
 
 class Decisions(NamedTuple):
@@ -45,14 +37,6 @@ class Decisions(NamedTuple):
     same_site: SameSite
     secure: bool
     anti_csrf: AntiCsrf
-
-
-class Setting(NamedTuple):
-    """One key, for documentation."""
-
-    key: str
-    default: str
-    doc: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +49,7 @@ class Config:
 
     connection_uri: str = field(
         default=read.EMBEDDED,
-        metadata=_setting(
+        metadata=read.key(
             read.core_address,
             "Where the core is: `embedded:` (SQLite in the instance folder), `embedded:/path/file.db`, "
             "`embedded:relative.db`, `embedded::memory:`, or a core's URL; several hosts with `;` between "
@@ -76,12 +60,12 @@ class Config:
     api_key: str | None = field(
         default=None,
         repr=False,
-        metadata=_setting(read.api_key, "The core's API key.", example="the key of your core"),
+        metadata=read.key(read.api_key, "The core's API key.", example="the key of your core"),
     )
     embedded_core: Mapping[str, Any] = field(
         default_factory=lambda: MappingProxyType({}),
         repr=False,
-        metadata=_setting(
+        metadata=read.key(
             read.mapping,
             "Settings of the in-process core, keys as in a core's config.yaml; refused with another core.",
             example={"access_token_validity": 3600},
@@ -90,7 +74,7 @@ class Config:
     )
     cdi_version: str | None = field(
         default=None,
-        metadata=_setting(
+        metadata=read.key(
             read.version(*CDI_VERSIONS),
             "Speak this version of the core's interface and no other.",
             example=CDI_VERSIONS[-1],
@@ -98,11 +82,11 @@ class Config:
         ),
     )
     app_name: str = field(
-        default="", metadata=_setting(read.text, "The app's name.", example="My app", otherwise="`app.name`")
+        default="", metadata=read.key(read.text, "The app's name.", example="My app", otherwise="`app.name`")
     )
     api_domain: str | None = field(
         default=None,
-        metadata=_setting(
+        metadata=read.key(
             read.origin,
             "Scheme and host of this API. Without it the app is in local development: Secure, SameSite and "
             "issuer follow the request, and sessions for public hosts are refused.",
@@ -111,17 +95,17 @@ class Config:
     )
     website_domain: tuple[str, ...] | None = field(
         default=None,
-        metadata=_setting(
+        metadata=read.key(
             read.origins,
             "Scheme and host of the website, or several.",
             example="https://www.example.com",
             otherwise="`API_DOMAIN`",
         ),
     )
-    api_base_path: str = field(default="/auth", metadata=_setting(read.url_path, "Where our own routes are."))
+    api_base_path: str = field(default="/auth", metadata=read.key(read.url_path, "Where our own routes are."))
     api_gateway_path: str | None = field(
         default=None,
-        metadata=_setting(
+        metadata=read.key(
             read.url_path,
             "A path that a gateway puts before this app's.",
             example="/gateway",
@@ -130,8 +114,8 @@ class Config:
     )
     token_transfer_method: TransferMethod | Callable[..., Any] = field(
         default="any",
-        metadata=_setting(
-            read.function_or_one_of("any", "cookie", "header"),
+        metadata=read.key(
+            read.function_or_one_of(*TRANSFER_METHODS),
             "How tokens travel: `any`, `cookie`, `header`, or a function "
             "`f(request, for_create_new_session)` that answers one of them.",
             example="cookie",
@@ -139,11 +123,11 @@ class Config:
     )
     cookie_domain: str | None = field(
         default=None,
-        metadata=_setting(read.cookie_domain, "Domain of the session's cookies.", example=".example.com"),
+        metadata=read.key(read.cookie_domain, "Domain of the session's cookies.", example=".example.com"),
     )
     older_cookie_domain: str | None = field(
         default=None,
-        metadata=_setting(
+        metadata=read.key(
             read.optional_cookie_domain,
             "The domain that the cookies had before `COOKIE_DOMAIN` was changed; the empty string: none.",
             example=".example.com",
@@ -151,7 +135,7 @@ class Config:
     )
     cookie_secure: bool | None = field(
         default=None,
-        metadata=_setting(
+        metadata=read.key(
             read.boolean,
             "Send cookies over https only.",
             example=True,
@@ -160,7 +144,7 @@ class Config:
     )
     cookie_same_site: SameSite | None = field(
         default=None,
-        metadata=_setting(
+        metadata=read.key(
             read.one_of("lax", "strict", "none"),
             "SameSite of the cookies: `lax`, `strict` or `none`.",
             example="lax",
@@ -169,7 +153,7 @@ class Config:
     )
     anti_csrf: AntiCsrf | None = field(
         default=None,
-        metadata=_setting(
+        metadata=read.key(
             read.one_of("VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE"),
             "Protection of sessions by cookie: `VIA_TOKEN` (header `anti-csrf`), `VIA_CUSTOM_HEADER` (header "
             "`rid`), `VIA_ORIGIN` (headers that browsers set) or `NONE`.",
@@ -179,76 +163,75 @@ class Config:
     )
     session_expired_status_code: int = field(
         default=401,
-        metadata=_setting(read.number(400, 599, whole=True), "HTTP status when there is no valid session."),
+        metadata=read.key(read.number(400, 599, whole=True), "HTTP status when there is no valid session."),
     )
     invalid_claim_status_code: int = field(
         default=403,
-        metadata=_setting(read.number(400, 599, whole=True), "HTTP status when a claim is not satisfied."),
+        metadata=read.key(read.number(400, 599, whole=True), "HTTP status when a claim is not satisfied."),
     )
     expose_access_token_to_frontend_in_cookie_based_auth: bool = field(
         default=False,
-        metadata=_setting(
+        metadata=read.key(
             read.boolean, "Also send the access token of a cookie session by header.", example=True
         ),
     )
     use_dynamic_access_token_signing_key: bool = field(
-        default=True,
-        metadata=_setting(read.boolean, "Sign access tokens with the key that the core renews."),
+        default=True, metadata=read.key(read.boolean, "Sign access tokens with the key that the core renews.")
     )
     check_database: bool = field(
-        default=False, metadata=_setting(read.boolean, "Ask the core at every verification.", example=True)
+        default=False, metadata=read.key(read.boolean, "Ask the core at every verification.", example=True)
     )
     check_database_ttl_seconds: float = field(
         default=0,
-        metadata=_setting(
+        metadata=read.key(
             read.number(0, _TEN_YEARS), "How long one such answer may be reused (s).", example=5
         ),
     )
     jwks_refresh_seconds: float = field(
         default=60,
-        metadata=_setting(
+        metadata=read.key(
             read.number(0, _TEN_YEARS, above=True), "Age at which signing keys are refetched (s)."
         ),
     )
     jwks_max_stale_seconds: float = field(
         default=86400,
-        metadata=_setting(
+        metadata=read.key(
             read.number(0, _TEN_YEARS), "Age up to which keys are used while the core does not answer (s)."
         ),
     )
     jwks_cooldown_seconds: float = field(
         default=10,
-        metadata=_setting(read.number(0, _TEN_YEARS), "At most one fetch for unknown keys in this time (s)."),
+        metadata=read.key(read.number(0, _TEN_YEARS), "At most one fetch for unknown keys in this time (s)."),
     )
     core_timeout_seconds: tuple[float, float] = field(
         default=(2, 10),
-        metadata=_setting(
+        metadata=read.key(
             read.timeouts(_LONGEST_TIMEOUT),
             "Timeouts of a call to the core: connect and read (s); one number counts for both.",
         ),
     )
     core_cache_ttl_seconds: float = field(
         default=30,
-        metadata=_setting(
+        metadata=read.key(
             read.number(0, _TEN_YEARS), "How long answers of the core may be reused (s); 0: never."
         ),
     )
     verified_token_cache_size: int = field(
         default=10000,
-        metadata=_setting(
+        metadata=read.key(
             read.number(0, 10_000_000, whole=True), "How many verified tokens are remembered; 0: none."
         ),
     )
     claim_max_age_seconds: float | None = field(
         default=300,
-        metadata=_setting(
+        metadata=read.key(
             read.optional_number(read.number(0, _TEN_YEARS)),
             "Age at which built-in claims are refetched (s); None: only when missing.",
         ),
     )
     login_url: str | None = field(
         default=None,
-        metadata=_setting(
+        metadata=read.key(
             read.endpoint_or_path,
             "Endpoint or path of the login page, for server-rendered pages.",
             example="/login",
@@ -256,7 +239,7 @@ class Config:
     )
     routes: tuple[str, ...] = field(
         default=ROUTE_NAMES,
-        metadata=_setting(
+        metadata=read.key(
             read.names_of(*ROUTE_NAMES),
             f"Which of our routes are served: True, False, or some of {', '.join(ROUTE_NAMES)}.",
             example=("refresh", "signout"),
@@ -279,7 +262,7 @@ class Config:
         :param sites: tells sites apart; with the installed public suffix list, if not given.
         :raises ConfigError: on an unknown key, a value of the wrong kind or an impossible combination.
         """
-        known = {_key_of(each.name): each for each in fields(cls) if each.metadata}
+        known = {read.key_of(each.name): each for each in fields(cls) if each.metadata}
         values: dict[str, Any] = {}
         for key, value in settings.items():
             if not isinstance(key, str) or not key.startswith(read.PREFIX):
@@ -292,7 +275,7 @@ class Config:
             example = each.default if each.metadata["example"] is None else each.metadata["example"]
             given = read.Given(key, value, example, secret=not each.repr)
             values[each.name] = each.metadata["parse"](given)
-        keys_set = frozenset(map(_key_of, values))
+        keys_set = frozenset(map(read.key_of, values))
         values.setdefault("app_name", app_name)
         config = cls(**values, keys_set=keys_set, sites=sites or Sites())
         for problem in impossible_combinations(config):
@@ -326,9 +309,28 @@ class Config:
         """How sessions by cookie are protected from cross-site request forgery."""
         return self.decisions(api_origin).anti_csrf
 
+    def checked_transfer_method(self, answer: object) -> TransferMethod:
+        """What a function given as ``TOKEN_TRANSFER_METHOD`` answered.
+
+        :raises ConfigError: if that is no transfer method.
+        """
+        for method in TRANSFER_METHODS:
+            if answer == method:
+                return method
+        raise ConfigError(
+            f"STSESSION_TOKEN_TRANSFER_METHOD answered {read.show(answer)}, but must answer one of "
+            f"{', '.join(TRANSFER_METHODS)}."
+        )
+
     def issuer(self, api_origin: str, script_root: str) -> str:
         """The ``iss`` of our tokens: API domain, gateway path and base path."""
         return self.own_origin(api_origin) + self.mount_path(script_root)
+
+    @property
+    def api_host(self) -> str | None:
+        """The host in ``API_DOMAIN``; ``None`` if that is not set."""
+        origin = origin_of(self.api_domain or "")
+        return None if origin is None else origin.host
 
     def mount_path(self, script_root: str) -> str:
         """The path of our routes as clients see it: gateway path and base path."""
@@ -433,14 +435,12 @@ class Config:
         return self.sites.registrable_parents(host)
 
 
-def describe_settings() -> list[Setting]:
+def describe_settings() -> list[read.Setting]:
     """Every key with its default and what it means, in the order of the documentation."""
     return [
-        Setting(_key_of(each.name), each.metadata["otherwise"] or repr(each.default), each.metadata["doc"])
+        read.Setting(
+            read.key_of(each.name), each.metadata["otherwise"] or repr(each.default), each.metadata["doc"]
+        )
         for each in fields(Config)
         if each.metadata
     ]
-
-
-def _key_of(name: str) -> str:
-    return read.PREFIX + name.upper()

@@ -113,8 +113,11 @@ def host_of(netloc: str) -> str | None:
     """The host in a ``Host`` header, without its port; ``None`` if it makes no sense."""
     if netloc.count(":") > 1 and not netloc.startswith("["):
         netloc = f"[{netloc}]"
-    origin = origin_of(f"http://{netloc}")
-    return None if origin is None else origin.host
+    try:
+        origin, path = split_url(f"http://{netloc}")
+    except ValueError:
+        return None
+    return None if path else origin.host
 
 
 def is_ip_address(host: str) -> bool:

@@ -16,7 +16,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .domains import is_local_host, origin_of, split_url
 from .errors import ConfigError
@@ -61,8 +61,9 @@ class Given:
 
     def refused(self, problem: str, example: object = None) -> ConfigError:
         """The error that names key, value, problem and what to write instead."""
+        parts = self.value if isinstance(self.value, (list, tuple)) else [self.value]
         # An @ may follow a password that slipped into a URL.
-        hidden = self.secret or (isinstance(self.value, str) and "@" in self.value)
+        hidden = self.secret or any(isinstance(part, str) and "@" in part for part in parts)
         shown = "(not shown)" if hidden else show(self.value)
         remedy = spelled(self.key, self.example if example is None else example)
         return ConfigError(f"{self.key} = {shown}: {problem}. Write for example {remedy}.")
@@ -78,6 +79,28 @@ class Given:
 
 
 Parser = Callable[[Given], Any]
+
+
+def key(parse: Parser, doc: str, *, example: object = None, otherwise: str = "") -> dict[str, Any]:
+    """What makes a field a key of the configuration; one that is not in ``repr`` is never shown.
+
+    :param example: a value that would do, for messages; the default, if not given.
+    :param otherwise: what its absence means, in words.
+    """
+    return {"parse": parse, "doc": doc, "example": example, "otherwise": otherwise}
+
+
+class Setting(NamedTuple):
+    """One key, for documentation."""
+
+    key: str
+    default: str
+    doc: str
+
+
+def key_of(name: str) -> str:
+    """The key of the field with this name."""
+    return PREFIX + name.upper()
 
 
 def no_such_key(key: str, known: Sequence[str]) -> ConfigError:
@@ -116,14 +139,17 @@ def boolean(given: Given) -> bool:
     return value
 
 
-def one_of(*choices: str) -> Parser:
-    """One of these words, in capitals or not."""
+def one_of(*choices: str, otherwise: str = "") -> Parser:
+    """One of these words, in capitals or not.
+
+    :param otherwise: what else will do, to say it when refusing.
+    """
     spellings = {choice.lower(): choice for choice in choices}
 
     def parse(given: Given) -> str:
         value = given.value
         if not isinstance(value, str) or value.lower() not in spellings:
-            raise given.refused(f"it must be one of {', '.join(choices)}")
+            raise given.refused(f"it must be one of {', '.join(choices)}{otherwise}")
         return spellings[value.lower()]
 
     return parse
@@ -144,7 +170,7 @@ def version(*versions: str) -> Parser:
 
 def function_or_one_of(*choices: str) -> Parser:
     """A function that chooses, or one of these words."""
-    parse_choice = one_of("a function", *choices)
+    parse_choice = one_of(*choices, otherwise=", or a function")
     return lambda given: given.value if callable(given.value) else parse_choice(given)
 
 
@@ -262,8 +288,8 @@ def core_address(given: Given) -> str:
         if "://" in value:
             raise given.refused("it must be the embedded core or URLs, not both")
         return EMBEDDED + value[len(EMBEDDED) :]
-    hosts = []
-    for url in value.split(";"):
+    hosts: list[str] = []
+    for url in filter(str.strip, value.split(";")):
         try:
             parsed, path = split_url(url.strip())
         except ValueError as problem:
@@ -271,6 +297,8 @@ def core_address(given: Given) -> str:
                 f"it must be {EMBEDDED}… or the URL of a core, but {problem}", _with_scheme(url.strip())
             ) from problem
         hosts.append(f"{parsed}{path.rstrip('/')}")
+    if not hosts:
+        raise given.refused("it names no host")
     return ";".join(dict.fromkeys(hosts))
 
 
