@@ -115,6 +115,8 @@ class SessionHTTPError(STSessionError, http.HTTPException):
     wire_message: ClassVar[str] = ""
     #: Does this verdict end the session on the client?
     clear_tokens: bool = False
+    #: Has the request been told what this verdict clears?
+    recorded: bool = False
 
     def __init__(
         self, message: str = "", *, reason: Reason | str | None = None, status: int | None = None

@@ -221,7 +221,7 @@ class PrimitiveArrayClaimValidators(Generic[P]):
         return _ExcludesAll(self.claim, _checked_values(values, "excludes_all"), max_age, id_)
 
 
-class _AgedValidator(SessionClaimValidator):
+class AgedValidator(SessionClaimValidator):
     """Present, young enough, and what was expected, in this order.
 
     Validators run at every request, so whatever can be known beforehand is: a check that passes makes
@@ -246,6 +246,10 @@ class _AgedValidator(SessionClaimValidator):
         max_age = default if max_age_in_sec is None else max_age_in_sec
         self._max_age_of = max_age if callable(max_age) else None
         self._max_age_in_sec = None if callable(max_age) else max_age
+
+    def max_age_in_sec(self, user_context: dict[str, Any]) -> float | None:
+        """The maximal age of the value, in s; ``None``: any age will do."""
+        return self._max_age_in_sec if self._max_age_of is None else self._max_age_of(user_context)
 
     @abstractmethod
     def accepts(self, value: Any) -> bool:
@@ -295,14 +299,14 @@ class _AgedValidator(SessionClaimValidator):
         return ClaimValidationResult(False, {"message": message, self.expected_key: expected, **found})
 
 
-class _HasValue(_AgedValidator):
+class _HasValue(AgedValidator):
     expected_key = "expectedValue"
 
     def accepts(self, value: Any) -> bool:
         return _same(value, self.expected)
 
 
-class _ArrayValidator(_AgedValidator):
+class _ArrayValidator(AgedValidator):
     # A string above all is no list of strings: "admin" would be found in "administrator".
     stored_types = (list, tuple)
 

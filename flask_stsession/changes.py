@@ -1,0 +1,94 @@
+"""What must change on the client with this response.
+
+Sessions record intent here; :mod:`flask_stsession.transport` turns the final state into
+cookies and headers, once. So one response never sets a cookie twice, and never carries a live
+token beside the word that the session has ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from .core.models import TokenInfo
+    from .tokens import AccessToken
+
+TransferMethod = Literal["cookie", "header"]
+BOTH_METHODS: tuple[TransferMethod, TransferMethod] = ("cookie", "header")
+
+
+@dataclass(frozen=True)
+class IssuedTokens:
+    """Tokens to hand to the client.
+
+    :param method: by cookie or by header.
+    :param access_token: the access token, already parsed.
+    :param refresh_token: with its expiry; ``None`` leaves the one that the client has.
+    :param anti_csrf_token: to be sent in the ``anti-csrf`` header, if at all.
+    :param remember: ``False`` makes cookies that end with the browser.
+    """
+
+    method: TransferMethod
+    access_token: AccessToken
+    refresh_token: TokenInfo | None = None
+    anti_csrf_token: str | None = None
+    remember: bool = True
+
+
+@dataclass(frozen=True)
+class StrayCookie:
+    """A cookie of ours in a place where we no longer set it, to be expired.
+
+    :param name: of the cookie.
+    :param domain: its ``Domain`` attribute; ``None`` for a host-only cookie.
+    :param path: its ``Path`` attribute.
+    """
+
+    name: str
+    domain: str | None
+    path: str
+
+
+@dataclass
+class ClientChanges:
+    """The changes of one request, reduced to their final state as they come in."""
+
+    issued: IssuedTokens | None = None
+    cleared: set[TransferMethod] = field(default_factory=set)
+    clear_legacy_cookie: bool = False
+    stray_cookies: list[StrayCookie] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.issued or self.cleared or self.clear_legacy_cookie or self.stray_cookies)
+
+    def issue(self, tokens: IssuedTokens) -> None:
+        """Hand out ``tokens``; a clearing of the same method before is superseded."""
+        before = self.issued
+        if before is not None and before.method == tokens.method and tokens.refresh_token is None:
+            # A later access token of the session that this response creates: keep the rest of it.
+            tokens = IssuedTokens(
+                tokens.method,
+                tokens.access_token,
+                before.refresh_token,
+                tokens.anti_csrf_token or before.anti_csrf_token,
+                before.remember and tokens.remember,
+            )
+        self.issued = tokens
+        self.cleared.discard(tokens.method)
+
+    def clear(self, method: TransferMethod) -> None:
+        """Clear the client's tokens of one method."""
+        self.cleared.add(method)
+        if self.issued is not None and self.issued.method == method:
+            self.issued = None
+
+    def withdraw(self, session_handle: str) -> None:
+        """Hand out nothing new of this session, whatever was to be."""
+        if self.issued is not None and self.issued.access_token.session_handle == session_handle:
+            self.issued = None
+
+    def end_session(self) -> None:
+        """Clear everything: no live token may leave with a response that ends the session."""
+        self.issued = None
+        self.cleared.update(BOTH_METHODS)

@@ -1,0 +1,82 @@
+"""The claims that come with the package: roles, permissions, verified e-mail, time of login.
+
+One object serves every app of a process: what it needs of the app it finds in the ``user_context``
+(key ``stsession``, the extension object), and for want of that in ``current_app``.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from flask import current_app, has_app_context
+
+from ..errors import ConfigError
+from .base import SessionClaim
+from .primitive import BooleanClaim, PrimitiveArrayClaim, PrimitiveClaim
+from .validation import REUSE_SECONDS
+
+if TYPE_CHECKING:
+    from ..extension import STSession
+
+
+def _extension(user_context: dict[str, Any] | None) -> STSession:
+    ext: STSession | None = (user_context or {}).get("stsession")
+    if ext is None and has_app_context():
+        ext = current_app.extensions.get("stsession")
+    if ext is None:
+        raise ConfigError(
+            "A built-in claim was asked for its value outside of an app. Do it in a request or in "
+            "'with app.app_context():', of an app on which STSession has been initialised."
+        )
+    return ext
+
+
+def _default_max_age(user_context: dict[str, Any]) -> float | None:
+    return _extension(user_context).config.claim_max_age_seconds
+
+
+def _fetch_roles(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> list[str]:
+    reuse = user_context.get(REUSE_SECONDS, 0) if user_context else 0
+    return _extension(user_context).roles_of(user_id, tenant_id, max_age=reuse)
+
+
+def _fetch_permissions(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> list[str]:
+    reuse = user_context.get(REUSE_SECONDS, 0) if user_context else 0
+    return _extension(user_context).permissions_of(user_id, tenant_id, max_age=reuse)
+
+
+def _fetch_email_verified(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> bool:
+    reuse = user_context.get(REUSE_SECONDS, 0) if user_context else 0
+    return _extension(user_context).is_email_of_user_verified(user_id, tenant_id, max_age=reuse)
+
+
+class AuthTimeClaimClass(PrimitiveClaim[int]):
+    """When the user signed in, in s since 1970.
+
+    Set when a session is created, and by ``fetch_and_set_claim(AuthTimeClaim)`` once a user has proven
+    again who they are. Never fetched by a validator: that would call an old login a new one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("st-auth-time", self._time_of_login)
+
+    def _time_of_login(self, user_id: str, tenant_id: str, user_context: dict[str, Any]) -> int | None:
+        if user_context and REUSE_SECONDS in user_context:
+            return None
+        return int(self.now_ms(user_context) // 1000) if user_context else int(time.time())
+
+
+#: The user's roles in the session's tenant (``st-role``), from the core or the ``roles_loader``.
+UserRoleClaim: PrimitiveArrayClaim[str] = PrimitiveArrayClaim("st-role", _fetch_roles, _default_max_age)
+
+#: What the user's roles permit (``st-perm``), from the core or the ``permissions_loader``.
+PermissionClaim: PrimitiveArrayClaim[str] = PrimitiveArrayClaim(
+    "st-perm", _fetch_permissions, _default_max_age
+)
+
+#: Has the user proven to own their e-mail address (``st-ev``)? The address comes from ``get_email``.
+EmailVerificationClaim: BooleanClaim = BooleanClaim("st-ev", _fetch_email_verified, _default_max_age)
+
+#: When the user signed in (``st-auth-time``), in s since 1970; for ``max_auth_age``.
+AuthTimeClaim: SessionClaim[int] = AuthTimeClaimClass()

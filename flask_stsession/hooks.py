@@ -1,0 +1,118 @@
+"""What Flask calls around every request: reset, write the response, answer verdicts."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from flask import current_app
+from werkzeug.wrappers import Response as BaseResponse
+
+from .errors import ConfigError, SessionHTTPError
+from .proxies import current_session, current_user
+from .request_state import existing_state, this_app, this_namespace, this_request
+from .session import Session
+from .transport import ResponseWriter, keep_out_of_caches, vary_by_tokens
+from .verification import origin_of_api, refuse
+
+if TYPE_CHECKING:
+    from flask import Flask, Response
+
+    from .extension import STSession
+
+logger = logging.getLogger(__name__)
+
+#: On a view function that ``verify_session`` has wrapped: the wrapper is what must be registered.
+GUARDED = "__stsession_guarded__"
+#: On a view function or class that ``session_exempt`` marked.
+EXEMPT = "__stsession_exempt__"
+
+
+def register(app: Flask, ext: STSession) -> None:
+    """Register our hooks with the app, and give every app context a ``g.session``."""
+    namespace_class: Any = type("_AppCtxGlobals", (app.app_ctx_globals_class,), {"session": None})
+    app.app_ctx_globals_class = namespace_class
+    first_request = _FirstRequest(ext)
+
+    def start() -> None:
+        if first_request.pending:
+            first_request.check(this_app())
+        request = this_request()
+        namespace = this_namespace()
+        # An app context that outlives requests (a test's, a shell's) still holds the last one's session.
+        if isinstance(namespace.get("session"), Session) and existing_state(request) is None:
+            del namespace["session"]
+        view = current_app.view_functions.get(request.endpoint) if request.endpoint else None
+        if view is not None and GUARDED in view.__dict__ and not is_exempt(view):
+            raise _misordered(request.endpoint or "")
+
+    def finish(response: Response) -> Response:
+        request = this_request()
+        state = existing_state(request)
+        if state is None:
+            return response
+        if state.consulted:
+            vary_by_tokens(response)
+        if state.changes:
+            writer = ResponseWriter(
+                ext.config,
+                root_url=origin_of_api(request),
+                refresh_path=f"{ext.config.mount_path(request.script_root)}/session/refresh",
+            )
+            writer.write(state.changes, response)
+            keep_out_of_caches(response)
+        return response
+
+    def answer(error: SessionHTTPError) -> BaseResponse:
+        refuse(ext, error)
+        return error.get_response()
+
+    app.before_request(start)
+    app.after_request(finish)
+    app.register_error_handler(SessionHTTPError, answer)
+    app.context_processor(_template_names)
+
+
+def is_exempt(view: Any) -> bool:
+    """Did ``session_exempt`` mark this view function, or the class behind it?"""
+    return getattr(view, EXEMPT, False) or getattr(getattr(view, "view_class", None), EXEMPT, False)
+
+
+def _template_names() -> dict[str, Any]:
+    return {"current_session": current_session, "current_user": current_user}
+
+
+def _misordered(endpoint: str) -> ConfigError:
+    return ConfigError(
+        f"The view of the endpoint {endpoint!r} is not protected: @verify_session() stands above the route, "
+        "so the function was registered without it. Put @app.route(...) (or @app.get, @blueprint.post, ...) "
+        "on top and @verify_session() below it. If the view is meant to be public as well, mark it with "
+        "@session_exempt."
+    )
+
+
+class _FirstRequest:
+    """What can only be known once the app is complete: looked at once, when the first request comes."""
+
+    def __init__(self, ext: STSession) -> None:
+        self._ext = ext
+        self.pending = True
+
+    def check(self, app: Flask) -> None:
+        self.pending = False
+        self._ext.exempt_from_csrf_protect(app)
+        ours = self._ext.blueprint.name + "."
+        rules: dict[str, set[str]] = {}
+        for rule in app.url_map.iter_rules():
+            if rule.endpoint.startswith(ours):
+                rules.setdefault(rule.rule.rstrip("/"), set()).update(rule.methods or ())
+        for rule in app.url_map.iter_rules():
+            shared = rules.get(rule.rule.rstrip("/"), set()) & (rule.methods or set()) - {"OPTIONS", "HEAD"}
+            if shared and not rule.endpoint.startswith(ours):
+                logger.warning(
+                    "%s %s is served by the endpoint %r of the app and by a route of flask-stsession. Leave "
+                    "ours out of STSESSION_ROUTES to serve it yourself.",
+                    "/".join(sorted(shared)),
+                    rule.rule,
+                    rule.endpoint,
+                )

@@ -1,0 +1,49 @@
+"""Guarding a whole app or blueprint, with its exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flask import current_app
+from flask import request as current_request
+
+from .errors import ConfigError
+from .hooks import is_exempt
+from .verification import VerifyOptions, load_session
+
+if TYPE_CHECKING:
+    from .extension import STSession
+
+
+def guard_for(exempt: Sequence[str | Callable[..., Any]], options: VerifyOptions) -> Callable[[], None]:
+    """A ``before_request`` function that verifies the session of every request but those exempt.
+
+    :param exempt: endpoint names or view functions.
+    """
+    names = frozenset(each for each in exempt if isinstance(each, str))
+    views = tuple(each for each in exempt if not isinstance(each, str))
+
+    def guard() -> None:
+        endpoint = current_request.endpoint
+        if endpoint is None or endpoint in names or endpoint.rpartition(".")[2] == "static":
+            return
+        ext: STSession | None = current_app.extensions.get("stsession")
+        if ext is None:
+            raise ConfigError(
+                f"protect() guards the app {current_app.name!r}, which has no STSession: call "
+                "stsession.init_app(app) before the first request."
+            )
+        view = current_app.view_functions.get(endpoint)
+        if view in views or is_exempt(view) or current_request.blueprint == ext.blueprint.name:
+            return
+        if _is_login_page(ext, endpoint):
+            return
+        load_session(ext, options)
+
+    return guard
+
+
+def _is_login_page(ext: STSession, endpoint: str) -> bool:
+    login_url = ext.get_login_url()
+    return login_url is not None and login_url in (endpoint, current_request.path)

@@ -1,0 +1,86 @@
+"""What this package knows of one request: on the request object itself, so that nothing can leak."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import current_app, g
+from flask import request as current_request
+
+from .changes import ClientChanges
+from .errors import ConfigError
+from .session import Session
+
+if TYPE_CHECKING:
+    from flask import Flask, Request
+    from werkzeug.local import LocalProxy
+
+_ATTRIBUTE = "_stsession_state"
+
+
+class RequestState:
+    """The session of one request, and what the client must learn of it.
+
+    ``g.session`` is what views read; this is what our own code goes by.
+    """
+
+    __slots__ = ("changes", "consulted", "context", "session", "user", "user_loaded")
+
+    def __init__(self) -> None:
+        #: Verified, created or refreshed in this request.
+        self.session: Session | None = None
+        self.changes = ClientChanges()
+        #: Has the answer come to depend on who asks?
+        self.consulted = False
+        #: The ``user_context`` of this request.
+        self.context: dict[str, Any] = {}
+        self.user: Any = None
+        self.user_loaded = False
+
+
+def this_request() -> Request:
+    """The current request itself: looked up once, and what state may be kept on."""
+    request: Request = cast("LocalProxy[Request]", current_request)._get_current_object()
+    return request
+
+
+def this_app() -> Flask:
+    """The current app itself, not the proxy."""
+    app: Flask = cast("LocalProxy[Flask]", current_app)._get_current_object()
+    return app
+
+
+def this_namespace() -> dict[str, Any]:
+    """What ``g`` holds."""
+    namespace: dict[str, Any] = cast("LocalProxy[Any]", g)._get_current_object().__dict__
+    return namespace
+
+
+def existing_state(request: Request) -> RequestState | None:
+    """The state of a request that has used a session; ``None`` for all others."""
+    return request.__dict__.get(_ATTRIBUTE)
+
+
+def state_of(request: Request) -> RequestState:
+    """The state of a request, made at first need."""
+    state: RequestState | None = request.__dict__.get(_ATTRIBUTE)
+    if state is None:
+        state = RequestState()
+        request.__dict__[_ATTRIBUTE] = state
+    return state
+
+
+def publish(session: Session | None) -> None:
+    """Put the session on ``g`` for the views.
+
+    :raises ConfigError: something that is not ours lies there.
+    """
+    namespace = this_namespace()
+    present = namespace.get("session")
+    if present is not None and not isinstance(present, Session):
+        kind = type(present)
+        raise ConfigError(
+            f"g.session holds a {kind.__module__}.{kind.__qualname__}, but flask-stsession keeps the session "
+            "of the signed-in user there. Keep yours under another name, g.db_session for example."
+        )
+    namespace["session"] = session
