@@ -12,7 +12,7 @@ from flask import Flask, has_app_context, has_request_context
 
 from flask_stsession import STSession
 from flask_stsession.embedded.app import EmbeddedCore
-from tests.app_factory import AppFactory
+from app_factory import AppFactory
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
