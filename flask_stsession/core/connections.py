@@ -70,11 +70,11 @@ class _CarefulConnection:
         super().close()  # type: ignore[misc]
 
     def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
-        bounded: Any = _BoundedSocket(sock, self.clock)
+        bounded: Any = BoundedSocket(sock, self.clock)
         return http.client.HTTPResponse(bounded, *args, **kwargs)
 
 
-class _BoundedSocket:
+class BoundedSocket:
     """As much of a socket as a response needs: a file to read, until the timeout has passed."""
 
     def __init__(self, sock: socket.socket, clock: Callable[[], float]) -> None:

@@ -19,9 +19,9 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 #: Shown of a text that some host answered.
 _EXCERPT_CHARACTERS = 200
 _EXCERPT_BYTES = 65536
+_TOKEN_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+/\\%=-"
 #: Whatever looks like a token, or part of one, escaped or not. UUIDs do too.
-_TOKEN_LIKE = re.compile(r"[A-Za-z0-9_+/\\%=-]{32,}")
-_LAST_WORD = re.compile(r"[A-Za-z0-9_+/\\%=-]*\Z")
+_TOKEN_LIKE = re.compile(rf"[{re.escape(_TOKEN_CHARACTERS)}]{{32,}}")
 
 CHECK_ADDRESS = "Check STSESSION_CONNECTION_URI, and that the core runs."
 CHECK_TIMEOUT = "STSESSION_CORE_TIMEOUT_SECONDS sets how long (connect, read) we wait."
@@ -113,7 +113,7 @@ def excerpt(content: bytes, secret: str | None = None) -> str:
         return f"{len(content)} bytes of JSON, not of the kind we expect"
     text = content[:_EXCERPT_BYTES].decode("utf-8", "replace")
     if len(content) > _EXCERPT_BYTES:
-        text = _LAST_WORD.sub("", text)  # the first half of a secret is not recognised as one
+        text = text.rstrip(_TOKEN_CHARACTERS)  # the first half of a secret is not recognised as one
     if secret:
         text = text.replace(secret, "…")
     text = _TOKEN_LIKE.sub("…", text)

@@ -209,9 +209,7 @@ class CoreTransport:
         pause = _RATE_LIMIT_PAUSE_SECONDS
         answered = 0
         while True:
-            left = max(deadline - self._clock(), 0.001)
-            connect = min(self._timeout[0], left / 2)
-            timeout = (connect, min(self._timeout[1], left - connect))
+            timeout = self._share_of(max(deadline - self._clock(), 0.001))
             try:
                 response = self._sessions.get().send(
                     self._prepare(host, request), timeout=timeout, allow_redirects=False
@@ -236,6 +234,11 @@ class CoreTransport:
                 )
             self._sleep(wait)
             pause *= 2
+
+    def _share_of(self, left: float) -> tuple[float, float]:
+        """What one attempt may take of the time (s) that is left: for a connection, and for the answer."""
+        connect = min(self._timeout[0], max(left - self._timeout[1], left / 5))
+        return connect, min(self._timeout[1], left - connect)
 
     def _judge(self, response: requests.Response, host: str, request: CoreRequest) -> CoreReply | Failure:
         status = response.status_code
