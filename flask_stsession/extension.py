@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import Blueprint, Flask, current_app, has_app_context
+from flask import Blueprint, Flask
 
 from . import hooks, routes, signals
 from .claims.base import call
@@ -17,6 +17,7 @@ from .constants import ACCESS_TOKEN_COOKIE, CORS_REQUEST_HEADERS
 from .core.client import CoreClient
 from .core.http import CoreTransport
 from .core_location import EMBEDDED_HOST, AppCore
+from .current import NAME, extension_of_current_app
 from .decorators import verify_options
 from .errors import ClaimValidationError, ConfigError, InvalidClaimsError, Reason
 from .jwks import KeySet
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-NAME = "stsession"
 
 
 class STSession(SessionOperations):
@@ -421,25 +420,6 @@ class _Bound:
         self.manager = manager
         self.blueprint = blueprint
         self.refresh_route = config.api_base_path + routes.REFRESH
-
-
-def extension_of_current_app() -> STSession:
-    """The extension object of the current app.
-
-    :raises RuntimeError: there is no app context, or no STSession on the app.
-    """
-    if not has_app_context():
-        raise RuntimeError(
-            "flask-stsession was used outside of an app context, so it cannot know which app is meant. Use "
-            'app.extensions["stsession"], or do it in "with app.app_context():".'
-        )
-    ext: STSession | None = current_app.extensions.get(NAME)
-    if ext is None:
-        raise RuntimeError(
-            f"The app {current_app.name!r} has no STSession. Initialise it: STSession(app), or "
-            "stsession.init_app(app)."
-        )
-    return ext
 
 
 def _make_transport(config: Config, core: AppCore | None) -> CoreTransport:

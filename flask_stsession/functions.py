@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
-from .extension import STSession, extension_of_current_app
+from .current import extension_of_current_app
+from .extension import STSession
 from .navigation import next_url as next_url
 
 if TYPE_CHECKING:
