@@ -76,8 +76,7 @@ class KeyRing:
             with self._store.read() as connection:
                 kid = str(connection.execute("SELECT kid FROM signing_keys WHERE dynamic = 0").fetchone()[0])
             return self._key(kid)
-        keys = self._dynamic_keys(now)
-        signer = next(key for key in keys if key.signs_from <= now or key is keys[-1])
+        signer = _signer(self._dynamic_keys(now), now)
         if signer.keep_until < expiry:
             with self._store.write() as connection:
                 connection.execute(
@@ -101,8 +100,8 @@ class KeyRing:
         """Return every key that verifiers need, as JSON Web Keys."""
         now = self._clock_ms()
         dynamic = self._dynamic_keys(now)
-        # The newest two are the one that signs and, maybe, its successor: needed whatever they signed.
-        kids = [key.kid for place, key in enumerate(dynamic) if place < 2 or key.keep_until > now]
+        starts = _signer(dynamic, now).signs_from
+        kids = [key.kid for key in dynamic if key.signs_from >= starts or key.keep_until > now]
         with self._store.read() as connection:
             static = connection.execute("SELECT kid FROM signing_keys WHERE dynamic = 0").fetchall()
         return [self._key(kid).public_jwk() for kid in kids + [str(row[0]) for row in static]]
@@ -146,6 +145,11 @@ class KeyRing:
                 return None
             key = self._parsed[kid] = SigningKey(kid, row[0])
         return key
+
+
+def _signer(keys: list[_KeyRow], now: int) -> _KeyRow:
+    """Return the key whose turn it is; the keys come newest first."""
+    return next(key for key in keys if key.signs_from <= now or key is keys[-1])
 
 
 def _select_dynamic(connection: sqlite3.Connection) -> list[_KeyRow]:

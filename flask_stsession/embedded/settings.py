@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from .errors import EmbeddedCoreError
@@ -42,7 +42,7 @@ class Settings:
     #: ``ORPHANED_BRANCH`` or both, comma separated. The session is revoked all the same.
     recent_token_reuse_behaviour: frozenset[str] = frozenset()
     #: Keys of which a request must show one in ``api-key``, comma separated. None: no key is asked for.
-    api_keys: tuple[str, ...] = ()
+    api_keys: tuple[str, ...] = field(default=(), repr=False)
     #: Life of an email-verification token, milliseconds.
     email_verification_token_lifetime: int = 86_400_000
 
@@ -86,7 +86,7 @@ def read_settings(given: Mapping[str, Any] | None) -> Settings:
     :param given: values by key; numbers may be text.
     :raises EmbeddedCoreError: a key is unknown or a value is not fit for its key.
     """
-    known = {field.name for field in fields(Settings)}
+    known = {each.name for each in fields(Settings)}
     checked: dict[str, Any] = {}
     for key, value in (given or {}).items():
         if key not in known:
