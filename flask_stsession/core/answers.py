@@ -115,7 +115,7 @@ class Answer:
 
     def _broken(self, key: str, kind: str) -> CoreUnavailableError:
         return CoreUnavailableError(
-            f"{self.source} was answered with JSON that has not {kind} under {key!r}. Is "
+            f"{self.source} was answered with JSON without {kind} under {key!r}. Is "
             "STSESSION_CONNECTION_URI the address of a SuperTokens core?"
         )
 

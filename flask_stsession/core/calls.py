@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -91,21 +92,14 @@ class CoreCalls:
         path = _tenant_prefix(tenant_id) + path
         content = None if body is None else json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
         version = self._versions.current()
-        for renegotiated in (False, True):
-            request = CoreRequest(
-                method,
-                path,
-                query=query,
-                content=content,
-                rid=rid,
-                cdi_version=version,
-                repeatable=repeatable,
-            )
-            reply = self._transport.send(request)
-            # A core that was replaced by an older or newer one: it refused before doing anything.
-            if renegotiated or self._versions.pinned or not reply.refuses_version:
-                break
+        request = CoreRequest(
+            method, path, query=query, content=content, rid=rid, cdi_version=version, repeatable=repeatable
+        )
+        reply = self._transport.send(request)
+        if reply.refuses_version and not self._versions.pinned:
+            # The core was replaced by an older or newer one. It refused before doing anything.
             version = self._versions.renegotiate(version)
+            reply = self._transport.send(replace(request, cdi_version=version))
         return Answer(reply.json_object(), reply.source)
 
 

@@ -1,0 +1,68 @@
+"""What the tests of the core client share: servers that do as told, a clock, and transports to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from flask_stsession.core.client import CoreClient
+from flask_stsession.core.http import CoreTransport
+
+from .scripted_core import FakeClock, ScriptedCore
+
+MakeTransport = Callable[..., CoreTransport]
+MakeClient = Callable[..., CoreClient]
+
+
+@pytest.fixture
+def make_core() -> Iterator[Callable[[], ScriptedCore]]:
+    """Servers that stop with the test."""
+    cores: list[ScriptedCore] = []
+
+    def make() -> ScriptedCore:
+        cores.append(ScriptedCore())
+        return cores[-1]
+
+    yield make
+    for core in cores:
+        core.stop()
+
+
+@pytest.fixture
+def core(make_core: Callable[[], ScriptedCore]) -> ScriptedCore:
+    """One server."""
+    return make_core()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands still."""
+    return FakeClock()
+
+
+@pytest.fixture
+def make_transport(core: ScriptedCore, clock: FakeClock) -> Iterator[MakeTransport]:
+    """Transports to ``core`` unless told otherwise, by the fake clock, closed with the test."""
+    transports: list[CoreTransport] = []
+
+    def make(**options: Any) -> CoreTransport:
+        options = {"hosts": [core.url], "clock": clock, "sleep": clock.sleep, **options}
+        transports.append(CoreTransport(**options))
+        return transports[-1]
+
+    yield make
+    for transport in transports:
+        transport.close()
+
+
+@pytest.fixture
+def make_client(make_transport: MakeTransport, clock: FakeClock) -> MakeClient:
+    """Clients of ``core`` that speak CDI 5.4 unless told otherwise."""
+
+    def make(*, transport: CoreTransport | None = None, **options: Any) -> CoreClient:
+        options = {"cdi_version": "5.4", "timer": clock, **options}
+        return CoreClient(transport=transport or make_transport(), **options)
+
+    return make

@@ -1,0 +1,135 @@
+"""The client and the embedded core together, in every version of the interface that both speak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from flask_stsession.constants import CDI_VERSIONS
+from flask_stsession.core.client import CoreClient
+from flask_stsession.core.models import (
+    Refusal,
+    RegeneratedSession,
+    SessionTokens,
+    Status,
+    TokenTheft,
+    VerifiedEmail,
+    VerifiedSession,
+)
+from flask_stsession.embedded.adapter import EmbeddedAdapter
+from flask_stsession.embedded.app import EmbeddedCore
+
+from .conftest import MakeClient, MakeTransport
+
+
+@pytest.fixture(params=[*CDI_VERSIONS, None], ids=lambda version: version or "negotiated")
+def client(
+    request: pytest.FixtureRequest, make_client: MakeClient, make_transport: MakeTransport
+) -> Iterator[CoreClient]:
+    """A client of a new core in memory."""
+    core = EmbeddedCore(":memory:")
+    transport = make_transport(hosts=["http+embedded://core"], adapter=EmbeddedAdapter(core))
+    yield make_client(cdi_version=request.param, transport=transport)
+    core.close()
+
+
+def test_a_session_lives_and_ends(client: CoreClient) -> None:
+    created = client.create_session("u", payload={"a": 1}, database_data={"x": 1})
+    handle = created.session.handle
+    assert created.session.payload == {"a": 1}
+    verified = client.verify_session(created.access_token.token, check_database=True)
+    assert isinstance(verified, VerifiedSession)
+    assert verified.session == created.session
+
+    regenerated = client.regenerate(created.access_token.token, {"b": 2})
+    assert isinstance(regenerated, RegeneratedSession)
+    assert regenerated.access_token is not None
+    assert client.update_access_token_payload(handle, {"c": 3})
+    assert client.update_session_data(handle, {"y": 2})
+    information = client.get_session_information(handle)
+    assert information is not None
+    assert information.custom_claims_in_access_token_payload == {"c": 3}
+    assert information.session_data_in_database == {"y": 2}
+
+    refreshed = client.refresh_session(created.refresh_token.token)
+    assert isinstance(refreshed, SessionTokens)
+    assert refreshed.session.payload == {"c": 3}
+    assert client.list_session_handles("u") == [handle]
+    assert client.revoke_sessions([handle, "none"]) == [handle]
+    assert client.get_session_information(handle) is None
+    refused = client.refresh_session(refreshed.refresh_token.token)
+    assert isinstance(refused, Refusal)
+    assert refused.status is Status.UNAUTHORISED
+
+
+def test_a_refresh_token_that_was_replaced_for_good_is_theft(client: CoreClient) -> None:
+    first = client.create_session("u")
+    token = first.refresh_token.token
+    for _ in range(2):
+        refreshed = client.refresh_session(token)
+        assert isinstance(refreshed, SessionTokens)
+        verified = client.verify_session(refreshed.access_token.token)
+        assert isinstance(verified, VerifiedSession)
+        # Up to 5.5 the pair becomes the current one now, which a new access token tells.
+        assert (verified.access_token is None) is client.rotates_at_refresh
+        token = refreshed.refresh_token.token
+    theft = client.refresh_session(first.refresh_token.token)
+    assert isinstance(theft, TokenTheft)
+    assert theft.session_handle == first.session.handle
+    assert theft.recent_token_reuse_subtype == ("STALE_LINEAGE" if client.rotates_at_refresh else None)
+
+
+def test_sessions_of_tenants_are_told_apart(client: CoreClient) -> None:
+    assert client.create_or_update_tenant("acme", first_factors=None) is True
+    assert client.create_or_update_tenant("acme", core_config={}) is False
+    theirs = client.create_session("u", tenant_id="acme").session
+    public = client.create_session("u").session
+    assert theirs.tenant_id == "acme"
+    assert client.list_session_handles("u", tenant_id="acme", all_tenants=False) == [theirs.handle]
+    assert set(client.list_session_handles("u")) == {theirs.handle, public.handle}
+    assert client.revoke_sessions_of_user("u", tenant_id="acme", all_tenants=False) == [theirs.handle]
+    assert client.revoke_sessions_of_user("u") == [public.handle]
+    assert {tenant.tenant_id for tenant in client.list_tenants()} == {"public", "acme"}
+    tenant = client.get_tenant("acme")
+    assert tenant is not None
+    assert tenant.first_factors is None
+    assert client.get_tenant("nowhere") is None
+    assert client.delete_tenant("acme") is True
+    assert client.delete_tenant("acme") is False
+
+
+def test_roles_are_given_and_taken(client: CoreClient) -> None:
+    assert client.create_role("editor", ["read", "edit"]) is True
+    assert client.create_role("editor", ["publish"]) is False
+    assert client.add_role_to_user("u", "editor") is True
+    assert client.add_role_to_user("u", "editor") is False
+    assert client.add_role_to_user("u", "nobody") is None
+    assert client.get_roles_for_user("u", fresh=False) == ["editor"]
+    assert client.get_users_with_role("editor") == ["u"]
+    assert client.get_roles_with_permission("publish") == ["editor"]
+    assert client.remove_permissions("editor", ["publish"]) is True
+    assert sorted(client.get_permissions_for_role("editor", fresh=False) or []) == ["edit", "read"]
+    assert client.delete_role("editor") is True
+    assert client.get_roles_for_user("u", fresh=False) == []
+    assert client.get_permissions_for_role("editor", fresh=False) is None
+    assert client.list_roles() == []
+
+
+def test_an_address_is_verified_once(client: CoreClient) -> None:
+    assert client.is_email_verified("u", "a@b.c", fresh=False) is False
+    token = client.create_email_verification_token("u", "a@b.c")
+    assert token is not None
+    assert client.verify_email_with_token(token) == VerifiedEmail("u", "a@b.c")
+    assert client.verify_email_with_token(token) is None
+    assert client.is_email_verified("u", "a@b.c", fresh=False) is True
+    assert client.create_email_verification_token("u", "a@b.c") is None
+    client.unverify_email("u", "a@b.c")
+    assert client.is_email_verified("u", "a@b.c", fresh=False) is False
+    client.revoke_email_verification_tokens("u", "a@b.c")
+
+
+def test_keys_and_jwts_come_from_the_core(client: CoreClient) -> None:
+    kinds = {key["kid"][:2] for key in client.get_jwks()}
+    assert kinds == {"d-", "s-"}
+    assert client.create_jwt({"a": 1}, issuer="https://x", validity_seconds=60).count(".") == 2

@@ -1,0 +1,213 @@
+"""Agreeing on a version: which one, who asks, and what happens when the core changes its mind."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from flask_stsession.constants import CDI_VERSIONS
+from flask_stsession.core.versions import VersionNegotiator, parse_version
+from flask_stsession.errors import CoreError, CoreUnavailableError, Reason
+
+from .conftest import MakeClient, MakeTransport
+from .scripted_core import Link, ScriptedCore, close, refusing, reply
+
+CDI_ALL = ["2.7", "2.21", "3.0", "3.1", *CDI_VERSIONS]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "agreed"),
+    [
+        (CDI_ALL, (5, 6)),
+        (["5.6"], (5, 6)),
+        (["4.0"], (4, 0)),
+        (["5.3", "5.1", "5.2"], (5, 3)),
+        (["5.4", "5.5", "5.7", "6.0", "5.10"], (5, 5)),
+        (["3.0", "4.0", "not a version", "", "5"], (4, 0)),
+        (["5.0", "5.0"], (5, 0)),
+    ],
+)
+def test_the_highest_version_that_both_sides_know_is_spoken(
+    theirs: list[str], agreed: tuple[int, int], core: ScriptedCore, make_client: MakeClient
+) -> None:
+    core.answers["/apiversion"] = reply({"versions": theirs})
+    client = make_client(cdi_version=None)
+    assert client.cdi == agreed
+    assert client.rotates_at_refresh is (agreed >= (5, 6))
+    assert core.requests == ["GET /apiversion"]
+
+
+@pytest.mark.parametrize(("theirs", "told"), [([], "(none)"), (["2.7", "3.1"], "2.7, 3.1"), (["6.0"], "6.0")])
+def test_no_version_in_common_names_both_lists(
+    theirs: list[str], told: str, core: ScriptedCore, make_client: MakeClient
+) -> None:
+    core.answers["/apiversion"] = reply({"versions": theirs})
+    with pytest.raises(CoreError) as caught:
+        make_client(cdi_version=None).list_roles()
+    assert str(caught.value) == (
+        f"GET /apiversion at {core.url} was answered with the CDI versions {told}; this package speaks 4.0, "
+        "5.0, 5.1, "
+        "5.2, 5.3, 5.4, 5.5, 5.6. Run a core whose versions overlap with these."
+    )
+
+
+def test_the_versions_are_asked_for_once_and_with_the_domains(
+    core: ScriptedCore, make_client: MakeClient
+) -> None:
+    core.answers["/apiversion"] = reply({"versions": ["5.2"]})
+    core.answers["/recipe/roles"] = reply({"status": "OK", "roles": []})
+    client = make_client(
+        cdi_version=None, api_domain="https://api.example.com", website_domain="https://example.com"
+    )
+    client.list_roles()
+    client.list_roles()
+    assert core.requests == ["GET /apiversion", "GET /recipe/roles", "GET /recipe/roles"]
+    assert core.received[0].query == {
+        "apiDomain": "https://api.example.com",
+        "websiteDomain": "https://example.com",
+    }
+    assert "cdi-version" not in core.received[0].headers
+    assert core.received[1].headers["cdi-version"] == "5.2"
+
+
+def test_keys_need_no_version(core: ScriptedCore, make_client: MakeClient) -> None:
+    core.always({"keys": []})
+    assert make_client(cdi_version=None).get_jwks() == []
+    assert core.requests == ["GET /.well-known/jwks.json"]
+
+
+def test_a_pinned_version_is_not_asked_for(core: ScriptedCore, make_client: MakeClient) -> None:
+    client = make_client(cdi_version="5.0")
+    assert client.cdi == (5, 0)
+    assert core.requests == []
+
+
+def test_a_pinned_version_that_the_core_refuses_is_an_error(
+    core: ScriptedCore, make_client: MakeClient
+) -> None:
+    core.will(reply(raw=b"cdi-version 5.5 not supported", status=400))
+    with pytest.raises(CoreError) as caught:
+        make_client(cdi_version="5.5").list_roles()
+    assert str(caught.value) == (
+        f"GET /recipe/roles at {core.url} was refused with 400: cdi-version 5.5 not supported"
+    )
+    assert len(core.received) == 1
+
+
+def test_a_core_that_was_replaced_by_an_older_one_is_asked_for_its_versions_anew(
+    core: ScriptedCore, make_client: MakeClient
+) -> None:
+    core.will(
+        reply({"versions": ["5.5", "5.6"]}),
+        reply(raw=b"cdi-version 5.6 not supported", status=400),
+        reply({"versions": ["5.3"]}),
+        reply({"status": "OK", "jwt": "signed"}),
+    )
+    client = make_client(cdi_version=None)
+    assert client.create_jwt({}, issuer="x", validity_seconds=1) == "signed"
+    assert client.cdi == (5, 3)
+    versions = [request.headers.get("cdi-version") for request in core.received]
+    assert versions == [None, "5.6", None, "5.3"]
+
+
+def test_who_is_refused_after_another_has_negotiated_anew_uses_what_came_of_it(
+    core: ScriptedCore, make_transport: MakeTransport
+) -> None:
+    core.answers["/apiversion"] = reply({"versions": ["5.3"]})
+    negotiator = VersionNegotiator(make_transport())
+    assert negotiator.current() == "5.3"
+    assert negotiator.renegotiate("5.6") == "5.3"
+    assert len(core.received) == 1
+    assert negotiator.renegotiate("5.3") == "5.3"
+    assert len(core.received) == 2
+
+
+def test_negotiating_anew_is_tried_once(core: ScriptedCore, make_client: MakeClient) -> None:
+    core.answers["/apiversion"] = reply({"versions": ["5.6"]})
+    core.answers["/recipe/roles"] = reply(raw=b"cdi-version 5.6 not supported", status=400)
+    with pytest.raises(CoreError, match=r"was refused with 400: cdi-version 5\.6 not supported$"):
+        make_client(cdi_version=None).list_roles()
+    assert core.requests == ["GET /apiversion", "GET /recipe/roles"] * 2
+
+
+def test_a_failed_negotiation_is_not_remembered(core: ScriptedCore, make_client: MakeClient) -> None:
+    core.answers["/apiversion"] = reply({"versions": ["5.6"]})
+    core.will(close, close)
+    client = make_client(cdi_version=None)
+    with pytest.raises(CoreUnavailableError):
+        client.list_roles()
+    assert client.cdi == (5, 6)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "error"),
+    [
+        (200, {"versions": ["5.6"]}, None),
+        (200, {"versions": ["1.0"]}, CoreError),
+        (401, "Invalid API key", CoreError),
+        (503, {}, CoreUnavailableError),
+    ],
+)
+def test_threads_that_need_the_version_at_once_share_one_question(
+    status: int,
+    answer: object,
+    error: type[Exception] | None,
+    core: ScriptedCore,
+    make_client: MakeClient,
+) -> None:
+    waiting = threading.Event()
+
+    def answer_when_all_wait(link: Link) -> None:
+        assert waiting.wait(10)
+        reply(answer, status=status)(link)
+
+    core.answers["/apiversion"] = answer_when_all_wait
+    client = make_client(cdi_version=None)
+    results: list[object] = []
+
+    def ask() -> None:
+        try:
+            results.append(client.cdi)
+        except (CoreError, CoreUnavailableError) as raised:
+            results.append((type(raised), str(raised), raised.reason))
+
+    first = threading.Thread(target=ask)
+    first.start()
+    while not core.received:
+        waiting.wait(0.001)
+    others = [threading.Thread(target=ask) for _ in range(9)]
+    for thread in others:
+        thread.start()
+    waiting.wait(0.2)  # the nine have nothing left to do but to wait
+    waiting.set()
+    for thread in [first, *others]:
+        thread.join(10)
+
+    assert len(results) == 10
+    assert len(set(map(str, results))) == 1
+    assert core.requests == ["GET /apiversion"] * (2 if status == 503 else 1)
+    if error is None:
+        assert results[0] == (5, 6)
+    else:
+        assert isinstance(results[0], tuple)
+        assert results[0][0] is error
+
+
+def test_an_unreachable_core_is_an_outage_also_when_negotiating(
+    make_client: MakeClient, make_transport: MakeTransport
+) -> None:
+    with refusing() as dead, pytest.raises(CoreUnavailableError) as caught:
+        _ = make_client(cdi_version=None, transport=make_transport(hosts=[dead])).cdi
+    assert str(caught.value) == (
+        f"The core did not answer GET /apiversion. {dead}: connection refused. Check "
+        "STSESSION_CONNECTION_URI, and "
+        "that the core runs."
+    )
+    assert caught.value.reason is Reason.CORE_UNREACHABLE
+
+
+def test_versions_compare_as_numbers() -> None:
+    assert parse_version("5.10") > parse_version("5.9") > parse_version("4.0")
+    with pytest.raises(ValueError, match="unpack"):
+        parse_version("5")
