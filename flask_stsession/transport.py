@@ -108,7 +108,7 @@ def method_of_new_session(config: Config, request: Request) -> TransferMethod:
     allowed = allowed_transfer(config, request, for_create_new_session=True)
     if allowed != "any":
         return allowed
-    mode = request.headers.get(AUTH_MODE_HEADER)
+    mode = request.headers.get(AUTH_MODE_HEADER, "").strip().lower()
     if mode == "cookie":
         return "cookie"
     if mode == "header":
