@@ -210,7 +210,7 @@ class EmbeddedCore:
         if self._is_served(path):
             return DEFAULT_TENANT, path
         behind = "/" + "/".join(segments[1:])
-        if _TENANT_SEGMENT.fullmatch(segments[0]) and self._is_served(behind):
+        if len(segments) > 1 and _TENANT_SEGMENT.fullmatch(segments[0]) and self._is_served(behind):
             return segments[0].lower(), behind
         return DEFAULT_TENANT, None
 

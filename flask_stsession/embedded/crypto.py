@@ -74,8 +74,7 @@ class SigningKey:
 
     def __init__(self, kid: str, pem: str) -> None:
         key = serialization.load_pem_private_key(pem.encode("ascii"), password=None)
-        if not isinstance(key, rsa.RSAPrivateKey):
-            raise TypeError(f"the signing key {kid} is not an RSA key")
+        assert isinstance(key, rsa.RSAPrivateKey)  # new_private_key_pem() made it
         self.kid = kid
         self._private = key
         self._public = key.public_key()

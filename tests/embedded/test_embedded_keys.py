@@ -193,6 +193,13 @@ def test_a_token_without_object_parts_is_refused(client: Client) -> None:
     assert answer == {"status": "TRY_REFRESH_TOKEN", "message": "The token is not a JWT"}
 
 
+@pytest.mark.parametrize("foreign", ["!", "=", "\n", " "])
+def test_a_token_with_a_foreign_character_is_refused(client: Client, foreign: str) -> None:
+    token = client.create()["accessToken"]["token"] + foreign
+    answer = client.verify({"accessToken": {"token": token}})
+    assert answer == {"status": "TRY_REFRESH_TOKEN", "message": "The token is not a JWT"}
+
+
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_changing_any_part_of_a_refresh_token_makes_it_worthless(client: Client, part: int) -> None:
     pair = client.create()
