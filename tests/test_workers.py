@@ -1,0 +1,153 @@
+"""Under real servers: several processes, threads and greenlets on one database file."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+
+pytestmark = pytest.mark.slow
+
+TESTS = Path(__file__).parent
+
+
+GUNICORN = (sys.executable, "-m", "gunicorn", "--log-level", "error", "--graceful-timeout", "2")
+#: Gunicorn has no eventlet workers any more; eventlet brings a server of its own.
+EVENTLET = """
+import eventlet
+eventlet.monkey_patch()
+import socket, sys
+import eventlet.wsgi
+sys.path.insert(0, sys.argv[1])
+from worker_app import app
+eventlet.wsgi.server(socket.socket(fileno=int(sys.argv[2])), app, log_output=False)
+"""
+
+
+@contextlib.contextmanager
+def serving(database: Path, *options: str, keys_at_once: bool = False) -> Iterator[str]:
+    """``worker_app`` on a free port of this host, under gunicorn or eventlet; ended by its pid."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(128)
+        listener.set_inheritable(True)
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        descriptor = listener.fileno()
+        command = [
+            *GUNICORN,
+            "--chdir",
+            str(TESTS),
+            "--bind",
+            f"fd://{descriptor}",
+            *options,
+            "worker_app:app",
+        ]
+        if options == ("eventlet",):
+            command = [sys.executable, "-c", EVENTLET, str(TESTS), str(descriptor)]
+        environ = {
+            **os.environ,
+            "FLASK_STSESSION_CONNECTION_URI": f"embedded:{database}",
+            "WORKER_APP_ASKS_FOR_KEYS_AT_ONCE": "1" if keys_at_once else "",
+        }
+        process = subprocess.Popen(command, env=environ, pass_fds=[descriptor])
+        try:
+            _wait_for(address)
+            yield address
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_for(address: str) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            requests.get(f"{address}/auth/jwt/jwks.json", timeout=10).raise_for_status()
+            return
+        except requests.RequestException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def _sign_in(address: str) -> dict[str, str]:
+    response = requests.post(f"{address}/login", headers={"st-auth-mode": "header"}, timeout=20)
+    assert response.status_code == 200, response.text
+    return {"Authorization": f"Bearer {response.headers['st-access-token']}"}
+
+
+def _ask(address: str, headers: dict[str, str]) -> tuple[int, str]:
+    response = requests.get(f"{address}/user", headers=headers, timeout=30)
+    return response.status_code, response.json().get("pid", "")
+
+
+def test_four_workers_that_start_at_once_on_no_database_make_one_set_of_keys(tmp_path: Path) -> None:
+    database = tmp_path / "core.db"
+
+    with serving(database, "--workers", "4", keys_at_once=True) as address:
+        headers = _sign_in(address)
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda _: _ask(address, headers), range(64)))
+            sets = pool.map(
+                lambda _: requests.get(f"{address}/auth/jwt/jwks.json", timeout=20).text, range(32)
+            )
+            key_sets = set(sets)
+
+    assert {status for status, _ in answers} == {200}
+    assert len({pid for _, pid in answers}) > 1, "only one worker has answered"
+    assert len(key_sets) == 1
+    assert len(json.loads(key_sets.pop())["keys"]) == 2, "one key that is renewed, and one that is not"
+
+
+def test_an_app_loaded_before_the_workers_are_forked_serves_all_of_them(tmp_path: Path) -> None:
+    options = ("--preload", "--workers", "3", "--threads", "2")
+
+    with serving(tmp_path / "core.db", *options, keys_at_once=True) as address:
+        headers = _sign_in(address)
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda _: _ask(address, headers), range(60)))
+
+    assert {status for status, _ in answers} == {200}
+    assert len({pid for _, pid in answers}) > 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(("--worker-class", "sync", "--workers", "2"), id="sync"),
+        pytest.param(("--worker-class", "gthread", "--threads", "8"), id="gthread"),
+        pytest.param(("--worker-class", "gevent"), id="gevent"),
+        pytest.param(("eventlet",), id="eventlet"),
+    ],
+)
+def test_fifty_requests_at_once_that_all_ask_the_core_are_all_answered(
+    options: tuple[str, ...], tmp_path: Path
+) -> None:
+    kind = options[-1]
+    if kind in ("gevent", "eventlet") and importlib.util.find_spec(kind) is None:
+        if os.environ.get("STSESSION_REQUIRE_EVERYTHING"):
+            pytest.fail(f"{kind} is not installed, and everything is required")
+        pytest.skip(f"{kind} is not installed")
+
+    with serving(tmp_path / "core.db", *options) as address:
+        headers = _sign_in(address)
+        with ThreadPoolExecutor(50) as pool:
+            answers = list(pool.map(lambda _: _ask(address, headers), range(50)))
+
+    assert [status for status, _ in answers] == [200] * 50
