@@ -1,0 +1,229 @@
+"""The verification of e-mail addresses: administered here, asked for by the frontend's route."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from app_factory import AppFactory
+from flask import Flask
+from flask.testing import FlaskClient
+
+from flask_stsession import ConfigError, STSession, emailverification
+from flask_stsession.claims import EmailVerificationClaim
+from flask_stsession.emailverification import (
+    VerifiedEmail,
+    create_email_verification_token,
+    is_email_verified,
+    revoke_email_verification_tokens,
+    unverify_email,
+    verify_email_using_token,
+)
+from flask_stsession.multitenancy import create_or_update_tenant
+
+ADDRESSES = {
+    ("alice", "public"): "alice@example.com",
+    ("alice", "customer1"): "alice@customer1.example",
+}
+
+
+def get_email(user_id: str, tenant_id: str) -> str | None:
+    """The addresses that the app of these tests knows."""
+    return ADDRESSES.get((user_id, tenant_id))
+
+
+@pytest.fixture
+def mail_app(make_app: AppFactory) -> Flask:
+    """An app that knows addresses."""
+    return make_app(get_email=get_email, token_transfer_method="cookie")
+
+
+@pytest.fixture
+def in_app(mail_app: Flask) -> Iterator[None]:
+    """Its context."""
+    with mail_app.app_context():
+        yield
+
+
+def verify(user_id: str, email: str | None = None) -> None:
+    """Have a user prove the address."""
+    token = create_email_verification_token("public", user_id, email)
+    assert token is not None
+    assert verify_email_using_token(token) is not None
+
+
+def test_the_claim_can_be_imported_from_here() -> None:
+    assert emailverification.EmailVerificationClaim is EmailVerificationClaim
+
+
+@pytest.mark.usefixtures("in_app")
+def test_a_token_that_comes_back_proves_the_address_that_get_email_knows() -> None:
+    assert is_email_verified("alice") is False
+    token = create_email_verification_token("alice")
+    assert token is not None
+    assert verify_email_using_token(token) == VerifiedEmail("alice", "alice@example.com")
+    assert is_email_verified("alice") is True
+    assert is_email_verified("alice", "another@example.com") is False
+
+
+@pytest.mark.usefixtures("in_app")
+def test_a_token_is_good_once() -> None:
+    token = create_email_verification_token("public", "alice")
+    assert token is not None
+    assert verify_email_using_token("public", token) is not None
+    assert verify_email_using_token("public", token) is None
+    assert verify_email_using_token("made up") is None
+
+
+@pytest.mark.usefixtures("in_app")
+def test_an_address_that_is_verified_needs_no_token() -> None:
+    verify("alice")
+    assert create_email_verification_token("alice") is None
+
+
+@pytest.mark.usefixtures("in_app")
+def test_an_address_that_is_given_counts_instead_of_the_known_one() -> None:
+    verify("alice", "new@example.com")
+    assert is_email_verified("alice", "new@example.com") is True
+    assert is_email_verified("alice") is False
+    assert create_email_verification_token("alice", email="new@example.com") is None
+
+
+@pytest.mark.usefixtures("in_app")
+def test_what_was_verified_can_be_forgotten() -> None:
+    verify("alice")
+    unverify_email("alice")
+    assert is_email_verified("alice") is False
+    assert create_email_verification_token("alice") is not None
+
+
+@pytest.mark.usefixtures("in_app")
+def test_tokens_that_were_revoked_prove_nothing() -> None:
+    token = create_email_verification_token("alice")
+    assert token is not None
+    revoke_email_verification_tokens("public", "alice")
+    assert verify_email_using_token(token) is None
+
+
+@pytest.mark.usefixtures("in_app")
+def test_tokens_belong_to_their_tenant_and_so_do_the_addresses_that_get_email_knows() -> None:
+    create_or_update_tenant("customer1")
+    token = create_email_verification_token("customer1", "alice")
+    assert token is not None
+    assert verify_email_using_token(token) is None
+    revoke_email_verification_tokens("alice", email="alice@customer1.example")
+    assert verify_email_using_token(token, tenant_id="customer1") == VerifiedEmail(
+        "alice", "alice@customer1.example"
+    )
+    assert is_email_verified("alice", tenant_id="customer1") is True
+    assert is_email_verified("alice") is False
+    unverify_email("alice", tenant_id="customer1")
+    assert is_email_verified("alice", tenant_id="customer1") is False
+
+
+@pytest.mark.usefixtures("in_app")
+def test_a_user_without_an_address_has_nothing_to_prove() -> None:
+    assert create_email_verification_token("nobody") is None
+    assert is_email_verified("nobody") is True
+    unverify_email("nobody")
+    revoke_email_verification_tokens("nobody")
+
+
+def test_without_get_email_the_address_must_be_given(app: Flask) -> None:
+    with app.app_context():
+        assert is_email_verified("alice", "alice@example.com") is False
+        with pytest.raises(ConfigError) as caught:
+            is_email_verified("alice")
+    assert str(caught.value) == (
+        "E-mail verification needs the users' addresses: STSession(get_email=f), where f(user_id, tenant_id) "
+        "answers the address or None."
+    )
+
+
+@pytest.mark.usefixtures("in_app")
+def test_a_user_id_that_is_no_string_is_refused() -> None:
+    number: Any = 7
+    with pytest.raises(TypeError) as caught:
+        is_email_verified(number)
+    assert (
+        str(caught.value) == "recipe_user_id must be a non-empty str, not 7: write str(user.id) for a number."
+    )
+
+
+def test_get_email_may_be_asynchronous(make_app: AppFactory) -> None:
+    async def find(user_id: str, tenant_id: str) -> str:
+        return f"{user_id}@{tenant_id}.example"
+
+    find_any: Any = find
+    with make_app(get_email=find_any).app_context():
+        token = create_email_verification_token("alice")
+        assert token is not None
+        assert verify_email_using_token(token) == VerifiedEmail("alice", "alice@public.example")
+
+
+# GET {base}/user/email/verify
+
+
+def signed_in(app: Flask) -> FlaskClient:
+    """A client with a session of alice."""
+    client = app.test_client()
+    assert client.post("/login").status_code == 200
+    return client
+
+
+def test_the_route_asks_the_core_and_sets_the_claim(mail_app: Flask) -> None:
+    client = signed_in(mail_app)
+    response = client.get("/auth/user/email/verify")
+    assert response.get_json() == {"status": "OK", "isVerified": False}
+    assert client.get("/user").get_json()["payload"]["st-ev"]["v"] is False
+    with mail_app.app_context():
+        verify("alice")
+    response = client.get("/auth/user/email/verify")
+    assert response.get_json() == {"status": "OK", "isVerified": True}
+    assert response.headers.get("front-token")
+    assert client.get("/user").get_json()["payload"]["st-ev"]["v"] is True
+
+
+def test_the_route_needs_a_session(mail_app: Flask) -> None:
+    response = mail_app.test_client().get("/auth/user/email/verify")
+    assert (response.status_code, response.get_json()) == (401, {"message": "unauthorised"})
+
+
+def test_the_route_runs_no_validators_so_that_a_user_who_failed_them_can_call_it(
+    make_app: AppFactory,
+) -> None:
+    app = make_app(
+        get_email=get_email,
+        token_transfer_method="cookie",
+        global_claim_validators=[EmailVerificationClaim.validators.is_true()],
+    )
+    client = signed_in(app)
+    assert client.get("/user").status_code == 403
+    assert client.get("/auth/user/email/verify").get_json() == {"status": "OK", "isVerified": False}
+
+
+def test_the_route_follows_the_tenant_of_the_session(mail_app: Flask) -> None:
+    with mail_app.app_context():
+        create_or_update_tenant("customer1")
+        verify("alice", "alice@customer1.example")
+    client = mail_app.test_client()
+    client.post("/login", json={"tenant_id": "customer1"})
+    assert client.get("/auth/user/email/verify").get_json() == {"status": "OK", "isVerified": True}
+
+
+def test_the_route_is_absent_without_get_email_and_where_it_is_not_asked_for(make_app: AppFactory) -> None:
+    without = make_app()
+    assert without.test_client().get("/auth/user/email/verify").status_code == 404
+    own = make_app(name="own", get_email=get_email, routes=("refresh",))
+    assert own.test_client().get("/auth/user/email/verify").status_code == 404
+
+
+def test_the_claim_among_the_claims_needs_get_email(make_app: AppFactory) -> None:
+    app = make_app(init=False)
+    with pytest.raises(ConfigError) as caught:
+        STSession(app, claims=[EmailVerificationClaim])
+    assert str(caught.value) == (
+        "EmailVerificationClaim is among the claims, but there is nobody to ask for addresses: "
+        "STSession(claims=[...], get_email=f), where f(user_id, tenant_id) answers the address or None."
+    )

@@ -1,0 +1,108 @@
+"""Tenants, administered in the core of the current app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from app_factory import AppFactory
+from flask import Flask
+
+from flask_stsession import CoreError, create_new_session_without_request_response, get_session_information
+from flask_stsession.multitenancy import (
+    Tenant,
+    associate_user_to_tenant,
+    create_or_update_tenant,
+    delete_tenant,
+    get_tenant,
+    list_all_tenants,
+)
+
+
+@pytest.fixture
+def core(make_app: AppFactory) -> Iterator[None]:
+    """The context of an app."""
+    with make_app(api_domain="http://localhost").app_context():
+        yield
+
+
+@pytest.mark.usefixtures("core")
+def test_a_tenant_is_created_once_and_changed_after_that() -> None:
+    assert create_or_update_tenant("customer1") is True
+    assert create_or_update_tenant("customer1", first_factors=["emailpassword"]) is False
+    assert get_tenant("customer1") == Tenant("customer1", ("emailpassword",))
+
+
+@pytest.mark.usefixtures("core")
+def test_what_is_left_out_stays_and_none_unsets() -> None:
+    create_or_update_tenant(
+        "customer1", first_factors=["emailpassword"], required_secondary_factors=["otp-email"]
+    )
+    create_or_update_tenant("customer1", core_config={"access_token_validity": 600})
+    assert get_tenant("customer1") == Tenant(
+        "customer1", ("emailpassword",), ("otp-email",), {"access_token_validity": 600}
+    )
+    create_or_update_tenant("customer1", first_factors=None, required_secondary_factors=None)
+    assert get_tenant("customer1") == Tenant("customer1", None, None, {"access_token_validity": 600})
+
+
+@pytest.mark.usefixtures("core")
+def test_the_default_tenant_is_always_there() -> None:
+    tenant = get_tenant()
+    assert tenant is not None
+    assert tenant.tenant_id == "public"
+    assert [each.tenant_id for each in list_all_tenants()] == ["public"]
+    with pytest.raises(CoreError, match="public tenant"):
+        delete_tenant("public")
+
+
+@pytest.mark.usefixtures("core")
+def test_a_deleted_tenant_takes_its_sessions_along() -> None:
+    create_or_update_tenant("customer1")
+    session = create_new_session_without_request_response("alice", tenant_id="customer1")
+    assert sorted(each.tenant_id for each in list_all_tenants()) == ["customer1", "public"]
+    assert delete_tenant("customer1") is True
+    assert delete_tenant("customer1") is False
+    assert get_tenant("customer1") is None
+    assert get_session_information(session.get_handle()) is None
+
+
+@pytest.mark.usefixtures("core")
+def test_one_factor_needs_no_list() -> None:
+    create_or_update_tenant("customer1", first_factors="emailpassword")
+    assert get_tenant("customer1") == Tenant("customer1", ("emailpassword",))
+
+
+@pytest.mark.usefixtures("core")
+def test_a_configuration_object_is_refused_with_our_spelling() -> None:
+    create: Any = create_or_update_tenant
+    with pytest.raises(TypeError) as caught:
+        create("customer1", {"first_factors": []})
+    assert str(caught.value) == (
+        "Only tenant_id goes by position: create_or_update_tenant(tenant_id, *, first_factors=..., "
+        "required_secondary_factors=..., core_config=...). There is no configuration object, unlike in "
+        "supertokens-python."
+    )
+
+
+@pytest.mark.usefixtures("core")
+def test_an_id_that_no_tenant_can_have_is_refused_by_the_core() -> None:
+    with pytest.raises(CoreError, match="letters, digits and hyphens"):
+        create_or_update_tenant("no spaces")
+
+
+@pytest.mark.usefixtures("core")
+def test_users_whom_the_core_does_not_know_cannot_be_associated() -> None:
+    create_or_update_tenant("customer1")
+    with pytest.raises(CoreError):
+        associate_user_to_tenant("customer1", "alice")
+
+
+def test_without_an_app_there_are_no_tenants_to_list(app: Flask) -> None:
+    bare = Flask("bare")
+    with bare.app_context(), pytest.raises(RuntimeError) as caught:
+        list_all_tenants()
+    assert str(caught.value) == (
+        "The app 'bare' has no STSession. Initialise it: STSession(app), or stsession.init_app(app)."
+    )
