@@ -22,14 +22,19 @@ headers, and says whether it ends the session on the client (``clear_tokens``).
 
 from __future__ import annotations
 
+import copyreg
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from werkzeug import exceptions as http
 from werkzeug.wrappers import Response
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+    from werkzeug.wrappers import Request
 
 
 class Reason(str, Enum):
@@ -95,12 +100,17 @@ class STSessionError(Exception):
 
     def __init__(self, message: str = "", *, reason: Reason | str | None = None) -> None:
         super().__init__(message)
+        self.args = (message,)  # Werkzeug's classes drop them
         self.message = message
         if reason is not None:
             self.reason = Reason(reason)
 
     def __str__(self) -> str:
         return self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Copied and pickled (by a process pool, say) as what it is: the constructors take other arguments.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class SessionHTTPError(STSessionError, http.HTTPException):
@@ -115,17 +125,15 @@ class SessionHTTPError(STSessionError, http.HTTPException):
     wire_message: ClassVar[str] = ""
     #: Does this verdict end the session on the client?
     clear_tokens: bool = False
-    #: Has the request been told what this verdict clears?
-    recorded: bool = False
 
     def __init__(
         self, message: str = "", *, reason: Reason | str | None = None, status: int | None = None
     ) -> None:
         STSessionError.__init__(self, message or self.wire_message, reason=reason)
         self.description = self.wire_message
-        # Flask-RESTX answers with ``data``, Flask-RESTful and Flask itself with ``response``.
+        # Flask-RESTful and Flask-RESTX answer with ``data``, Flask itself with ``get_response()``.
         self.data = self.body()
-        self.set_status(type(self).code if status is None else status)
+        self.code = type(self).code if status is None else status
 
     def __str__(self) -> str:
         return self.message
@@ -134,10 +142,13 @@ class SessionHTTPError(STSessionError, http.HTTPException):
         """The JSON body of the response."""
         return {"message": self.wire_message}
 
-    def set_status(self, status: int | None) -> None:
-        """Answer with another status: ``SESSION_EXPIRED_STATUS_CODE`` or ``INVALID_CLAIM_STATUS_CODE``."""
-        self.code = status
-        self.response = Response(json.dumps(self.data), status, self._headers(), mimetype="application/json")
+    def get_response(
+        self,
+        environ: WSGIEnvironment | Request | None = None,
+        scope: dict[str, Any] | None = None,
+    ) -> Response:
+        """A new response each time: requests that wait for one refresh share its error, but no headers."""
+        return Response(json.dumps(self.data), self.code, self._headers(), mimetype="application/json")
 
     def _headers(self) -> dict[str, str]:
         return {}

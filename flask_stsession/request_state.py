@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from flask import Flask, Request
     from werkzeug.local import LocalProxy
 
+    from .errors import SessionHTTPError
+
 _ATTRIBUTE = "_stsession_state"
 
 
@@ -24,7 +26,7 @@ class RequestState:
     ``g.session`` is what views read; this is what our own code goes by.
     """
 
-    __slots__ = ("changes", "consulted", "context", "session", "user", "user_loaded")
+    __slots__ = ("changes", "consulted", "context", "refused", "session", "user", "user_loaded")
 
     def __init__(self) -> None:
         #: Verified, created or refreshed in this request.
@@ -34,6 +36,8 @@ class RequestState:
         self.consulted = False
         #: The ``user_context`` of this request.
         self.context: dict[str, Any] = {}
+        #: The verdict that was recorded last, so that whoever passes it on does not record it again.
+        self.refused: SessionHTTPError | None = None
         self.user: Any = None
         self.user_loaded = False
 

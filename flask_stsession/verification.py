@@ -137,11 +137,11 @@ def peek_session(ext: STSession) -> Session | None:
 
 def refuse(ext: STSession, error: SessionHTTPError) -> None:
     """Record a verdict: what it clears on the client, its status, a log record and a signal. Once."""
-    if error.recorded:
-        return
-    error.recorded = True
     request = this_request()
     state = state_of(request)
+    if state.refused is error:
+        return
+    state.refused = error
     state.consulted = True
     if error.clear_tokens:
         state.changes.end_session()
@@ -149,14 +149,15 @@ def refuse(ext: STSession, error: SessionHTTPError) -> None:
         logger.error("503 for %s %s: %s (%s)", request.method, request.path, error, error.reason)
         signals.core_unavailable.send(ext.app, error=error, reason=error.reason)
         return
+    is_plain = error.code == type(error).code  # not told ``status=``
+    if is_plain and isinstance(error, InvalidClaimsError):
+        error.code = ext.config.invalid_claim_status_code
+    elif is_plain and isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError):
+        error.code = ext.config.session_expired_status_code
     logger.info("%s for %s %s: %s (%s)", error.code, request.method, request.path, error, error.reason)
     if isinstance(error, InvalidClaimsError):
-        if ext.config.invalid_claim_status_code != error.code:
-            error.set_status(ext.config.invalid_claim_status_code)
         signals.claims_invalid.send(ext.app, session=state.session, error=error)
     elif isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError):
-        if ext.config.session_expired_status_code != error.code:
-            error.set_status(ext.config.session_expired_status_code)
         signals.verification_failed.send(ext.app, error=error, reason=error.reason)
 
 
