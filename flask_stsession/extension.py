@@ -295,7 +295,7 @@ class STSession(SessionOperations):
         """
         if "roles" in self._loaders:
             return list(self._load("roles", user_id, tenant_id))
-        return self.manager.client.get_roles_for_user(user_id, tenant_id=tenant_id, fresh=max_age <= 0)
+        return self.manager.client.get_roles_for_user(user_id, tenant_id=tenant_id, max_age=max_age)
 
     def permissions_of(self, user_id: str, tenant_id: str, *, max_age: float = 0) -> list[str]:
         """What the user's roles permit, from the ``permissions_loader`` or the core."""
@@ -304,7 +304,7 @@ class STSession(SessionOperations):
         client = self.manager.client
         permissions: dict[str, None] = {}
         for role in self.roles_of(user_id, tenant_id, max_age=max_age):
-            permissions.update(dict.fromkeys(client.get_permissions_for_role(role, fresh=max_age <= 0) or ()))
+            permissions.update(dict.fromkeys(client.get_permissions_for_role(role, max_age=max_age) or ()))
         return list(permissions)
 
     def is_email_of_user_verified(self, user_id: str, tenant_id: str, *, max_age: float = 0) -> bool:
@@ -315,7 +315,7 @@ class STSession(SessionOperations):
         email = self.email_of(user_id, tenant_id)
         if email is None:
             return True
-        return self.manager.client.is_email_verified(user_id, email, fresh=max_age <= 0)
+        return self.manager.client.is_email_verified(user_id, email, max_age=max_age)
 
     def email_of(self, user_id: str, tenant_id: str) -> str | None:
         """The user's address, by ``get_email``.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from cachetools import TTLCache
 
@@ -30,28 +31,31 @@ class ReadCache:
 
     def __init__(self, *, ttl_seconds: float, timer: Callable[[], float], size: int = 10_000) -> None:
         self._enabled = ttl_seconds > 0
+        self._timer = timer
         self._entries = PerProcess(lambda: _Entries(ttl_seconds if self._enabled else 1, timer, size))
 
-    def read(self, key: Key, ask: Callable[[], T], *, fresh: bool) -> T:
+    def read(self, key: Key, ask: Callable[[], T], *, max_age: float) -> T:
         """What ``ask`` answers, or answered lately.
 
         :param key: identifies the question.
         :param ask: asks the core.
-        :param fresh: ask in any case.
+        :param max_age: how old (s) a remembered answer may be; 0 asks in any case.
         """
         if not self._enabled:
             return ask()
         entries = self._entries.get()
         with entries.lock:
-            if not fresh and key in entries.values:
-                known: T = entries.values[key]
-                return known
+            known: _Remembered[T] | None = entries.values.get(key)
+            now = self._timer()
+            if known is not None and now - known.asked_at < max_age:
+                return known.answer
             writes = entries.writes
         answer = ask()
         with entries.lock:
             # A write that overlapped with the question may have made the answer old already.
             if writes == entries.writes:
-                entries.values[key] = answer
+                # As of when it was asked for: no later change can be in it.
+                entries.values[key] = _Remembered(answer, now)
         return answer
 
     @contextmanager
@@ -72,6 +76,12 @@ class ReadCache:
         :param prefixes: how the keys of the entries begin.
         """
         self._entries.get().forget(prefixes)
+
+
+@dataclass(frozen=True)
+class _Remembered(Generic[T]):
+    answer: T
+    asked_at: float
 
 
 class _Entries:

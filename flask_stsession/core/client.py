@@ -19,7 +19,7 @@ class CoreClient(SessionCalls, RoleCalls, EmailVerificationCalls, TenantCalls):
         sides know, at first need.
     :param api_domain: told to the core when asking for its versions.
     :param website_domain: likewise.
-    :param cache_ttl_seconds: for how long (s) the reads that take ``fresh=False`` may be answered from
+    :param cache_ttl_seconds: for how long (s) the reads that take a ``max_age`` may be answered from
         memory; 0 never. Writes through this client drop what they touch.
     :param timer: seconds from a clock that only goes forward.
     """

@@ -45,17 +45,17 @@ class EmailVerificationCalls(CoreCalls):
         self._cache.forget(("email-verified", verified.user_id, verified.email))
         return verified
 
-    def is_email_verified(self, user_id: str, email: str, *, fresh: bool = True) -> bool:
+    def is_email_verified(self, user_id: str, email: str, *, max_age: float = 0) -> bool:
         """Has this user proven to own this address? In any tenant.
 
-        :param fresh: ``False`` allows an answer from memory, as old as the TTL of the cache.
+        :param max_age: how old (s) an answer from memory may be, the TTL of the cache at most; 0 asks now.
         :raises CoreUnavailableError: no answer.
         """
         query = {"userId": user_id, "email": email}
         return self._cache.read(
             ("email-verified", user_id, email),
             lambda: self._get(_RID, "/recipe/user/email/verify", query).expect_ok().flag("isVerified"),
-            fresh=fresh,
+            max_age=max_age,
         )
 
     def unverify_email(self, user_id: str, email: str) -> None:

@@ -15,11 +15,11 @@ class RoleCalls(CoreCalls):
     """Roles, what they permit, and who has them."""
 
     def get_roles_for_user(
-        self, user_id: str, *, tenant_id: str = DEFAULT_TENANT, fresh: bool = True
+        self, user_id: str, *, tenant_id: str = DEFAULT_TENANT, max_age: float = 0
     ) -> list[str]:
         """The roles of a user in a tenant, in no order.
 
-        :param fresh: ``False`` allows an answer from memory, as old as the TTL of the cache.
+        :param max_age: how old (s) an answer from memory may be, the TTL of the cache at most; 0 asks now.
         :raises CoreUnavailableError: no answer.
         """
 
@@ -27,12 +27,12 @@ class RoleCalls(CoreCalls):
             answer = self._get(_RID, "/recipe/user/roles", {"userId": user_id}, tenant_id=tenant_id)
             return tuple(answer.expect_ok().texts("roles"))
 
-        return list(self._cache.read(("user-roles", user_id, tenant_id), ask, fresh=fresh))
+        return list(self._cache.read(("user-roles", user_id, tenant_id), ask, max_age=max_age))
 
-    def get_permissions_for_role(self, role: str, *, fresh: bool = True) -> list[str] | None:
+    def get_permissions_for_role(self, role: str, *, max_age: float = 0) -> list[str] | None:
         """The permissions of a role, in no order; ``None`` if there is no such role.
 
-        :param fresh: ``False`` allows an answer from memory, as old as the TTL of the cache.
+        :param max_age: how old (s) an answer from memory may be, the TTL of the cache at most; 0 asks now.
         :raises CoreUnavailableError: no answer.
         """
 
@@ -40,7 +40,7 @@ class RoleCalls(CoreCalls):
             answer = self._get(_RID, "/recipe/role/permissions", {"role": role})
             return None if answer.status == _UNKNOWN_ROLE else tuple(answer.expect_ok().texts("permissions"))
 
-        known = self._cache.read(("permissions", role), ask, fresh=fresh)
+        known = self._cache.read(("permissions", role), ask, max_age=max_age)
         return None if known is None else list(known)
 
     def create_role(self, role: str, permissions: Sequence[str] = ()) -> bool:

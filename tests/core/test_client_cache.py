@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,14 +14,16 @@ from flask_stsession.errors import CoreUnavailableError
 from .conftest import MakeClient
 from .scripted_core import ScriptedCore, reply, reset
 
-CACHED: dict[str, tuple[Callable[[CoreClient, bool], object], dict[str, Any], object]] = {
-    "roles": (lambda c, fresh: c.get_roles_for_user("u", fresh=fresh), {"roles": ["a"]}, ["a"]),
+FOREVER = math.inf
+
+CACHED: dict[str, tuple[Callable[[CoreClient, float], object], dict[str, Any], object]] = {
+    "roles": (lambda c, age: c.get_roles_for_user("u", max_age=age), {"roles": ["a"]}, ["a"]),
     "permissions": (
-        lambda c, fresh: c.get_permissions_for_role("a", fresh=fresh),
+        lambda c, age: c.get_permissions_for_role("a", max_age=age),
         {"permissions": ["p"]},
         ["p"],
     ),
-    "email": (lambda c, fresh: c.is_email_verified("u", "a@b.c", fresh=fresh), {"isVerified": True}, True),
+    "email": (lambda c, age: c.is_email_verified("u", "a@b.c", max_age=age), {"isVerified": True}, True),
 }
 
 WRITES: dict[str, tuple[Callable[[CoreClient], object], dict[str, Any], set[str]]] = {
@@ -50,9 +53,9 @@ def test_a_read_that_allows_it_is_answered_from_memory(
     core.always({"status": "OK", **answer})
     client = make_client()
     for _ in range(3):
-        assert read(client, False) == result
+        assert read(client, FOREVER) == result
     assert len(core.received) == 1
-    assert read(client, True) == result
+    assert read(client, 0) == result
     assert len(core.received) == 2
 
 
@@ -64,7 +67,7 @@ def test_a_write_drops_what_it_touches_and_no_more(
     client = make_client()
     for read, answer, _ in CACHED.values():
         core.will(reply({"status": "OK", **answer}))
-        read(client, False)
+        read(client, FOREVER)
     do, answer, dropped = WRITES[write]
     if fails and not write.startswith("verify"):
         core.will(reset, reset)
@@ -78,7 +81,7 @@ def test_a_write_drops_what_it_touches_and_no_more(
     for what, (read, answer, _) in CACHED.items():
         before = len(core.received)
         core.answers[""] = reply({"status": "OK", **answer})
-        read(client, False)
+        read(client, FOREVER)
         if len(core.received) > before:
             asked.add(what)
     assert asked == dropped
@@ -90,8 +93,8 @@ def test_what_was_remembered_cannot_be_changed_by_who_got_it(
     core.always({"status": "OK", "roles": ["a"], "permissions": ["p"]})
     client = make_client()
     for _ in range(2):
-        roles = client.get_roles_for_user("u", fresh=False)
-        permissions = client.get_permissions_for_role("a", fresh=False)
+        roles = client.get_roles_for_user("u", max_age=FOREVER)
+        permissions = client.get_permissions_for_role("a", max_age=FOREVER)
         assert (roles, permissions) == (["a"], ["p"])
         roles.append("root")
         assert permissions is not None
