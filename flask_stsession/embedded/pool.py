@@ -57,12 +57,20 @@ class ConnectionPool:
 
     def close(self) -> None:
         """Close every connection, those now lent as soon as they come back."""
+        if self._single and self._pid != os.getpid():
+            return
         with self._changed:
             self._closed = True
             if self._pid == os.getpid():
                 self._close_idle()
 
     def _take(self) -> sqlite3.Connection:
+        if self._single and self._pid != os.getpid():
+            # Before the lock, which another thread of the parent may have held when it forked.
+            raise EmbeddedCoreError(
+                f"the in-memory database belongs to process {self._pid} and this is process {os.getpid()}:"
+                " several processes need a file"
+            )
         with self._changed:
             self._notice_other_process()
             if self._single:
@@ -96,11 +104,6 @@ class ConnectionPool:
     def _notice_other_process(self) -> None:
         if self._pid == os.getpid():
             return
-        if self._single:
-            raise EmbeddedCoreError(
-                f"the in-memory database belongs to process {self._pid} and this is process {os.getpid()}:"
-                " several processes need a file"
-            )
         # Forked behind Python's back, so the hooks below did not run. The connections are the parent's:
         # not even closing them here would be safe.
         self._inherited += self._idle

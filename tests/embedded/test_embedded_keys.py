@@ -122,7 +122,7 @@ def test_a_jwt_that_lives_longer_keeps_its_dynamic_key_published(client: Client,
 
 
 def test_keys_that_nobody_needs_are_deleted(client: Client, clock: Clock) -> None:
-    for _ in range(20):
+    for _ in range(8):
         clock.advance(HOUR)
         signs_with(client)
     assert len(client.kids()) <= 4

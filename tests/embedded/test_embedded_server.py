@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import runpy
 import signal
 import socket
 import threading
@@ -145,6 +146,16 @@ def test_an_address_of_version_six_is_written_in_brackets() -> None:
 
 
 # The command
+
+
+def test_the_module_is_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["core", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("flask_stsession.embedded", run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("Usage: python -m flask_stsession.embedded [OPTIONS]\n")
 
 
 def refused(*arguments: str) -> str:

@@ -310,6 +310,12 @@ def test_a_database_in_memory_is_not_for_another_process() -> None:
             f"EmbeddedCoreError: the in-memory database belongs to process {parent} and this is process "
         )
         assert said.endswith(": several processes need a file")
+
+        def close() -> str:
+            core.close()
+            return "closed"
+
+        assert in_forked_child(close) == "closed"
         assert len(client.handles("user")) == 1
 
 
