@@ -13,6 +13,7 @@ from flask import Flask, has_app_context, has_request_context
 from flask_stsession import STSession
 from flask_stsession.embedded.app import EmbeddedCore
 from app_factory import AppFactory
+from served_core import ServedCore
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +42,14 @@ def core_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def core_file(core_template: Path, tmp_path: Path) -> Path:
     """The database of an embedded core, this test's own."""
     return Path(shutil.copy(core_template, tmp_path / "core.db"))
+
+
+@pytest.fixture
+def served_core(core_file: Path) -> Iterator[ServedCore]:
+    """A core on 127.0.0.1 that can be watched and killed; on the database that ``make_app`` uses."""
+    served = ServedCore(core_file)
+    yield served
+    served.close()
 
 
 @pytest.fixture
