@@ -1,0 +1,583 @@
+"""A Flask app with sessions, and a page on which to watch them.
+
+    python examples/quickstart.py [--host 127.0.0.1] [--port 5000]
+
+Sign in as anybody, call a protected API, see the access token age and be refreshed, give and take a role,
+sign out; the page says in plain words what went over the wire. Needs no core: the embedded one keeps the
+sessions in the instance folder beside this file. Access tokens live 30 seconds here, so that there is
+something to see; the default is an hour.
+
+Further settings may come from the environment, as Flask reads them: ``FLASK_STSESSION_ANTI_CSRF=VIA_TOKEN``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import Flask, Response, g, jsonify, request
+from werkzeug.serving import make_server
+
+from flask_stsession import STSession, create_new_session, verify_session
+
+# --- The app: all that sessions need is here ----------------------------------------------------------------
+
+
+def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
+    """The app of this example.
+
+    :param settings: go before those of the example and of the environment.
+    """
+    app = Flask(__name__)
+    app.config["STSESSION_CONNECTION_URI"] = "embedded:"
+    app.config["STSESSION_EMBEDDED_CORE"] = {"access_token_validity": 30, "access_token_validity_jitter": 0}
+    app.config.from_prefixed_env()
+    app.config.from_mapping(settings or {})
+
+    app.after_request(note_what_was_on_the_wire)  # first registered is last called: it sees what is sent
+    stsession = STSession(app)
+    admins: set[str] = set()  # an app has a table for this
+
+    @stsession.roles_loader
+    def roles_of(user_id: str, _tenant_id: str) -> list[str]:
+        return ["admin"] if user_id in admins else []
+
+    @app.post("/api/login")
+    def login() -> Any:
+        user_id = field_of_body("userId")
+        if not isinstance(user_id, str) or not user_id.strip():
+            return jsonify(message="userId is missing"), 400
+        create_new_session(user_id.strip())  # a real app checks a password first
+        return jsonify(status="OK")
+
+    @app.get("/api/me")
+    @verify_session()
+    def me() -> Any:
+        user_id = g.session.get_user_id()
+        return jsonify(
+            userId=user_id,
+            isAdmin=user_id in admins,
+            sessionHandle=g.session.get_handle(),
+            accessTokenPayload=g.session.get_access_token_payload(),
+        )
+
+    @app.get("/api/admin")
+    @verify_session(roles="admin", max_age_in_sec=0)  # 0: do not trust the token, ask for the role now
+    def admin() -> Any:
+        return jsonify(secret="Only an admin reads this.")
+
+    @app.post("/api/role")
+    @verify_session()
+    def role() -> Any:
+        user_id = g.session.get_user_id()
+        change = admins.add if field_of_body("admin") is True else admins.discard
+        change(user_id)
+        return jsonify(isAdmin=user_id in admins)
+
+    # Refresh and sign-out need no view: POST /auth/session/refresh and POST /auth/signout are there.
+
+    add_page(app)
+    return app
+
+
+def field_of_body(name: str) -> Any:
+    """A field of the JSON object that was posted; ``None`` without one."""
+    body = request.get_json(silent=True)
+    return body.get(name) if isinstance(body, dict) else None
+
+
+# --- What the page is told about the wire -------------------------------------------------------------------
+
+SESSION_COOKIES = ("sAccessToken", "sRefreshToken")
+SENT_HEADERS = ("Authorization", "anti-csrf", "rid", "st-auth-mode")
+SET_HEADERS = ("anti-csrf", "front-token", "st-access-token", "st-refresh-token")
+
+
+def note_what_was_on_the_wire(response: Response) -> Response:
+    """Tell the page which cookies and headers travelled, by name: it cannot see HttpOnly cookies itself."""
+    set_now: list[str] = []
+    cleared: list[str] = []
+    for cookie in response.headers.getlist("Set-Cookie"):
+        name, _, value = cookie.split(";", 1)[0].partition("=")
+        (set_now if value else cleared).append(f"cookie {name}")
+    for name in SET_HEADERS:
+        if name in response.headers:
+            (cleared if response.headers[name] in ("", "remove") else set_now).append(f"header {name}")
+    sent = [f"cookie {name}" for name in SESSION_COOKIES if name in request.cookies]
+    sent += [f"header {name}" for name in SENT_HEADERS if name in request.headers]
+    response.headers["X-Wire"] = json.dumps({"sent": sent, "set": set_now, "cleared": cleared})
+    response.headers["Content-Security-Policy"] = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+# --- The page -----------------------------------------------------------------------------------------------
+
+
+def add_page(app: Flask) -> None:
+    """The page, its style and its script; never cached, so that an edited example shows."""
+
+    @app.get("/")
+    def page() -> Response:
+        return Response(PAGE, mimetype="text/html", headers={"Cache-Control": "no-store"})
+
+    @app.get("/style.css")
+    def style() -> Response:
+        return Response(STYLE, mimetype="text/css", headers={"Cache-Control": "no-store"})
+
+    @app.get("/app.js")
+    def script() -> Response:
+        return Response(SCRIPT, mimetype="text/javascript", headers={"Cache-Control": "no-store"})
+
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>flask-stsession quickstart</title>
+<link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'
+ %3E%3Ccircle cx='8' cy='8' r='6' fill='none' stroke='%230d9488' stroke-width='4'/%3E%3C/svg%3E">
+<link rel="stylesheet" href="/style.css">
+<script src="/app.js" defer></script>
+</head>
+<body>
+<header>
+  <h1>flask-stsession <span>quickstart</span></h1>
+  <p>Sign in, let the access token run out, and watch what travels between page and app.</p>
+</header>
+<noscript><p class="card">This page needs JavaScript: it is the client that you watch.</p></noscript>
+<main>
+  <div class="controls">
+    <section class="card" id="signed-out" aria-labelledby="signed-out-title">
+      <h2 id="signed-out-title">Sign in</h2>
+      <form id="login">
+        <label for="user-id">User id</label>
+        <div class="row">
+          <input id="user-id" value="alice" required maxlength="60" autocomplete="off" autocapitalize="none"
+                 spellcheck="false" aria-describedby="user-hint">
+          <button class="primary">Sign in</button>
+        </div>
+        <p class="hint" id="user-hint">Anybody will do; there is no password in this example.</p>
+      </form>
+      <h3>Then try this</h3>
+      <ul class="hint">
+        <li>Wait for 30 seconds and call the API: it refreshes by itself.</li>
+        <li>Call the admin API without the role, with it, and after it was taken away.</li>
+        <li>Sign out in a second tab and call the API in this one.</li>
+      </ul>
+    </section>
+
+    <section class="card" id="signed-in" aria-labelledby="signed-in-title" hidden>
+      <div class="who">
+        <div>
+          <p class="hint">Signed in as</p>
+          <h2 id="signed-in-title" tabindex="-1"></h2>
+          <p class="hint" id="age">&nbsp;</p>
+        </div>
+        <div class="ring">
+          <svg viewBox="0 0 100 100" aria-hidden="true">
+            <circle cx="50" cy="50" r="44"/><circle id="ring" cx="50" cy="50" r="44" pathLength="100"/>
+          </svg>
+          <p aria-hidden="true"><b id="seconds">0</b><span id="unit">seconds</span></p>
+        </div>
+      </div>
+      <div class="buttons">
+        <button class="primary" id="call">Call the API</button>
+        <button id="refresh">Refresh now</button>
+        <button id="signout">Sign out</button>
+      </div>
+      <label class="switch"><input type="checkbox" role="switch" id="keep">
+        <span>Call it every 5 seconds</span></label>
+    </section>
+
+    <section class="card" id="roles" aria-labelledby="roles-title" hidden>
+      <h2 id="roles-title">Roles</h2>
+      <label class="switch"><input type="checkbox" role="switch" id="admin">
+        <span>This user has the role <code>admin</code></span></label>
+      <div class="buttons"><button id="call-admin">Call the admin API</button></div>
+    </section>
+
+    <section class="card" aria-labelledby="answer-title">
+      <h2 id="answer-title">Last answer <span class="status" id="answer-status" hidden></span></h2>
+      <pre id="answer" tabindex="0" aria-labelledby="answer-title">Nothing yet.</pre>
+    </section>
+  </div>
+
+  <section class="card wire" aria-labelledby="wire-title">
+    <div class="title">
+      <h2 id="wire-title">On the wire</h2>
+      <button class="quiet" id="clear">Clear</button>
+    </div>
+    <div role="log" aria-live="polite" aria-labelledby="wire-title"><ol id="log"></ol></div>
+    <p class="hint" id="empty">Every request of this page will show here, the newest first.</p>
+  </section>
+</main>
+</body>
+</html>
+"""
+
+STYLE = """
+:root {
+  color-scheme: light dark;
+  --page: #f5f6f8; --card: #fff; --line: #e2e5ea; --text: #1b2129; --soft: #5b6573; --well: #f3f5f7;
+  --accent: #0f766e; --on-accent: #fff; --track: #e2e8e8; --shadow: 0 1px 2px #1018280d, 0 4px 16px #1018280a;
+  --good: #166534; --good-bg: #dcfce7; --warn: #854d0e; --warn-bg: #fef3c7; --bad: #9f1239; --bad-bg: #ffe4e6;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #0f1317; --card: #171c22; --line: #29313a; --text: #e7ebef; --soft: #9ca7b4; --well: #10151a;
+    --accent: #2dd4bf; --on-accent: #06251f; --track: #29313a; --shadow: none;
+    --good: #86efac; --good-bg: #12301f; --warn: #fcd34d; --warn-bg: #362a0c;
+    --bad: #fda4af; --bad-bg: #3b1520;
+  }
+}
+* { box-sizing: border-box; }
+[hidden] { display: none !important; }
+body {
+  margin: 0 auto; padding: 2rem 1.5rem 3rem; max-width: 72rem; background: var(--page); color: var(--text);
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
+}
+h1, h2, p, ol, pre { margin: 0; }
+header { margin-bottom: 1.5rem; }
+header p, .hint { color: var(--soft); }
+h1 { font-size: 1.6rem; line-height: 1.25; letter-spacing: -.02em; }
+h1 span { color: var(--soft); font-weight: 400; }
+h2 { font-size: 1rem; line-height: 1.5; }
+h3 { margin: 0; font-size: .875rem; }
+ul { margin: 0; padding-left: 1.1rem; }
+.card > h3 { margin-top: 1.25rem; }
+.card > h3 + ul { margin-top: .25rem; }
+.hint { font-size: .875rem; }
+code, pre, .path, .chip {
+  font-family: ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+}
+code { font-size: .9em; }
+
+main {
+  display: grid; grid-template-columns: minmax(0, 26rem) minmax(0, 1fr); gap: 1.25rem; align-items: start;
+}
+.controls { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.25rem; }
+.card {
+  padding: 1.25rem; background: var(--card); border: 1px solid var(--line); border-radius: 14px;
+  box-shadow: var(--shadow);
+}
+.card > * + *, form > * + * { margin-top: .75rem; }
+label { font-size: .875rem; font-weight: 600; }
+.row, .buttons { display: flex; flex-wrap: wrap; gap: .5rem; }
+input:not([type]) {
+  flex: 1 1 10rem; min-width: 0; padding: .5rem .75rem; font: inherit; color: inherit;
+  background: var(--page); border: 1px solid var(--soft); border-radius: 9px;
+}
+button {
+  padding: .5rem .75rem; font: inherit; font-size: .875rem; font-weight: 600; color: inherit;
+  background: none; border: 1px solid var(--line); border-radius: 9px; cursor: pointer;
+}
+button:hover { border-color: var(--soft); }
+button:disabled { opacity: .55; cursor: default; }
+button.primary { color: var(--on-accent); background: var(--accent); border-color: var(--accent); }
+button.primary:hover { filter: brightness(1.08); }
+button.quiet { padding: .1rem .6rem; font-size: .8125rem; font-weight: 500; color: var(--soft); }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+h2:focus { outline: none; }
+
+.switch {
+  display: flex; align-items: center; gap: .65rem; font-weight: 400; font-size: .9375rem; cursor: pointer;
+}
+.switch input {
+  flex: none; appearance: none; width: 2.4rem; height: 1.4rem; margin: 0; padding: 2px; border-radius: 1rem;
+  background: var(--soft); cursor: pointer; transition: background .15s;
+}
+.switch input::before {
+  content: ""; display: block; width: calc(1.4rem - 4px); height: 100%; border-radius: 50%; background: #fff;
+  transition: transform .15s;
+}
+.switch input:checked { background: var(--accent); }
+.switch input:checked::before { transform: translateX(1rem); }
+
+.who { display: flex; justify-content: space-between; align-items: center; gap: 1rem; }
+.who h2 { font-size: 1.5rem; line-height: 1.3; letter-spacing: -.01em; overflow-wrap: anywhere; }
+.ring { position: relative; flex: none; width: 6.5rem; height: 6.5rem; }
+.ring svg { width: 100%; height: 100%; transform: rotate(-90deg); }
+.ring circle { fill: none; stroke: var(--track); stroke-width: 7; }
+#ring {
+  stroke: var(--accent); stroke-linecap: round; stroke-dasharray: 100 200;
+  transition: stroke-dashoffset .25s linear;
+}
+.ring p {
+  position: absolute; inset: 0; display: grid; place-content: center; text-align: center; line-height: 1.1;
+}
+.ring b { font-size: 1.7rem; font-variant-numeric: tabular-nums; }
+.ring span { font-size: .75rem; color: var(--soft); }
+.expired #ring { stroke: none; }
+.expired .ring circle:first-child { stroke: var(--warn); }
+.expired .ring b { color: var(--warn); }
+
+pre {
+  max-height: 19rem; padding: .75rem; overflow: auto; font-size: .8125rem; line-height: 1.5;
+  background: var(--well); border-radius: 9px; white-space: pre-wrap; overflow-wrap: anywhere;
+}
+.status { padding: .1rem .5rem; font-size: .8125rem; font-weight: 700; border-radius: 6px; }
+.good { color: var(--good); background: var(--good-bg); }
+.warn { color: var(--warn); background: var(--warn-bg); }
+.bad { color: var(--bad); background: var(--bad-bg); }
+
+.title { display: flex; justify-content: space-between; align-items: center; }
+ol { padding: 0; list-style: none; }
+ol li { padding: .9rem 0; border-top: 1px solid var(--line); animation: arrive .3s ease-out; }
+@keyframes arrive { from { opacity: 0; transform: translateY(-4px); } }
+.line { display: flex; flex-wrap: wrap; align-items: center; gap: .25rem .6rem; }
+.path { font-size: .875rem; overflow-wrap: anywhere; }
+.path b { font-weight: 700; }
+time { margin-left: auto; font-size: .8125rem; color: var(--soft); font-variant-numeric: tabular-nums; }
+ol li > p { margin: .3rem 0 .45rem; font-size: .9375rem; }
+dl {
+  display: grid; grid-template-columns: 4rem minmax(0, 1fr); gap: .3rem .5rem; margin: 0; font-size: .8125rem;
+}
+dt { color: var(--soft); line-height: 1.5rem; }
+dd { display: flex; flex-wrap: wrap; gap: .3rem; margin: 0; line-height: 1.5rem; }
+.chip {
+  padding: 0 .5rem; font-size: .75rem; background: var(--well); border: 1px solid var(--line);
+  border-radius: 6px;
+}
+
+@media (max-width: 60rem) { main { grid-template-columns: minmax(0, 1fr); } }
+@media (max-width: 30rem) {
+  body { padding: 1.25rem .9rem 2rem; }
+  .card { padding: 1rem; }
+  pre { max-height: 9rem; }
+  .ring { width: 5.5rem; height: 5.5rem; }
+}
+@media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }
+"""
+
+SCRIPT = r"""
+"use strict";
+const byId = (id) => document.getElementById(id);
+let token = null;        // {user, issued, expires}: what the page knows of the access token, times in ms
+let refreshing = null;   // the refresh under way: calls that fail together share one
+
+// ---- Talking to the app: what a frontend SDK does for you, in plain fetch --------------------------------
+
+async function exchange(method, path, options = {}) {
+  const headers = { ...options.headers };
+  if (options.body) headers["Content-Type"] = "application/json";
+  const body = options.body && JSON.stringify(options.body);
+  let response;
+  try {
+    response = await fetch(path, { method, headers, body, cache: "no-store" });
+  } catch {
+    note(method, path, 0, {}, "The app did not answer. Is it still running?");
+    return { status: 0, answer: null };
+  }
+  const answer = await response.json().catch(() => null);
+  const wire = JSON.parse(response.headers.get("X-Wire") || "{}");
+  note(method, path, response.status, wire, inWords(path, response.status, answer, wire, options));
+  learn(response.headers.get("front-token"));
+  if (response.status === 401 && answer?.message !== "try refresh token") forget();
+  return { status: response.status, answer };
+}
+
+async function call(method, path, options) {
+  const first = await exchange(method, path, options);
+  if (first.status !== 401 || first.answer?.message !== "try refresh token") return first;
+  return await refresh("by itself") ? exchange(method, path, { ...options, again: true }) : first;
+}
+
+function refresh(how) {
+  refreshing ??= exchange("POST", "/auth/session/refresh", { headers: { rid: "anti-csrf" }, how })
+    .then((result) => {
+      if (how !== "by itself") answered(result);
+      return result.status === 200;
+    })
+    .finally(() => { refreshing = null; });
+  return refreshing;
+}
+
+// front-token is base64 of JSON: "uid" the user, "ate" when the access token expires (ms), "up" its payload.
+function learn(front) {
+  if (front === "remove") return forget();
+  if (!front) return;
+  const bytes = Uint8Array.from(atob(front), (character) => character.charCodeAt(0));
+  const { uid, ate, up } = JSON.parse(new TextDecoder().decode(bytes));
+  know(uid, up.iat * 1000, ate);
+}
+
+// ---- What happened, in words -----------------------------------------------------------------------------
+
+const SAYS = {
+  expired: "The access token has expired, and the app says so. The page now trades the refresh token for "
+    + "new ones.",
+  theft: "This refresh token had been replaced long ago: somebody holds a copy. The session was ended.",
+  outage: "The core does not answer. That is no reason to sign anybody out: nothing was cleared.",
+  crash: "Something went wrong in the app; its log says what.",
+  nobody: "No access token came along, so the app does not know who is asking.",
+  created: "The app made a session. Both tokens came as cookies that no script can read; the front-token "
+    + "tells this page who is signed in, and until when.",
+  refreshed: "Both tokens are new and the old ones are spent, so a stolen copy would give itself away.",
+  gone: "There is no session left to refresh, and the browser was told to drop what it had.",
+  ended: "The session was ended in the core, and the browser was told to drop its tokens.",
+  given: "The app wrote the role down. The access token does not show it yet: the next guard that asks "
+    + "will find out.",
+  taken: "The app crossed the role out. The access token may still show it, but a guard that asks anew is "
+    + "not fooled.",
+  lacking: "The session is good, but it does not prove the role admin. The answer names the check that "
+    + "failed.",
+  admin: "The guard asked for the user's roles anew and found admin.",
+  proven: "The access token proved who is asking.",
+  again: "The same call once more, with the new token.",
+  local: "The app checked signature and expiry itself; it asks no core for that.",
+};
+
+function inWords(path, status, answer, wire, options) {
+  if (status === 503) return SAYS.outage;
+  if (status >= 500) return SAYS.crash;
+  if (status === 403) return SAYS.lacking;
+  if (answer?.message === "try refresh token") return SAYS.expired;
+  if (answer?.message === "token theft detected") return SAYS.theft;
+  if (status === 401) return path === "/auth/session/refresh" ? SAYS.gone : SAYS.nobody;
+  if (status !== 200) return answer?.message || "";
+  if (path === "/api/login") return SAYS.created;
+  if (path === "/auth/session/refresh") return `Refreshed ${options.how}. ${SAYS.refreshed}`;
+  if (path === "/auth/signout") return SAYS.ended;
+  if (path === "/api/role") return options.body.admin ? SAYS.given : SAYS.taken;
+  if (path === "/api/admin") return SAYS.admin + (wire.set?.length ? " A new token carries it now." : "");
+  return `${options.again ? SAYS.again : SAYS.proven} ${SAYS.local}`;
+}
+
+function element(tag, name, ...children) {
+  const made = document.createElement(tag);
+  if (name) made.className = name;
+  made.append(...children);
+  return made;
+}
+
+const colour = (status) => (status === 200 ? "good" : status === 401 ? "warn" : "bad");
+
+const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
+
+function note(method, path, status, wire, words) {
+  const facts = element("dl");
+  for (const [label, names] of [["sent", wire.sent], ["set", wire.set], ["cleared", wire.cleared]]) {
+    const chips = (names || []).map((name) => element("span", "chip", name));
+    if (chips.length) facts.append(element("dt", "", label), element("dd", "", ...chips));
+  }
+  const line = element("div", "line");
+  line.append(element("span", `status ${colour(status)}`, status ? String(status) : "no answer"));
+  line.append(element("span", "path", element("b", "", method), " ", path));
+  line.append(element("time", "", clock(Date.now())));
+  const entry = element("li", "", line, element("p", "", words));
+  if (facts.children.length) entry.append(facts);
+  byId("log").prepend(entry);
+  while (byId("log").children.length > 60) byId("log").lastChild.remove();
+  byId("empty").hidden = true;
+}
+
+// ---- What the page shows ---------------------------------------------------------------------------------
+
+function know(user, issued, expires) {
+  const isNew = token === null;
+  token = { user, issued, expires };
+  byId("signed-in-title").textContent = user;
+  if (isNew) show(true);
+  tick();
+}
+
+function forget() {
+  if (token === null) return;
+  token = null;
+  byId("keep").checked = byId("admin").checked = false;
+  show(false);
+}
+
+function show(signedIn) {
+  const hadFocus = document.activeElement !== document.body;
+  byId("signed-in").hidden = byId("roles").hidden = !signedIn;
+  byId("signed-out").hidden = signedIn;
+  if (hadFocus) byId(signedIn ? "signed-in-title" : "user-id").focus();
+}
+
+function tick() {
+  if (token === null) return;
+  const left = Math.max(0, token.expires - Date.now());
+  const seconds = Math.ceil(left / 1000);
+  const span = Math.max(1, token.expires - token.issued);
+  byId("signed-in").classList.toggle("expired", left === 0);
+  byId("ring").style.strokeDashoffset = String(100 - Math.min(100, (100 * left) / span));
+  byId("seconds").textContent = String(seconds);
+  byId("unit").textContent = left ? "seconds" : "expired";
+  byId("age").textContent = left
+    ? `Access token good until ${clock(token.expires)}`
+    : "Access token expired: the next call refreshes it";
+}
+
+function answered({ status, answer }) {
+  const pill = byId("answer-status");
+  pill.hidden = !status;
+  pill.textContent = String(status);
+  pill.className = `status ${colour(status)}`;
+  byId("answer").textContent = answer === null ? "No answer." : JSON.stringify(answer, null, 2);
+}
+
+async function callProtected() {
+  const result = await call("GET", "/api/me");
+  if (result.status === 200) {
+    const { userId, isAdmin, accessTokenPayload } = result.answer;
+    know(userId, accessTokenPayload.iat * 1000, accessTokenPayload.exp * 1000);
+    byId("admin").checked = isAdmin;
+  }
+  return result;
+}
+
+// ---- Buttons ---------------------------------------------------------------------------------------------
+
+function on(id, event, action) {
+  byId(id).addEventListener(event, async (happened) => {
+    happened.preventDefault();
+    const result = await action(happened);
+    if (result) answered(result);
+  });
+}
+
+on("login", "submit", async () => {
+  const result = await exchange("POST", "/api/login",
+    { body: { userId: byId("user-id").value }, headers: { "st-auth-mode": "cookie", rid: "anti-csrf" } });
+  return result.status === 200 ? callProtected() : result;
+});
+on("call", "click", callProtected);
+on("refresh", "click", async () => { await refresh("by your click"); });
+on("signout", "click", () => call("POST", "/auth/signout"));
+on("call-admin", "click", () => call("GET", "/api/admin"));
+on("admin", "change", (happened) => call("POST", "/api/role", { body: { admin: happened.target.checked } }));
+on("clear", "click", () => { byId("log").replaceChildren(); byId("empty").hidden = false; });
+
+setInterval(tick, 250);
+setInterval(async () => { if (token && byId("keep").checked) answered(await callProtected()); }, 5000);
+callProtected().then(answered);
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve the app until it is interrupted."""
+    parser = argparse.ArgumentParser(
+        description="A Flask app with sessions, and a page on which to watch them."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument(
+        "--port", default=5000, type=int, help="port to listen on; 0 takes a free one (default: 5000)"
+    )
+    options = parser.parse_args(arguments)
+    app = create_app()
+    server = make_server(options.host, options.port, app, threaded=True)
+    print(f"Open http://{options.host}:{server.port} in a browser. Ctrl+C ends it.", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
