@@ -138,7 +138,8 @@ class Conversation:
             name = step["id"]
             self._received[name] = actual = self._send(step["request"])
             found = [self._compare(each, actual, name) for each in acceptable(self._case, step)]
-            problems += min(found, key=len) if all(found) else []
+            if all(found):
+                problems += sorted(found, key=len)[0]
             for rule in step.get("checks", ()):
                 problems += self._check(rule, name)
         return problems

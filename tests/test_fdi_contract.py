@@ -17,6 +17,7 @@ from fdi_backend import make_backend
 from fdi_replay import Conversation, load_cases
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from flask_stsession import STSession
 from flask_stsession.embedded.adapter import EmbeddedAdapter
 from flask_stsession.embedded.app import EmbeddedCore
 
@@ -56,14 +57,8 @@ class Backends:
         server.daemon_threads = False  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        self._closers.append(
-            lambda: (
-                server.shutdown(),
-                thread.join(),
-                server.server_close(),
-                app.extensions["stsession"].close(),
-            )
-        )
+        ext: STSession = app.extensions["stsession"]
+        self._closers += [server.shutdown, thread.join, server.server_close, ext.close]
         self._closers.append(core.close)
         return server
 
