@@ -75,7 +75,7 @@ class Session:
         self._access_token_updated = refresh_token is not None
         self._anti_csrf_on_issue = refresh_token is not None
         #: How the tokens travel: ``"cookie"``, ``"header"``, or ``None`` outside of a request.
-        self.transfer_method = transfer_method
+        self.transfer_method: TransferMethod | None = transfer_method
 
     def __repr__(self) -> str:
         return f"<Session {self.get_handle()} of {self.get_user_id()!r}>"
@@ -164,7 +164,7 @@ class Session:
         """
         self._manager.revoke([self.get_handle()])
         if self._changes is not None and self.transfer_method is not None:
-            self._changes.clear(self.transfer_method)
+            self._changes.clear(self.transfer_method, of_session=self.get_handle())
 
     def merge_into_access_token_payload(
         self, access_token_payload_update: Mapping[str, Any], user_context: object = None
@@ -286,7 +286,7 @@ class Session:
     def end_on_client(self) -> None:
         """The core says that the session is over: clear it on the client, by whichever transfer."""
         if self._changes is not None:
-            self._changes.end_session()
+            self._changes.end_session(of_session=self.get_handle())
 
     def attach(self, changes: ClientChanges) -> None:
         """From now on, record in ``changes`` what the client must learn; what is pending already, first."""

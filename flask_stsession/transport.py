@@ -93,7 +93,7 @@ def _cookie_value(raw: str) -> str:
 def allowed_transfer(config: Config, request: Request, *, for_create_new_session: bool) -> AllowedTransfer:
     """Which transfer methods the app allows for this request (``STSESSION_TOKEN_TRANSFER_METHOD``)."""
     setting = config.token_transfer_method
-    if isinstance(setting, str):
+    if not callable(setting):
         return setting
     return config.checked_transfer_method(setting(request, for_create_new_session))
 
