@@ -65,6 +65,8 @@ class ClientChanges:
     def issue(self, tokens: IssuedTokens) -> None:
         """Hand out ``tokens``; a clearing of the same method before is superseded."""
         before = self.issued
+        if tokens.refresh_token is None and self._is_replaced(tokens.access_token.session_handle):
+            return
         if before is not None and before.method == tokens.method and tokens.refresh_token is None:
             # A later access token of the session that this response creates: keep the rest of it.
             tokens = IssuedTokens(
@@ -77,8 +79,13 @@ class ClientChanges:
         self.issued = tokens
         self.cleared.discard(tokens.method)
 
-    def clear(self, method: TransferMethod) -> None:
-        """Clear the client's tokens of one method."""
+    def clear(self, method: TransferMethod, *, of_session: str | None = None) -> None:
+        """Clear the client's tokens of one method.
+
+        :param of_session: nothing is cleared if another session has taken the place of this one.
+        """
+        if self._is_replaced(of_session):
+            return
         self.cleared.add(method)
         if self.issued is not None and self.issued.method == method:
             self.issued = None
@@ -88,7 +95,22 @@ class ClientChanges:
         if self.issued is not None and self.issued.access_token.session_handle == session_handle:
             self.issued = None
 
-    def end_session(self) -> None:
-        """Clear everything: no live token may leave with a response that ends the session."""
+    def end_session(self, *, of_session: str | None = None) -> None:
+        """Clear everything: no live token may leave with a response that ends the session.
+
+        :param of_session: nothing is cleared if another session has taken the place of this one.
+        """
+        if self._is_replaced(of_session):
+            return
         self.issued = None
         self.cleared.update(BOTH_METHODS)
+
+    def _is_replaced(self, session_handle: str | None) -> bool:
+        """Does this response sign the client in anew, to a session other than this one?"""
+        issued = self.issued
+        return (
+            session_handle is not None
+            and issued is not None
+            and issued.refresh_token is not None
+            and issued.access_token.session_handle != session_handle
+        )
