@@ -59,6 +59,10 @@ class _CarefulConnection:
     sock: socket.socket | None
     _used_at = 0.0
 
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self._used_at = self.clock()
+
     def request(self, *args: Any, **kwargs: Any) -> None:
         now = self.clock()
         if self.sock is not None and now - self._used_at > MAX_IDLE_SECONDS:

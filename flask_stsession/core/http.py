@@ -164,16 +164,22 @@ class CoreTransport:
         """
         deadline = self._clock() + self._budget
         failures: list[Failure] = []
-        for host in self._attempts(request, failures):
-            if failures and deadline - self._clock() < self._timeout[1] / 20:
-                break
-            result = self._try(host, request, deadline)
-            if isinstance(result, CoreReply):
-                self._avoid_until.pop(host, None)
-                return result
-            failures.append(result)
-            self._avoid(host, result)
-        raise _unavailable(request, failures) from failures[-1].cause
+        try:
+            for host in self._attempts(request, failures):
+                if failures and deadline - self._clock() < self._timeout[1] / 20:
+                    break
+                result = self._try(host, request, deadline)
+                if isinstance(result, CoreReply):
+                    self._avoid_until.pop(host, None)
+                    return result
+                failures.append(result)
+                self._avoid(host, result)
+                del result
+            raise _unavailable(request, failures) from failures[-1].cause
+        finally:
+            # The causes know this frame, by their tracebacks. If it knew them too, the sockets that
+            # they left behind would stay open until the next garbage collection.
+            failures.clear()
 
     def close(self) -> None:
         """Close this process's connections; the next request opens new ones."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections import deque
@@ -104,6 +105,16 @@ def drip(link: Link) -> None:
     raise ConnectionEndError
 
 
+def say(data: bytes) -> Behaviour:
+    """Send these bytes, whatever they are, and close the connection."""
+
+    def answer(link: Link) -> None:
+        link.send(data)
+        raise ConnectionEndError
+
+    return answer
+
+
 def nonsense(link: Link) -> None:
     """Answer with something that is not HTTP."""
     link.send(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
@@ -123,6 +134,7 @@ class ScriptedCore:
     script: deque[Behaviour] = field(default_factory=deque)
     answers: dict[str, Behaviour] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
     connections: int = 0
 
     def __post_init__(self) -> None:
@@ -131,7 +143,7 @@ class ScriptedCore:
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"{'http' if self.tls is None else 'https'}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._start(self._accept)
 
     def will(self, *behaviours: Behaviour) -> None:
@@ -185,8 +197,14 @@ class ScriptedCore:
                 self._start(self._serve, sock, self.connections)
 
     def _serve(self, sock: socket.socket, number: int) -> None:
-        link = Link(sock, self._stopping)
         try:
+            if self.tls is not None:
+                # The handshake may fail, and is slow: not in the thread that accepts.
+                with self._lock:
+                    self._open.discard(sock)
+                    sock = self.tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                    self._open.add(sock)
+            link = Link(sock, self._stopping)
             for request in _read_requests(sock, number):
                 with self._lock:
                     self.received.append(request)

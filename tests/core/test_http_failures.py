@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +17,7 @@ from flask_stsession.core.http import CoreRequest, CoreTransport
 from flask_stsession.errors import CoreUnavailableError, Reason, STSessionError
 
 from .conftest import MakeTransport
-from .scripted_core import FakeClock, ScriptedCore, close, drip, hang, refusing, reply, reset
+from .scripted_core import FakeClock, ScriptedCore, close, drip, hang, refusing, reply, reset, say
 
 ASK = CoreRequest("GET", "/recipe/roles", repeatable=True)
 ACT = CoreRequest("POST", "/recipe/session", content=b'{"secret": "sent"}')
@@ -108,6 +111,27 @@ def test_errors_of_other_libraries_are_the_cause_and_never_the_error(
     with pytest.raises(CoreUnavailableError) as caught:
         make_transport().send(ACT)
     assert isinstance(caught.value.__cause__, requests.RequestException)
+
+
+@pytest.mark.parametrize("repeatable", [True, False])
+@pytest.mark.parametrize("recovers", [True, False])
+def test_a_failure_leaves_no_socket_to_the_garbage_collector(
+    repeatable: bool, recovers: bool, core: ScriptedCore, make_transport: MakeTransport
+) -> None:
+    core.answers[""] = say(b"HTTP/1.1 200 OK\r\nContent-Length: 1,2\r\n\r\n")
+    core.will(core.answers[""], *([reply({})] if recovers else []))
+    transport = make_transport()
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(CoreUnavailableError):
+            transport.send(ASK if repeatable else ACT)
+        transport.close()
+        core.wait_until_closed()
+        ours = [thing for thing in gc.get_objects() if isinstance(thing, socket.socket)]
+        assert len([sock for sock in ours if sock.fileno() != -1]) == 1  # the server's, which listens
+    finally:
+        gc.enable()
 
 
 class _Raising(BaseAdapter):

@@ -1,0 +1,88 @@
+"""Whatever bytes a host answers with, only our own errors come out, and promptly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flask_stsession.core.failures import excerpt
+from flask_stsession.core.http import CoreRequest, CoreTransport
+from flask_stsession.errors import STSessionError
+
+from .scripted_core import FakeClock, ScriptedCore, say
+
+PIECES = (
+    b"HTTP/1.1 200 OK\r\n",
+    b"HTTP/1.1 204 No\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"HTTP/1.1 101 Switching\r\n",
+    b"HTTP/1.1 301 Moved\r\nLocation: http://[::\r\n",
+    b"HTTP/1.1 429 Slowly\r\nRetry-After: 99999999999999999999\r\n",
+    b"HTTP/1.1 99999 x\r\n",
+    b"HTTP/9.9 abc\r\n",
+    b"Content-Length: 5\r\n",
+    b"Content-Length: -1\r\n",
+    b"Content-Length: 1,2\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Content-Encoding: gzip\r\n",
+    b"Content-Type: text/html; charset=nope\r\n",
+    b"Set-Cookie: \xff=\xfe; Domain=x\r\n",
+    b"X: " + b"y" * 70_000 + b"\r\n",
+    b"A: b\r\n" * 101,
+    b" folded\r\n",
+    b": v\r\n",
+    b"\r\n",
+    b"{}",
+    b"5\r\nhello\r\n",
+    b"zz\r\n",
+    b"0\r\n\r\n",
+    b"\x00\xff",
+)
+
+
+@pytest.fixture(scope="module")
+def talker() -> Iterator[tuple[ScriptedCore, CoreTransport]]:
+    """A server and a transport for all examples."""
+    core, clock = ScriptedCore(), FakeClock()
+    transport = CoreTransport(hosts=[core.url], timeout=(1, 0.5), sleep=clock.sleep)
+    yield core, transport
+    transport.close()
+    core.stop()
+
+
+@given(
+    data=st.one_of(
+        st.binary(max_size=200),
+        st.lists(st.sampled_from(PIECES), max_size=7).map(b"".join),
+        st.lists(st.sampled_from(PIECES), max_size=7).map(lambda rest: PIECES[0] + b"".join(rest)),
+    ),
+    repeatable=st.booleans(),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_bytes_from_a_host_lead_to_anything_but_an_answer_or_our_errors(
+    talker: tuple[ScriptedCore, CoreTransport], data: bytes, repeatable: bool
+) -> None:
+    core, transport = talker
+    core.answers[""] = say(data)
+    try:
+        transport.send(CoreRequest("POST", "/x", content=b"{}", repeatable=repeatable)).json_object()
+    except STSessionError as error:
+        told = str(error)
+    else:
+        return
+    assert core.url in told
+    assert len(told) < 1000
+
+
+@given(
+    text=st.text(max_size=50), token=st.from_regex(r"[A-Za-z0-9_-]{40,80}", fullmatch=True), key=st.uuids()
+)
+def test_an_excerpt_is_short_printable_and_without_tokens(text: str, token: str, key: object) -> None:
+    shown = excerpt(f"{text} {token}{text}{key} {token}".encode(), str(key))
+    assert len(shown) <= 201
+    assert shown.isprintable()
+    assert token not in shown
+    assert str(key) not in shown
