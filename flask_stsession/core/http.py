@@ -205,7 +205,7 @@ class CoreTransport:
         if len(self._hosts) > 1:
             log.warning(
                 "%s: %s. Other hosts are tried before it for %g s.",
-                failure.host,
+                shown(host),
                 failure.text,
                 _AVOID_SECONDS,
             )
