@@ -288,26 +288,27 @@ class STSession(SessionOperations):
         """
         return self._load("user", user_id)
 
-    def roles_of(self, user_id: str, tenant_id: str, *, max_age: float = 0) -> list[str]:
-        """The user's roles, from the ``roles_loader`` or the core.
-
-        :param max_age: how old (s) an answer of the core may be that is given again; 0: ask now.
-        """
+    def roles_of(self, user_id: str, tenant_id: str) -> list[str]:
+        """The user's roles, from the ``roles_loader`` or the core, which is asked in any case."""
         if "roles" in self._loaders:
             return list(self._load("roles", user_id, tenant_id))
-        return self.manager.client.get_roles_for_user(user_id, tenant_id=tenant_id, max_age=max_age)
+        return self.manager.client.get_roles_for_user(user_id, tenant_id=tenant_id)
 
     def permissions_of(self, user_id: str, tenant_id: str, *, max_age: float = 0) -> list[str]:
-        """What the user's roles permit, from the ``permissions_loader`` or the core."""
+        """What the user's roles permit, from the ``permissions_loader`` or the core.
+
+        :param max_age: how old (s) the core's answer to what a role permits may be; 0: ask now. Which
+            roles the user has is asked in any case.
+        """
         if "permissions" in self._loaders:
             return list(self._load("permissions", user_id, tenant_id))
         client = self.manager.client
         permissions: dict[str, None] = {}
-        for role in self.roles_of(user_id, tenant_id, max_age=max_age):
+        for role in self.roles_of(user_id, tenant_id):
             permissions.update(dict.fromkeys(client.get_permissions_for_role(role, max_age=max_age) or ()))
         return list(permissions)
 
-    def is_email_of_user_verified(self, user_id: str, tenant_id: str, *, max_age: float = 0) -> bool:
+    def is_email_of_user_verified(self, user_id: str, tenant_id: str) -> bool:
         """Has the user proven to own the address that ``get_email`` knows? Without an address, yes.
 
         :raises ConfigError: there is no ``get_email``.
@@ -315,7 +316,7 @@ class STSession(SessionOperations):
         email = self.email_of(user_id, tenant_id)
         if email is None:
             return True
-        return self.manager.client.is_email_verified(user_id, email, max_age=max_age)
+        return self.manager.client.is_email_verified(user_id, email)
 
     def email_of(self, user_id: str, tenant_id: str) -> str | None:
         """The user's address, by ``get_email``.

@@ -6,13 +6,11 @@ One object serves every app of a process: what it needs of the app it finds in t
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app, has_app_context
 
 from ..errors import ConfigError
-from .base import SessionClaim
 from .primitive import BooleanClaim, PrimitiveArrayClaim, PrimitiveClaim
 from .validation import REUSE_SECONDS
 
@@ -37,18 +35,16 @@ def _default_max_age(user_context: dict[str, Any]) -> float | None:
 
 
 def _fetch_roles(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> list[str]:
-    reuse = user_context.get(REUSE_SECONDS, 0) if user_context else 0
-    return _extension(user_context).roles_of(user_id, tenant_id, max_age=reuse)
+    return _extension(user_context).roles_of(user_id, tenant_id)
 
 
 def _fetch_permissions(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> list[str]:
-    reuse = user_context.get(REUSE_SECONDS, 0) if user_context else 0
+    reuse = (user_context or {}).get(REUSE_SECONDS, 0)
     return _extension(user_context).permissions_of(user_id, tenant_id, max_age=reuse)
 
 
 def _fetch_email_verified(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> bool:
-    reuse = user_context.get(REUSE_SECONDS, 0) if user_context else 0
-    return _extension(user_context).is_email_of_user_verified(user_id, tenant_id, max_age=reuse)
+    return _extension(user_context).is_email_of_user_verified(user_id, tenant_id)
 
 
 class AuthTimeClaimClass(PrimitiveClaim[int]):
@@ -62,9 +58,9 @@ class AuthTimeClaimClass(PrimitiveClaim[int]):
         super().__init__("st-auth-time", self._time_of_login)
 
     def _time_of_login(self, user_id: str, tenant_id: str, user_context: dict[str, Any]) -> int | None:
-        if user_context and REUSE_SECONDS in user_context:
+        if REUSE_SECONDS in (user_context or {}):
             return None
-        return int(self.now_ms(user_context) // 1000) if user_context else int(time.time())
+        return self.now_ms(user_context) // 1000
 
 
 #: The user's roles in the session's tenant (``st-role``), from the core or the ``roles_loader``.
@@ -79,4 +75,4 @@ PermissionClaim: PrimitiveArrayClaim[str] = PrimitiveArrayClaim(
 EmailVerificationClaim: BooleanClaim = BooleanClaim("st-ev", _fetch_email_verified, _default_max_age)
 
 #: When the user signed in (``st-auth-time``), in s since 1970; for ``max_auth_age``.
-AuthTimeClaim: SessionClaim[int] = AuthTimeClaimClass()
+AuthTimeClaim: PrimitiveClaim[int] = AuthTimeClaimClass()

@@ -1,0 +1,526 @@
+"""The built-in claims: where their values come from, how soon a change counts, and what an outage is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from app_factory import AppFactory
+from flask import Flask, g, request
+from flask.testing import FlaskClient
+from served_core import ServedCore
+
+from flask_stsession import (
+    ConfigError,
+    InvalidClaimsError,
+    STSession,
+    create_new_session_without_request_response,
+    emailverification,
+    fetch_and_set_claim,
+    sync_get_claim_value,
+    userroles,
+    validate_claims_for_session_handle,
+    verify_session,
+)
+from flask_stsession.claims import (
+    AuthTimeClaim,
+    EmailVerificationClaim,
+    PermissionClaim,
+    PrimitiveClaim,
+    SessionClaim,
+    UserRoleClaim,
+)
+from flask_stsession.multitenancy import create_or_update_tenant
+from flask_stsession.signals import claims_invalid
+
+ROLES: tuple[SessionClaim[Any], ...] = (UserRoleClaim, PermissionClaim)
+ALL: tuple[SessionClaim[Any], ...] = (AuthTimeClaim, EmailVerificationClaim, *ROLES)
+CLAIMS = {claim.key: claim for claim in ALL}
+
+
+@pytest.fixture
+def core(core_file: Path) -> Iterator[ServedCore]:
+    """A core over HTTP that counts what it is asked, and can be killed."""
+    served = ServedCore(core_file)
+    yield served
+    served.close()
+
+
+def prepared(make_app: AppFactory, **keywords: Any) -> Flask:
+    """An app with two more views: ``/merge`` into the payload, and ``/again`` fetches a claim."""
+    app = make_app(token_transfer_method="cookie", **keywords)
+
+    @app.post("/merge")
+    @verify_session()
+    def merge() -> dict[str, str]:
+        g.session.merge_into_access_token_payload(request.get_json())
+        return {}
+
+    @app.post("/again/<key>")
+    @verify_session(override_global_claim_validators=lambda *_: [])
+    def again(key: str) -> dict[str, str]:
+        fetch_and_set_claim(CLAIMS[key])
+        return {}
+
+    return app
+
+
+def guarded(app: Flask, **options: Any) -> None:
+    """Add a view ``/guarded``."""
+
+    @app.get("/guarded")
+    @verify_session(**options)
+    def view() -> dict[str, str]:
+        return {"status": "OK"}
+
+
+def signed_in(app: Flask, **options: Any) -> FlaskClient:
+    """A client with a session of alice."""
+    client = app.test_client()
+    assert client.post("/login", json=options).status_code == 200
+    return client
+
+
+def give(app: Flask, role: str = "admin", *permissions: str) -> None:
+    """Let alice have a role."""
+    with app.app_context():
+        userroles.create_new_role_or_add_permissions(role, permissions)
+        userroles.add_role_to_user("alice", role)
+
+
+def elsewhere(make_app: AppFactory, change: Callable[[], Any]) -> None:
+    """Change something in the core behind the back of the app: by another one, with caches of its own."""
+    with make_app(name="elsewhere").app_context():
+        change()
+
+
+def payload_of(client: FlaskClient) -> dict[str, Any]:
+    """The payload of the client's session."""
+    payload: dict[str, Any] = client.get("/user").get_json()["payload"]
+    return payload
+
+
+def make_older(client: FlaskClient, seconds: int) -> None:
+    """Put the time at which all claims of the client's session were fetched back."""
+    aged = {
+        key: {**value, "t": value["t"] - seconds * 1000}
+        for key, value in payload_of(client).items()
+        if key in CLAIMS
+    }
+    assert client.post("/merge", json=aged).status_code == 200
+
+
+# Where the values come from
+
+
+def test_roles_and_permissions_are_built_into_a_new_session_from_the_core(make_app: AppFactory) -> None:
+    app = prepared(make_app, claims=ROLES)
+    give(app, "admin", "read", "delete")
+    give(app, "editor", "read", "write")
+    payload = payload_of(signed_in(app))
+    assert sorted(payload["st-role"]["v"]) == ["admin", "editor"]
+    assert sorted(payload["st-perm"]["v"]) == ["delete", "read", "write"]
+
+
+def test_a_user_without_roles_has_empty_claims(make_app: AppFactory) -> None:
+    payload = payload_of(signed_in(prepared(make_app, claims=ROLES)))
+    assert (payload["st-role"]["v"], payload["st-perm"]["v"]) == ([], [])
+
+
+def test_roles_are_those_of_the_tenant_of_the_session(make_app: AppFactory) -> None:
+    app = prepared(make_app, claims=ROLES)
+    give(app, "admin")
+    with app.app_context():
+        create_or_update_tenant("customer1")
+    assert payload_of(signed_in(app, tenant_id="customer1"))["st-role"]["v"] == []
+    assert payload_of(signed_in(app))["st-role"]["v"] == ["admin"]
+
+
+def test_loaders_take_the_place_of_the_core(make_app: AppFactory) -> None:
+    app = prepared(make_app, claims=ROLES)
+    give(app, "admin", "delete")
+    ext: STSession = app.extensions["stsession"]
+
+    @ext.roles_loader
+    def roles(user_id: str, tenant_id: str) -> tuple[str, ...]:
+        return (f"{user_id} of {tenant_id}",)
+
+    @ext.permissions_loader
+    def permissions(user_id: str, tenant_id: str) -> set[str]:
+        return {"knock"}
+
+    payload = payload_of(signed_in(app))
+    assert payload["st-role"]["v"] == ["alice of public"]
+    assert payload["st-perm"]["v"] == ["knock"]
+
+
+def test_permissions_follow_the_roles_that_a_loader_answers(make_app: AppFactory) -> None:
+    app = prepared(make_app, claims=ROLES)
+    give(app, "admin", "delete")
+    ext: STSession = app.extensions["stsession"]
+
+    @ext.roles_loader
+    async def roles(user_id: str, tenant_id: str) -> list[str]:
+        return ["admin", "a role that the core does not know"]
+
+    assert payload_of(signed_in(app))["st-perm"]["v"] == ["delete"]
+
+
+def test_a_guard_fetches_what_the_session_does_not_carry_yet(make_app: AppFactory) -> None:
+    app = prepared(make_app)
+    guarded(app, roles="admin")
+    client = signed_in(app)
+    assert client.get("/guarded").status_code == 403
+    give(app, "admin")
+    client = signed_in(app)
+    response = client.get("/guarded")
+    assert response.get_json() == {"status": "OK"}
+    assert response.headers.get("front-token")
+    assert payload_of(client)["st-role"]["v"] == ["admin"]
+
+
+def test_outside_of_an_app_a_claim_says_what_it_needs() -> None:
+    with pytest.raises(ConfigError) as caught:
+        UserRoleClaim.build("alice")
+    assert str(caught.value) == (
+        "A built-in claim was asked for its value outside of an app. Do it in a request or in 'with "
+        "app.app_context():', of an app on which STSession has been initialised."
+    )
+
+
+def test_in_an_app_context_a_claim_can_be_built_by_hand(make_app: AppFactory) -> None:
+    app = prepared(make_app)
+    give(app, "admin", "delete")
+    with app.app_context():
+        assert UserRoleClaim.build("alice", "public")["st-role"]["v"] == ["admin"]
+        assert PermissionClaim.build("alice")["st-perm"]["v"] == ["delete"]
+
+
+# How soon a change counts
+
+
+def test_a_role_taken_away_is_gone_on_the_very_next_request_with_a_maximal_age_of_0(
+    make_app: AppFactory,
+) -> None:
+    app = prepared(make_app, claims=ROLES)
+    guarded(app, roles="admin", max_age_in_sec=0)
+    give(app, "admin")
+    client = signed_in(app)
+    assert client.get("/guarded").status_code == 200
+    elsewhere(make_app, lambda: userroles.remove_user_role("alice", "admin"))
+    response = client.get("/guarded")
+    assert response.status_code == 403
+    assert response.get_json() == {
+        "message": "invalid claim",
+        "claimValidationErrors": [
+            {
+                "id": "st-role",
+                "reason": {"message": "wrong value", "expectedToInclude": "admin", "actualValue": []},
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize("through", ["roles", "permissions"])
+def test_a_role_taken_away_is_gone_after_as_many_seconds_as_the_guard_says(
+    make_app: AppFactory, through: str
+) -> None:
+    app = prepared(make_app, claims=ROLES)
+    guarded(app, **{through: "admin" if through == "roles" else "delete"}, max_age_in_sec=60)
+    give(app, "admin", "delete")
+    client = signed_in(app)
+    elsewhere(make_app, lambda: userroles.remove_user_role("alice", "admin"))
+    assert client.get("/guarded").status_code == 200
+    make_older(client, 50)
+    assert client.get("/guarded").status_code == 200
+    make_older(client, 11)
+    assert client.get("/guarded").status_code == 403
+
+
+def test_the_maximal_age_of_the_settings_counts_where_a_guard_says_nothing(make_app: AppFactory) -> None:
+    app = prepared(make_app, claims=ROLES, claim_max_age_seconds=60)
+    guarded(app, roles="admin")
+    give(app, "admin")
+    client = signed_in(app)
+    elsewhere(make_app, lambda: userroles.remove_user_role("alice", "admin"))
+    make_older(client, 50)
+    assert client.get("/guarded").status_code == 200
+    make_older(client, 11)
+    assert client.get("/guarded").status_code == 403
+
+
+def test_without_a_maximal_age_only_a_missing_claim_is_fetched(make_app: AppFactory) -> None:
+    app = prepared(make_app, claims=ROLES, claim_max_age_seconds=None)
+    guarded(app, roles="admin")
+    give(app, "admin")
+    client = signed_in(app)
+    elsewhere(make_app, lambda: userroles.remove_user_role("alice", "admin"))
+    make_older(client, 1000000)
+    assert client.get("/guarded").status_code == 200
+
+
+def test_what_a_role_permits_may_be_remembered_between_two_guards_but_not_with_an_age_of_0(
+    make_app: AppFactory,
+) -> None:
+    app = prepared(make_app, claims=ROLES)
+    guarded(app, permissions="delete", max_age_in_sec=60)
+
+    @app.get("/now")
+    @verify_session(permissions="delete", max_age_in_sec=0)
+    def now() -> dict[str, str]:
+        return {}
+
+    give(app, "admin", "delete")
+    client = signed_in(app)
+    elsewhere(make_app, lambda: userroles.remove_permissions_from_role("admin", "delete"))
+    make_older(client, 61)
+    assert client.get("/guarded").status_code == 200
+    assert client.get("/now").status_code == 403
+
+
+def test_what_this_app_changes_itself_is_never_answered_from_memory(make_app: AppFactory) -> None:
+    app = prepared(make_app, claims=ROLES)
+    guarded(app, permissions="delete", max_age_in_sec=60)
+    give(app, "admin", "delete")
+    client = signed_in(app)
+    with app.app_context():
+        userroles.remove_permissions_from_role("admin", "delete")
+    make_older(client, 61)
+    assert client.get("/guarded").status_code == 403
+
+
+# What it costs
+
+
+def test_all_claims_that_are_due_go_to_the_core_in_one_call(make_app: AppFactory, core: ServedCore) -> None:
+    app = prepared(
+        make_app,
+        connection_uri=core.url,
+        claims=[*ROLES, EmailVerificationClaim],
+        get_email=lambda *_: "alice@example.com",
+    )
+    guarded(
+        app,
+        roles="admin",
+        permissions="delete",
+        validators=[EmailVerificationClaim.validators.is_false(0)],
+        max_age_in_sec=0,
+    )
+    give(app, "admin", "delete")
+    client = signed_in(app)
+    payload_of(client)
+    core.counted()
+    assert client.get("/guarded").status_code == 200
+    # Each claim asks for itself: the permissions start from the roles.
+    assert core.counted() == {
+        "GET /recipe/user/roles": 2,
+        "GET /recipe/role/permissions": 1,
+        "GET /recipe/user/email/verify": 1,
+        "POST /recipe/session/regenerate": 1,
+    }
+
+
+def test_claims_that_are_young_enough_cost_no_call(make_app: AppFactory, core: ServedCore) -> None:
+    app = prepared(make_app, connection_uri=core.url, claims=ROLES)
+    guarded(app, roles="admin", permissions="delete")
+    give(app, "admin", "delete")
+    client = signed_in(app)
+    client.get("/guarded")
+    core.counted()
+    assert client.get("/guarded").status_code == 200
+    assert core.counted() == {}
+
+
+# A source that fails is an outage
+
+
+def test_a_core_that_is_gone_is_503_and_never_403(make_app: AppFactory, core: ServedCore) -> None:
+    app = prepared(make_app, connection_uri=core.url, claims=ROLES)
+    guarded(app, roles="admin", max_age_in_sec=0)
+    give(app, "admin")
+    client = signed_in(app)
+    core.kill()
+    response = client.get("/guarded")
+    assert response.status_code == 503
+    assert response.get_json() == {"message": "session service unavailable"}
+    assert "Set-Cookie" not in response.headers
+    core.start()
+    assert client.get("/guarded").status_code == 200
+
+
+def test_a_loader_that_fails_is_the_apps_own_error(make_app: AppFactory) -> None:
+    app = prepared(make_app)
+    guarded(app, roles="admin")
+    ext: STSession = app.extensions["stsession"]
+
+    class DatabaseDownError(Exception):
+        pass
+
+    @ext.roles_loader
+    def roles(user_id: str, tenant_id: str) -> list[str]:
+        raise DatabaseDownError
+
+    client = signed_in(app)
+    assert client.get("/guarded").status_code == 500
+
+
+def test_the_app_may_answer_for_its_own_source(make_app: AppFactory) -> None:
+    app = prepared(make_app)
+    guarded(app, roles="admin")
+    ext: STSession = app.extensions["stsession"]
+
+    @ext.roles_loader
+    def roles(user_id: str, tenant_id: str) -> list[str]:
+        raise TimeoutError
+
+    @app.errorhandler(TimeoutError)
+    def tell(error: TimeoutError) -> tuple[dict[str, str], int]:
+        return {"message": "try later"}, 504
+
+    response = signed_in(app).get("/guarded")
+    assert (response.status_code, response.get_json()) == (504, {"message": "try later"})
+
+
+# Verified e-mail
+
+
+def test_a_user_who_verifies_the_address_passes_with_the_next_fetch(make_app: AppFactory) -> None:
+    app = prepared(
+        make_app, claims=[EmailVerificationClaim], get_email=lambda user_id, _tenant: f"{user_id}@example.com"
+    )
+    guarded(app, validators=[EmailVerificationClaim.validators.is_true()])
+    client = signed_in(app)
+    response = client.get("/guarded")
+    assert response.status_code == 403
+    assert response.get_json()["claimValidationErrors"] == [
+        {"id": "st-ev", "reason": {"message": "wrong value", "expectedValue": True, "actualValue": False}}
+    ]
+    with app.app_context():
+        token = emailverification.create_email_verification_token("alice")
+        assert token is not None
+        assert emailverification.verify_email_using_token(token) is not None
+    client.post("/again/st-ev")
+    assert client.get("/guarded").status_code == 200
+
+
+def test_a_user_without_an_address_has_nothing_to_verify(make_app: AppFactory) -> None:
+    app = prepared(make_app, claims=[EmailVerificationClaim], get_email=lambda *_: None)
+    assert payload_of(signed_in(app))["st-ev"]["v"] is True
+
+
+# The time of the login
+
+
+def test_a_login_that_is_too_old_is_403_with_its_age(make_app: AppFactory) -> None:
+    app = prepared(make_app, claims=[AuthTimeClaim])
+    guarded(app, max_auth_age=60)
+    client = signed_in(app)
+    assert client.get("/guarded").status_code == 200
+    sign_in_earlier(client, 100)
+    errors: list[InvalidClaimsError] = []
+
+    def hear(sender: Flask, error: InvalidClaimsError, **_: Any) -> None:
+        errors.append(error)
+
+    with claims_invalid.connected_to(hear, app):
+        response = client.get("/guarded")
+    assert response.status_code == 403
+    [failure] = response.get_json()["claimValidationErrors"]
+    assert failure["id"] == "st-auth-time"
+    assert failure["reason"].pop("ageInSeconds") in range(100, 110)
+    assert failure["reason"] == {"message": "expired", "maxAgeInSeconds": 60}
+    assert [error.reason for error in errors] == ["auth_too_old"]
+
+
+def test_proving_again_who_one_is_renews_the_login(make_app: AppFactory) -> None:
+    app = prepared(make_app, claims=[AuthTimeClaim])
+    guarded(app, max_auth_age=60)
+    client = signed_in(app)
+    sign_in_earlier(client, 100)
+    client.post("/again/st-auth-time")
+    assert client.get("/guarded").status_code == 200
+
+
+def test_a_refresh_is_no_login(make_app: AppFactory) -> None:
+    app = prepared(make_app, claims=[AuthTimeClaim])
+    guarded(app, max_auth_age=60)
+    client = signed_in(app)
+    sign_in_earlier(client, 100)
+    assert client.post("/auth/session/refresh").status_code == 200
+    assert client.get("/guarded").status_code == 403
+
+
+def test_no_validator_calls_an_old_login_a_new_one(make_app: AppFactory) -> None:
+    app = prepared(make_app, claims=[AuthTimeClaim])
+    guarded(
+        app,
+        override_global_claim_validators=lambda _validators, session, _context: [
+            AuthTimeClaim.validators.has_value(session.get_claim_value(AuthTimeClaim), 60)
+        ],
+    )
+    client = signed_in(app)
+    signed_in_at = payload_of(client)["st-auth-time"]["v"]
+    make_older(client, 100)
+    response = client.get("/guarded")
+    assert response.status_code == 403
+    [failure] = response.get_json()["claimValidationErrors"]
+    assert failure["reason"].pop("ageInSeconds") == pytest.approx(100, abs=10)
+    assert failure == {"id": "st-auth-time", "reason": {"message": "expired", "maxAgeInSeconds": 60}}
+    assert payload_of(client)["st-auth-time"]["v"] == signed_in_at
+
+
+def test_the_time_of_the_login_must_be_among_the_claims(make_app: AppFactory) -> None:
+    app = prepared(make_app)
+    app.testing = True
+    guarded(app, max_auth_age=60)
+    client = signed_in(app)
+    with pytest.raises(ConfigError) as caught:
+        client.get("/guarded")
+    assert str(caught.value) == (
+        "max_auth_age= needs the time of the login in the session: STSession(claims=[AuthTimeClaim])."
+    )
+
+
+def sign_in_earlier(client: FlaskClient, seconds: int) -> None:
+    """Put the login of the client's session that long ago."""
+    claim = payload_of(client)["st-auth-time"]
+    earlier = {**claim, "v": claim["v"] - seconds}
+    assert client.post("/merge", json={"st-auth-time": earlier}).status_code == 200
+
+
+# Asynchronous sources, and sessions that nobody has brought along
+
+
+def test_a_claim_of_ones_own_may_ask_asynchronously_beside_the_built_in_ones(make_app: AppFactory) -> None:
+    async def fetch(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> str:
+        return f"plan of {user_id} in {tenant_id}"
+
+    plan = PrimitiveClaim[str]("plan", fetch)
+    app = prepared(make_app, claims=[plan, UserRoleClaim])
+    guarded(app, validators=[plan.validators.has_value("plan of alice in public", 0)])
+    client = signed_in(app)
+    assert payload_of(client)["plan"]["v"] == "plan of alice in public"
+    assert client.get("/guarded").status_code == 200
+
+
+def test_built_in_claims_of_a_session_can_be_read_and_fetched_by_its_handle(make_app: AppFactory) -> None:
+    app = make_app(claims=ROLES, api_domain="http://localhost")
+    give(app, "admin", "delete")
+    with app.app_context():
+        handle = create_new_session_without_request_response("alice").get_handle()
+        assert sync_get_claim_value(UserRoleClaim, session_handle=handle) == ["admin"]
+        userroles.remove_user_role("alice", "admin")
+        assert fetch_and_set_claim(UserRoleClaim, session_handle=handle) is True
+        assert sync_get_claim_value(UserRoleClaim, session_handle=handle) == []
+        assert sync_get_claim_value(PermissionClaim, session_handle=handle) == ["delete"]
+        [failure] = validate_claims_for_session_handle(
+            handle,
+            override_global_claim_validators=lambda *_: [PermissionClaim.validators.includes("delete", 0)],
+        )
+        assert failure.to_json() == {
+            "id": "st-perm",
+            "reason": {"message": "wrong value", "expectedToInclude": "delete", "actualValue": []},
+        }
+        assert sync_get_claim_value(PermissionClaim, session_handle=handle) == []
