@@ -6,9 +6,8 @@ our cookies and headers, and the only one that writes to a response.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import unquote
 
 from .changes import ClientChanges, IssuedTokens, TransferMethod
@@ -37,8 +36,7 @@ _BEARER = "Bearer "
 _EPOCH = datetime.fromtimestamp(0, timezone.utc)
 
 
-@dataclass(frozen=True)
-class RequestTokens:
+class RequestTokens(NamedTuple):
     """What a request brought; absent is ``None`` or empty.
 
     :param bearer: the token of ``Authorization: Bearer``.
@@ -46,8 +44,6 @@ class RequestTokens:
     :param refresh_cookies: every ``sRefreshToken``, in order.
     :param legacy: is there a ``sIdRefreshToken``, even an empty one?
     """
-
-    __slots__ = ("access_cookies", "bearer", "legacy", "refresh_cookies")
 
     bearer: str | None
     access_cookies: list[str]
@@ -70,7 +66,8 @@ def read_tokens(environ: dict[str, Any]) -> RequestTokens:
     access: list[str] = []
     refresh: list[str] = []
     legacy = False
-    for part in environ.get("HTTP_COOKIE", "").split(";"):
+    cookies = environ.get("HTTP_COOKIE")
+    for part in cookies.split(";") if cookies else ():
         name, _, value = part.partition("=")
         name = name.strip()
         if name == ACCESS_TOKEN_COOKIE:
@@ -228,6 +225,12 @@ def _expose(response: Response, names: list[str]) -> None:
 
 def vary_by_tokens(response: Response) -> None:
     """Tell caches that the answer depends on who asks."""
+    present = response.headers.getlist("Vary")
+    if not present:  # as nearly always: nothing to parse and merge with
+        response.headers.add("Vary", "Cookie, Authorization")
+        return
+    if len(present) > 1:  # Werkzeug looks at the first only, and would write that back for all
+        response.headers["Vary"] = ", ".join(present)
     response.vary.update(("Cookie", "Authorization"))
 
 
