@@ -20,7 +20,7 @@ from typing import Any
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.serving import make_server
 
-from flask_stsession import STSession, create_new_session, verify_session
+from flask_stsession import STSession, create_new_session, userroles, verify_session
 
 # --- The app: all that sessions need is here ----------------------------------------------------------------
 
@@ -37,12 +37,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     app.config.from_mapping(settings or {})
 
     app.after_request(note_what_was_on_the_wire)  # first registered is last called: it sees what is sent
-    stsession = STSession(app)
-    admins: set[str] = set()  # an app has a table for this
-
-    @stsession.roles_loader
-    def roles_of(user_id: str, _tenant_id: str) -> list[str]:
-        return ["admin"] if user_id in admins else []
+    STSession(app)
 
     @app.post("/api/login")
     def login() -> Any:
@@ -55,10 +50,8 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     @app.get("/api/me")
     @verify_session()
     def me() -> Any:
-        user_id = g.session.get_user_id()
         return jsonify(
-            userId=user_id,
-            isAdmin=user_id in admins,
+            userId=g.session.get_user_id(),
             sessionHandle=g.session.get_handle(),
             accessTokenPayload=g.session.get_access_token_payload(),
         )
@@ -72,9 +65,12 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     @verify_session()
     def role() -> Any:
         user_id = g.session.get_user_id()
-        change = admins.add if field_of_body("admin") is True else admins.discard
-        change(user_id)
-        return jsonify(isAdmin=user_id in admins)
+        userroles.create_new_role_or_add_permissions("admin", ["site:manage"])
+        if field_of_body("admin") is True:
+            userroles.add_role_to_user(user_id, "admin")
+        else:
+            userroles.remove_user_role(user_id, "admin")
+        return jsonify(roles=userroles.get_roles_for_user(user_id))
 
     # Refresh and sign-out need no view: POST /auth/session/refresh and POST /auth/signout are there.
 
@@ -199,9 +195,12 @@ PAGE = """<!doctype html>
 
     <section class="card" id="roles" aria-labelledby="roles-title" hidden>
       <h2 id="roles-title">Roles</h2>
-      <label class="switch"><input type="checkbox" role="switch" id="admin">
-        <span>This user has the role <code>admin</code></span></label>
-      <div class="buttons"><button id="call-admin">Call the admin API</button></div>
+      <p class="hint">The access token shows <span id="token-roles">no role</span>.</p>
+      <div class="buttons">
+        <button id="give">Give <code>admin</code></button>
+        <button id="take">Take it away</button>
+        <button id="call-admin">Call the admin API</button>
+      </div>
     </section>
 
     <section class="card" aria-labelledby="answer-title">
@@ -351,6 +350,7 @@ dd { display: flex; flex-wrap: wrap; gap: .3rem; margin: 0; line-height: 1.5rem;
 @media (max-width: 30rem) {
   body { padding: 1.25rem .9rem 2rem; }
   .card { padding: 1rem; }
+  .buttons button { flex: 1 1 auto; }
   pre { max-height: 9rem; }
   .ring { width: 5.5rem; height: 5.5rem; }
 }
@@ -360,7 +360,7 @@ dd { display: flex; flex-wrap: wrap; gap: .3rem; margin: 0; line-height: 1.5rem;
 SCRIPT = r"""
 "use strict";
 const byId = (id) => document.getElementById(id);
-let token = null;        // {user, issued, expires}: what the page knows of the access token, times in ms
+let token = null;        // {issued, expires}: what the page knows of the access token, in ms
 let refreshing = null;   // the refresh under way: calls that fail together share one
 
 // ---- Talking to the app: what a frontend SDK does for you, in plain fetch --------------------------------
@@ -406,7 +406,7 @@ function learn(front) {
   if (!front) return;
   const bytes = Uint8Array.from(atob(front), (character) => character.charCodeAt(0));
   const { uid, ate, up } = JSON.parse(new TextDecoder().decode(bytes));
-  know(uid, up.iat * 1000, ate);
+  know(uid, up, ate);
 }
 
 // ---- What happened, in words -----------------------------------------------------------------------------
@@ -420,13 +420,13 @@ const SAYS = {
   nobody: "No access token came along, so the app does not know who is asking.",
   created: "The app made a session. Both tokens came as cookies that no script can read; the front-token "
     + "tells this page who is signed in, and until when.",
-  refreshed: "Both tokens are new and the old ones are spent, so a stolen copy would give itself away.",
+  refreshed: "Both tokens are new, and the old refresh token is spent: a stolen copy would give itself away.",
   gone: "There is no session left to refresh, and the browser was told to drop what it had.",
   ended: "The session was ended in the core, and the browser was told to drop its tokens.",
-  given: "The app wrote the role down. The access token does not show it yet: the next guard that asks "
-    + "will find out.",
-  taken: "The app crossed the role out. The access token may still show it, but a guard that asks anew is "
-    + "not fooled.",
+  given: "The core has written the role down. The access token does not show it yet: the next guard that "
+    + "asks will find out.",
+  taken: "The core has crossed the role out. The access token may still show it, but a guard that asks anew "
+    + "is not fooled.",
   lacking: "The session is good, but it does not prove the role admin. The answer names the check that "
     + "failed.",
   admin: "The guard asked for the user's roles anew and found admin.",
@@ -481,10 +481,12 @@ function note(method, path, status, wire, words) {
 
 // ---- What the page shows ---------------------------------------------------------------------------------
 
-function know(user, issued, expires) {
+function know(user, payload, expires) {
   const isNew = token === null;
-  token = { user, issued, expires };
+  token = { issued: payload.iat * 1000, expires };
   byId("signed-in-title").textContent = user;
+  const roles = payload["st-role"]?.v;
+  byId("token-roles").textContent = roles?.length ? `the role ${roles.join(", ")}` : "no role";
   if (isNew) show(true);
   tick();
 }
@@ -492,7 +494,7 @@ function know(user, issued, expires) {
 function forget() {
   if (token === null) return;
   token = null;
-  byId("keep").checked = byId("admin").checked = false;
+  byId("keep").checked = false;
   show(false);
 }
 
@@ -528,9 +530,8 @@ function answered({ status, answer }) {
 async function callProtected() {
   const result = await call("GET", "/api/me");
   if (result.status === 200) {
-    const { userId, isAdmin, accessTokenPayload } = result.answer;
-    know(userId, accessTokenPayload.iat * 1000, accessTokenPayload.exp * 1000);
-    byId("admin").checked = isAdmin;
+    const { userId, accessTokenPayload } = result.answer;
+    know(userId, accessTokenPayload, accessTokenPayload.exp * 1000);
   }
   return result;
 }
@@ -540,7 +541,7 @@ async function callProtected() {
 function on(id, event, action) {
   byId(id).addEventListener(event, async (happened) => {
     happened.preventDefault();
-    const result = await action(happened);
+    const result = await action();
     if (result) answered(result);
   });
 }
@@ -554,7 +555,8 @@ on("call", "click", callProtected);
 on("refresh", "click", async () => { await refresh("by your click"); });
 on("signout", "click", () => call("POST", "/auth/signout"));
 on("call-admin", "click", () => call("GET", "/api/admin"));
-on("admin", "change", (happened) => call("POST", "/api/role", { body: { admin: happened.target.checked } }));
+on("give", "click", () => call("POST", "/api/role", { body: { admin: true } }));
+on("take", "click", () => call("POST", "/api/role", { body: { admin: false } }));
 on("clear", "click", () => { byId("log").replaceChildren(); byId("empty").hidden = false; });
 
 setInterval(tick, 250);

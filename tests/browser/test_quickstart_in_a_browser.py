@@ -1,0 +1,177 @@
+"""The quickstart's page in a real browser: Debian's chromium, driven by Playwright.
+
+Skipped where one of the two is missing, unless ``STSESSION_REQUIRE_BROWSER`` or
+``STSESSION_REQUIRE_EVERYTHING`` is 1. Nothing is ever downloaded: the browser is the system's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from quickstart_server import running_quickstart
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+]
+#: Access tokens live this long (s): long enough for a slow machine to click twice, short enough to wait for.
+VALIDITY = 4
+
+
+def missing(what: str) -> NoReturn:
+    if "1" in map(os.environ.get, ("STSESSION_REQUIRE_BROWSER", "STSESSION_REQUIRE_EVERYTHING")):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture
+def chromium() -> Iterator[Any]:
+    """The browser. Playwright's types are not at hand everywhere, so ``Any``."""
+    if not CHROMIUM.exists():
+        missing(f"there is no {CHROMIUM}: apt-get install chromium")
+    try:
+        playwright_api = import_module("playwright.sync_api")
+    except ModuleNotFoundError:
+        missing("there is no Playwright to drive the browser: pip install playwright")
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A person in front of the page, and what went wrong in it.
+
+    :param browser: of Playwright.
+    :param url: of the page.
+    """
+
+    def __init__(self, browser: Any, url: str, **context: Any) -> None:
+        self.context = browser.new_context(**context)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(20_000)
+        self.problems: list[str] = []
+        self.hosts: set[str] = set()
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("console", self._said)
+        self.page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
+        self.page.goto(url)
+        self.wait_for_entries(1)
+
+    def _said(self, message: Any) -> None:
+        # A 401 or 403 is said there too, and belongs to what is shown.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.problems.append(message.text)
+
+    def wait_for_entries(self, count: int) -> list[str]:
+        """Wait for that many entries in the log; answers status, method and path of each, newest first."""
+        self.page.locator("#log li").nth(count - 1).wait_for()
+        return [
+            " ".join(entry.locator(".status, .path").all_inner_texts())
+            for entry in self.page.locator("#log li").all()
+        ]
+
+    def sign_in(self, user_id: str) -> None:
+        """Fill in the form."""
+        self.page.get_by_label("User id").fill(user_id)
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.get_by_role("heading", name=user_id).wait_for()
+
+    def click(self, name: str) -> list[str]:
+        """Press a button; answers the log once the request is in it."""
+        before = self.page.locator("#log li").count()
+        self.page.get_by_role("button", name=name).click()
+        return self.wait_for_entries(before + 1)
+
+
+@pytest.fixture
+def visit(chromium: Any, tmp_path: Path) -> Iterator[Visit]:
+    """A visit of the page, on an app whose access tokens live ``VALIDITY`` seconds."""
+    settings = {"access_token_validity": VALIDITY, "access_token_validity_jitter": 0}
+    with running_quickstart(tmp_path, **settings) as url:
+        visit = Visit(chromium, url)
+        yield visit
+        assert visit.problems == []
+        assert visit.hosts == {url.removeprefix("http://")}
+        visit.context.close()
+
+
+def test_a_session_lives_before_your_eyes(visit: Visit) -> None:
+    page = visit.page
+    assert visit.wait_for_entries(1) == ["401 GET /api/me"]
+
+    visit.sign_in("alice")
+    assert visit.wait_for_entries(3)[:2] == ["200 GET /api/me", "200 POST /api/login"]
+    sent_and_set = page.locator("#log li", has_text="/api/login").locator("dd").all_inner_texts()
+    assert [each.split("\n") for each in sent_and_set] == [
+        ["header rid", "header st-auth-mode"],
+        ["cookie sAccessToken", "cookie sRefreshToken", "header front-token"],
+    ]
+    assert page.evaluate("document.cookie") == "", "no script may read a token"
+
+    page.get_by_text("Access token expired: the next call refreshes it").wait_for()
+    assert page.locator("#seconds").inner_text() == "0"
+    page.get_by_role("button", name="Call the API").click()
+    assert visit.wait_for_entries(6)[:3] == [
+        "200 GET /api/me",
+        "200 POST /auth/session/refresh",
+        "401 GET /api/me",
+    ]
+    page.get_by_text("Access token good until").wait_for()
+
+    assert visit.click("Refresh now")[0] == "200 POST /auth/session/refresh"
+    assert visit.click("Sign out")[0] == "200 POST /auth/signout"
+    page.get_by_role("heading", name="Sign in").wait_for()
+    assert page.evaluate("document.activeElement.id") == "user-id"
+    assert visit.context.cookies() == []
+
+
+def test_a_role_is_given_and_taken(visit: Visit) -> None:
+    page = visit.page
+    visit.sign_in("bob")
+    # Whatever expires meanwhile is refreshed by the page; what counts is each answer shown in the end.
+    answer = page.locator("#answer")
+    visit.click("Call the admin API")
+    answer.filter(has_text="expectedToInclude").wait_for()
+    visit.click("Give admin")
+    answer.filter(has_text='"admin"\n').wait_for()
+    visit.click("Call the admin API")
+    answer.filter(has_text="Only an admin reads this.").wait_for()
+    page.get_by_text("The access token shows the role admin.").wait_for()
+    visit.click("Take it away")
+    answer.filter(has_text='"roles": []').wait_for()
+    visit.click("Call the admin API")
+    answer.filter(has_text="expectedToInclude").wait_for()
+
+
+def test_a_session_that_was_ended_in_another_tab_is_noticed(visit: Visit) -> None:
+    visit.sign_in("carol")
+    other = visit.context.new_page()
+    other.goto(visit.page.url)
+    other.get_by_role("button", name="Sign out").click()
+    other.get_by_role("heading", name="Sign in").wait_for()
+    visit.page.get_by_role("button", name="Call the API").click()
+    visit.page.get_by_role("heading", name="Sign in").wait_for()
+
+
+def test_the_page_fits_a_phone(chromium: Any, tmp_path: Path) -> None:
+    with running_quickstart(tmp_path) as url:
+        visit = Visit(chromium, url, viewport={"width": 360, "height": 740}, color_scheme="dark")
+        visit.sign_in("a-user-with-a-rather-long-name-that-has-no-place-to-break@example.com"[:60])
+        visit.click("Refresh now")
+        assert visit.page.evaluate("document.documentElement.scrollWidth") == 360
+        assert visit.problems == []
+        visit.context.close()
