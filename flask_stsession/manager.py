@@ -7,7 +7,6 @@ revoked handles, answers of the core that may be reused) is bounded and the app'
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import threading
 import time
@@ -22,13 +21,7 @@ from . import signals, tokens
 from .changes import TransferMethod
 from .claims.base import NOW_MS
 from .claims.validation import failed_validators, refetched_claims
-from .constants import (
-    ACCESS_TOKEN_COOKIE,
-    DEFAULT_TENANT,
-    LARGE_TOKEN_BYTES,
-    MAX_COOKIE_BYTES,
-    PROTECTED_CLAIMS,
-)
+from .constants import DEFAULT_TENANT
 from .core.models import Refusal, SessionInformation, SessionTokens, Status, TokenTheft
 from .errors import (
     ClaimValidationError,
@@ -39,7 +32,8 @@ from .errors import (
     TryRefreshTokenError,
     UnauthorisedError,
 )
-from .session import REMEMBER_KEY, Session, merged
+from .payloads import json_object, merged, refuse_oversize, without_protected
+from .session import REMEMBER_KEY, Session
 
 if TYPE_CHECKING:
     from .claims.base import EnsureSync, SessionClaim, SessionClaimValidator
@@ -52,8 +46,6 @@ logger = logging.getLogger(__name__)
 #: How many revoked handles are remembered. An access token that outlives its place here would have to be
 #: older than that many revocations.
 REVOKED_HANDLES = 100_000
-#: Bytes of a JWT beside its payload: header, RS256 signature (RSA-2048), dots.
-_JWT_OVERHEAD = 500
 
 
 @dataclass(frozen=True)
@@ -208,7 +200,8 @@ class SessionManager:
         :raises ConfigError: when the token would not fit into a cookie; nothing is written.
         :raises CoreUnavailableError: when the core does not answer.
         """
-        own = self._without_protected(payload or {})
+        own = without_protected(json_object(payload, argument="access_token_payload"))
+        stored = json_object(data, argument="session_data_in_database")
         if issuer is not None:
             own["iss"] = issuer
         login_method = recipe_user_id or user_id
@@ -220,14 +213,15 @@ class SessionManager:
             )
         if not remember:
             own[REMEMBER_KEY] = False
+        own = json_object(own, argument="access_token_payload")  # with what the claims have fetched
         if transfer_method == "cookie":
-            self._refuse_oversize(own)
+            refuse_oversize(own, user_id=user_id, recipe_user_id=login_method, tenant_id=tenant_id)
         created = self.client.create_session(
             user_id,
             tenant_id=tenant_id,
             recipe_user_id=recipe_user_id,
             payload=own,
-            database_data=dict(data or {}),
+            database_data=stored,
             enable_anti_csrf=enable_anti_csrf,
             use_dynamic_signing_key=self._settings.use_dynamic_access_token_signing_key,
         )
@@ -354,7 +348,7 @@ class SessionManager:
 
     def update_session_data(self, handle: str, data: Mapping[str, Any]) -> bool:
         """Replace the session data in the core; ``False`` if there is no such session."""
-        return self.client.update_session_data(handle, dict(data))
+        return self.client.update_session_data(handle, json_object(data, argument="session_data_in_database"))
 
     def merge_payload(self, handle: str, update: Mapping[str, Any]) -> bool:
         """Merge into the payload of a session by its handle: its next access token carries it.
@@ -417,7 +411,12 @@ class SessionManager:
         :raises UnauthorisedError: the session has been revoked meanwhile.
         """
         if payload is not None and session.transfer_method == "cookie":
-            self._refuse_oversize(payload)
+            refuse_oversize(
+                payload,
+                user_id=session.get_user_id(),
+                recipe_user_id=session.get_recipe_user_id(),
+                tenant_id=session.get_tenant_id(),
+            )
         answer = self.client.regenerate(session.get_access_token(), payload)
         if isinstance(answer, Refusal):
             session.end_on_client()
@@ -459,38 +458,3 @@ class SessionManager:
         context["access_token_payload"] = payload
         context["stsession"] = self.extension
         return context
-
-    def _without_protected(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        dropped = [key for key in payload if key in PROTECTED_CLAIMS]
-        if dropped:
-            logger.warning(
-                "Keys of access_token_payload that belong to the session itself were dropped: %s.",
-                ", ".join(dropped),
-            )
-        return {key: value for key, value in payload.items() if key not in PROTECTED_CLAIMS}
-
-    def _refuse_oversize(self, payload: Mapping[str, Any]) -> None:
-        """Warn of a token that is about to outgrow a cookie; refuse one that does, with nothing written."""
-        sizes = {
-            key: len(json.dumps({key: value}, ensure_ascii=False, separators=(",", ":")).encode())
-            for key, value in payload.items()
-        }
-        # The session's own keys take about 400 bytes; base64 makes 4 of 3.
-        estimate = _JWT_OVERHEAD + (sum(sizes.values()) + 400) * 4 // 3
-        if estimate <= LARGE_TOKEN_BYTES:
-            return
-        largest = sorted(sizes, key=lambda key: sizes[key], reverse=True)[:3]
-        named = ", ".join(f"{key!r} ({sizes[key]} bytes)" for key in largest)
-        if estimate + len(ACCESS_TOKEN_COOKIE) + 1 > MAX_COOKIE_BYTES:
-            raise ConfigError(
-                f"The access token would have about {estimate} bytes, more than browsers keep in a cookie "
-                f"({MAX_COOKIE_BYTES}). Nothing was written. Largest keys of its payload: {named}. Keep "
-                "large values in session_data_in_database, or send tokens by header."
-            )
-        logger.warning(
-            "An access token of about %d bytes comes close to what browsers keep in a cookie (%d). "
-            "Largest keys of its payload: %s.",
-            estimate,
-            MAX_COOKIE_BYTES,
-            named,
-        )

@@ -24,6 +24,7 @@ from .errors import (
     TryRefreshTokenError,
     UnauthorisedError,
 )
+from .payloads import json_object
 from .request_state import state_of, this_request
 from .session import Session
 from .verification import (
@@ -438,7 +439,7 @@ class SessionOperations(ABC):
         :raises CoreError: the core refuses it.
         """
         return self.manager.client.create_jwt(
-            dict(payload),
+            json_object(payload, argument="payload"),
             issuer=self._issuer() or "",
             validity_seconds=3153600000 if validity_seconds is None else int(validity_seconds),
             use_static_signing_key=use_static_signing_key is not False,

@@ -13,7 +13,8 @@ from .changes import ClientChanges, IssuedTokens, TransferMethod
 from .claims.base import NOW_MS
 from .claims.validation import failed_validators, refetched_claims
 from .constants import PROTECTED_CLAIMS
-from .errors import InvalidClaimsError, ProtectedClaimError, UnauthorisedError
+from .errors import InvalidClaimsError, UnauthorisedError
+from .payloads import merged
 from .tokens import AccessToken, front_token
 
 if TYPE_CHECKING:
@@ -333,19 +334,6 @@ class Session:
 
 #: The name that supertokens-python gives to a session.
 SessionContainer = Session
-
-
-def merged(payload: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
-    """``payload`` without the session's own keys, with ``update`` in it; ``None`` removes a key.
-
-    :raises ProtectedClaimError: when ``update`` names a key of the session's own.
-    """
-    for key in update:
-        if key in PROTECTED_CLAIMS:
-            raise ProtectedClaimError(key)
-    kept = {key: value for key, value in payload.items() if key not in PROTECTED_CLAIMS and key not in update}
-    kept.update((key, value) for key, value in update.items() if value is not None)
-    return kept
 
 
 def _copy_json(value: Any) -> Any:

@@ -42,6 +42,11 @@ def compact_json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
+def _utf8_json(value: object) -> bytes:
+    """Write a value as JSON in UTF-8, as a core does: in many scripts half the size of escapes."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
+
+
 def _b64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
@@ -87,7 +92,7 @@ class SigningKey:
         header = {"kid": self.kid, "typ": "JWT", "alg": ALGORITHM}
         if version is not None:
             header["version"] = version
-        signed = f"{_b64(compact_json(header).encode())}.{_b64(compact_json(payload).encode())}"
+        signed = f"{_b64(compact_json(header).encode())}.{_b64(_utf8_json(payload))}"
         signature = self._private.sign(signed.encode("ascii"), padding.PKCS1v15(), hashes.SHA256())
         return f"{signed}.{_b64(signature)}"
 
