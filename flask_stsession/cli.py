@@ -1,0 +1,173 @@
+"""The commands ``flask stsession …``.
+
+``core`` runs anywhere. The others work on the app that ``flask`` finds, and on its core; what goes wrong
+is told in a line, with exit code 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import click
+from flask.cli import AppGroup
+
+from . import userroles
+from .config import describe_settings
+from .constants import DEFAULT_TENANT
+from .core.failures import shown
+from .current import extension_of_current_app
+from .embedded.server import core_command
+from .errors import STSessionError
+
+if TYPE_CHECKING:
+    from .config import Config
+    from .extension import STSession
+
+_PREFIX = "STSESSION_"
+
+
+class _Group(AppGroup):
+    """Tells our errors in a line: to whom typed a command, a traceback says nothing."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except STSessionError as error:
+            raise click.ClickException(str(error)) from error
+
+
+stsession_group = _Group("stsession", help="SuperTokens sessions: the embedded core, roles, settings.")
+# Added as it is: wrapped by ``@stsession_group.command`` it would need an app.
+stsession_group.add_command(core_command)
+
+
+@stsession_group.group("roles", short_help="Create and delete roles, give them to users.")
+def roles_group() -> None:
+    """Create and delete roles, give them to users and take them away.
+
+    Sessions learn of it as their claims are fetched again.
+    """
+
+
+@roles_group.command("list")
+def list_roles() -> None:
+    """List all roles, with what they permit."""
+    client = _extension().manager.client
+    roles = sorted(client.list_roles())
+    if not roles:
+        click.echo(
+            "There are no roles. Make one: flask stsession roles create ROLE [PERMISSION]...", err=True
+        )
+        return
+    # A role that was deleted meanwhile permits nothing.
+    _table((role, _listed(client.get_permissions_for_role(role) or ())) for role in roles)
+
+
+@roles_group.command("create")
+@click.argument("role")
+@click.argument("permissions", metavar="[PERMISSION]...", nargs=-1)
+def create_role(role: str, permissions: Sequence[str]) -> None:
+    """Create ROLE, or add permissions to it."""
+    _extension()
+    created = userroles.create_new_role_or_add_permissions(role, permissions)
+    click.echo(
+        f"{'Created' if created else 'There was'} the role {role!r}. "
+        f"It permits: {_listed(userroles.get_permissions_for_role(role))}."
+    )
+
+
+@roles_group.command("delete")
+@click.argument("role")
+def delete_role(role: str) -> None:
+    """Delete ROLE, and take it from all who have it."""
+    _extension()
+    if not userroles.delete_role(role):
+        raise userroles.UnknownRoleError(role)
+    click.echo(f"Deleted the role {role!r}.")
+
+
+_tenant_option = click.option(
+    "--tenant", "tenant_id", default=DEFAULT_TENANT, show_default=True, help="In which tenant."
+)
+
+
+@roles_group.command("give")
+@click.argument("user_id", metavar="USER")
+@click.argument("role")
+@_tenant_option
+def give_role(user_id: str, role: str, tenant_id: str) -> None:
+    """Give USER (an id) the role ROLE."""
+    _extension()
+    new = userroles.add_role_to_user(tenant_id, user_id, role)
+    click.echo(f"{user_id!r} {'now has' if new else 'had already'} the role {role!r}{_where(tenant_id)}.")
+
+
+@roles_group.command("take")
+@click.argument("user_id", metavar="USER")
+@click.argument("role")
+@_tenant_option
+def take_role(user_id: str, role: str, tenant_id: str) -> None:
+    """Take the role ROLE from USER (an id)."""
+    _extension()
+    had = userroles.remove_user_role(tenant_id, user_id, role)
+    click.echo(
+        f"{user_id!r} {'no longer has' if had else 'did not have'} the role {role!r}{_where(tenant_id)}."
+    )
+
+
+@roles_group.command("show")
+@click.argument("user_id", metavar="USER")
+@_tenant_option
+def show_roles(user_id: str, tenant_id: str) -> None:
+    """Show the roles of USER (an id), and what they permit."""
+    client = _extension().manager.client
+    roles = sorted(client.get_roles_for_user(user_id, tenant_id=tenant_id))
+    if not roles:
+        click.echo(f"{user_id!r} has no roles{_where(tenant_id)}.", err=True)
+        return
+    _table((role, _listed(client.get_permissions_for_role(role) or ())) for role in roles)
+
+
+@stsession_group.command("settings")
+def show_settings() -> None:
+    """Show every setting of the app, and whether it was set. Secrets are not shown."""
+    config = _extension().config
+    _table((setting.key, *_value(config, setting.key, setting.default)) for setting in describe_settings())
+
+
+def _extension() -> STSession:
+    try:
+        return extension_of_current_app()
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _value(config: Config, key: str, default: str) -> tuple[str, str]:
+    """What a setting is, and why."""
+    if key not in config.keys_set:
+        return default.replace("`", ""), "default"
+    name = key.removeprefix(_PREFIX).lower()
+    if name in {each.name for each in fields(config) if not each.repr}:
+        return "(not shown)", "set"
+    value = getattr(config, name)
+    if name == "connection_uri" and not config.is_embedded:
+        value = ";".join(shown(host) for host in config.core_hosts)
+    return repr(value), "set"
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> None:
+    """Print rows with their columns below one another."""
+    listed = list(rows)
+    widths = [max(map(len, column)) for column in zip(*listed, strict=True)]
+    for row in listed:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
+
+
+def _where(tenant_id: str) -> str:
+    return "" if tenant_id == DEFAULT_TENANT else f" in the tenant {tenant_id!r}"

@@ -1,0 +1,210 @@
+"""``flask stsession``: what its commands print, and how they fail."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from app_factory import AppFactory
+from click.testing import Result
+from flask import Flask
+from flask.cli import ScriptInfo
+
+from flask_stsession import userroles
+from flask_stsession.cli import stsession_group
+from flask_stsession.config import describe_settings
+from flask_stsession.multitenancy import create_or_update_tenant
+
+Run = Callable[..., Result]
+
+
+def run_on(app: Flask, *arguments: str) -> Result:
+    """Run ``flask stsession`` on an app."""
+    return app.test_cli_runner().invoke(stsession_group, arguments)
+
+
+@pytest.fixture
+def run(app: Flask) -> Run:
+    """Runs ``flask stsession`` on ``app``."""
+    return lambda *arguments: run_on(app, *arguments)
+
+
+def told(result: Result) -> str:
+    """What was printed by a command that went well."""
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refused(result: Result) -> str:
+    """What was printed by a command that failed, without a traceback."""
+    assert result.exit_code == 1, result.output
+    assert isinstance(result.exception, SystemExit)
+    return result.output
+
+
+# Roles
+
+
+def test_roles_are_created_listed_and_deleted(run: Run) -> None:
+    assert told(run("roles", "create", "editor", "write", "read")) == (
+        "Created the role 'editor'. It permits: read, write.\n"
+    )
+    assert told(run("roles", "create", "admin")) == "Created the role 'admin'. It permits: nothing.\n"
+    assert told(run("roles", "list")) == "admin   nothing\neditor  read, write\n"
+    assert told(run("roles", "delete", "editor")) == "Deleted the role 'editor'.\n"
+    assert told(run("roles", "list")) == "admin  nothing\n"
+
+
+def test_permissions_are_added_to_a_role_that_is_there(run: Run) -> None:
+    run("roles", "create", "editor", "read")
+    assert told(run("roles", "create", "editor", "write")) == (
+        "There was the role 'editor'. It permits: read, write.\n"
+    )
+
+
+def test_without_roles_the_list_says_how_to_make_one(run: Run) -> None:
+    assert told(run("roles", "list")) == (
+        "There are no roles. Make one: flask stsession roles create ROLE [PERMISSION]...\n"
+    )
+
+
+def test_a_user_is_given_a_role_shown_with_it_and_loses_it(run: Run) -> None:
+    run("roles", "create", "editor", "read", "write")
+    assert told(run("roles", "give", "alice", "editor")) == "'alice' now has the role 'editor'.\n"
+    assert told(run("roles", "give", "alice", "editor")) == "'alice' had already the role 'editor'.\n"
+    assert told(run("roles", "show", "alice")) == "editor  read, write\n"
+    assert told(run("roles", "take", "alice", "editor")) == "'alice' no longer has the role 'editor'.\n"
+    assert told(run("roles", "take", "alice", "editor")) == "'alice' did not have the role 'editor'.\n"
+    assert told(run("roles", "show", "alice")) == "'alice' has no roles.\n"
+
+
+def test_roles_are_given_and_taken_in_a_tenant(app: Flask, run: Run) -> None:
+    with app.app_context():
+        create_or_update_tenant("customer1")
+        userroles.create_new_role_or_add_permissions("editor")
+    tenant = ("--tenant", "customer1")
+    assert told(run("roles", "give", "alice", "editor", *tenant)) == (
+        "'alice' now has the role 'editor' in the tenant 'customer1'.\n"
+    )
+    assert told(run("roles", "show", "alice")) == "'alice' has no roles.\n"
+    assert told(run("roles", "show", "alice", *tenant)) == "editor  nothing\n"
+    assert told(run("roles", "take", "alice", "editor", *tenant)) == (
+        "'alice' no longer has the role 'editor' in the tenant 'customer1'.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [("give", "alice", "typo"), ("take", "alice", "typo"), ("delete", "typo")]
+)
+def test_an_unknown_role_is_told_in_a_line(run: Run, arguments: tuple[str, ...]) -> None:
+    assert refused(run("roles", *arguments)) == (
+        "Error: There is no role 'typo'. Make it with create_new_role_or_add_permissions('typo', [...]), or "
+        '"flask stsession roles create typo".\n'
+    )
+
+
+def test_an_unknown_tenant_is_told_in_a_line(run: Run) -> None:
+    run("roles", "create", "editor")
+    output = refused(run("roles", "give", "alice", "editor", "--tenant", "typo"))
+    assert output.startswith("Error: ")
+    assert "typo" in output
+    assert output.count("\n") == 1
+
+
+def test_a_core_that_cannot_be_reached_is_told_in_a_line(make_app: AppFactory) -> None:
+    output = refused(run_on(make_app(connection_uri="http://127.0.0.1:1"), "roles", "list"))
+    assert output.startswith("Error: ")
+    assert "http://127.0.0.1:1" in output
+    assert "STSESSION_CONNECTION_URI" in output
+    assert output.count("\n") == 1
+
+
+def test_an_app_without_the_extension_is_told_how_to_get_it() -> None:
+    assert refused(run_on(Flask("bare"), "roles", "list")) == (
+        "Error: The app 'bare' has no STSession. Initialise it: STSession(app), or stsession.init_app(app).\n"
+    )
+
+
+def test_settings_that_keep_an_app_from_being_made_are_told_in_a_line(make_app: AppFactory) -> None:
+    runner = Flask("unused").test_cli_runner()
+    info = ScriptInfo(create_app=lambda: make_app(connection_url="typo"))
+    result = runner.invoke(stsession_group, ["settings"], obj=info)
+    assert refused(result) == (
+        "Error: There is no setting 'STSESSION_CONNECTION_URL'. Did you mean STSESSION_CONNECTION_URI?\n"
+    )
+
+
+def test_a_missing_argument_is_a_usage_error(run: Run) -> None:
+    result = run("roles", "give", "alice")
+    assert result.exit_code == 2
+    assert "Missing argument 'ROLE'" in result.output
+
+
+# Settings
+
+
+def test_settings_are_shown_with_where_they_come_from(make_app: AppFactory) -> None:
+    app = make_app(api_domain="https://api.example.com")
+    lines = [line.split() for line in told(run_on(app, "settings")).splitlines()]
+    assert [line[0] for line in lines] == [setting.key for setting in describe_settings()]
+    assert ["STSESSION_API_DOMAIN", "'https://api.example.com'", "set"] in lines
+    assert ["STSESSION_API_BASE_PATH", "'/auth'", "default"] in lines
+
+
+def test_settings_show_no_secret(make_app: AppFactory) -> None:
+    app = make_app(connection_uri="http://127.0.0.1:1", api_key="a-key-of-a-core-0123")
+    output = told(run_on(app, "settings"))
+    assert "a-key-of-a-core-0123" not in output
+    assert "(not shown)" in output
+    own = make_app(
+        name="own", connection_uri="embedded:", embedded_core={"api_keys": "another-secret-key-0123"}
+    )
+    assert "another-secret-key-0123" not in told(run_on(own, "settings"))
+
+
+# Found by Flask
+
+
+def test_flask_finds_the_group_by_its_entry_point() -> None:
+    [entry] = [each for each in entry_points(group="flask.commands") if each.name == "stsession"]
+    assert entry.load() is stsession_group
+
+
+@pytest.mark.slow
+def test_the_core_runs_where_there_is_no_app(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flask", "stsession", "core", "--port=0", f"--db={tmp_path / 'core.db'}"],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "FLASK_APP"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("Listening on http://127.0.0.1:")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+
+
+@pytest.mark.slow
+def test_roles_without_an_app_get_flasks_own_hint(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "stsession", "roles", "list"],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "FLASK_APP"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Could not locate a Flask application" in done.stderr
