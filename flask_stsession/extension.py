@@ -244,19 +244,18 @@ class STSession(SessionOperations):
 
     def global_validators_for(self, session: Session) -> list[SessionClaimValidator]:
         """The validators that every guard runs on this session."""
+        ask = self.get_global_claim_validators
+        if getattr(ask, "__func__", None) is STSession.get_global_claim_validators:
+            # Decoding the payload for nobody to look at would be much of what a verification costs.
+            return list(self._global_claim_validators)
         return list(
-            self.get_global_claim_validators(
+            ask(
                 tenant_id=session.get_tenant_id(),
                 user_id=session.get_user_id(),
                 claim_validators_added_by_other_recipes=list(self._global_claim_validators),
-                user_context=session.context() if self._reads_context else {},
+                user_context=session.context(),
             )
         )
-
-    @property
-    def _reads_context(self) -> bool:
-        # Decoding the payload for nobody to look at would be most of what a verification costs.
-        return type(self).get_global_claim_validators is not STSession.get_global_claim_validators
 
     def check_auth_age(self, session: Session, max_auth_age: float) -> None:
         """Refuse a session whose user signed in too long ago.
