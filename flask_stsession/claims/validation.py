@@ -13,7 +13,7 @@ from .base import VALID, call
 from .primitive import AgedValidator
 
 if TYPE_CHECKING:
-    from .base import EnsureSync, SessionClaimValidator
+    from .base import EnsureSync, SessionClaim, SessionClaimValidator
 
 #: Key of the ``user_context`` while a validator has a claim fetched again: how old (s) an answer of the
 #: core may be that is given once more. 0: ask now. Absent: nobody but a user asked for the value.
@@ -53,7 +53,7 @@ def refetched_claims(
             if not due:
                 continue
         fetched.add(id(claim))
-        user_context[REUSE_SECONDS] = _reusable_age(validator, current, user_context)
+        user_context[REUSE_SECONDS] = _reusable_age(claim, validators, current, user_context)
         try:
             value = claim.fetch(
                 user_id,
@@ -93,15 +93,27 @@ def failed_validators(
 
 
 def _reusable_age(
-    validator: SessionClaimValidator, payload: dict[str, Any], user_context: dict[str, Any]
+    claim: SessionClaim[Any],
+    validators: Sequence[SessionClaimValidator],
+    payload: dict[str, Any],
+    user_context: dict[str, Any],
 ) -> float:
-    """How old an answer may be: a missing claim and a maximal age of 0 ask now."""
-    claim = validator.claim
-    if not isinstance(validator, AgedValidator) or claim is None:
-        return 0
+    """How old an answer may be: a missing claim and a maximal age of 0 ask now.
+
+    The answer serves all validators of the claim, so the one that asks for the youngest decides.
+    """
     if claim.get_value_from_payload(payload, user_context) is None:
         return 0
-    return validator.max_age_in_sec(user_context) or 0
+    ages: list[float] = []
+    for validator in validators:
+        if validator.claim is not claim:
+            continue
+        if not isinstance(validator, AgedValidator):
+            return 0
+        age = validator.max_age_in_sec(user_context)
+        if age is not None:
+            ages.append(age)
+    return min(ages, default=0)
 
 
 def _given(result: Any) -> Any:

@@ -1,0 +1,335 @@
+"""Claims against a session: what is fetched again and when, what is stored, and what the client is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from app_factory import AppFactory
+from flask import Flask
+from guarded_app import Client, Source, add_guard, add_payload_views, brings_token, refused, seconds_ago
+from served_core import ServedCore
+
+from flask_stsession import revoke_all_sessions_for_user, userroles, verify_session
+from flask_stsession.claims import (
+    BooleanClaim,
+    PermissionClaim,
+    PrimitiveArrayClaim,
+    PrimitiveClaim,
+)
+
+REGENERATE = "POST /recipe/session/regenerate"
+
+
+@pytest.fixture
+def app(make_app: AppFactory) -> Flask:
+    return add_payload_views(make_app())
+
+
+@pytest.fixture
+def core(core_file: Path) -> Iterator[ServedCore]:
+    """A core over HTTP that counts what it is asked, and can be killed."""
+    served = ServedCore(core_file)
+    yield served
+    served.close()
+
+
+@pytest.fixture
+def app_on_core(core: ServedCore) -> Iterator[Flask]:
+    """An app on that core."""
+    factory = AppFactory(core.url)
+    yield add_payload_views(factory(core_timeout_seconds=(0.5, 2)))
+    factory.close()
+
+
+# When a value is fetched again
+
+
+def test_a_missing_claim_is_fetched_once_and_goes_out_with_the_200(app: Flask) -> None:
+    source = Source("pro")
+    add_guard(app, "/pro", PrimitiveClaim[str]("plan", source).validators.has_value("pro"))
+    client = Client(app)
+    first = client.get("/pro")
+    assert first.status_code == 200
+    assert brings_token(first)
+    assert first.get_json()["payload"]["plan"]["v"] == "pro"
+    assert client.payload()["plan"]["v"] == "pro"
+    again = client.get("/pro")
+    assert again.status_code == 200
+    assert not brings_token(again)
+    assert source.asked == [("alice", "public")]
+
+
+@pytest.mark.parametrize(("age", "times_asked"), [(50, 0), (70, 1)])
+def test_a_claim_is_fetched_again_when_it_is_older_than_the_maximal_age(
+    app: Flask, age: int, times_asked: int
+) -> None:
+    source = Source("pro")
+    add_guard(app, "/pro", PrimitiveClaim[str]("plan", source).validators.has_value("pro", 60))
+    client = Client(app, access_token_payload={"plan": {"v": "pro", "t": seconds_ago(age)}})
+    response = client.get("/pro")
+    assert response.status_code == 200
+    assert len(source.asked) == times_asked
+    assert brings_token(response) is bool(times_asked)
+
+
+def test_a_claim_that_grew_old_meanwhile_is_fetched_again(app: Flask) -> None:
+    source = Source("pro")
+    add_guard(app, "/pro", PrimitiveClaim[str]("plan", source, 60).validators.has_value("pro"))
+    client = Client(app)
+    client.get("/pro")
+    client.post("/merge", {"plan": {"v": "pro", "t": seconds_ago(61)}})
+    source.answer = "free"
+    (failed,) = refused(client.get("/pro"))
+    assert failed["reason"] == {"message": "wrong value", "expectedValue": "pro", "actualValue": "free"}
+    assert len(source.asked) == 2
+
+
+def test_a_claim_of_unknown_age_is_fetched_again_where_age_matters(app: Flask) -> None:
+    source = Source("pro")
+    claim = PrimitiveClaim[str]("plan", source)
+    add_guard(app, "/young", claim.validators.has_value("pro", 3600))
+    add_guard(app, "/any-age", claim.validators.has_value("pro"))
+    client = Client(app, access_token_payload={"plan": {"v": "pro"}})
+    assert client.get("/any-age").status_code == 200
+    assert len(source.asked) == 0
+    assert client.get("/young").status_code == 200
+    assert len(source.asked) == 1
+
+
+def test_a_maximal_age_of_0_asks_the_source_every_time(app: Flask) -> None:
+    source = Source("pro")
+    add_guard(app, "/pro", PrimitiveClaim[str]("plan", source, 3600).validators.has_value("pro", 0))
+    client = Client(app)
+    for times in (1, 2, 3):
+        response = client.get("/pro")
+        assert response.status_code == 200
+        assert brings_token(response)
+        assert len(source.asked) == times
+    source.answer = "free"
+    assert refused(client.get("/pro"))[0]["id"] == "plan"
+
+
+def test_without_a_maximal_age_only_a_missing_claim_is_fetched(app: Flask) -> None:
+    source = Source("free")
+    add_guard(app, "/pro", PrimitiveClaim[str]("plan", source).validators.has_value("pro"))
+    client = Client(app, access_token_payload={"plan": {"v": "pro", "t": 1}})
+    assert client.get("/pro").status_code == 200
+    assert source.asked == []
+    client.post("/merge", {"plan": None})
+    refused(client.get("/pro"))
+    assert len(source.asked) == 1
+
+
+def test_a_source_that_knows_nothing_leaves_the_claim_missing(app_on_core: Flask, core: ServedCore) -> None:
+    source = Source(None)
+    add_guard(app_on_core, "/pro", PrimitiveClaim[str]("plan", source).validators.has_value("pro"))
+    client = Client(app_on_core)
+    core.counted()
+    assert refused(client.get("/pro")) == [
+        {"id": "plan", "reason": {"message": "value does not exist", "expectedValue": "pro"}}
+    ]
+    assert core.counted()[REGENERATE] == 0
+
+
+def test_a_source_that_knows_nothing_any_more_does_not_make_an_old_value_young(app: Flask) -> None:
+    claim = PrimitiveClaim[str]("plan", Source(None))
+    add_guard(app, "/pro", claim.validators.has_value("pro", 60))
+    client = Client(app, access_token_payload={"plan": {"v": "pro", "t": seconds_ago(100)}})
+    (failed,) = refused(client.get("/pro"))
+    age = failed["reason"].pop("ageInSeconds")
+    assert 100 <= age < 160
+    assert failed == {"id": "plan", "reason": {"message": "expired", "maxAgeInSeconds": 60}}
+
+
+def test_several_validators_of_a_claim_share_one_answer(app: Flask) -> None:
+    source = Source(["a", "b"])
+    validators = PrimitiveArrayClaim[str]("teams", source).validators
+    add_guard(
+        app, "/team", validators.includes("a", 0), validators.includes("b", 0), validators.excludes("c")
+    )
+    assert Client(app).get("/team").status_code == 200
+    assert len(source.asked) == 1
+
+
+def test_of_several_validators_the_one_that_wants_the_youngest_answer_gets_it(make_app: AppFactory) -> None:
+    app, other = add_payload_views(make_app()), make_app(name="other")
+    validators = PermissionClaim.validators
+    add_guard(app, "/remembered", validators.includes("write", 60))
+    add_guard(app, "/now", validators.includes("write", 60), validators.excludes("banned", 0))
+    old = {"st-perm": {"v": ["write"], "t": seconds_ago(61)}}
+    with other.app_context():
+        userroles.create_new_role_or_add_permissions("editor", "write")
+        userroles.add_role_to_user("alice", "editor")
+    client = Client(app, access_token_payload=old)
+    assert client.get("/remembered").status_code == 200
+    with other.app_context():
+        userroles.remove_permissions_from_role("editor", "write")
+    client.post("/merge", old)
+    assert client.get("/remembered").status_code == 200
+    client.post("/merge", old)
+    assert refused(client.get("/now"))[0]["reason"]["actualValue"] == []
+
+
+# What is stored and sent
+
+
+def test_claims_that_are_due_are_stored_by_one_call_whatever_their_number(
+    app_on_core: Flask, core: ServedCore
+) -> None:
+    claims = [BooleanClaim(f"claim-{number}", Source(True)) for number in range(5)]
+    add_guard(app_on_core, "/all", *(claim.validators.is_true() for claim in claims))
+    client = Client(app_on_core)
+    client.payload()
+    core.counted()
+    response = client.get("/all")
+    assert response.status_code == 200
+    assert core.counted() == {REGENERATE: 1}
+    assert {claim.key for claim in claims} <= set(client.payload())
+    assert client.get("/all").status_code == 200
+    assert core.counted() == {}
+
+
+def test_with_a_403_what_was_fetched_is_stored_but_not_sent(app_on_core: Flask, core: ServedCore) -> None:
+    plan, member = PrimitiveClaim[str]("plan", Source("free")), BooleanClaim("member", Source(True))
+    add_guard(app_on_core, "/pro", member.validators.is_true(), plan.validators.has_value("pro"))
+    client = Client(app_on_core)
+    client.payload()
+    core.counted()
+    response = client.get("/pro")
+    assert refused(response) == [
+        {
+            "id": "plan",
+            "reason": {"message": "wrong value", "expectedValue": "pro", "actualValue": "free"},
+        }
+    ]
+    assert not brings_token(response)
+    assert "Set-Cookie" not in response.headers
+    assert core.counted() == {REGENERATE: 1}
+    assert not {"plan", "member"} & set(client.payload())
+    assert client.post("/auth/session/refresh").status_code == 200
+    payload = client.payload()
+    assert (payload["plan"]["v"], payload["member"]["v"]) == ("free", True)
+
+
+def test_a_second_guard_that_refuses_takes_back_what_the_first_had_to_send(app: Flask) -> None:
+    member = BooleanClaim("member", Source(True)).validators.is_true()
+    plan = PrimitiveClaim[str]("plan", Source("free")).validators.has_value("pro")
+
+    @app.get("/both")
+    @verify_session(validators=[member])
+    @verify_session(validators=[plan])
+    def both() -> dict[str, Any]:
+        raise AssertionError("the second guard refuses")
+
+    client = Client(app)
+    response = client.get("/both")
+    assert [failed["id"] for failed in refused(response)] == ["plan"]
+    assert not brings_token(response)
+
+
+def test_a_session_that_was_revoked_meanwhile_is_401(app: Flask) -> None:
+    def fetch(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> bool:
+        return bool(revoke_all_sessions_for_user(user_id))
+
+    add_guard(app, "/member", BooleanClaim("member", fetch).validators.is_true())
+    response = Client(app).get("/member")
+    assert (response.status_code, response.get_json()) == (401, {"message": "unauthorised"})
+    assert response.headers["front-token"] == "remove"
+
+
+# Failures
+
+
+def test_every_validator_that_failed_is_listed_in_the_order_in_which_they_were_given(app: Flask) -> None:
+    plan = PrimitiveClaim[str]("plan", Source("free"))
+    teams = PrimitiveArrayClaim[str]("teams", Source(["a"]))
+    add_guard(
+        app,
+        "/much",
+        teams.validators.includes("b", id_="team-b"),
+        plan.validators.has_value("free"),
+        plan.validators.has_value("pro"),
+        teams.validators.includes("a"),
+        teams.validators.excludes("a"),
+    )
+    assert refused(Client(app).get("/much")) == [
+        {
+            "id": "team-b",
+            "reason": {"message": "wrong value", "expectedToInclude": "b", "actualValue": ["a"]},
+        },
+        {
+            "id": "plan",
+            "reason": {"message": "wrong value", "expectedValue": "pro", "actualValue": "free"},
+        },
+        {
+            "id": "teams",
+            "reason": {"message": "wrong value", "expectedToNotInclude": "a", "actualValue": ["a"]},
+        },
+    ]
+
+
+class OutOfOrderError(Exception):
+    """The error of an app's own source."""
+
+
+def test_a_source_that_fails_is_the_apps_own_error_and_nothing_is_stored(
+    app_on_core: Flask, core: ServedCore
+) -> None:
+    member, plan = (
+        BooleanClaim("member", Source(True)),
+        BooleanClaim("plan", Source(OutOfOrderError("table"))),
+    )
+    add_guard(app_on_core, "/plan", member.validators.is_true(), plan.validators.is_true(0))
+    client = Client(app_on_core)
+    client.payload()
+    core.counted()
+    response = client.get("/plan")
+    assert response.status_code == 500
+    assert not brings_token(response)
+    assert core.counted() == {}
+    app_on_core.testing = True
+    with pytest.raises(OutOfOrderError, match=r"^table$"):
+        client.get("/plan")
+
+
+def test_the_app_may_answer_for_a_source_that_fails(app: Flask) -> None:
+    add_guard(app, "/plan", BooleanClaim("plan", Source(OutOfOrderError("table"))).validators.is_true())
+
+    @app.errorhandler(OutOfOrderError)
+    def out_of_order(error: OutOfOrderError) -> tuple[dict[str, str], int]:
+        return {"failed": str(error)}, 502
+
+    response = Client(app).get("/plan")
+    assert (response.status_code, response.get_json()) == (502, {"failed": "table"})
+
+
+def test_a_core_that_cannot_store_what_was_fetched_is_503(app_on_core: Flask, core: ServedCore) -> None:
+    add_guard(app_on_core, "/plan", BooleanClaim("plan", Source(True)).validators.is_true())
+    client = Client(app_on_core)
+    client.payload()
+    core.kill()
+    response = client.get("/plan")
+    assert (response.status_code, response.get_json()) == (503, {"message": "session service unavailable"})
+    assert response.headers["Retry-After"] == "5"
+    assert not brings_token(response)
+    core.start()
+    assert client.get("/plan").status_code == 200
+
+
+# What runs no validators
+
+
+def test_refresh_and_sign_out_run_no_validators(make_app: AppFactory) -> None:
+    source = Source(False)
+    validator = BooleanClaim("2fa-completed", source).validators.is_true(0)
+    client = Client(make_app(global_claim_validators=[validator]))
+    assert client.post("/auth/session/refresh").status_code == 200
+    assert source.asked == []
+    assert [failed["id"] for failed in refused(client.get("/user"))] == ["2fa-completed"]
+    assert len(source.asked) == 1
+    response = client.post("/auth/signout")
+    assert (response.status_code, response.get_json()) == (200, {"status": "OK"})
+    assert len(source.asked) == 1
