@@ -16,7 +16,6 @@ from flask.cli import AppGroup
 from . import userroles
 from .config import describe_settings
 from .constants import DEFAULT_TENANT
-from .core.failures import shown
 from .current import extension_of_current_app
 from .embedded.server import core_command
 from .errors import STSessionError
@@ -145,16 +144,13 @@ def _extension() -> STSession:
 
 
 def _value(config: Config, key: str, default: str) -> tuple[str, str]:
-    """What a setting is, and why."""
+    """Where a setting comes from, and what it is."""
     if key not in config.keys_set:
-        return default.replace("`", ""), "default"
+        return "default", default.replace("`", "")
     name = key.removeprefix(_PREFIX).lower()
     if name in {each.name for each in fields(config) if not each.repr}:
-        return "(not shown)", "set"
-    value = getattr(config, name)
-    if name == "connection_uri" and not config.is_embedded:
-        value = ";".join(shown(host) for host in config.core_hosts)
-    return repr(value), "set"
+        return "set", "(not shown)"
+    return "set", repr(getattr(config, name))
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> None:

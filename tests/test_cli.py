@@ -153,8 +153,8 @@ def test_settings_are_shown_with_where_they_come_from(make_app: AppFactory) -> N
     app = make_app(api_domain="https://api.example.com")
     lines = [line.split() for line in told(run_on(app, "settings")).splitlines()]
     assert [line[0] for line in lines] == [setting.key for setting in describe_settings()]
-    assert ["STSESSION_API_DOMAIN", "'https://api.example.com'", "set"] in lines
-    assert ["STSESSION_API_BASE_PATH", "'/auth'", "default"] in lines
+    assert ["STSESSION_API_DOMAIN", "set", "'https://api.example.com'"] in lines
+    assert ["STSESSION_API_BASE_PATH", "default", "'/auth'"] in lines
 
 
 def test_settings_show_no_secret(make_app: AppFactory) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from app_factory import AppFactory
+from core.scripted_core import ScriptedCore, reply
 from flask import Flask
 
 from flask_stsession import CoreError, create_new_session_without_request_response, get_session_information
@@ -15,6 +16,7 @@ from flask_stsession.multitenancy import (
     associate_user_to_tenant,
     create_or_update_tenant,
     delete_tenant,
+    disassociate_user_from_tenant,
     get_tenant,
     list_all_tenants,
 )
@@ -92,11 +94,35 @@ def test_an_id_that_no_tenant_can_have_is_refused_by_the_core() -> None:
         create_or_update_tenant("no spaces")
 
 
-@pytest.mark.usefixtures("core")
-def test_users_whom_the_core_does_not_know_cannot_be_associated() -> None:
-    create_or_update_tenant("customer1")
-    with pytest.raises(CoreError):
+@pytest.fixture
+def scripted() -> Iterator[ScriptedCore]:
+    """A core that says what it is told: the embedded one keeps no login methods."""
+    server = ScriptedCore()
+    yield server
+    server.stop()
+
+
+def test_a_login_method_is_associated_with_a_tenant_or_it_is_said_why_not(
+    make_app: AppFactory, scripted: ScriptedCore
+) -> None:
+    with make_app(connection_uri=scripted.url, cdi_version="5.4").app_context():
+        scripted.will(reply({"status": "OK"}))
         associate_user_to_tenant("customer1", "alice")
+        scripted.will(reply({"status": "UNKNOWN_USER_ID_ERROR"}))
+        with pytest.raises(CoreError) as caught:
+            associate_user_to_tenant("customer1", "alice")
+    assert str(caught.value) == (
+        "The login method 'alice' cannot be used in 'customer1': UNKNOWN_USER_ID_ERROR."
+    )
+    assert scripted.requests == ["POST /customer1/recipe/multitenancy/tenant/user"] * 2
+
+
+def test_a_login_method_is_taken_out_of_a_tenant(make_app: AppFactory, scripted: ScriptedCore) -> None:
+    with make_app(connection_uri=scripted.url, cdi_version="5.4").app_context():
+        scripted.will(reply({"status": "OK", "wasAssociated": True}))
+        assert disassociate_user_from_tenant("customer1", "alice") is True
+        scripted.will(reply({"status": "OK", "wasAssociated": False}))
+        assert disassociate_user_from_tenant("customer1", "alice") is False
 
 
 def test_without_an_app_there_are_no_tenants_to_list(app: Flask) -> None:
