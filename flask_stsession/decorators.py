@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from inspect import iscoroutinefunction
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from flask import current_app
 
 from .claims.builtin import PermissionClaim, UserRoleClaim
+from .current import NAME, extension_of_current_app
 from .hooks import EXEMPT, GUARDED
 from .verification import OverrideValidators, VerifyOptions, load_session
 
@@ -163,17 +165,26 @@ def session_exempt(view: V) -> V:
 
 
 def _guard(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:
+    if isinstance(view, type):
+        raise TypeError(
+            f"verify_session decorates functions, and {view.__name__} is a class. Decorate its methods, or "
+            "all of them by decorators = [verify_session()] in the class."
+        )
     is_async = iscoroutinefunction(view)
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        load_session(current_app.extensions["stsession"], options)
+        load_session(current_app.extensions.get(NAME) or extension_of_current_app(), options)
         if is_async:
             return current_app.ensure_sync(view)(*args, **kwargs)  # type: ignore[no-any-return]
         return view(*args, **kwargs)
 
-    # On the function itself, after its attributes were copied: whoever registers it misses the guard.
-    setattr(view, GUARDED, True)
+    # Whoever registers one of these, and not the wrapper, misses the guard.
+    inner: Any = view
+    while inner is not None:
+        with suppress(AttributeError):  # a bound method takes no attributes, and stands below no route
+            setattr(inner, GUARDED, inner)
+        inner = getattr(inner, "__wrapped__", None)
     return guarded
 
 

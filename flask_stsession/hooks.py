@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: On a view function that ``verify_session`` has wrapped: the wrapper is what must be registered.
+#: On a function that ``verify_session`` has wrapped, and naming it: the wrapper is what must be registered.
 GUARDED = "__stsession_guarded__"
 #: On a view function or class that ``session_exempt`` marked.
 EXEMPT = "__stsession_exempt__"
@@ -37,13 +38,15 @@ def register(app: Flask, ext: STSession) -> None:
     def start() -> None:
         if first_request.pending:
             first_request.check(this_app())
+        if first_request.bypassed is not None:
+            raise _bypassed(first_request.bypassed)
         request = this_request()
         namespace = this_namespace()
         # An app context that outlives requests (a test's, a shell's) still holds the last one's session.
         if isinstance(namespace.get("session"), Session) and existing_state(request) is None:
             del namespace["session"]
         view = current_app.view_functions.get(request.endpoint) if request.endpoint else None
-        if view is not None and GUARDED in view.__dict__ and not is_exempt(view):
+        if view is not None and is_bypassed(view) and not is_exempt(view):
             raise _misordered(request.endpoint or "")
 
     def finish(response: Response) -> Response:
@@ -73,6 +76,14 @@ def register(app: Flask, ext: STSession) -> None:
     app.context_processor(_template_names)
 
 
+def is_bypassed(view: Any) -> bool:
+    """Is this what ``verify_session`` has wrapped, rather than the wrapper?
+
+    ``functools.wraps`` copies attributes, so the mark counts only on the function that it names.
+    """
+    return GUARDED in getattr(view, "__dict__", ()) and view.__dict__[GUARDED] is view
+
+
 def is_exempt(view: Any) -> bool:
     """Did ``session_exempt`` mark this view function, or the class behind it?"""
     return getattr(view, EXEMPT, False) or getattr(getattr(view, "view_class", None), EXEMPT, False)
@@ -91,16 +102,29 @@ def _misordered(endpoint: str) -> ConfigError:
     )
 
 
+def _bypassed(name: str) -> ConfigError:
+    return ConfigError(
+        f"The before_request function {name!r} guards nothing: @verify_session() stands above "
+        "@before_request, so the function was registered without it. Put @before_request on top and "
+        "@verify_session() below it."
+    )
+
+
 class _FirstRequest:
     """What can only be known once the app is complete: looked at once, when the first request comes."""
 
     def __init__(self, ext: STSession) -> None:
         self._ext = ext
         self.pending = True
+        #: A ``before_request`` function that was registered without its guard.
+        self.bypassed: str | None = None
 
     def check(self, app: Flask) -> None:
         self.pending = False
         self._ext.exempt_from_csrf_protect(app)
+        for function in chain.from_iterable(app.before_request_funcs.values()):
+            if is_bypassed(function) and not is_exempt(function):
+                self.bypassed = getattr(function, "__name__", str(function))
         ours = self._ext.blueprint.name + "."
         rules: dict[str, set[str]] = {}
         for rule in app.url_map.iter_rules():

@@ -84,9 +84,11 @@ def load_session(ext: STSession, options: VerifyOptions = REQUIRED) -> Session |
         return None  # preflights carry no tokens (Fetch standard, CORS protocol)
     state = state_of(request)
     state.consulted = True
+    if options.user_context:
+        state.context.update(options.user_context)
     try:
         if request.method == "POST" and request.path == ext.refresh_route:
-            return ext.refresh_session()
+            return ext.refresh_session() if state.session is None else state.session
         session = _checked_session(ext, request, state, options)
     except SessionHTTPError as error:
         invalid = isinstance(error, UnauthorisedError | TryRefreshTokenError)
@@ -202,8 +204,6 @@ def _verified_session(
         raise _no_token(sent)
     if method == "cookie" and (request.method != "GET" or options.anti_csrf_check):
         _check_anti_csrf(ext, request, token, options.anti_csrf_check)
-    if options.user_context:
-        state.context.update(options.user_context)
     return ext.manager.verify(
         token,
         check_database=_checks_database(ext, options),
