@@ -76,6 +76,23 @@ def register(app: Flask, ext: STSession) -> None:
     app.context_processor(_template_names)
 
 
+def _record_before_others_answer(app: Flask, ext: STSession) -> None:
+    """Record what a verdict clears on the client before anybody answers it.
+
+    Flask-RESTful and Flask-RESTX answer the errors of their views themselves, and an app's handler of 401
+    or of ``Exception`` knows nothing of tokens. Those two wrap the same method when they are initialised:
+    hence at the first request, when all have.
+    """
+    handle = app.handle_user_exception
+
+    def handle_user_exception(e: Exception) -> Any:
+        if isinstance(e, SessionHTTPError):
+            refuse(ext, e)
+        return handle(e)
+
+    app.handle_user_exception = handle_user_exception  # type: ignore[method-assign]
+
+
 def is_bypassed(view: Any) -> bool:
     """Is this what ``verify_session`` has wrapped, rather than the wrapper?
 
@@ -122,6 +139,7 @@ class _FirstRequest:
     def check(self, app: Flask) -> None:
         self.pending = False
         self._ext.exempt_from_csrf_protect(app)
+        _record_before_others_answer(app, self._ext)
         for function in chain.from_iterable(app.before_request_funcs.values()):
             if is_bypassed(function) and not is_exempt(function):
                 self.bypassed = getattr(function, "__name__", str(function))
