@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from flask_stsession.constants import CDI_VERSIONS
 from flask_stsession.embedded.app import EmbeddedCore
 from flask_stsession.embedded.server import CoreServer
 
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 _CALLS = "/benchmark/calls"
-#: The one version that supertokens-python speaks.
-_CDI_VERSION = "5.4"
+#: The one version that supertokens-python speaks, and the newest that the core does.
+CDI_VERSION_OF_PEERS = "5.4"
+NEWEST_CDI_VERSION = CDI_VERSIONS[-1]
 
 
 class _CountingCore(EmbeddedCore):
@@ -83,15 +85,9 @@ class Core:
                 "enableAntiCsrf": False,
                 "useDynamicSigningKey": True,
             },
-            _CDI_VERSION,
+            CDI_VERSION_OF_PEERS,
         )
         return Tokens(answer["accessToken"]["token"], answer["refreshToken"]["token"])
-
-    def refresh(self, refresh_token: str, cdi_version: str) -> str:
-        """The next refresh token."""
-        body = {"refreshToken": refresh_token, "enableAntiCsrf": False, "useDynamicSigningKey": True}
-        token: str = self._post("/recipe/session/refresh", body, cdi_version)["refreshToken"]["token"]
-        return token
 
     def public_key_of(self, access_token: str) -> str:
         """The key that signed a token, as PEM."""

@@ -54,9 +54,9 @@ def milliseconds(seconds: float, *, signed: bool = True) -> str:
     return f"{seconds * 1e3:{'+' if signed else ''}.2f} ms"
 
 
-def times(ours: float, theirs: float) -> str:
-    """Theirs as a multiple of ours."""
-    return f"{theirs / ours:.1f}×" if ours > 0 else "—"
+def times(ratio: float, digits: int = 1) -> str:
+    """A ratio, as a factor."""
+    return f"{ratio:.{digits}f} times"
 
 
 def table(parts: Iterable[Part]) -> str:
@@ -76,7 +76,9 @@ def table(parts: Iterable[Part]) -> str:
 def surroundings() -> str:
     """Machine and versions, in one line."""
     system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
-    installed = [f"{each.name} {each.version or '(not installed)'}" for each in CONTESTANTS if each is not OURS]
+    installed = [
+        f"{each.name} {each.version or '(not installed)'}" for each in CONTESTANTS if each is not OURS
+    ]
     libraries = [f"{name} {version(name)}" for name in ("Flask", "PyJWT", "cryptography")]
     return (
         f"{os.cpu_count()} cores ({_processor()}), {system}, Python {platform.python_version()}; "

@@ -30,7 +30,9 @@ class Answer:
 
 def environ_of(path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> dict[str, Any]:
     """The WSGI environment of a request to localhost."""
-    builder = EnvironBuilder(path, base_url="http://localhost:8000", method=method, headers=dict(headers or {}))
+    builder = EnvironBuilder(
+        path, base_url="http://localhost:8000", method=method, headers=dict(headers or {})
+    )
     try:
         return builder.get_environ()
     finally:
