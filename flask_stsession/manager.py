@@ -208,9 +208,8 @@ class SessionManager:
         context = self._building_context(context, login_method, own)
         context[NOW_MS] = self.now_ms()
         for claim in claims:
-            own.update(
-                claim.build(user_id, login_method, tenant_id, own, context, ensure_sync=self.ensure_sync)
-            )
+            built = claim.build(user_id, login_method, tenant_id, own, context, ensure_sync=self.ensure_sync)
+            own.update(without_protected(built))
         if not remember:
             own[REMEMBER_KEY] = False
         own = json_object(own, argument="access_token_payload")  # with what the claims have fetched
