@@ -41,31 +41,23 @@ class EmailVerificationCalls(CoreCalls):
         answer = self._post(_RID, "/recipe/user/email/verify", body, tenant_id=tenant_id, repeatable=False)
         if answer.status == "EMAIL_VERIFICATION_INVALID_TOKEN_ERROR":
             return None
-        verified = VerifiedEmail(answer.expect_ok().text("userId"), answer.text("email"))
-        self._cache.forget(("email-verified", verified.user_id, verified.email))
-        return verified
+        return VerifiedEmail(answer.expect_ok().text("userId"), answer.text("email"))
 
-    def is_email_verified(self, user_id: str, email: str, *, max_age: float = 0) -> bool:
+    def is_email_verified(self, user_id: str, email: str) -> bool:
         """Has this user proven to own this address? In any tenant.
 
-        :param max_age: how old (s) an answer from memory may be, the TTL of the cache at most; 0 asks now.
         :raises CoreUnavailableError: no answer.
         """
         query = {"userId": user_id, "email": email}
-        return self._cache.read(
-            ("email-verified", user_id, email),
-            lambda: self._get(_RID, "/recipe/user/email/verify", query).expect_ok().flag("isVerified"),
-            max_age=max_age,
-        )
+        return self._get(_RID, "/recipe/user/email/verify", query).expect_ok().flag("isVerified")
 
     def unverify_email(self, user_id: str, email: str) -> None:
         """Forget that a user has proven to own an address; safe to send again.
 
         :raises CoreUnavailableError: no answer.
         """
-        with self._cache.changing(("email-verified", user_id, email)):
-            body = {"userId": user_id, "email": email}
-            self._post(_RID, "/recipe/user/email/verify/remove", body, repeatable=True).expect_ok()
+        body = {"userId": user_id, "email": email}
+        self._post(_RID, "/recipe/user/email/verify/remove", body, repeatable=True).expect_ok()
 
     def revoke_email_verification_tokens(
         self, user_id: str, email: str, *, tenant_id: str = DEFAULT_TENANT

@@ -14,20 +14,13 @@ _UNKNOWN_ROLE = "UNKNOWN_ROLE_ERROR"
 class RoleCalls(CoreCalls):
     """Roles, what they permit, and who has them."""
 
-    def get_roles_for_user(
-        self, user_id: str, *, tenant_id: str = DEFAULT_TENANT, max_age: float = 0
-    ) -> list[str]:
+    def get_roles_for_user(self, user_id: str, *, tenant_id: str = DEFAULT_TENANT) -> list[str]:
         """The roles of a user in a tenant, in no order.
 
-        :param max_age: how old (s) an answer from memory may be, the TTL of the cache at most; 0 asks now.
         :raises CoreUnavailableError: no answer.
         """
-
-        def ask() -> tuple[str, ...]:
-            answer = self._get(_RID, "/recipe/user/roles", {"userId": user_id}, tenant_id=tenant_id)
-            return tuple(answer.expect_ok().texts("roles"))
-
-        return list(self._cache.read(("user-roles", user_id, tenant_id), ask, max_age=max_age))
+        answer = self._get(_RID, "/recipe/user/roles", {"userId": user_id}, tenant_id=tenant_id)
+        return answer.expect_ok().texts("roles")
 
     def get_permissions_for_role(self, role: str, *, max_age: float = 0) -> list[str] | None:
         """The permissions of a role, in no order; ``None`` if there is no such role.
@@ -70,7 +63,7 @@ class RoleCalls(CoreCalls):
         :returns: was there such a role?
         :raises CoreUnavailableError: no answer.
         """
-        with self._cache.changing(("permissions", role), ("user-roles",)):
+        with self._cache.changing(("permissions", role)):
             answer = self._post(_RID, "/recipe/role/remove", {"role": role}, repeatable=True)
             return answer.expect_ok().flag("didRoleExist")
 
@@ -103,12 +96,11 @@ class RoleCalls(CoreCalls):
         :returns: was it new to the user? ``None``: there is no such role.
         :raises CoreUnavailableError: no answer.
         """
-        with self._cache.changing(("user-roles", user_id)):
-            body = {"userId": user_id, "role": role}
-            answer = self._put(_RID, "/recipe/user/role", body, tenant_id=tenant_id)
-            if answer.status == _UNKNOWN_ROLE:
-                return None
-            return not answer.expect_ok().flag("didUserAlreadyHaveRole")
+        body = {"userId": user_id, "role": role}
+        answer = self._put(_RID, "/recipe/user/role", body, tenant_id=tenant_id)
+        if answer.status == _UNKNOWN_ROLE:
+            return None
+        return not answer.expect_ok().flag("didUserAlreadyHaveRole")
 
     def remove_role_from_user(
         self, user_id: str, role: str, *, tenant_id: str = DEFAULT_TENANT
@@ -118,9 +110,8 @@ class RoleCalls(CoreCalls):
         :returns: did the user have it? ``None``: there is no such role.
         :raises CoreUnavailableError: no answer.
         """
-        with self._cache.changing(("user-roles", user_id)):
-            body = {"userId": user_id, "role": role}
-            answer = self._post(_RID, "/recipe/user/role/remove", body, tenant_id=tenant_id, repeatable=True)
-            if answer.status == _UNKNOWN_ROLE:
-                return None
-            return answer.expect_ok().flag("didUserHaveRole")
+        body = {"userId": user_id, "role": role}
+        answer = self._post(_RID, "/recipe/user/role/remove", body, tenant_id=tenant_id, repeatable=True)
+        if answer.status == _UNKNOWN_ROLE:
+            return None
+        return answer.expect_ok().flag("didUserHaveRole")
