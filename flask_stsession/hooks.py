@@ -6,7 +6,6 @@ import logging
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from flask import current_app
 from werkzeug.wrappers import Response as BaseResponse
 
 from .errors import ConfigError, SessionHTTPError
@@ -35,19 +34,21 @@ def register(app: Flask, ext: STSession) -> None:
     app.app_ctx_globals_class = namespace_class
     first_request = _FirstRequest(ext)
 
+    def reset(endpoint: str | None, values: dict[str, Any] | None) -> None:
+        # An app context that outlives requests (a test's, a shell's) still holds the last one's session.
+        namespace = this_namespace()
+        if isinstance(namespace.get("session"), Session) and existing_state(this_request()) is None:
+            del namespace["session"]
+
     def start() -> None:
         if first_request.pending:
             first_request.check(this_app())
-        if first_request.bypassed is not None:
-            raise _bypassed(first_request.bypassed)
-        request = this_request()
+        if first_request.found_unguarded:
+            first_request.refuse(this_request().endpoint)
         namespace = this_namespace()
         # An app context that outlives requests (a test's, a shell's) still holds the last one's session.
-        if isinstance(namespace.get("session"), Session) and existing_state(request) is None:
+        if isinstance(namespace.get("session"), Session) and existing_state(this_request()) is None:
             del namespace["session"]
-        view = current_app.view_functions.get(request.endpoint) if request.endpoint else None
-        if view is not None and is_bypassed(view) and not is_exempt(view):
-            raise _misordered(request.endpoint or "")
 
     def finish(response: Response) -> Response:
         request = this_request()
@@ -70,6 +71,7 @@ def register(app: Flask, ext: STSession) -> None:
         refuse(ext, error)
         return error.get_response()
 
+    app.url_value_preprocessor(reset)  # runs before every before_request function, whenever registered
     app.before_request(start)
     app.after_request(finish)
     app.register_error_handler(SessionHTTPError, answer)
@@ -133,16 +135,39 @@ class _FirstRequest:
     def __init__(self, ext: STSession) -> None:
         self._ext = ext
         self.pending = True
-        #: A ``before_request`` function that was registered without its guard.
-        self.bypassed: str | None = None
+        self.found_unguarded = False
+        # Endpoints, and a ``before_request`` function, that were registered without their guard.
+        self._endpoints: frozenset[str] = frozenset()
+        self._function: str | None = None
+
+    def refuse(self, endpoint: str | None) -> None:
+        """Serve nothing that its author takes for guarded.
+
+        :raises ConfigError: saying what to put where.
+        """
+        if self._function is not None:
+            raise _bypassed(self._function)
+        if endpoint in self._endpoints:
+            raise _misordered(endpoint)
 
     def check(self, app: Flask) -> None:
+        """Look at what has been registered; Flask takes nothing more from now on."""
+        # All of this before ``pending`` falls: the request of another thread must not slip by.
+        for function in chain.from_iterable(app.before_request_funcs.values()):
+            if is_bypassed(function) and not is_exempt(function):
+                self._function = getattr(function, "__name__", str(function))
+        self._endpoints = frozenset(
+            endpoint
+            for endpoint, view in app.view_functions.items()
+            if is_bypassed(view) and not is_exempt(view)
+        )
+        self.found_unguarded = bool(self._function or self._endpoints)
         self.pending = False
         self._ext.exempt_from_csrf_protect(app)
         _record_before_others_answer(app, self._ext)
-        for function in chain.from_iterable(app.before_request_funcs.values()):
-            if is_bypassed(function) and not is_exempt(function):
-                self.bypassed = getattr(function, "__name__", str(function))
+        self._warn_of_shared_rules(app)
+
+    def _warn_of_shared_rules(self, app: Flask) -> None:
         ours = self._ext.blueprint.name + "."
         rules: dict[str, set[str]] = {}
         for rule in app.url_map.iter_rules():
