@@ -34,7 +34,7 @@ def register(app: Flask, ext: STSession) -> None:
     app.app_ctx_globals_class = namespace_class
     first_request = _FirstRequest(ext)
 
-    def reset(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    def reset(*_: object) -> None:
         # An app context that outlives requests (a test's, a shell's) still holds the last one's session.
         namespace = this_namespace()
         if isinstance(namespace.get("session"), Session) and existing_state(this_request()) is None:
@@ -45,10 +45,6 @@ def register(app: Flask, ext: STSession) -> None:
             first_request.check(this_app())
         if first_request.found_unguarded:
             first_request.refuse(this_request().endpoint)
-        namespace = this_namespace()
-        # An app context that outlives requests (a test's, a shell's) still holds the last one's session.
-        if isinstance(namespace.get("session"), Session) and existing_state(this_request()) is None:
-            del namespace["session"]
 
     def finish(response: Response) -> Response:
         request = this_request()
