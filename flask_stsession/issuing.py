@@ -144,6 +144,8 @@ def sign_out(ext: STSession) -> None:
     state.consulted = True
     if state.session is not None:
         state.session.revoke_session()
+        state.session = None
+        publish(None)
         return
     token, method = _authentic_token(ext, request)
     if token is None or method is None:
@@ -223,7 +225,7 @@ def _cookie_domains(config: Config) -> list[str | None]:
     """Where cookies of ours may lie: never from the request's Host header, which anybody can set."""
     domains: list[str | None] = [None]
     if config.cookie_domain is not None:
-        domains.append(config.cookie_domain)
+        domains.append(config.cookie_domain.lstrip("."))  # a dot makes no other cookie (RFC 6265, 5.2.3)
     host = config.api_host
     if host is not None:
         domains.extend(config.registrable_parents(host))

@@ -128,6 +128,8 @@ def peek_session(ext: STSession) -> Session | None:
     state.consulted = True
     if state.session is not None:
         return state.session
+    if state.changes.cleared:
+        return None  # signed out by this very request
     try:
         token, method = _verified_token(ext, request, read_tokens(request.environ))
         if token is None:
