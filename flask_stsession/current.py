@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from flask import current_app, has_app_context
+from flask import current_app
 
 if TYPE_CHECKING:
+    from flask import Flask
+    from werkzeug.local import LocalProxy
+
     from .extension import STSession
 
 #: Key of ``app.extensions``.
@@ -18,15 +21,18 @@ def extension_of_current_app() -> STSession:
 
     :raises RuntimeError: there is no app context, or no STSession on the app.
     """
-    if not has_app_context():
+    try:
+        # The app itself: every look at it through the proxy would cost as much as all of this.
+        app = cast("LocalProxy[Flask]", current_app)._get_current_object()
+    except RuntimeError:
         raise RuntimeError(
             "flask-stsession was used outside of an app context, so it cannot know which app is meant. Use "
             'app.extensions["stsession"], or do it in "with app.app_context():".'
-        )
-    ext: STSession | None = current_app.extensions.get(NAME)
+        ) from None
+    ext: STSession | None = app.extensions.get(NAME)
     if ext is None:
         raise RuntimeError(
-            f"The app {current_app.name!r} has no STSession. Initialise it: STSession(app), or "
+            f"The app {app.name!r} has no STSession. Initialise it: STSession(app), or "
             "stsession.init_app(app)."
         )
     return ext

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from flask import current_app
 
 from .claims.builtin import PermissionClaim, UserRoleClaim
-from .current import NAME, extension_of_current_app
+from .current import extension_of_current_app
 from .hooks import EXEMPT, GUARDED
 from .verification import OverrideValidators, VerifyOptions, load_session
 
@@ -174,7 +174,7 @@ def _guard(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        load_session(current_app.extensions.get(NAME) or extension_of_current_app(), options)
+        load_session(extension_of_current_app(), options)
         if is_async:
             return current_app.ensure_sync(view)(*args, **kwargs)  # type: ignore[no-any-return]
         return view(*args, **kwargs)
