@@ -28,18 +28,19 @@ def _current_user() -> Any:
     if session is None:
         return None
     state = state_of(this_request())
-    if not state.user_loaded:
+    user_id = session.get_user_id()
+    if state.user_id != user_id:  # a view may sign somebody else in
         ext: STSession = current_app.extensions["stsession"]
-        user = ext.load_user(session.get_user_id())
+        user = ext.load_user(user_id)
         if user is None:
             error = UnauthorisedError(
-                f"The user_loader knows no user {session.get_user_id()!r}, whose session is still alive.",
+                f"The user_loader knows no user {user_id!r}, whose session is still alive.",
                 reason=Reason.USER_GONE,
             )
             refuse(ext, error)
             raise error
         state.user = user
-        state.user_loaded = True
+        state.user_id = user_id
     return state.user
 
 

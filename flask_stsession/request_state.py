@@ -26,7 +26,17 @@ class RequestState:
     ``g.session`` is what views read; this is what our own code goes by.
     """
 
-    __slots__ = ("changes", "consulted", "context", "refused", "session", "user", "user_loaded")
+    __slots__ = (
+        "changes",
+        "consulted",
+        "context",
+        "has_peeked",
+        "peeked",
+        "refused",
+        "session",
+        "user",
+        "user_id",
+    )
 
     def __init__(self) -> None:
         #: Verified, created or refreshed in this request.
@@ -38,8 +48,12 @@ class RequestState:
         self.context: dict[str, Any] = {}
         #: The verdict that was recorded last, so that whoever passes it on does not record it again.
         self.refused: SessionHTTPError | None = None
+        #: What ``current_session`` found before there was a ``session``, once it has looked.
+        self.peeked: Session | None = None
+        self.has_peeked = False
+        #: What the ``user_loader`` answered, and for whom it was asked.
         self.user: Any = None
-        self.user_loaded = False
+        self.user_id: str | None = None
 
 
 def this_request() -> Request:

@@ -121,22 +121,28 @@ def required_session(ext: STSession, options: VerifyOptions = REQUIRED) -> Sessi
 def peek_session(ext: STSession) -> Session | None:
     """Whose request this is, for ``current_session``: optional, invalid ignored, no anti-CSRF, no core call.
 
-    Writes nothing to ``g``, so a guard of the same request still makes all of its checks.
+    Looked up once per request. Writes nothing to ``g``, so a guard of the same request still makes all of
+    its checks.
     """
     request = this_request()
     state = state_of(request)
     state.consulted = True
-    if state.session is not None:
-        return state.session
-    if state.changes.cleared:
-        return None  # signed out by this very request
+    if state.session is None and not state.has_peeked:
+        state.peeked = _unguarded_session(ext, request, state)
+        state.has_peeked = True
+    return state.session or state.peeked
+
+
+def _unguarded_session(ext: STSession, request: Request, state: RequestState) -> Session | None:
     try:
         token, method = _verified_token(ext, request, read_tokens(request.environ))
         if token is None:
             return None
-        return ext.manager.verify(token, transfer_method=method, context=state.context, ask_core=False)
+        session = ext.manager.verify(token, transfer_method=method, context=state.context, ask_core=False)
     except (UnauthorisedError, TryRefreshTokenError):
         return None
+    session.attach(state.changes)
+    return session
 
 
 def refuse(ext: STSession, error: SessionHTTPError) -> None:
