@@ -20,13 +20,16 @@ def guard_for(exempt: Sequence[str | Callable[..., Any]], options: VerifyOptions
     """A ``before_request`` function that verifies the session of every request but those exempt.
 
     :param exempt: endpoint names or view functions.
+    :raises TypeError: ``exempt`` is one of them rather than a list.
     """
+    if isinstance(exempt, str) or callable(exempt):
+        raise TypeError(f"exempt= takes a list of endpoint names and functions, not {exempt!r}.")
     names = frozenset(each for each in exempt if isinstance(each, str))
     views = tuple(each for each in exempt if not isinstance(each, str))
 
     def guard() -> None:
         endpoint = current_request.endpoint
-        if endpoint is None or endpoint in names or endpoint.rpartition(".")[2] == "static":
+        if endpoint is None or endpoint in names or _serves_static_files(endpoint):
             return
         ext: STSession | None = current_app.extensions.get("stsession")
         if ext is None:
@@ -42,6 +45,14 @@ def guard_for(exempt: Sequence[str | Callable[..., Any]], options: VerifyOptions
         load_session(ext, options)
 
     return guard
+
+
+def _serves_static_files(endpoint: str) -> bool:
+    """Is this Flask's own route for a static folder, rather than a view that is called ``static``?"""
+    blueprint, _, name = endpoint.rpartition(".")
+    if name != "static":
+        return False
+    return (current_app.blueprints[blueprint] if blueprint else current_app).has_static_folder
 
 
 def _is_login_page(ext: STSession, endpoint: str) -> bool:
