@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, g, jsonify, request
@@ -30,7 +31,8 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
 
     :param settings: go before those of the example and of the environment.
     """
-    app = Flask(__name__)
+    # For a program, Flask's own choice would be below the folder that it is started in.
+    app = Flask(__name__, instance_path=str(Path(__file__).resolve().with_name("instance")))
     app.config["STSESSION_CONNECTION_URI"] = "embedded:"
     app.config["STSESSION_EMBEDDED_CORE"] = {"access_token_validity": 30, "access_token_validity_jitter": 0}
     app.config.from_prefixed_env()

@@ -33,7 +33,7 @@ def running_quickstart(folder: Path, **core_settings: float) -> Iterator[str]:
             [sys.executable, str(script), "--port", "0"],
             stdout=subprocess.PIPE,
             stderr=log,
-            cwd=folder,
+            cwd=folder.parent,
             env=environment,
         ) as process,
     ):
