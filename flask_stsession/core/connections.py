@@ -86,6 +86,7 @@ class BoundedSocket:
         self._clock = clock
 
     def makefile(self, mode: str) -> io.BufferedReader:
+        """A file to read the answer from, as ``http.client`` asks for it."""
         return io.BufferedReader(_BoundedReader(self._sock, self._clock))
 
 
