@@ -115,7 +115,7 @@ class Session:
             return copied
         return self._access_token.payload()
 
-    def get_all_session_tokens_dangerously(self) -> dict[str, Any]:
+    def get_all_session_tokens_dangerously(self, user_context: object = None) -> dict[str, Any]:
         """All tokens of the session, raw, and whether they changed in this request.
 
         :returns: ``accessToken``, ``refreshToken`` (``None`` unless this request made it), ``frontToken``,

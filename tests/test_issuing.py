@@ -461,11 +461,9 @@ def browser_after_a_move(
     make_app: AppFactory, before: str | None, now: str | None, **settings: Any
 ) -> Browser:
     """A browser that signed in under one cookie domain, and again after it was changed."""
-    common = {"api_domain": API, "token_transfer_method": "cookie"}
-    older = make_app(name="older", **common, **({} if before is None else {"cookie_domain": before}))
-    current = make_app(
-        name="current", **common, **({} if now is None else {"cookie_domain": now}), **settings
-    )
+    common: dict[str, Any] = {"api_domain": API, "token_transfer_method": "cookie"}
+    older = make_app(name="older", cookie_domain=before, **common)
+    current = make_app(name="current", cookie_domain=now, **common, **settings)
     browser = Browser(older.test_client(use_cookies=False), API)
     assert browser.send("POST", "/login").status_code == 200
     browser.client = current.test_client(use_cookies=False)
