@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from requests import PreparedRequest, Response
+from requests.adapters import BaseAdapter
 
-from .embedded.adapter import EmbeddedAdapter
-from .embedded.app import EmbeddedCore
-from .embedded.errors import EmbeddedCoreError
+from . import embedded
 from .errors import ConfigError
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from .config import Config
+    from .embedded import EmbeddedCore
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ _ELSEWHERE = (
 )
 
 
-class AppCore(EmbeddedAdapter):
+class AppCore(BaseAdapter):
     """The embedded core of one app, made at its first request.
 
     :param app: decides the place; asked at first need, since ``app.testing`` and the instance folder may
@@ -42,7 +42,8 @@ class AppCore(EmbeddedAdapter):
     """
 
     def __init__(self, app: Flask, config: Config) -> None:
-        super().__init__(self._made)
+        super().__init__()
+        self._adapter = embedded.EmbeddedAdapter(self._made)
         self._app = app
         self._config = config
         self._own: EmbeddedCore | None = None
@@ -56,14 +57,17 @@ class AppCore(EmbeddedAdapter):
         if self._own is not None:
             self._own.close()
 
+    def close(self) -> None:
+        """Do nothing: other threads may be asking the core; :meth:`close_core` ends it."""
+
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         """Answer a request.
 
         :raises ConfigError: there can be no core in the place that the settings name.
         """
         try:
-            return super().send(request, *args, **kwargs)
-        except EmbeddedCoreError as error:
+            return self._adapter.send(request, *args, **kwargs)
+        except embedded.EmbeddedCoreError as error:
             raise ConfigError(f"STSESSION_CONNECTION_URI: {error}.") from error
 
 
@@ -75,8 +79,8 @@ def make_core(app: Flask, config: Config) -> EmbeddedCore:
     database = _database(app, config)
     is_explicit = "STSESSION_CONNECTION_URI" in config.keys_set
     try:
-        core = EmbeddedCore(database, _settings(config.embedded_core))
-    except EmbeddedCoreError as error:
+        core = embedded.EmbeddedCore(database, _settings(config.embedded_core))
+    except embedded.EmbeddedCoreError as error:
         raise ConfigError(f"STSESSION_EMBEDDED_CORE or STSESSION_CONNECTION_URI: {error}.") from error
     if database != _IN_MEMORY and not is_explicit:
         level = logging.INFO if app.debug and not core.created else logging.WARNING

@@ -1,1 +1,28 @@
-"""An implementation of the Core Driver Interface over SQLite, for when there is no core yet."""
+"""An implementation of the Core Driver Interface over SQLite, for when there is no core yet.
+
+Its parts are imported when first used (PEP 562): an app that has a core elsewhere never needs them, and to
+import them takes a third as long as all the rest of this package.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .adapter import EmbeddedAdapter
+    from .app import EmbeddedCore
+    from .errors import EmbeddedCoreError
+
+__all__ = ["EmbeddedAdapter", "EmbeddedCore", "EmbeddedCoreError"]
+
+_HOMES = {"EmbeddedAdapter": "adapter", "EmbeddedCore": "app", "EmbeddedCoreError": "errors"}
+
+
+def __getattr__(name: str) -> Any:
+    module = _HOMES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{module}", __name__), name)
+    globals()[name] = value
+    return value
