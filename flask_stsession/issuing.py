@@ -144,15 +144,15 @@ def sign_out(ext: STSession) -> None:
     state.consulted = True
     if state.session is not None:
         state.session.revoke_session()
-        state.session = None
         publish(None)
-        return
-    token, method = _authentic_token(ext, request)
-    if token is None or method is None:
-        state.changes.end_session()
-        return
-    ext.manager.revoke([token.session_handle])
-    state.changes.clear(method)
+    else:
+        token, method = _authentic_token(ext, request)
+        if token is None or method is None:
+            state.changes.end_session()
+        else:
+            ext.manager.revoke([token.session_handle])
+            state.changes.clear(method)
+    state.forget_session()
 
 
 def _hand_out(state: RequestState, session: Session) -> None:

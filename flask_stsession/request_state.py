@@ -55,6 +55,11 @@ class RequestState:
         self.user: Any = None
         self.user_id: str | None = None
 
+    def forget_session(self) -> None:
+        """The session has ended: nobody is signed in for the rest of the request."""
+        self.session = self.peeked = None
+        self.has_peeked = True
+
 
 def this_request() -> Request:
     """The current request itself: looked up once, and what state may be kept on."""
