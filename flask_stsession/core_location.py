@@ -39,6 +39,7 @@ class AppCore(BaseAdapter):
     :param app: decides the place; asked at first need, since ``app.testing`` and the instance folder may
         be set after ``init_app``.
     :param config: of the app.
+    :raises ConfigError: a key or value in ``STSESSION_EMBEDDED_CORE`` is wrong.
     """
 
     def __init__(self, app: Flask, config: Config) -> None:
@@ -46,6 +47,8 @@ class AppCore(BaseAdapter):
         self._adapter = embedded.EmbeddedAdapter(self._made)
         self._app = app
         self._config = config
+        if config.embedded_core:
+            _check_settings(config.embedded_core)
         self._own: EmbeddedCore | None = None
 
     def _made(self) -> EmbeddedCore:
@@ -79,9 +82,9 @@ def make_core(app: Flask, config: Config) -> EmbeddedCore:
     database = _database(app, config)
     is_explicit = "STSESSION_CONNECTION_URI" in config.keys_set
     try:
-        core = embedded.EmbeddedCore(database, _settings(config.embedded_core))
+        core = embedded.EmbeddedCore(database, config.embedded_core)
     except embedded.EmbeddedCoreError as error:
-        raise ConfigError(f"STSESSION_EMBEDDED_CORE or STSESSION_CONNECTION_URI: {error}.") from error
+        raise ConfigError(f"STSESSION_CONNECTION_URI: {error}.") from error
     if database != _IN_MEMORY and not is_explicit:
         level = logging.INFO if app.debug and not core.created else logging.WARNING
         made = "An empty database was made" if core.created else "The database is"
@@ -95,8 +98,12 @@ def make_core(app: Flask, config: Config) -> EmbeddedCore:
     return core
 
 
-def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(given)
+def _check_settings(given: Mapping[str, Any]) -> None:
+    try:
+        embedded.read_settings(given)
+    except embedded.EmbeddedCoreError as error:
+        text = str(error)
+        raise ConfigError(f"STSESSION_EMBEDDED_CORE: {text}{'' if text.endswith('?') else '.'}") from error
 
 
 def _database(app: Flask, config: Config) -> str:

@@ -13,10 +13,16 @@ if TYPE_CHECKING:
     from .adapter import EmbeddedAdapter
     from .app import EmbeddedCore
     from .errors import EmbeddedCoreError
+    from .settings import read_settings
 
-__all__ = ["EmbeddedAdapter", "EmbeddedCore", "EmbeddedCoreError"]
+__all__ = ["EmbeddedAdapter", "EmbeddedCore", "EmbeddedCoreError", "read_settings"]
 
-_HOMES = {"EmbeddedAdapter": "adapter", "EmbeddedCore": "app", "EmbeddedCoreError": "errors"}
+_HOMES = {
+    "EmbeddedAdapter": "adapter",
+    "EmbeddedCore": "app",
+    "EmbeddedCoreError": "errors",
+    "read_settings": "settings",
+}
 
 
 def __getattr__(name: str) -> Any:
