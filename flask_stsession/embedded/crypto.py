@@ -78,7 +78,10 @@ class SigningKey:
     """
 
     def __init__(self, kid: str, pem: str) -> None:
-        key = serialization.load_pem_private_key(pem.encode("ascii"), password=None)
+        # Ours, so its numbers are what they should be: proving them prime takes 70 ms, at every start.
+        key = serialization.load_pem_private_key(
+            pem.encode("ascii"), password=None, unsafe_skip_rsa_key_validation=True
+        )
         assert isinstance(key, rsa.RSAPrivateKey)  # new_private_key_pem() made it
         self.kid = kid
         self._private = key
