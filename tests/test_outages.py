@@ -1,0 +1,249 @@
+"""The core is gone, or strangers make us ask it: users keep their sessions, and outages are told as ours."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from app_factory import AppFactory
+from flask import Flask, g
+from flask.testing import FlaskClient
+from served_core import ServedCore
+from werkzeug.test import TestResponse
+
+from flask_stsession import signals, verify_session
+
+BY_COOKIE = {"st-auth-mode": "cookie"}
+BY_HEADER = {"st-auth-mode": "header"}
+JWKS = "GET /.well-known/jwks.json"
+UNAVAILABLE = (503, {"message": "session service unavailable"})
+OURS = ("st-access-token", "st-refresh-token", "front-token", "anti-csrf", "Set-Cookie")
+
+
+def says(answer: TestResponse) -> tuple[int, Any]:
+    return answer.status_code, answer.get_json()
+
+
+def is_untouched(answer: TestResponse) -> bool:
+    return not any(name in answer.headers for name in OURS)
+
+
+def is_outage(answer: TestResponse) -> bool:
+    """Is it told as ours, with a time to come back, and nothing taken away?"""
+    return says(answer) == UNAVAILABLE and answer.headers["Retry-After"] == "5" and is_untouched(answer)
+
+
+@pytest.fixture
+def warm(make_app: AppFactory, served_core: ServedCore) -> FlaskClient:
+    """A client with a good session, of an app that knows the keys."""
+    app = make_app(connection_uri=served_core.url)
+
+    @app.get("/checked")
+    @verify_session(check_database=True)
+    def checked() -> dict[str, str]:
+        return {}
+
+    @app.post("/merge")
+    @verify_session()
+    def merge() -> dict[str, str]:
+        g.session.merge_into_access_token_payload({"a": 1})
+        return {}
+
+    client = app.test_client()
+    client.post("/login", headers=BY_COOKIE)
+    assert client.get("/user").status_code == 200
+    served_core.counted()
+    return client
+
+
+def test_known_keys_outlive_the_core(warm: FlaskClient, served_core: ServedCore) -> None:
+    served_core.kill()
+    for _ in range(3):
+        assert warm.get("/user").status_code == 200
+
+
+def test_keys_that_are_due_for_a_refetch_outlive_the_core_too(
+    make_app: AppFactory, served_core: ServedCore, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(connection_uri=served_core.url, jwks_refresh_seconds=0.01)
+    told: list[float] = []
+    client = app.test_client()
+    client.post("/login", headers=BY_COOKIE)
+    assert client.get("/user").status_code == 200
+    served_core.kill()
+    time.sleep(0.02)
+
+    def hear(sender: Flask, *, error: Exception, age_seconds: float) -> None:
+        told.append(age_seconds)
+
+    with signals.keys_stale.connected_to(hear, sender=app):
+        for _ in range(5):
+            assert client.get("/user").status_code == 200
+    assert len(told) == 1
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) <= 1
+
+
+@pytest.mark.parametrize("by", ["cookie", "header"])
+def test_a_cold_process_without_a_core_is_an_outage_and_takes_nothing_away(
+    warm: FlaskClient, make_app: AppFactory, served_core: ServedCore, by: str
+) -> None:
+    token = warm.get_cookie("sAccessToken")
+    assert token is not None
+    sent = (
+        {"Cookie": f"sAccessToken={token.value}"}
+        if by == "cookie"
+        else {"Authorization": f"Bearer {token.value}"}
+    )
+    served_core.kill()
+    client = make_app(name="cold", connection_uri=served_core.url).test_client(use_cookies=False)
+    assert is_outage(client.get("/user", headers=sent))
+    assert is_outage(client.post("/auth/signout", headers=sent))
+    assert is_outage(client.post("/login", headers=sent))
+    assert is_outage(client.get("/auth/jwt/jwks.json"))
+    served_core.start()
+    assert client.get("/user", headers=sent).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/auth/session/refresh"),
+        ("POST", "/auth/signout"),
+        ("GET", "/checked"),
+        ("POST", "/merge"),
+        ("POST", "/login"),
+    ],
+)
+def test_what_needs_the_core_is_an_outage_without_it_and_fine_when_it_is_back(
+    warm: FlaskClient, served_core: ServedCore, method: str, path: str
+) -> None:
+    served_core.kill()
+    for _ in range(2):
+        assert is_outage(warm.open(path, method=method, headers=BY_COOKIE))
+    assert warm.get("/user").status_code == 200
+    served_core.start()
+    assert warm.open(path, method=method, headers=BY_COOKIE).status_code == 200
+
+
+def test_an_outage_is_told_by_a_signal_and_a_log_record_without_tokens(
+    warm: FlaskClient, served_core: ServedCore, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[str] = []
+
+    def hear(sender: Flask, *, error: Exception, reason: str) -> None:
+        told.append(str(reason))
+
+    token = warm.get_cookie("sRefreshToken", path="/auth/session/refresh")
+    assert token is not None
+    served_core.kill()
+    with signals.core_unavailable.connected_to(hear, sender=warm.application):
+        warm.post("/auth/session/refresh")
+    assert told == ["core_unreachable"]
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage().startswith("503 for POST /auth/session/refresh: The core did not answer POST ")
+    assert token.value not in caplog.text
+
+
+def test_optional_sessions_are_an_outage_too_rather_than_nobody(
+    warm: FlaskClient, make_app: AppFactory, served_core: ServedCore
+) -> None:
+    """To treat a signed-in user as nobody would show the wrong page, or lose a cart."""
+    app = make_app(name="cold", connection_uri=served_core.url)
+
+    @app.get("/maybe")
+    @verify_session(session_required=False, ignore_invalid=True)
+    def maybe() -> dict[str, bool]:
+        return {"session": g.session is not None}
+
+    token = warm.get_cookie("sAccessToken")
+    assert token is not None
+    served_core.kill()
+    client = app.test_client(use_cookies=False)
+    assert is_outage(client.get("/maybe", headers={"Cookie": f"sAccessToken={token.value}"}))
+    assert says(client.get("/maybe")) == (200, {"session": False})
+
+
+# Strangers
+
+
+def made_up(kid: str) -> str:
+    """A token that looks like a session's, signed by nobody."""
+    header = {"kid": kid, "typ": "JWT", "alg": "RS256", "version": "5"}
+    payload = {
+        "sub": "alice",
+        "rsub": "alice",
+        "tId": "public",
+        "iat": int(time.time()),
+        "exp": int(time.time()) + 100,
+        "sessionHandle": "handle",
+        "refreshTokenHash1": "ab" * 32,
+        "parentRefreshTokenHash1": None,
+        "antiCsrfToken": None,
+    }
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, payload)]
+    return b".".join([*parts, base64.urlsafe_b64encode(b"x" * 256).rstrip(b"=")]).decode()
+
+
+def test_a_storm_of_made_up_keys_asks_the_core_once(warm: FlaskClient, served_core: ServedCore) -> None:
+    client = warm.application.test_client(use_cookies=False)
+    for number in range(200):
+        answer = client.get("/user", headers={"Authorization": f"Bearer {made_up(f'd-{number}')}"})
+        assert says(answer) == (401, {"message": "try refresh token"})
+        assert is_untouched(answer)
+    assert served_core.counted() == {JWKS: 1}
+
+
+def test_good_sessions_do_not_wait_for_the_fetch_that_a_stranger_caused(
+    warm: FlaskClient, served_core: ServedCore
+) -> None:
+    fetching, done = threading.Event(), threading.Event()
+
+    def hold(asked: str) -> None:
+        if asked == JWKS:
+            fetching.set()
+            assert done.wait(30)
+
+    served_core.core.before = hold
+    stranger = warm.application.test_client(use_cookies=False)
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(stranger.get, "/user", headers={"Authorization": f"Bearer {made_up('d-1')}"})
+        try:
+            assert fetching.wait(30)
+            assert warm.get("/user").status_code == 200
+            assert not held.done()
+        finally:
+            done.set()
+        assert held.result().status_code == 401
+
+
+def test_a_storm_while_the_core_is_down_is_an_outage_for_strangers_and_nothing_for_users(
+    warm: FlaskClient, served_core: ServedCore
+) -> None:
+    served_core.kill()
+    client = warm.application.test_client(use_cookies=False)
+    for number in range(20):
+        answer = client.get("/user", headers={"Authorization": f"Bearer {made_up(f'd-{number}')}"})
+        assert is_outage(answer)
+        assert warm.get("/user").status_code == 200
+
+
+def test_a_key_that_this_process_was_just_given_is_fetched_in_the_middle_of_a_storm(
+    make_app: AppFactory, served_core: ServedCore
+) -> None:
+    """Rotation: the core signs with a key that is not in our set yet."""
+    app = make_app(connection_uri=served_core.url, jwks_refresh_seconds=3600, jwks_cooldown_seconds=3600)
+    client = app.test_client(use_cookies=False)
+    first = client.post("/login", headers=BY_HEADER).headers["st-access-token"]
+    assert client.get("/user", headers={"Authorization": f"Bearer {first}"}).status_code == 200
+    client.get("/user", headers={"Authorization": f"Bearer {made_up('d-1')}"})
+    served_core.core.offset = 169 * 3600.0  # the next dynamic key is made, and signs a minute later
+    client.post("/login", headers=BY_HEADER)
+    served_core.core.offset += 120.0
+    second = client.post("/login", headers=BY_HEADER).headers["st-access-token"]
+    assert second.partition(".")[0] != first.partition(".")[0]
+    assert client.get("/user", headers={"Authorization": f"Bearer {second}"}).status_code == 200
