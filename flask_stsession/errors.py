@@ -157,7 +157,10 @@ class SessionHTTPError(STSessionError, http.HTTPException):
 class UnauthorisedError(SessionHTTPError, http.Unauthorized):
     """There is no session, or no longer: 401 ``unauthorised``.
 
-    Raise it in a view to end the session on the client.
+    Raise it in a view to end the session on the client; Flask-RESTful, Flask-RESTX and handlers of the
+    app's own may answer it as they like, the tokens are cleared all the same. (Flask-RESTX knows only the
+    statuses of its own ``HTTPStatus``: with another in ``STSESSION_SESSION_EXPIRED_STATUS_CODE``, 440 for
+    example, it answers 500 and clears nothing.)
 
     :param message: for logs; the client is told ``unauthorised``.
     :param reason: a :class:`Reason`.

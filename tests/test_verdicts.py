@@ -431,6 +431,13 @@ def test_the_statuses_can_be_configured(apps: Frameworks, framework: str) -> Non
     assert found == {"/guarded": 410, "/claims": 409, "/by-hand": 410, "/claims-by-hand": 409, "/data": 410}
 
 
+def test_flask_restx_answers_500_where_it_does_not_know_the_status(apps: Frameworks) -> None:
+    app = apps("restx", session_expired_status_code=440)
+    set_mode(app, (False, False, None))
+    response = app.test_client().get("/by-hand")
+    assert (response.status_code, "front-token" in response.headers) == (500, False)
+
+
 @every_framework
 def test_a_good_session_passes(apps: Frameworks, framework: str) -> None:
     app = apps(framework)
