@@ -26,8 +26,10 @@ from .core.models import Refusal, SessionInformation, SessionTokens, Status, Tok
 from .errors import (
     ClaimValidationError,
     ConfigError,
+    CoreUnavailableError,
     Reason,
     SessionDoesNotExistError,
+    STSessionError,
     TokenTheftError,
     TryRefreshTokenError,
     UnauthorisedError,
@@ -200,8 +202,8 @@ class SessionManager:
         :raises ConfigError: when the token would not fit into a cookie; nothing is written.
         :raises CoreUnavailableError: when the core does not answer.
         """
-        own = without_protected(json_object(payload, argument="access_token_payload"))
-        stored = json_object(data, argument="session_data_in_database")
+        own = without_protected(json_object(payload or {}, argument="access_token_payload"))
+        stored = json_object(data or {}, argument="session_data_in_database")
         if issuer is not None:
             own["iss"] = issuer
         login_method = recipe_user_id or user_id
@@ -243,13 +245,15 @@ class SessionManager:
         :raises TokenTheftError: the token had been replaced; the session is revoked.
         :raises CoreUnavailableError: the core did not answer; the token is as good as before.
         """
+        if not refresh_token.isascii():
+            raise UnauthorisedError("What came in the place of a refresh token is none.")
         key = (hashlib.sha256(refresh_token.encode()).digest(), anti_csrf_token, enable_anti_csrf)
         with self._lock:
             in_flight = self._refreshing.get(key)
             if in_flight is None:
                 future = self._refreshing[key] = Future()
         if in_flight is not None:
-            return self._session_of(in_flight.result(), transfer_method, context)
+            return self._session_of(_landed(in_flight), transfer_method, context)
         try:
             answer = self._refresh_at_core(refresh_token, anti_csrf_token, enable_anti_csrf)
         except BaseException as error:
@@ -457,3 +461,16 @@ class SessionManager:
         context["access_token_payload"] = payload
         context["stsession"] = self.extension
         return context
+
+
+def _landed(in_flight: Future[SessionTokens]) -> SessionTokens:
+    """What another request's refresh with the same token came to."""
+    error = in_flight.exception()
+    if error is None:
+        return in_flight.result()
+    if isinstance(error, STSessionError):
+        raise error
+    # A worker that is told to stop, a greenlet's timeout: the other's end, not ours.
+    raise CoreUnavailableError(
+        "Another request was refreshing with this token, and was cut short."
+    ) from error

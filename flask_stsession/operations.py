@@ -289,7 +289,14 @@ class SessionOperations(ABC):
         return self.revoke_multiple_sessions([handle]) == [handle]
 
     def revoke_multiple_sessions(self, handles: Iterable[str]) -> list[str]:
-        """End several sessions in one call of the core; returns the handles of those that were there."""
+        """End several sessions in one call of the core; returns the handles of those that were there.
+
+        :raises TypeError: one handle, which as text would count as many of one letter.
+        """
+        if isinstance(handles, str):
+            raise TypeError(
+                "handles must be several session handles, not a str: write revoke_session(handle)."
+            )
         wanted = list(handles)
         if not wanted:
             return []

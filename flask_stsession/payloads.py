@@ -36,16 +36,13 @@ _REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
 )
 
 
-def json_object(value: Mapping[str, Any] | None, *, argument: str) -> dict[str, Any]:
+def json_object(value: Mapping[str, Any], *, argument: str) -> dict[str, Any]:
     """A copy of a mapping in which everything is JSON; tuples become lists.
 
-    :param value: ``None`` is none, and makes an empty object.
     :param argument: what the caller calls it, for messages.
     :raises TypeError: something in it is not JSON; the message says where, and what to write instead.
     :raises ValueError: a number that JSON does not have, or no end to the nesting.
     """
-    if value is None:
-        return {}
     if not isinstance(value, Mapping):
         raise TypeError(f"{argument} must be a dict, not {type(value).__name__}.")
     copied: dict[str, Any] = _json_value(value, argument, _MAX_DEPTH)

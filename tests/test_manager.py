@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -17,7 +20,8 @@ from served_core import ServedCore
 
 from flask_stsession import STSession, create_new_session, verify_session
 from flask_stsession.constants import PROTECTED_CLAIMS
-from flask_stsession.errors import ConfigError, ProtectedClaimError
+from flask_stsession.errors import ConfigError, CoreUnavailableError, ProtectedClaimError
+from flask_stsession.manager import ManagerSettings, SessionManager
 
 BY_COOKIE = {"st-auth-mode": "cookie"}
 BY_HEADER = {"st-auth-mode": "header"}
@@ -309,3 +313,40 @@ def test_no_cookie_that_browsers_would_drop_is_ever_sent(app: Flask, letter: str
         passed = middle
         longest = next(c for c in answer.headers.getlist("Set-Cookie") if c.startswith("sAccessToken="))
     assert 3850 < len(longest.partition(";")[0]) <= 4096
+
+
+# Refreshes in flight
+
+
+class Interrupted:
+    """A core client whose call is cut short by the end of the worker that makes it."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.go_on = threading.Event()
+
+    def refresh_session(self, refresh_token: str, **_options: Any) -> Any:
+        self.asked.set()
+        assert self.go_on.wait(30)
+        raise SystemExit(1)
+
+
+def test_who_waits_for_a_refresh_that_is_cut_short_gets_an_outage_not_its_end() -> None:
+    client = Interrupted()
+    nothing: Any = None
+    stub: Any = client
+    manager = SessionManager(
+        client=stub, verifier=nothing, keys=nothing, settings=ManagerSettings(), sender=None, extension=None
+    )
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(manager.refresh, "token")
+        assert client.asked.wait(30)
+        second = pool.submit(manager.refresh, "token")
+        while not second.running():
+            time.sleep(0.001)
+        time.sleep(0.05)  # until it waits for the first
+        client.go_on.set()
+        assert isinstance(first.exception(30), SystemExit)
+        error = second.exception(30)
+    assert isinstance(error, CoreUnavailableError)
+    assert str(error) == "Another request was refreshing with this token, and was cut short."

@@ -72,6 +72,15 @@ def test_several_sessions_are_revoked_in_one_call(make_app: AppFactory, served_c
         assert ext.get_all_session_handles_for_user("alice") == handles[2:]
 
 
+def test_one_handle_in_the_place_of_several_is_refused(ext: STSession) -> None:
+    session = create(ext)
+    with pytest.raises(TypeError) as caught:
+        ext.revoke_multiple_sessions(session.get_handle())
+    assert str(caught.value) == (
+        "handles must be several session handles, not a str: write revoke_session(handle)."
+    )
+
+
 def test_all_sessions_of_a_user_are_revoked_and_nobody_elses(ext: STSession) -> None:
     handles = {create(ext).get_handle() for _ in range(3)}
     other = create(ext, "bob").get_handle()
@@ -340,11 +349,27 @@ def test_a_stolen_refresh_token_is_found_out_without_a_request_too(
     assert caught.value.user_id == caught.value.recipe_user_id == "alice"
 
 
-@pytest.mark.parametrize("token", ["", "garbage", "a.b.c", "é", "x" * 20_000])
+@pytest.mark.parametrize("token", ["", "garbage", "a.b.c", "é", "\ud800", "x" * 20_000])
 def test_what_is_no_token_is_unauthorised(ext: STSession, token: str) -> None:
     with pytest.raises(UnauthorisedError) as caught:
         ext.verify_access_token(token)
     assert str(caught.value) == "The access token is none of a session."
+    with pytest.raises(UnauthorisedError):
+        ext.refresh_session_without_request_response(token)
+
+
+@pytest.mark.parametrize("nothing", [None, ["a"], "a"])
+def test_data_and_updates_are_never_taken_for_empty_ones(ext: STSession, nothing: Any) -> None:
+    session = create(ext, access_token_payload={"a": 1}, session_data_in_database={"b": 2})
+    kind = type(nothing).__name__
+    for change, argument in (
+        (session.update_session_data_in_database, "session_data_in_database"),
+        (session.merge_into_access_token_payload, "access_token_payload"),
+    ):
+        with pytest.raises(TypeError) as caught:
+            change(nothing)
+        assert str(caught.value) == f"{argument} must be a dict, not {kind}."
+    assert session.get_session_data_from_database() == {"b": 2}
 
 
 def test_a_token_is_verified_in_a_thread_with_an_app_context_only(app: Flask, stsession: STSession) -> None:
