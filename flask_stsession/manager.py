@@ -248,11 +248,10 @@ class SessionManager:
         if not refresh_token.isascii():
             raise UnauthorisedError("What came in the place of a refresh token is none.")
         key = (hashlib.sha256(refresh_token.encode()).digest(), anti_csrf_token, enable_anti_csrf)
+        future: Future[SessionTokens] = Future()
         with self._lock:
-            in_flight = self._refreshing.get(key)
-            if in_flight is None:
-                future = self._refreshing[key] = Future()
-        if in_flight is not None:
+            in_flight = self._refreshing.setdefault(key, future)
+        if in_flight is not future:
             return self._session_of(_landed(in_flight), transfer_method, context)
         try:
             answer = self._refresh_at_core(refresh_token, anti_csrf_token, enable_anti_csrf)

@@ -330,7 +330,8 @@ def test_what_is_expired_is_every_place_where_a_cookie_of_ours_may_lie(make_app:
     answer = app.test_client(use_cookies=False).post(REFRESH_PATH, headers=headers)
     places: Counter[tuple[str | None, str]] = Counter()
     for line in answer.headers.getlist("Set-Cookie"):
-        attributes = dict(part.strip().partition("=")[::2] for part in line.split(";"))
+        parts = [part.strip().partition("=") for part in line.split(";")]
+        attributes = {name: value for name, _, value in parts}
         assert attributes["Expires"] == "Thu, 01 Jan 1970 00:00:00 GMT"
         assert attributes["sRefreshToken"] == ""
         places[attributes.get("Domain"), attributes["Path"]] += 1
