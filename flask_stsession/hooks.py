@@ -34,13 +34,14 @@ def register(app: Flask, ext: STSession) -> None:
     app.app_ctx_globals_class = namespace_class
     first_request = _FirstRequest(ext)
 
-    def reset(*_: object) -> None:
+    def reset() -> None:
         # An app context that outlives requests (a test's, a shell's) still holds the last one's session.
         namespace = this_namespace()
         if isinstance(namespace.get("session"), Session) and existing_state(this_request()) is None:
             del namespace["session"]
 
     def start() -> None:
+        reset()
         if first_request.pending:
             first_request.check(this_app())
         if first_request.found_unguarded:
@@ -67,7 +68,9 @@ def register(app: Flask, ext: STSession) -> None:
         refuse(ext, error)
         return error.get_response()
 
-    app.url_value_preprocessor(reset)  # runs before every before_request function, whenever registered
+    if app.before_request_funcs.get(None):
+        # They come before ``start``; URL preprocessors come before them, and cost every request.
+        app.url_value_preprocessor(lambda *_: reset())
     app.before_request(start)
     app.after_request(finish)
     app.register_error_handler(SessionHTTPError, answer)
