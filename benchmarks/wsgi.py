@@ -31,7 +31,7 @@ class Answer:
 def environ_of(path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> dict[str, Any]:
     """The WSGI environment of a request to localhost."""
     builder = EnvironBuilder(
-        path, base_url="http://localhost:8000", method=method, headers=dict(headers or {})
+        path, base_url="http://localhost:8000", method=method, headers=list((headers or {}).items())
     )
     try:
         return builder.get_environ()
