@@ -150,6 +150,7 @@ class SessionManager:
         if reusable is not None:
             with self._lock:
                 if digest in reusable:
+                    session.database_checked = True
                     return
         answer = self.client.verify_session(
             raw,
@@ -169,6 +170,7 @@ class SessionManager:
                     reason=Reason.SESSION_ENDED,
                 )
             raise UnauthorisedError(f"The core says: {answer.message}")
+        session.database_checked = session.database_checked or check_database
         if answer.access_token is not None:
             session.replace_access_token(self._accept(answer.access_token.token), renewed=True)
         elif answer.payload_update_available:

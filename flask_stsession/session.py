@@ -54,6 +54,7 @@ class Session:
         "_manager",
         "_payload",
         "_refresh_token",
+        "database_checked",
         "transfer_method",
     )
 
@@ -77,6 +78,8 @@ class Session:
         self._anti_csrf_on_issue = refresh_token is not None
         #: How the tokens travel: ``"cookie"``, ``"header"``, or ``None`` outside of a request.
         self.transfer_method: TransferMethod | None = transfer_method
+        #: Does this request know from the core that the session has not been revoked?
+        self.database_checked = refresh_token is not None
 
     def __repr__(self) -> str:
         return f"<Session {self.get_handle()} of {self.get_user_id()!r}>"

@@ -276,7 +276,7 @@ def _check_again(ext: STSession, request: Request, session: Session, options: Ve
     """What a further guard of the same request asks for beyond what the session has passed already."""
     if session.transfer_method == "cookie" and not session.is_new:
         _check_anti_csrf(ext, request, session.access_token, options.anti_csrf_check)
-    if _checks_database(ext, options) and not session.is_new:
+    if _checks_database(ext, options) and not session.database_checked:
         ext.manager.check_database(session, enable_anti_csrf=ext.config.anti_csrf == "VIA_TOKEN")
 
 
