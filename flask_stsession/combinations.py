@@ -40,6 +40,15 @@ def impossible_combinations(config: Config) -> Iterator[str]:
         yield from _undecided_sites(config, api)
 
 
+def _pages_without_refresh(config: Config) -> Iterator[str]:
+    if config.login_url is not None and "refresh" not in config.routes:
+        yield (
+            f"STSESSION_LOGIN_URL = {config.login_url!r} is for server-rendered pages, but STSESSION_ROUTES "
+            "has no 'refresh', which carries them on when an access token has expired: their users will have "
+            "to sign in again each time. Add 'refresh' to STSESSION_ROUTES."
+        )
+
+
 def _impossible_pages(config: Config) -> Iterator[str]:
     """Server-rendered pages live on cookies and cannot send headers of their own."""
     if config.login_url is not None and config.token_transfer_method == "header":
@@ -118,6 +127,8 @@ def questionable_combinations(config: Config) -> Iterator[tuple[int, str]]:
             "of your users. Write STSESSION_ANTI_CSRF = 'VIA_CUSTOM_HEADER', or 'VIA_ORIGIN' for pages with "
             "forms.",
         )
+    for message in _pages_without_refresh(config):
+        yield logging.WARNING, message
     if config.login_url is not None and anti_csrf == "VIA_CUSTOM_HEADER":
         yield (
             logging.WARNING,

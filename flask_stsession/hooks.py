@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response as BaseResponse
 
+from . import pages
 from .errors import ConfigError, SessionHTTPError
 from .proxies import current_session, current_user
 from .request_state import existing_state, this_app, this_namespace, this_request
@@ -66,7 +67,7 @@ def register(app: Flask, ext: STSession) -> None:
 
     def answer(error: SessionHTTPError) -> BaseResponse:
         refuse(ext, error)
-        return error.get_response()
+        return pages.answer(ext, error)
 
     if app.before_request_funcs.get(None):
         # They come before ``start``; URL preprocessors come before them, and cost every request.

@@ -112,7 +112,7 @@ def refresh(ext: STSession) -> Session:
             f"{config.mount_path(request.script_root)}/session/refresh only.",
             reason=Reason.REFRESH_TOKEN_MISSING,
         )
-    if method == "cookie":
+    if method == "cookie" and not state.origin_checked:
         _check_anti_csrf(config, request)
     try:
         session = ext.manager.refresh(

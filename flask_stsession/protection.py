@@ -10,6 +10,8 @@ from flask import request as current_request
 
 from .errors import ConfigError
 from .hooks import is_exempt
+from .navigation import is_login_page
+from .request_state import this_request
 from .verification import VerifyOptions, load_session
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def guard_for(exempt: Sequence[str | Callable[..., Any]], options: VerifyOptions
         view = current_app.view_functions.get(endpoint)
         if view in views or is_exempt(view) or current_request.blueprint == ext.blueprint.name:
             return
-        if _is_login_page(ext, endpoint):
+        if _is_login_page(ext):
             return
         load_session(ext, options)
 
@@ -55,6 +57,6 @@ def _serves_static_files(endpoint: str) -> bool:
     return (current_app.blueprints[blueprint] if blueprint else current_app).has_static_folder
 
 
-def _is_login_page(ext: STSession, endpoint: str) -> bool:
+def _is_login_page(ext: STSession) -> bool:
     login_url = ext.get_login_url()
-    return login_url is not None and login_url in (endpoint, current_request.path)
+    return login_url is not None and is_login_page(this_request(), login_url)

@@ -31,6 +31,7 @@ class RequestState:
         "consulted",
         "context",
         "has_peeked",
+        "origin_checked",
         "peeked",
         "refused",
         "session",
@@ -51,6 +52,8 @@ class RequestState:
         #: What ``current_session`` found before there was a ``session``, once it has looked.
         self.peeked: Session | None = None
         self.has_peeked = False
+        #: Has it been shown that a page of ours sent the request?
+        self.origin_checked = False
         #: What the ``user_loader`` answered, and for whom it was asked.
         self.user: Any = None
         self.user_id: str | None = None

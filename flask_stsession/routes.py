@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, current_app, jsonify
 
+from . import pages
 from .verification import SESSION_ONLY, load_session, required_session
 
 if TYPE_CHECKING:
     from flask import Response
+    from werkzeug.wrappers import Response as BaseResponse
 
     from .config import Config
     from .extension import STSession
@@ -43,6 +45,8 @@ def make_blueprint(config: Config, *, with_email: bool) -> Blueprint:
             continue
         path, method, view = views[name]
         blueprint.add_url_rule(path, name.replace("-", "_"), view, methods=[method], strict_slashes=False)
+    if config.login_url is not None and "refresh" in config.routes:
+        pages.add_routes(blueprint)
     return blueprint
 
 
@@ -57,12 +61,12 @@ def refresh() -> Response:
     return jsonify({})
 
 
-def sign_out() -> Response:
+def sign_out() -> BaseResponse:
     """``POST {base}/signout``: end this request's session; there must be one."""
     ext = _extension()
     load_session(ext, SESSION_ONLY)
     ext.sign_out()
-    return jsonify({"status": "OK"})
+    return pages.signed_out(ext) or jsonify({"status": "OK"})
 
 
 def jwks() -> Response:

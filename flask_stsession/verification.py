@@ -25,6 +25,7 @@ from .errors import (
     TryRefreshTokenError,
     UnauthorisedError,
 )
+from .navigation import CONTINUE_ENDPOINT, SCRIPT_ENDPOINT
 from .request_state import RequestState, publish, state_of, this_request
 from .transport import RequestTokens, allowed_transfer, read_tokens
 
@@ -82,6 +83,8 @@ def load_session(ext: STSession, options: VerifyOptions = REQUIRED) -> Session |
     request = this_request()
     if request.method == "OPTIONS":
         return None  # preflights carry no tokens (Fetch standard, CORS protocol)
+    if request.endpoint in (CONTINUE_ENDPOINT, SCRIPT_ENDPOINT):
+        return None  # they renew an expired token, also where a ``before_request`` function guards everything
     state = state_of(request)
     state.consulted = True
     if options.user_context:
