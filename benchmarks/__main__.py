@@ -42,7 +42,7 @@ def _parts(core: Core, verifying: Verifying, effort: Effort, *, quick: bool) -> 
         "unprotected": verifying.unprotected,
         "validators": verifying.validators,
         "refresh": lambda: refreshing.measure(core, verifying.apps, effort),
-        "gunicorn": lambda: serving.measure(core, rounds=3 if quick else 9, seconds=1 if quick else 2),
+        "gunicorn": lambda: serving.measure(core, rounds=6 if quick else 30, seconds=0.5),
         "import": lambda: weight.import_time(5 if quick else 20),
         "install": weight.installed_size,
     }
