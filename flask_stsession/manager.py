@@ -11,7 +11,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +22,18 @@ from .claims.base import NOW_MS
 from .claims.validation import failed_validators, refetched_claims
 from .constants import DEFAULT_TENANT
 from .core.models import Refusal, SessionInformation, SessionTokens, Status, TokenTheft
+from .core.sharing import SharedCalls
 from .errors import (
     ClaimValidationError,
     ConfigError,
-    CoreUnavailableError,
     Reason,
     SessionDoesNotExistError,
-    STSessionError,
     TokenTheftError,
     TryRefreshTokenError,
     UnauthorisedError,
 )
 from .payloads import json_object, merged, refuse_oversize, without_protected
+from .revocation import RevokedHandles
 from .session import REMEMBER_KEY, Session
 
 if TYPE_CHECKING:
@@ -44,10 +43,6 @@ if TYPE_CHECKING:
     from .tokens import AccessToken, TokenVerifier
 
 logger = logging.getLogger(__name__)
-
-#: How many revoked handles are remembered. An access token that outlives its place here would have to be
-#: older than that many revocations.
-REVOKED_HANDLES = 100_000
 
 
 @dataclass(frozen=True)
@@ -92,9 +87,8 @@ class SessionManager:
         self._sender = sender
         self._clock = clock
         self._lock = threading.Lock()
-        self._refreshing: dict[tuple[bytes, str | None, bool], Future[SessionTokens]] = {}
-        # Read without a lock, written under it; a dict keeps the order in which handles were revoked.
-        self._revoked: dict[str, bool] = {}
+        self._refreshing: SharedCalls[SessionTokens] = SharedCalls("refreshing with this token")
+        self._revoked = RevokedHandles()
         ttl = settings.check_database_ttl_seconds
         self._checked: TTLCache[bytes, bool] | None = TTLCache(10_000, ttl, timer=clock) if ttl > 0 else None
 
@@ -250,23 +244,12 @@ class SessionManager:
         if not refresh_token.isascii():
             raise UnauthorisedError("What came in the place of a refresh token is none.")
         key = (hashlib.sha256(refresh_token.encode()).digest(), anti_csrf_token, enable_anti_csrf)
-        future: Future[SessionTokens] = Future()
-        with self._lock:
-            in_flight = self._refreshing.setdefault(key, future)
-        if in_flight is not future:
-            return self._session_of(_landed(in_flight), transfer_method, context)
-        try:
-            answer = self._refresh_at_core(refresh_token, anti_csrf_token, enable_anti_csrf)
-        except BaseException as error:
-            future.set_exception(error)
-            raise
-        else:
-            future.set_result(answer)
-        finally:
-            with self._lock:
-                del self._refreshing[key]
+        answer, is_ours = self._refreshing.run(
+            key, lambda: self._refresh_at_core(refresh_token, anti_csrf_token, enable_anti_csrf)
+        )
         session = self._session_of(answer, transfer_method, context)
-        signals.session_refreshed.send(self._sender, session=session)
+        if is_ours:
+            signals.session_refreshed.send(self._sender, session=session)
         return session
 
     def _refresh_at_core(
@@ -325,13 +308,8 @@ class SessionManager:
                 self._checked.clear()
         # Up to CDI 5.5 the reference SDKs let a revoked session's access token verify until it
         # expires, unless the database is checked; this is recorded, and kept there.
-        if not self.client.rotates_at_refresh:
-            return
-        with self._lock:
-            for handle in handles:
-                self._revoked[handle] = True
-            while len(self._revoked) > REVOKED_HANDLES:
-                del self._revoked[next(iter(self._revoked))]
+        if self.client.rotates_at_refresh:
+            self._revoked.add(handles)
 
     # Query and change by handle
 
@@ -462,16 +440,3 @@ class SessionManager:
         context["access_token_payload"] = payload
         context["stsession"] = self.extension
         return context
-
-
-def _landed(in_flight: Future[SessionTokens]) -> SessionTokens:
-    """What another request's refresh with the same token came to."""
-    error = in_flight.exception()
-    if error is None:
-        return in_flight.result()
-    if isinstance(error, STSessionError):
-        raise error
-    # A worker that is told to stop, a greenlet's timeout: the other's end, not ours.
-    raise CoreUnavailableError(
-        "Another request was refreshing with this token, and was cut short."
-    ) from error

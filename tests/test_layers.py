@@ -19,7 +19,7 @@ PACKAGE = ROOT.name
 #: A module imports those of its own layer or of lower ones, and never in a circle.
 LAYERS = {
     0: "errors constants domains",
-    1: "config settings combinations tokens jwks csrf signals changes payloads "
+    1: "config settings combinations tokens jwks csrf signals changes payloads revocation "
     "claims.__init__ claims.base claims.primitive claims.validation embedded",
     2: "core",
     3: "session manager",

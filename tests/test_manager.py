@@ -349,4 +349,4 @@ def test_who_waits_for_a_refresh_that_is_cut_short_gets_an_outage_not_its_end() 
         assert isinstance(first.exception(30), SystemExit)
         error = second.exception(30)
     assert isinstance(error, CoreUnavailableError)
-    assert str(error) == "Another request was refreshing with this token, and was cut short."
+    assert str(error) == "Another thread was refreshing with this token, and was cut short."

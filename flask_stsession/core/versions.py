@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-
 from ..constants import CDI_VERSIONS
-from ..errors import CoreError, CoreUnavailableError, STSessionError
+from ..errors import CoreError
 from .answers import Answer
 from .http import CoreRequest, CoreTransport
-from .per_process import PerProcess
+from .sharing import SharedCalls
 
 
 def parse_version(version: str) -> tuple[int, int]:
@@ -18,34 +16,6 @@ def parse_version(version: str) -> tuple[int, int]:
     """
     major, minor = version.split(".")
     return int(major), int(minor)
-
-
-class _Flight:
-    """One negotiation, and those who wait for what comes of it."""
-
-    def __init__(self) -> None:
-        self.done = threading.Event()
-        self.version: str | None = None
-        self.error: STSessionError | None = None
-
-
-class _Flights:
-    """At most one negotiation at a time in this process."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.current: _Flight | None = None
-
-
-def _landed(flight: _Flight) -> str:
-    """What another thread's negotiation came to, told as if we had asked."""
-    error = flight.error
-    if flight.version is not None:
-        return flight.version
-    if isinstance(error, CoreError):
-        raise CoreError(error.message, status=error.status) from error
-    message = "Asking the core for its versions was cut short." if error is None else error.message
-    raise CoreUnavailableError(message, reason=None if error is None else error.reason) from error
 
 
 class VersionNegotiator:
@@ -75,7 +45,7 @@ class VersionNegotiator:
             for key, value in (("apiDomain", api_domain), ("websiteDomain", website_domain))
             if value
         }
-        self._flights = PerProcess(_Flights)
+        self._asking: SharedCalls[str] = SharedCalls("asking the core for its versions")
         self.pinned = pinned is not None
 
     def current(self) -> str:
@@ -85,7 +55,7 @@ class VersionNegotiator:
         :raises CoreError: there is no version that both sides know.
         """
         known = self._known
-        return self._share_a_flight() if known is None else known
+        return self._asking.run(None, self._ask)[0] if known is None else known
 
     def renegotiate(self, refused: str) -> str:
         """The version to speak now that the core has refused one.
@@ -95,25 +65,6 @@ class VersionNegotiator:
         if self._known == refused:
             self._known = None
         return self.current()
-
-    def _share_a_flight(self) -> str:
-        flights = self._flights.get()
-        with flights.lock:
-            others = flights.current
-            flight = flights.current = others or _Flight()
-        if others is not None:
-            others.done.wait()
-            return _landed(others)
-        try:
-            flight.version = self._known = self._ask()
-        except STSessionError as error:
-            flight.error = error
-            raise
-        finally:
-            with flights.lock:
-                flights.current = None
-            flight.done.set()
-        return flight.version
 
     def _ask(self) -> str:
         request = CoreRequest("GET", "/apiversion", query=self._query, repeatable=True)
@@ -126,4 +77,5 @@ class VersionNegotiator:
                 f"{reply.source} was answered with the CDI versions {', '.join(theirs) or '(none)'}; this "
                 f"package speaks {', '.join(CDI_VERSIONS)}. Run a core whose versions overlap with these."
             )
-        return max(common, key=parse_version)
+        self._known = max(common, key=parse_version)
+        return self._known
