@@ -11,7 +11,6 @@ from flask import Blueprint, Flask
 
 from . import hooks, routes, signals
 from .claims.base import call
-from .claims.builtin import AuthTimeClaim, EmailVerificationClaim
 from .config import Config
 from .constants import ACCESS_TOKEN_COOKIE, CORS_REQUEST_HEADERS
 from .core.client import CoreClient
@@ -19,11 +18,13 @@ from .core.http import CoreTransport
 from .core_location import EMBEDDED_HOST, AppCore
 from .current import NAME, extension_of_current_app
 from .decorators import verify_options
-from .errors import ClaimValidationError, ConfigError, InvalidClaimsError, Reason
+from .errors import ConfigError
 from .jwks import KeySet
 from .manager import ManagerSettings, SessionManager
+from .offline import OfflineOperations
 from .operations import SessionOperations
 from .protection import guard_for
+from .sources import Sources
 from .tokens import TokenVerifier
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ logger = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class STSession(SessionOperations):
+class STSession(Sources, SessionOperations, OfflineOperations):
     """SuperTokens sessions for a Flask app.
 
     ::
@@ -65,11 +66,8 @@ class STSession(SessionOperations):
         global_claim_validators: Iterable[SessionClaimValidator] = (),
         get_email: Callable[[str, str], str | None] | None = None,
     ) -> None:
-        self._claims = tuple(claims)
+        super().__init__(tuple(claims), get_email)
         self._global_claim_validators = tuple(global_claim_validators)
-        self._get_email = get_email
-        # Shared by this object and those bound to its apps, so that a loader may be registered later.
-        self._loaders: dict[str, Callable[..., Any]] = {}
         self._bound: _Bound | None = None
         if app is not None:
             self.init_app(app)
@@ -87,7 +85,6 @@ class STSession(SessionOperations):
         config = Config.from_mapping(app.config, app_name=app.name)
         for level, message in config.warnings():
             logger.log(level, message)
-        self._refuse_unknown_sources()
         bound = copy.copy(self)
         blueprint = routes.make_blueprint(config, with_email=self._get_email is not None)
         core = AppCore(app, config) if config.is_embedded else None
@@ -130,22 +127,7 @@ class STSession(SessionOperations):
         """The only tenant whose sessions may pass, by the request's host for example; ``None``: any."""
         return None
 
-    # Sources, registered as decorators
-
-    def user_loader(self, function: F) -> F:
-        """Register ``f(user_id)``, which ``current_user`` asks; it answers the user or ``None``."""
-        self._loaders["user"] = function
-        return function
-
-    def roles_loader(self, function: F) -> F:
-        """Register ``f(user_id, tenant_id)``: the app's own table of roles, instead of the core's."""
-        self._loaders["roles"] = function
-        return function
-
-    def permissions_loader(self, function: F) -> F:
-        """Register ``f(user_id, tenant_id)``: the app's own table of permissions, instead of the core's."""
-        self._loaders["permissions"] = function
-        return function
+    # Guarding many views at once
 
     def protect(
         self,
@@ -191,11 +173,6 @@ class STSession(SessionOperations):
     def refresh_route(self) -> str:
         """The path at which the app itself sees requests for a refresh."""
         return self._of_current_app().refresh_route
-
-    @property
-    def session_claims(self) -> tuple[SessionClaim[Any], ...]:
-        """What is built into every new session."""
-        return self._claims
 
     # Facts about the interface
 
@@ -257,111 +234,11 @@ class STSession(SessionOperations):
             )
         )
 
-    def check_auth_age(self, session: Session, max_auth_age: float) -> None:
-        """Refuse a session whose user signed in too long ago.
-
-        :param max_auth_age: in s.
-        :raises InvalidClaimsError: with reason ``auth_too_old``.
-        """
-        if AuthTimeClaim not in self._claims:
-            raise ConfigError(
-                "max_auth_age= needs the time of the login in the session: STSession(claims=[AuthTimeClaim])."
-            )
-        signed_in_at = session.get_claim_value(AuthTimeClaim)
-        now = self.manager.now_ms() / 1000
-        if isinstance(signed_in_at, int | float) and now - signed_in_at <= max_auth_age:
-            return
-        reason: dict[str, Any] = {"message": "expired", "maxAgeInSeconds": max_auth_age}
-        if isinstance(signed_in_at, int | float):
-            reason["ageInSeconds"] = int(now - signed_in_at)
-        raise InvalidClaimsError(
-            f"The user signed in longer than {max_auth_age} s ago.",
-            [ClaimValidationError(AuthTimeClaim.key, reason)],
-            reason=Reason.AUTH_TOO_OLD,
-        )
-
-    def load_user(self, user_id: str) -> Any:
-        """What the ``user_loader`` answers.
-
-        :raises ConfigError: there is none.
-        """
-        return self._load("user", user_id)
-
-    def roles_of(self, user_id: str, tenant_id: str) -> list[str]:
-        """The user's roles, from the ``roles_loader`` or the core, which is asked in any case."""
-        if "roles" in self._loaders:
-            return list(self._load("roles", user_id, tenant_id))
-        return self.manager.client.get_roles_for_user(user_id, tenant_id=tenant_id)
-
-    def permissions_of(self, user_id: str, tenant_id: str, *, max_age: float = 0) -> list[str]:
-        """What the user's roles permit, from the ``permissions_loader`` or the core.
-
-        :param max_age: how old (s) the core's answer to what a role permits may be; 0: ask now. Which
-            roles the user has is asked in any case.
-        """
-        if "permissions" in self._loaders:
-            return list(self._load("permissions", user_id, tenant_id))
-        client = self.manager.client
-        permissions: dict[str, None] = {}
-        for role in self.roles_of(user_id, tenant_id):
-            permissions.update(dict.fromkeys(client.get_permissions_for_role(role, max_age=max_age) or ()))
-        return list(permissions)
-
-    def is_email_of_user_verified(self, user_id: str, tenant_id: str) -> bool:
-        """Has the user proven to own the address that ``get_email`` knows? Without an address, yes.
-
-        :raises ConfigError: there is no ``get_email``.
-        """
-        email = self.email_of(user_id, tenant_id)
-        if email is None:
-            return True
-        return self.manager.client.is_email_verified(user_id, email)
-
-    def email_of(self, user_id: str, tenant_id: str) -> str | None:
-        """The user's address, by ``get_email``.
-
-        :raises ConfigError: there is no ``get_email``.
-        """
-        if self._get_email is None:
-            raise ConfigError(
-                "E-mail verification needs the users' addresses: STSession(get_email=f), where "
-                "f(user_id, tenant_id) answers the address or None."
-            )
-        get_email = self._get_email
-        email: str | None = call(
-            get_email, user_id, tenant_id, ensure_sync=self.manager.ensure_sync, name="get_email"
-        )
-        return email
-
-    def update_email_verification(self, session: Session) -> bool:
-        """Ask the core about the session's user, and set ``EmailVerificationClaim`` to its answer."""
-        verified = self.is_email_of_user_verified(session.get_user_id(), session.get_tenant_id())
-        session.set_claim_value(EmailVerificationClaim, verified)
-        return verified
-
     def exempt_from_csrf_protect(self, app: Flask) -> None:
         """Keep Flask-WTF's ``CSRFProtect`` off our routes, which check for themselves."""
         protect = app.extensions.get("csrf")
         if protect is not None and hasattr(protect, "exempt"):
             protect.exempt(self.blueprint)
-
-    def _load(self, kind: str, *arguments: str) -> Any:
-        loader = self._loaders.get(kind)
-        if loader is None:
-            raise ConfigError(
-                f"There is no {kind}_loader. Register one: @stsession.{kind}_loader above a function of "
-                f"({'user_id' if kind == 'user' else 'user_id, tenant_id'})."
-            )
-        return call(loader, *arguments, ensure_sync=self.manager.ensure_sync, name=f"{kind}_loader")
-
-    def _refuse_unknown_sources(self) -> None:
-        wants_email = EmailVerificationClaim in self._claims
-        if wants_email and self._get_email is None:
-            raise ConfigError(
-                "EmailVerificationClaim is among the claims, but there is nobody to ask for addresses: "
-                "STSession(claims=[...], get_email=f), where f(user_id, tenant_id) answers the address "
-                "or None."
-            )
 
     def _self(self) -> STSession:
         """This object, bound to the app in question."""

@@ -24,8 +24,8 @@ LAYERS = {
     2: "core",
     3: "session manager",
     4: "administration claims.builtin core_location current decorators emailverification hooks issuing "
-    "multitenancy navigation operations pages protection proxies request_state routes transport userroles "
-    "verification",
+    "multitenancy navigation offline operations pages protection proxies request_state routes sources "
+    "transport userroles verification",
     5: "extension functions cli",
     6: "testing aws_lambda",
 }
