@@ -1,0 +1,85 @@
+"""The server-rendered example: signing in by a form, a protected page, signing out."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import requests
+from flask import Flask
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "pages.py"
+NAVIGATES = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The example, imported afresh."""
+    spec = importlib.util.spec_from_file_location("pages_example", EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Flask looks a module up by its name to find its folder.
+    monkeypatch.setitem(sys.modules, "pages_example", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def app(example: ModuleType, core_file: Path) -> Iterator[Flask]:
+    """The example's app, with a database of this test's own."""
+    app: Flask = example.create_app({"STSESSION_CONNECTION_URI": f"embedded:{core_file}"})
+    yield app
+    app.extensions["stsession"].close()
+
+
+def test_a_person_signs_in_takes_notes_and_leaves(app: Flask) -> None:
+    client = app.test_client()
+    to_login = client.get("/?a=1", headers=NAVIGATES)
+    assert (to_login.status_code, to_login.headers["Location"]) == (302, "/login?next=%2F%3Fa%3D1")
+    form = client.get(to_login.headers["Location"], headers=NAVIGATES).text
+    wanted = re.search(r'name="next" value="([^"]+)"', form)
+    assert wanted is not None
+    fields = {"next": unescape(wanted[1]), "name": "alice"}
+    back = client.post("/login", data=fields, headers=NAVIGATES)
+    assert (back.status_code, back.headers["Location"]) == (303, "/?a=1")
+    assert "<h1>Notes of alice</h1>" in client.get("/", headers=NAVIGATES).text
+    assert client.post("/notes", data={"text": "<milk>"}, headers=NAVIGATES).headers["Location"] == "/"
+    assert "<li>&lt;milk&gt;</li>" in client.get("/", headers=NAVIGATES).text
+    assert client.get("/login?next=//evil.example", headers=NAVIGATES).headers["Location"] == "/"
+    left = client.post("/auth/signout", headers=NAVIGATES)
+    assert (left.status_code, left.headers["Location"]) == (303, "/login")
+    assert client.get("/", headers=NAVIGATES).status_code == 302
+
+
+def test_nobody_signs_in_without_a_name(app: Flask) -> None:
+    client = app.test_client()
+    assert "<h1>Sign in</h1>" in client.post("/login", data={"name": " "}, headers=NAVIGATES).text
+
+
+@pytest.mark.slow
+def test_as_a_program_it_says_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "pages.py").write_bytes(EXAMPLE.read_bytes())
+    command = [sys.executable, str(tmp_path / "pages.py"), "--port", "0"]
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=tmp_path) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            said = process.stdout.readline().decode()
+            found = re.fullmatch(r"Open (http://127\.0\.0\.1:\d+) in a browser\. Ctrl\+C ends it\.\n", said)
+            assert found is not None, said or (tmp_path / "log").read_text()
+            page = requests.get(found[1], headers={"Accept": "text/html"}, timeout=10)
+            assert page.url == f"{found[1]}/login?next=%2F"
+            assert "<h1>Sign in</h1>" in page.text
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
