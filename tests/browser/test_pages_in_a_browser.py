@@ -1,0 +1,301 @@
+"""Server-rendered pages in a real browser: Debian's chromium, driven by Playwright.
+
+Skipped where one of the two is missing, unless ``STSESSION_REQUIRE_BROWSER`` or
+``STSESSION_REQUIRE_EVERYTHING`` is 1.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+from flask import Flask, g, redirect, request
+from markupsafe import escape
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from flask_stsession import STSession, create_new_session, next_url, signals
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+]
+#: Access tokens live this long (s).
+VALIDITY = 2
+STRICT = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "require-trusted-types-for 'script'"
+)
+
+
+def missing(what: str) -> NoReturn:
+    if "1" in map(os.environ.get, ("STSESSION_REQUIRE_BROWSER", "STSESSION_REQUIRE_EVERYTHING")):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture
+def chromium() -> Iterator[Any]:
+    """The browser. Playwright's types are not at hand everywhere, so ``Any``."""
+    if not CHROMIUM.exists():
+        missing(f"there is no {CHROMIUM}: apt-get install chromium")
+    try:
+        playwright_api = import_module("playwright.sync_api")
+    except ModuleNotFoundError:
+        missing("there is no Playwright to drive the browser: pip install playwright")
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Quiet(WSGIRequestHandler):
+    """Says nothing about requests."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""
+
+
+class Site:
+    """An app behind a server, and what happened to its sessions."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.refreshed = 0
+        #: Method and path of every request.
+        self.asked: list[str] = []
+        self._server: BaseWSGIServer = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+        self.url = f"http://127.0.0.1:{self._server.port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def count(self, _sender: Flask, **_: object) -> None:
+        """Note a refresh."""
+        self.refreshed += 1
+
+    def drop_cookies(self) -> None:
+        """Set no cookie from now on, as if the browser did not keep any."""
+        serve = self.app.wsgi_app
+
+        def without_cookies(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+            def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+                kept = [(name, value) for name, value in headers if name.lower() != "set-cookie"]
+                return start_response(status, kept, *error)
+
+            return serve(environ, start)
+
+        self.app.wsgi_app = without_cookies  # type: ignore[method-assign]
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def site(core_file: Path) -> Iterator[Site]:
+    """A site all of whose pages need a session, under a strict Content-Security-Policy."""
+    app = Flask("site")
+    app.config.update(
+        STSESSION_CONNECTION_URI=f"embedded:{core_file}",
+        STSESSION_LOGIN_URL="login",
+        STSESSION_EMBEDDED_CORE={"access_token_validity": VALIDITY, "access_token_validity_jitter": 0},
+    )
+    stsession = STSession(app)
+    stsession.protect(app)
+
+    @app.after_request
+    def restrict(response: Any) -> Any:
+        served.asked.append(f"{request.method} {request.path}")
+        response.headers["Content-Security-Policy"] = STRICT
+        return response
+
+    @app.route("/login", methods=["GET", "POST"])
+    def login() -> Any:
+        if request.method == "POST":
+            create_new_session("alice")
+            return redirect(next_url(), 303)
+        return "<title>Sign in</title><form method=post><button>Sign in</button></form>"
+
+    @app.get("/page/<name>")
+    def page(name: str) -> str:
+        title = f"<title>{escape(name)} of {g.session.get_user_id()}</title>"
+        return (
+            f"{title}<form method=post action=/save enctype=multipart/form-data>"
+            "<input name=text><button name=which value=save>Save</button></form>"
+            "<form method=post action=/auth/signout><button>Sign out</button></form>"
+        )
+
+    @app.post("/save")
+    def save() -> str:
+        return f"<title>Saved</title><p>{escape(request.form['text'])} by {escape(request.form['which'])}"
+
+    served = Site(app)
+    with signals.session_refreshed.connected_to(served.count, app):
+        yield served
+    served.close()
+    app.extensions["stsession"].close()
+
+
+class Visit:
+    """A person who has signed in, and what went wrong on the pages."""
+
+    def __init__(self, browser: Any, site: Site, **context: Any) -> None:
+        self.site = site
+        self.context = browser.new_context(**context)
+        self.problems: list[str] = []
+        self.context.on("page", self._watch)
+        self.page = self.context.new_page()
+        self.page.goto(f"{site.url}/page/first")
+        assert self.page.url == f"{site.url}/login?next=%2Fpage%2Ffirst"
+        self.click("Sign in")
+        self.page.wait_for_url(f"{site.url}/page/first")
+        self.signed_in_at = time.monotonic()
+
+    def _watch(self, page: Any) -> None:
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", self._said)
+
+    def _said(self, message: Any) -> None:
+        # A 401 or 503 is said there too, and is what the page is about.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.problems.append(message.text)
+
+    def click(self, name: str) -> None:
+        """Press a button of the page."""
+        self.page.get_by_role("button", name=name).click()
+
+    def wait_until_expired(self) -> None:
+        """The token knows whole seconds only."""
+        time.sleep(max(0.0, self.signed_in_at + VALIDITY + 1.1 - time.monotonic()))
+        self.site.asked.clear()
+
+    def wait_for_title(self, title: str, page: Any = None) -> None:
+        """Wait until a page has this title."""
+        (page or self.page).wait_for_function("title => document.title === title", arg=title)
+
+    def close(self) -> None:
+        """Leave, having seen no error."""
+        assert self.problems == []
+        self.context.close()
+
+
+@pytest.fixture
+def visit(chromium: Any, site: Site) -> Iterator[Visit]:
+    """Signed in, with a token that has expired."""
+    visit = Visit(chromium, site)
+    visit.wait_until_expired()
+    yield visit
+    visit.close()
+
+
+WITHOUT_LOCKS = "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })"
+
+
+def test_a_page_is_shown_in_spite_of_an_expired_token(visit: Visit) -> None:
+    site = visit.site
+    visit.page.goto(f"{site.url}/page/second?a=1#part")
+    visit.wait_for_title("second of alice")
+    assert visit.page.url == f"{site.url}/page/second?a=1#part"
+    assert site.refreshed == 1
+    assert [each for each in site.asked if "favicon" not in each] == [
+        "GET /page/second",
+        "GET /auth/session/refresh.js",
+        "POST /auth/session/refresh/continue",
+        "GET /page/second",
+    ]
+    visit.page.go_back()
+    visit.wait_for_title("first of alice")
+
+
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_several_tabs_at_once_refresh_once(visit: Visit, has_locks: bool) -> None:
+    if not has_locks:
+        visit.context.add_init_script(WITHOUT_LOCKS)
+    tabs = [visit.context.new_page() for _ in range(4)]
+    leave = "url => { setTimeout(() => location.assign(url)); }"
+    for number, tab in enumerate(tabs):
+        tab.evaluate(leave, f"{visit.site.url}/page/tab{number}")
+    for number, tab in enumerate(tabs):
+        visit.wait_for_title(f"tab{number} of alice", tab)
+    assert visit.site.refreshed == 1
+
+
+def test_a_form_keeps_its_fields(visit: Visit) -> None:
+    visit.page.locator("input[name=text]").fill("ä & b" * 20_000)
+    visit.click("Save")
+    visit.wait_for_title("Saved")
+    assert visit.page.locator("p").inner_text() == "ä & b" * 20_000 + " by save"
+    assert visit.site.refreshed == 1
+
+
+def test_signing_out_leads_to_the_login(visit: Visit) -> None:
+    visit.click("Sign out")
+    visit.wait_for_title("Sign in")
+    assert visit.page.url == f"{visit.site.url}/login"
+    assert visit.context.cookies() == []
+
+
+def test_without_javascript_it_goes_the_long_way(chromium: Any, site: Site) -> None:
+    visit = Visit(chromium, site, java_script_enabled=False)
+    visit.wait_until_expired()
+    visit.page.goto(f"{site.url}/page/second?a=1")
+    visit.page.wait_for_selector("text=Save")
+    assert visit.page.url == f"{site.url}/page/second?a=1"
+    assert visit.page.title() == "second of alice"
+    assert site.refreshed == 1
+    visit.close()
+
+
+def test_there_is_no_circle_where_new_cookies_are_not_kept(visit: Visit) -> None:
+    visit.site.drop_cookies()
+    visit.page.goto(f"{visit.site.url}/page/second")
+    visit.wait_for_title("Sign in")
+    assert visit.page.url == f"{visit.site.url}/login?next=%2Fpage%2Fsecond"
+    assert visit.site.asked.count("GET /page/second") == 2
+
+
+def test_without_cookies_one_is_sent_to_sign_in(visit: Visit) -> None:
+    visit.context.clear_cookies()
+    visit.page.goto(f"{visit.site.url}/page/second")
+    visit.wait_for_title("Sign in")
+    assert visit.site.asked.count("GET /page/second") == 1
+
+
+def test_a_session_that_has_ended_leads_to_the_login(visit: Visit) -> None:
+    with visit.site.app.app_context():
+        visit.site.app.extensions["stsession"].revoke_all_sessions_for_user("alice")
+    visit.page.goto(f"{visit.site.url}/page/second")
+    visit.wait_for_title("Sign in")
+    assert visit.page.url == f"{visit.site.url}/login?next=%2Fpage%2Fsecond"
+    assert visit.context.cookies() == []
+
+
+def test_an_outage_is_waited_for_with_a_button(visit: Visit) -> None:
+    visit.context.route("**/refresh/continue*", lambda route: route.fulfill(status=503, body="{}"))
+    visit.page.goto(f"{visit.site.url}/page/second")
+    visit.page.get_by_text("The service cannot be reached at the moment.").wait_for()
+    visit.page.reload()
+    visit.page.get_by_text("The service cannot be reached at the moment.").wait_for()
+    visit.context.unroute("**/refresh/continue*")
+    visit.click("Try again")
+    visit.wait_for_title("second of alice")
+    assert visit.site.refreshed == 1
