@@ -7,7 +7,7 @@ token beside the word that the session has ended.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ class ClientChanges:
     """The changes of one request, reduced to their final state as they come in."""
 
     issued: IssuedTokens | None = None
-    cleared: set[TransferMethod] = field(default_factory=set)
+    cleared: frozenset[TransferMethod] = frozenset()
     clear_legacy_cookie: bool = False
-    stray_cookies: list[StrayCookie] = field(default_factory=list)
+    stray_cookies: tuple[StrayCookie, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.issued or self.cleared or self.clear_legacy_cookie or self.stray_cookies)
@@ -77,7 +77,7 @@ class ClientChanges:
                 before.remember and tokens.remember,
             )
         self.issued = tokens
-        self.cleared.discard(tokens.method)
+        self.cleared -= {tokens.method}
 
     def clear(self, method: TransferMethod, *, of_session: str | None = None) -> None:
         """Clear the client's tokens of one method.
@@ -86,7 +86,7 @@ class ClientChanges:
         """
         if self._is_replaced(of_session):
             return
-        self.cleared.add(method)
+        self.cleared |= {method}
         if self.issued is not None and self.issued.method == method:
             self.issued = None
 
@@ -103,7 +103,7 @@ class ClientChanges:
         if self._is_replaced(of_session):
             return
         self.issued = None
-        self.cleared.update(BOTH_METHODS)
+        self.cleared = frozenset(BOTH_METHODS)
 
     def _is_replaced(self, session_handle: str | None) -> bool:
         """Does this response sign the client in anew, to a session other than this one?"""

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 NAME = "stsession"
 
 
+_APP = cast("LocalProxy[Flask]", current_app)
+
+
 def extension_of_current_app() -> STSession:
     """The extension object of the current app.
 
@@ -23,7 +26,7 @@ def extension_of_current_app() -> STSession:
     """
     try:
         # The app itself: every look at it through the proxy would cost as much as all of this.
-        app = cast("LocalProxy[Flask]", current_app)._get_current_object()
+        app = _APP._get_current_object()
     except RuntimeError:
         raise RuntimeError(
             "flask-stsession was used outside of an app context, so it cannot know which app is meant. Use "

@@ -157,12 +157,12 @@ class STSession(Sources, SessionOperations, OfflineOperations):
     @property
     def config(self) -> Config:
         """The settings, as read by ``init_app``."""
-        return self._of_current_app().config
+        return (self._bound or self._of_current_app()).config
 
     @property
     def manager(self) -> SessionManager:
         """Verifies and changes sessions, from tokens rather than requests."""
-        return self._of_current_app().manager
+        return (self._bound or self._of_current_app()).manager
 
     @property
     def blueprint(self) -> Blueprint:

@@ -206,7 +206,7 @@ def _refuse_duplicates(config: Config, request: Request, sent: RequestTokens, st
     older = config.older_cookie_domain
     if older is not None:
         strays = [StrayCookie(name, older or None, paths[name]) for name in duplicated]
-        state.changes.stray_cookies.extend(strays)
+        state.changes.stray_cookies += tuple(strays)
         raise ClearDuplicateSessionCookiesError
     logger.error(
         "A request carries several cookies named %s, left over from another cookie domain. All of them are "
@@ -215,7 +215,7 @@ def _refuse_duplicates(config: Config, request: Request, sent: RequestTokens, st
         " and ".join(duplicated),
     )
     places = [(domain, path) for domain in _cookie_domains(config) for path in _ancestors(refresh_path)]
-    state.changes.stray_cookies.extend(
+    state.changes.stray_cookies += tuple(
         StrayCookie(name, domain, path) for name in duplicated for domain, path in places
     )
     raise DuplicateSessionCookiesError(clear_tokens=False)

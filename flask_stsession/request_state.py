@@ -64,21 +64,25 @@ class RequestState:
         self.has_peeked = True
 
 
+# Flask types its proxies as what they stand for; the objects themselves are looked up here, once each.
+_REQUEST = cast("LocalProxy[Request]", current_request)
+_APP = cast("LocalProxy[Flask]", current_app)
+_G = cast("LocalProxy[Any]", g)
+
+
 def this_request() -> Request:
     """The current request itself: looked up once, and what state may be kept on."""
-    request: Request = cast("LocalProxy[Request]", current_request)._get_current_object()
-    return request
+    return _REQUEST._get_current_object()
 
 
 def this_app() -> Flask:
     """The current app itself, not the proxy."""
-    app: Flask = cast("LocalProxy[Flask]", current_app)._get_current_object()
-    return app
+    return _APP._get_current_object()
 
 
 def this_namespace() -> dict[str, Any]:
     """What ``g`` holds."""
-    namespace: dict[str, Any] = cast("LocalProxy[Any]", g)._get_current_object().__dict__
+    namespace: dict[str, Any] = _G._get_current_object().__dict__
     return namespace
 
 
