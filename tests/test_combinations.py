@@ -198,6 +198,14 @@ NO_ANTI_CSRF = (
             [NO_ANTI_CSRF],
         ),
         (
+            {"LOGIN_URL": "/login", "ROUTES": ("signout",)},
+            [
+                "STSESSION_LOGIN_URL = '/login' is for server-rendered pages, but STSESSION_ROUTES has no "
+                "'refresh', which carries them on when an access token has expired: their users will have to "
+                "sign in again each time. Add 'refresh' to STSESSION_ROUTES."
+            ],
+        ),
+        (
             {"LOGIN_URL": "/login", "ANTI_CSRF": "VIA_CUSTOM_HEADER"},
             [
                 "STSESSION_LOGIN_URL = '/login' is for server-rendered pages, whose forms cannot send the "

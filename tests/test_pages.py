@@ -20,7 +20,9 @@ from werkzeug.test import TestResponse
 import flask_stsession
 from flask_stsession import (
     InvalidClaimsError,
+    SessionHTTPError,
     STSession,
+    UnauthorisedError,
     current_session,
     revoke_all_sessions_for_user,
     session_exempt,
@@ -439,6 +441,21 @@ def test_a_status_of_the_settings_is_kept(make_app: AppFactory, status: int, tit
     answer = Visitor(app).get("/admin")
     assert (answer.status_code, answer.mimetype) == (status, "text/html")
     assert title in unescape(answer.text)
+
+
+@pytest.mark.parametrize("handles", [401, UnauthorisedError, SessionHTTPError])
+def test_a_handler_of_the_app_goes_before_the_login_page_and_tokens_are_cleared_all_the_same(
+    app: Flask, visitor: Visitor, handles: Any
+) -> None:
+    def mine(error: UnauthorisedError) -> tuple[str, int]:
+        return "mine", 401
+
+    app.register_error_handler(handles, mine)
+    with app.app_context():
+        revoke_all_sessions_for_user("alice")
+    answer = visitor.get(f"{CONTINUE}?next=/page")
+    assert (answer.status_code, answer.text) == (401, "mine")
+    assert visitor.tokens() == (None, None)
 
 
 # APIs

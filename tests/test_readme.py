@@ -21,7 +21,7 @@ from flask_stsession.embedded.server import core_command
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-MAIN, PRODUCTION, CORS, VIEWS, ADMINISTRATION, TESTING = BLOCKS
+MAIN, PRODUCTION, CORS, VIEWS, ADMINISTRATION, PAGES, TESTING = BLOCKS
 
 AS_A_FRONTEND = {"st-auth-mode": "cookie"}
 
@@ -125,6 +125,18 @@ def test_the_views_do_what_their_comments_say(namespaces: list[dict[str, Any]]) 
     assert client.get("/vault").json == {"gold": 7}
     client.post("/leave")
     assert client.get("/vault").status_code == 401
+
+
+def test_pages_send_people_to_sign_in_and_back(namespaces: list[dict[str, Any]]) -> None:
+    client = run(namespaces, MAIN, PAGES)["app"].test_client()
+    navigates = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
+    to_login = client.get("/account?tab=2", headers=navigates)
+    assert (to_login.status_code, to_login.headers["Location"]) == (302, "/login?next=%2Faccount%3Ftab%3D2")
+    back = client.post(to_login.headers["Location"], data={"name": "alice"}, headers=navigates)
+    assert (back.status_code, back.headers["Location"]) == (303, "/account?tab=2")
+    assert client.get("/account", headers=navigates).text == "<h1>alice</h1>"
+    assert client.post("/auth/signout", headers=navigates).headers["Location"] == "/login"
+    assert client.get("/account").json == {"message": "unauthorised"}
 
 
 def test_administration_and_sockets_work_outside_of_requests(namespaces: list[dict[str, Any]]) -> None:
