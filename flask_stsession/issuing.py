@@ -67,7 +67,8 @@ def create(
     elif accepts_html(request):
         logger.warning(
             "A new session's tokens go by header to a client that accepts text/html, which will not keep "
-            "them. If it is a browser without a SuperTokens SDK, set STSESSION_TOKEN_TRANSFER_METHOD = 'cookie'."
+            "them. If it is a browser without a SuperTokens SDK, set "
+            "STSESSION_TOKEN_TRANSFER_METHOD = 'cookie'."
         )
     uses_token = method == "cookie" and config.effective_anti_csrf(origin) == "VIA_TOKEN"
     session = ext.manager.create(

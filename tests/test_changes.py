@@ -50,7 +50,7 @@ def test_any_single_change_is_noticed() -> None:
     changes[0].issue(pair())
     changes[1].clear("header")
     changes[2].clear_legacy_cookie = True
-    changes[3].stray_cookies.append(StrayCookie("sAccessToken", None, "/"))
+    changes[3].stray_cookies += (StrayCookie("sAccessToken", None, "/"),)
     assert all(changes)
 
 
