@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wrappers import Response as BaseResponse
 
 from . import pages
+from .current import extension_of_current_app
 from .errors import ConfigError, SessionHTTPError
 from .proxies import current_session, current_user
 from .request_state import existing_state, this_app, this_namespace, this_request
@@ -65,21 +66,33 @@ def register(app: Flask, ext: STSession) -> None:
             keep_out_of_caches(response)
         return response
 
-    def answer(error: SessionHTTPError) -> BaseResponse:
-        refuse(ext, error)
-        return pages.answer(ext, error)
-
     if app.before_request_funcs.get(None):
         # They come before ``start``; URL preprocessors come before them, and cost every request.
         app.url_value_preprocessor(lambda *_: reset())
     app.before_request(start)
     app.after_request(finish)
-    app.register_error_handler(SessionHTTPError, answer)
+    app.register_error_handler(SessionHTTPError, _answer)
     app.context_processor(_template_names)
 
 
+def _answer(error: SessionHTTPError) -> BaseResponse:
+    ext = extension_of_current_app()
+    refuse(ext, error)
+    return pages.answer(ext, error)
+
+
+def _has_own_handler(app: Flask, error: SessionHTTPError) -> bool:
+    """Does the app answer this error by its class, rather than by its status or with all others?"""
+    for name in (*this_request().blueprints, None):
+        for handlers in app.error_handler_spec.get(name, {}).values():
+            for kind, handler in handlers.items():
+                if issubclass(kind, SessionHTTPError) and isinstance(error, kind) and handler is not _answer:
+                    return True
+    return False
+
+
 def _record_before_others_answer(app: Flask, ext: STSession) -> None:
-    """Record what a verdict clears on the client before anybody answers it.
+    """Record what a verdict clears on the client, and carry navigations on, before anybody answers.
 
     Flask-RESTful and Flask-RESTX answer the errors of their views themselves, and an app's handler of 401
     or of ``Exception`` knows nothing of tokens. Those two wrap the same method when they are initialised:
@@ -90,6 +103,9 @@ def _record_before_others_answer(app: Flask, ext: STSession) -> None:
     def handle_user_exception(e: Exception) -> Any:
         if isinstance(e, SessionHTTPError):
             refuse(ext, e)
+            elsewhere = None if _has_own_handler(app, e) else pages.sent_elsewhere(ext, e)
+            if elsewhere is not None:
+                return elsewhere
         return handle(e)
 
     app.handle_user_exception = handle_user_exception  # type: ignore[method-assign]

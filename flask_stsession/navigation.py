@@ -122,6 +122,19 @@ def comes_from_itself(config: Config, request: Request) -> bool:
     return referrer is not None and _path_and_query(referrer) == url_of(config, request)
 
 
+def may_have_been_here(request: Request) -> bool:
+    """Has its ``Referer`` been cut down to the origin, as by our redirect back to the target of a form?
+
+    Browsers apply a ``Referrer-Policy`` to the redirect that it comes with (Fetch standard, 4.4), so a form
+    that is redirected in a circle shows it the second time. Some others do, too: pages of such a policy.
+    """
+    try:
+        referrer = urlsplit(request.headers.get("Referer", ""))
+    except ValueError:
+        return False
+    return bool(referrer.netloc) and referrer.path in ("", "/") and not referrer.query
+
+
 def is_login_page(request: Request, login: str) -> bool:
     """Is this a request for the login page itself?
 

@@ -35,6 +35,7 @@ from .navigation import (
     is_login_page,
     is_navigation,
     login_url,
+    may_have_been_here,
     origin_problem,
     page_of,
     url_of,
@@ -90,15 +91,24 @@ def add_routes(blueprint: Blueprint) -> None:
 
 def answer(ext: STSession, error: SessionHTTPError) -> BaseResponse:
     """The response to a verdict, for whoever asked."""
-    request = this_request()
+    elsewhere = sent_elsewhere(ext, error)
+    if elsewhere is not None:
+        return elsewhere
+    shows_page = _shows_page(this_request()) and ext.get_login_url() is not None
+    return _error_page(error) if shows_page else error.get_response()
+
+
+def sent_elsewhere(ext: STSession, error: SessionHTTPError) -> BaseResponse | None:
+    """The way to a session, for those who can be sent there; ``None`` where the verdict is to be told."""
+    if not isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError):
+        return None
     login = ext.get_login_url()
-    if login is None or is_ahead_of_time(request):
-        return error.get_response()
+    request = this_request()
+    if login is None:
+        return None
     if is_htmx(request):
-        return _answer_htmx(ext, request, login, error)
-    if not is_navigation(request) or request.method not in ("GET", "HEAD", "POST"):
-        return error.get_response()
-    return _answer_navigation(ext, request, login, error)
+        return _sent_by_htmx(ext, request, login, error)
+    return _sent_by_browser(ext, request, login, error) if _shows_page(request) else None
 
 
 def signed_out(ext: STSession) -> BaseResponse | None:
@@ -119,7 +129,8 @@ def continue_after_refresh() -> BaseResponse:
     """``{base}/session/refresh/continue?next=…``: refresh, and go back to where the navigation was going.
 
     A token that is good already, because another tab has refreshed, is left as it is, unless ``force`` says
-    that the core refuses it. POST without a navigation, from the script of the page: 204.
+    that the core refuses it. POST without a navigation, from the script of the page: 204. A form that seems
+    to come back takes one more turn here (``kept``), to see whether the browser keeps what the refresh sets.
 
     :raises SessionHTTPError: nothing proves that one of our pages asked, or the refresh failed.
     """
@@ -133,7 +144,14 @@ def continue_after_refresh() -> BaseResponse:
         raise TryRefreshTokenError(message, reason=reason)
     state_of(request).origin_checked = True
     navigates = is_navigation(request)
-    if "force" in request.args or peek_session(ext) is None:
+    if "kept" in request.args:
+        if peek_session(ext) is None:
+            raise UnauthorisedError(
+                "The browser does not keep the cookies of the refresh.",
+                reason=Reason.EXPIRED,
+                clear_tokens=False,
+            )
+    elif "force" in request.args or peek_session(ext) is None:
         try:
             ext.refresh_session()
         except ClearDuplicateSessionCookiesError:
@@ -142,46 +160,57 @@ def continue_after_refresh() -> BaseResponse:
             # Stray cookies go with this response; the view sends us the navigation again.
     if not navigates:
         return Response(status=204, headers={"Cache-Control": "no-store"})
-    target = _next_of(request) or "/"
-    return _uncached(redirect(iri_to_uri(target), 303 if request.method == "GET" else 307))
+    target = iri_to_uri(_next_of(request) or "/")
+    if request.method == "GET":
+        return _uncached(redirect(target, 303))
+    if may_have_been_here(request) and "kept" not in request.args:
+        return _uncached(redirect(_continue_url(ext, request, target, "kept"), 307))
+    back = _uncached(redirect(target, 307))
+    back.headers["Referrer-Policy"] = "origin"  # by this we know the form if it comes again
+    return back
 
 
-def _answer_htmx(ext: STSession, request: Request, login: str, error: SessionHTTPError) -> BaseResponse:
-    """The JSON of an API, with ``HX-Redirect``: htmx follows it whatever the status, but for 3xx."""
-    response = error.get_response()
+def _shows_page(request: Request) -> bool:
+    can_be_sent = request.method in ("GET", "HEAD", "POST") and not is_ahead_of_time(request)
+    return can_be_sent and is_navigation(request)
+
+
+def _sent_by_htmx(
+    ext: STSession, request: Request, login: str, error: SessionHTTPError
+) -> BaseResponse | None:
+    """The JSON of an API, with ``HX-Redirect``: htmx 1 and 2 follow it whatever the status, but for 3xx."""
     page = page_of(ext.config, request, origin_of_api(request))
+    if isinstance(error, TryRefreshTokenError) and error.reason in _FORGERIES:
+        return None
     if isinstance(error, TryRefreshTokenError) and _can_carry(request):
-        if error.reason not in _FORGERIES:
-            response.headers["HX-Redirect"] = _onwards(ext, request, page or "/")
-    elif _is_signed_out(error):
+        target = _onwards(ext, request, page or "/")
+    else:
         target = login_url(ext.config, request, login, then=page)
-        if page is None or page.partition("?")[0] != target.partition("?")[0]:  # the login page may use htmx
-            response.headers["HX-Redirect"] = target
-    return _uncached(response)
+        if page is not None and page.partition("?")[0] == target.partition("?")[0]:
+            return None  # the login page itself may use htmx
+    response = _uncached(error.get_response())
+    response.headers["HX-Redirect"] = target
+    return response
 
 
-def _answer_navigation(ext: STSession, request: Request, login: str, error: SessionHTTPError) -> BaseResponse:
-    if not _is_signed_out(error):
-        return _error_page(error)
+def _sent_by_browser(
+    ext: STSession, request: Request, login: str, error: SessionHTTPError
+) -> BaseResponse | None:
     problem = origin_problem(ext.config, request, origin_of_api(request))
-    if request.method == "POST" and problem is not None and problem[0] is Reason.CSRF_MISMATCH:
-        return _error_page(error)  # another site's form
+    is_form = request.method == "POST"
+    if is_form and problem is not None and problem[0] is Reason.CSRF_MISMATCH:
+        return None  # another site's form
     here = _origin_of_navigation(ext, request)
     if isinstance(error, TryRefreshTokenError):
         if error.reason in _FORGERIES:
-            return _error_page(error)
+            return None
+        if _can_carry(request) and is_form:
+            return _carried_form(ext, request, here) if problem is None else None
         if _can_carry(request):
-            if request.method == "POST":
-                return _error_page(error) if problem else _carried_form(ext, request, here)
             return _page(ext, request, login, error, here)
     if is_login_page(request, login):
-        return _error_page(error)
-    status = 303 if request.method == "POST" else 302
-    return _uncached(redirect(login_url(ext.config, request, login, then=here), status))
-
-
-def _is_signed_out(error: SessionHTTPError) -> bool:
-    return isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError)
+        return None
+    return _uncached(redirect(login_url(ext.config, request, login, then=here), 303 if is_form else 302))
 
 
 def _can_carry(request: Request) -> bool:
@@ -219,9 +248,12 @@ def _carried_form(ext: STSession, request: Request, here: str | None) -> BaseRes
 def _onwards(ext: STSession, request: Request, target: str) -> str:
     """Our route that refreshes and goes on to ``target``."""
     # A token that would do by itself was refused by the core: only a new one helps.
-    force = "" if peek_session(ext) is None else "&force=1"
-    path = ext.config.mount_path(request.script_root) + CONTINUE
-    return f"{path}?{urlencode({'next': target})}{force}"
+    return _continue_url(ext, request, target, *([] if peek_session(ext) is None else ["force"]))
+
+
+def _continue_url(ext: STSession, request: Request, target: str, *flags: str) -> str:
+    query = urlencode({"next": target, **dict.fromkeys(flags, "1")})
+    return f"{ext.config.mount_path(request.script_root)}{CONTINUE}?{query}"
 
 
 def _page(

@@ -21,6 +21,7 @@ from flask_stsession.navigation import (
     is_login_page,
     is_navigation,
     login_url,
+    may_have_been_here,
     origin_problem,
     page_of,
     url_of,
@@ -294,6 +295,25 @@ def test_a_page_that_comes_from_itself_is_noticed(referrer: str | None, expected
     headers = {} if referrer is None else {"Referer": referrer}
     with PLAIN.test_request_context("/page?a=%C3%A4", headers=headers):
         assert comes_from_itself(config(), request) is expected
+
+
+@pytest.mark.parametrize(
+    ("referrer", "expected"),
+    [
+        (None, False),
+        ("http://localhost/", True),
+        ("http://localhost", True),
+        ("http://localhost/page", False),
+        ("http://localhost/?a=1", False),
+        ("http://[/", False),
+    ],
+)
+def test_a_form_that_may_have_been_here_is_known_by_its_short_referer(
+    referrer: str | None, expected: bool
+) -> None:
+    headers = {} if referrer is None else {"Referer": referrer}
+    with PLAIN.test_request_context("/", headers=headers):
+        assert may_have_been_here(request) is expected
 
 
 @pytest.mark.parametrize(

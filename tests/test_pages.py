@@ -267,6 +267,7 @@ def test_a_form_arrives_with_all_its_fields(visitor: Visitor, kind: str) -> None
     assert "Set-Cookie" not in away.headers
     back = visitor.post(away.headers["Location"], data())
     assert went_to(back) == (307, "/form?step=2")
+    assert back.headers["Referrer-Policy"] == "origin"
     files = {"file": "content"} if kind == "multipart" else {}
     assert visitor.post("/form?step=2", data()).json == {"fields": {"text": ["ä & b", "c"]}, "files": files}
 
@@ -358,6 +359,17 @@ def test_theft_leads_to_the_login_and_clears(visitor: Visitor, expiring: ServedC
     assert visitor.tokens() == (None, None)
 
 
+def test_a_form_that_comes_back_must_have_kept_its_cookies(visitor: Visitor) -> None:
+    back = {"Referer": "http://localhost/"}
+    held = visitor.tokens()
+    again = visitor.post(f"{CONTINUE}?next=/form", **back)
+    assert went_to(again) == (307, f"{CONTINUE}?next=%2Fform&kept=1")
+    assert went_to(visitor.post(again.headers["Location"], **back)) == (307, "/form")
+    assert visitor.post("/form").status_code == 200
+    visitor.client.set_cookie("sAccessToken", held[0] or "")
+    assert went_to(visitor.post(again.headers["Location"], **back)) == (303, "/sign-in?next=%2Fform")
+
+
 # The login page
 
 
@@ -443,17 +455,30 @@ def test_a_status_of_the_settings_is_kept(make_app: AppFactory, status: int, tit
     assert title in unescape(answer.text)
 
 
-@pytest.mark.parametrize("handles", [401, UnauthorisedError, SessionHTTPError])
-def test_a_handler_of_the_app_goes_before_the_login_page_and_tokens_are_cleared_all_the_same(
-    app: Flask, visitor: Visitor, handles: Any
-) -> None:
-    def mine(error: UnauthorisedError) -> tuple[str, int]:
+def revoked(make_app: AppFactory, handles: Any) -> Visitor:
+    app = add_pages(make_app(login_url="/sign-in"))
+
+    @app.errorhandler(handles)
+    def mine(error: Exception) -> tuple[str, int]:
         return "mine", 401
 
-    app.register_error_handler(handles, mine)
+    visitor = Visitor(app)
     with app.app_context():
         revoke_all_sessions_for_user("alice")
-    answer = visitor.get(f"{CONTINUE}?next=/page")
+    return visitor
+
+
+@pytest.mark.parametrize("handles", [401, HTTPException, Exception])
+def test_people_are_sent_to_sign_in_whoever_else_answers_401(make_app: AppFactory, handles: Any) -> None:
+    visitor = revoked(make_app, handles)
+    assert went_to(visitor.get("/page")) == (302, "/sign-in?next=%2Fpage")
+    assert visitor.tokens() == (None, None)
+
+
+@pytest.mark.parametrize("handles", [UnauthorisedError, SessionHTTPError])
+def test_a_handler_of_our_exceptions_answers_instead(make_app: AppFactory, handles: Any) -> None:
+    visitor = revoked(make_app, handles)
+    answer = visitor.get("/page")
     assert (answer.status_code, answer.text) == (401, "mine")
     assert visitor.tokens() == (None, None)
 

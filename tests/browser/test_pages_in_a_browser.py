@@ -273,6 +273,14 @@ def test_there_is_no_circle_where_new_cookies_are_not_kept(visit: Visit) -> None
     assert visit.site.asked.count("GET /page/second") == 2
 
 
+def test_a_form_does_not_go_in_circles_either(visit: Visit) -> None:
+    visit.site.drop_cookies()
+    visit.click("Save")
+    visit.wait_for_title("Sign in")
+    assert visit.page.url == f"{visit.site.url}/login?next=%2Fsave"
+    assert visit.site.asked.count("POST /save") == 2
+
+
 def test_without_cookies_one_is_sent_to_sign_in(visit: Visit) -> None:
     visit.context.clear_cookies()
     visit.page.goto(f"{visit.site.url}/page/second")
