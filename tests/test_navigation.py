@@ -10,6 +10,7 @@ from app_factory import AppFactory
 from flask import Flask, request
 from hypothesis import example, given
 from hypothesis import strategies as st
+from werkzeug.urls import iri_to_uri
 
 from flask_stsession import next_url
 from flask_stsession.config import Config
@@ -221,6 +222,7 @@ PIECES = st.sampled_from(
 def test_what_passes_stays_on_the_site_for_every_browser(target: str) -> None:
     if is_local_path(target):
         assert urlsplit(as_browsers_read(target)).netloc == "us.example"
+        assert urlsplit(as_browsers_read(iri_to_uri(target))).netloc == "us.example"
 
 
 # Where am I, where is the login page?

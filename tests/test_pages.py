@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import flask_restful
 import pytest
 from app_factory import AppFactory
 from flask import Flask, g, redirect, request
@@ -473,6 +474,28 @@ def test_people_are_sent_to_sign_in_whoever_else_answers_401(make_app: AppFactor
     visitor = revoked(make_app, handles)
     assert went_to(visitor.get("/page")) == (302, "/sign-in?next=%2Fpage")
     assert visitor.tokens() == (None, None)
+
+
+def test_an_api_of_flask_restful_does_not_keep_them(make_app: AppFactory) -> None:
+    app = make_app(login_url="/sign-in")
+
+    class Thing(flask_restful.Resource):  # type: ignore[misc]
+        @verify_session()
+        def get(self) -> dict[str, str]:
+            return {}
+
+    flask_restful.Api(app).add_resource(Thing, "/thing")
+    stranger = Visitor(app, signed_in=False)
+    assert went_to(stranger.get("/thing")) == (302, "/sign-in?next=%2Fthing")
+    assert stranger.client.get("/thing").json == UNAUTHORISED
+
+
+def test_a_guard_before_our_own_hooks_answers_the_first_request_alike(make_app: AppFactory) -> None:
+    app = make_app(login_url="/sign-in", init=False)
+    app.before_request(verify_session()(lambda: None))
+    STSession(app)
+    assert went_to(Visitor(app, signed_in=False).get("/page")) == (302, "/sign-in?next=%2Fpage")
+    app.extensions["stsession"].close()
 
 
 @pytest.mark.parametrize("handles", [UnauthorisedError, SessionHTTPError])

@@ -14,7 +14,7 @@
 
   const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-  function came_back() {
+  function cameBack() {
     try {
       const before = Number(sessionStorage.getItem(marker));
       sessionStorage.setItem(marker, String(Date.now()));
@@ -25,18 +25,18 @@
     }
   }
 
-  function forget_visit() {
+  function forgetVisit() {
     try { sessionStorage.removeItem(marker); } catch { /* nothing was kept */ }
   }
 
   // One tab at a time: the server renews for the first, and tells the others that it is done.
   async function exclusively(action) {
     if (navigator.locks) return navigator.locks.request(NAME, action);
-    const release = await take_lease(); // plain http has no Web Locks
+    const release = await takeLease(); // plain http has no Web Locks
     try { return await action(); } finally { release(); }
   }
 
-  async function take_lease() {
+  async function takeLease() {
     const mine = String(Math.random());
     try {
       for (;;) {
@@ -64,13 +64,13 @@
     return answer.status === 200 ? ask() : answer;
   }
 
-  function sign_in() {
+  function signIn() {
     if (loginUrl) location.replace(loginUrl);
-    else show_retry("Your session could not be renewed.");
+    else showRetry("Your session could not be renewed.");
   }
 
-  function show_retry(text) {
-    forget_visit();
+  function showRetry(text) {
+    forgetVisit();
     document.getElementById("message").textContent = text;
     document.getElementById("retry").hidden = false;
   }
@@ -83,12 +83,12 @@
       status = (await exclusively(renew)).status;
     } catch { /* no answer at all */ }
     if (status === 204) location.reload(); // rather than replace(): that would stay where the URL has a #
-    else if (status === 401) sign_in();
-    else show_retry("The service cannot be reached at the moment.");
+    else if (status === 401) signIn();
+    else showRetry("The service cannot be reached at the moment.");
   }
 
   document.getElementById("carry").hidden = true; // the link for those who run no script
   document.querySelector("#retry button").addEventListener("click", carry);
-  if (came_back()) sign_in();
+  if (cameBack()) signIn();
   else carry();
 })();
