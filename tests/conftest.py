@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from app_factory import AppFactory
 from flask import Flask, has_app_context, has_request_context
+from served_core import ServedCore
 
 from flask_stsession import STSession
 from flask_stsession.embedded.app import EmbeddedCore
-from app_factory import AppFactory
-from served_core import ServedCore
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
