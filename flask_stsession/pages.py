@@ -281,9 +281,9 @@ def _error_page(error: SessionHTTPError) -> BaseResponse:
     plain.code = code
     shown: Any = current_app.handle_http_exception(plain)
     response = current_app.make_response(shown)
-    for name, value in error.get_response().headers.items():
-        if name == "Retry-After":
-            response.headers.setdefault(name, value)
+    retry_after = error.get_response().headers.get("Retry-After")
+    if retry_after is not None:
+        response.headers.setdefault("Retry-After", retry_after)
     return response
 
 
