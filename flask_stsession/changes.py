@@ -86,7 +86,7 @@ class ClientChanges:
         """
         if self._is_replaced(of_session):
             return
-        self.cleared |= {method}
+        self.cleared = frozenset((*self.cleared, method))
         if self.issued is not None and self.issued.method == method:
             self.issued = None
 

@@ -81,5 +81,6 @@ def test_what_was_remembered_cannot_be_changed_by_who_got_it(
     client = make_client()
     for _ in range(2):
         permissions = client.get_permissions_for_role("a", max_age=FOREVER)
+        assert permissions is not None
         assert permissions == ["p"]
         permissions.clear()
