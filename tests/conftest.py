@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from app_factory import AppFactory
+from chromium_browser import running_chromium
 from flask import Flask, has_app_context, has_request_context
 from served_core import ServedCore
 
@@ -72,3 +73,10 @@ def stsession(app: Flask) -> STSession:
     ext: Any = app.extensions["stsession"]
     assert isinstance(ext, STSession)
     return ext
+
+
+@pytest.fixture
+def chromium() -> Iterator[Any]:
+    """A browser, for the tests marked ``browser``."""
+    with running_chromium() as browser:
+        yield browser

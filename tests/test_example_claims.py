@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shlex
 import subprocess
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from example_modules import import_example
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -24,14 +24,7 @@ EXAMPLE = Path(__file__).parent.parent / "examples" / "claims.py"
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The example, imported afresh."""
-    spec = importlib.util.spec_from_file_location("claims_example", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Flask looks a module up by its name to find its folder.
-    monkeypatch.setitem(sys.modules, "claims_example", module)
-    spec.loader.exec_module(module)
-    return module
+    return import_example("claims", monkeypatch)
 
 
 @pytest.fixture

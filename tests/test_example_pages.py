@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from types import ModuleType
 
 import pytest
 import requests
+from example_modules import import_example
 from flask import Flask
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "pages.py"
@@ -22,14 +22,7 @@ NAVIGATES = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The example, imported afresh."""
-    spec = importlib.util.spec_from_file_location("pages_example", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Flask looks a module up by its name to find its folder.
-    monkeypatch.setitem(sys.modules, "pages_example", module)
-    spec.loader.exec_module(module)
-    return module
+    return import_example("pages", monkeypatch)
 
 
 @pytest.fixture

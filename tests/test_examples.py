@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,9 +12,10 @@ from typing import Any
 
 import pytest
 import requests
+from example_modules import import_example
 from flask import Flask
 from flask.testing import FlaskClient
-from quickstart_server import QUICKSTART, running_quickstart
+from quickstart_server import running_quickstart
 from werkzeug.test import TestResponse
 
 AS_A_FRONTEND = {"st-auth-mode": "cookie", "rid": "anti-csrf"}
@@ -25,14 +24,7 @@ AS_A_FRONTEND = {"st-auth-mode": "cookie", "rid": "anti-csrf"}
 @pytest.fixture
 def quickstart(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The example, imported afresh."""
-    spec = importlib.util.spec_from_file_location("quickstart", QUICKSTART)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Flask looks a module up by its name to find its folder.
-    monkeypatch.setitem(sys.modules, "quickstart", module)
-    spec.loader.exec_module(module)
-    return module
+    return import_example("quickstart", monkeypatch)
 
 
 @pytest.fixture

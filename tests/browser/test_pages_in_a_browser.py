@@ -1,18 +1,12 @@
-"""Server-rendered pages in a real browser: Debian's chromium, driven by Playwright.
-
-Skipped where one of the two is missing, unless ``STSESSION_REQUIRE_BROWSER`` or
-``STSESSION_REQUIRE_EVERYTHING`` is 1.
-"""
+"""Server-rendered pages in a real browser: Debian's chromium, driven by Playwright."""
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Flask, g, redirect, request
@@ -26,43 +20,12 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-quic",
-]
 #: Access tokens live this long (s).
 VALIDITY = 2
 STRICT = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "require-trusted-types-for 'script'"
 )
-
-
-def missing(what: str) -> NoReturn:
-    if "1" in map(os.environ.get, ("STSESSION_REQUIRE_BROWSER", "STSESSION_REQUIRE_EVERYTHING")):
-        pytest.fail(what)
-    pytest.skip(what)
-
-
-@pytest.fixture
-def chromium() -> Iterator[Any]:
-    """The browser. Playwright's types are not at hand everywhere, so ``Any``."""
-    if not CHROMIUM.exists():
-        missing(f"there is no {CHROMIUM}: apt-get install chromium")
-    try:
-        playwright_api = import_module("playwright.sync_api")
-    except ModuleNotFoundError:
-        missing("there is no Playwright to drive the browser: pip install playwright")
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 class Quiet(WSGIRequestHandler):

@@ -1,55 +1,18 @@
-"""The quickstart's page in a real browser: Debian's chromium, driven by Playwright.
-
-Skipped where one of the two is missing, unless ``STSESSION_REQUIRE_BROWSER`` or
-``STSESSION_REQUIRE_EVERYTHING`` is 1. Nothing is ever downloaded: the browser is the system's.
-"""
+"""The quickstart's page in a real browser: Debian's chromium, driven by Playwright."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 from quickstart_server import running_quickstart
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-quic",
-]
 #: Access tokens live this long (s): long enough for a slow machine to click twice, short enough to wait for.
 VALIDITY = 4
-
-
-def missing(what: str) -> NoReturn:
-    if "1" in map(os.environ.get, ("STSESSION_REQUIRE_BROWSER", "STSESSION_REQUIRE_EVERYTHING")):
-        pytest.fail(what)
-    pytest.skip(what)
-
-
-@pytest.fixture
-def chromium() -> Iterator[Any]:
-    """The browser. Playwright's types are not at hand everywhere, so ``Any``."""
-    if not CHROMIUM.exists():
-        missing(f"there is no {CHROMIUM}: apt-get install chromium")
-    try:
-        playwright_api = import_module("playwright.sync_api")
-    except ModuleNotFoundError:
-        missing("there is no Playwright to drive the browser: pip install playwright")
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 class Visit:
