@@ -15,6 +15,7 @@ from flask_stsession.tokens import AccessToken
 def access_token(session: str = "one", number: int = 1) -> AccessToken:
     """An access token of a session; its raw form tells which."""
     return AccessToken(
+        algorithm="RS256",
         raw=f"{session}-{number}",
         kid="d-1",
         version=5,

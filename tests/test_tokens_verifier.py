@@ -8,11 +8,11 @@ import random
 import threading
 from typing import Any
 
-import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jwt.algorithms import RSAAlgorithm
 from signing import ABSENT, PAYLOAD, Clock, Keys, Signer, base64url, hmac_token
 
 from flask_stsession.errors import CoreUnavailableError, Reason, TryRefreshTokenError
@@ -41,15 +41,15 @@ def verifier(keys: Keys, clock: Clock) -> TokenVerifier:
 
 @pytest.fixture
 def signatures(verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The tokens whose signature PyJWT was asked to check from now on."""
+    """What PyJWT was asked to check the signature of from now on."""
     checked: list[str] = []
-    original = jwt.PyJWS.decode_complete
+    original = RSAAlgorithm.verify
 
-    def counting(self: jwt.PyJWS, token: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        checked.append(token)
-        return original(self, token, *args, **kwargs)
+    def counting(self: RSAAlgorithm, signed: bytes, key: Any, signature: bytes) -> bool:
+        checked.append(f"{signed.decode()}.{base64url(signature)}")
+        return original(self, signed, key, signature)
 
-    monkeypatch.setattr(jwt.PyJWS, "decode_complete", counting)
+    monkeypatch.setattr(RSAAlgorithm, "verify", counting)
     return checked
 
 
