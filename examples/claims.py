@@ -29,6 +29,7 @@ from __future__ import annotations
 import argparse
 import hmac
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, g, request
@@ -106,7 +107,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
 
     :param settings: go before those of the example and of the environment.
     """
-    app = Flask(__name__)
+    app = Flask(__name__, instance_path=str(Path(__file__).resolve().with_name("instance")))
     app.config["STSESSION_CONNECTION_URI"] = "embedded:"
     app.config.from_prefixed_env()
     app.config.from_mapping(settings or {})

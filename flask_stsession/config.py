@@ -60,7 +60,7 @@ class Config:
     api_key: str | None = field(
         default=None,
         repr=False,
-        metadata=read.key(read.api_key, "The core's API key.", example="the key of your core"),
+        metadata=read.key(read.api_key, "The core's API key.", example="the-key-of-your-core"),
     )
     embedded_core: Mapping[str, Any] = field(
         default_factory=lambda: MappingProxyType({}),

@@ -119,26 +119,26 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"API_KEY": 12345678},
-        "STSESSION_API_KEY = (not shown): it must be text. Write for example STSESSION_API_KEY = 'the "
-        "key of your core' (in the environment: FLASK_STSESSION_API_KEY='\"the key of your core\"').",
+        "STSESSION_API_KEY = (not shown): it must be text. Write for example STSESSION_API_KEY = "
+        "'the-key-of-your-core' (in the environment: FLASK_STSESSION_API_KEY='\"the-key-of-your-core\"').",
     ),
     (
         {"API_KEY": "hunter2 hunter2"},
         "STSESSION_API_KEY = (not shown): it must be ASCII without spaces, as it goes into a header. "
-        "Write for example STSESSION_API_KEY = 'the key of your core' (in the environment: "
-        "FLASK_STSESSION_API_KEY='\"the key of your core\"').",
+        "Write for example STSESSION_API_KEY = 'the-key-of-your-core' (in the environment: "
+        "FLASK_STSESSION_API_KEY='\"the-key-of-your-core\"').",
     ),
     (
         {"API_KEY": "hunter2\nX-A: b"},
         "STSESSION_API_KEY = (not shown): it must be printable text in one line, and not empty. Write "
-        "for example STSESSION_API_KEY = 'the key of your core' (in the environment: "
-        "FLASK_STSESSION_API_KEY='\"the key of your core\"').",
+        "for example STSESSION_API_KEY = 'the-key-of-your-core' (in the environment: "
+        "FLASK_STSESSION_API_KEY='\"the-key-of-your-core\"').",
     ),
     (
         {"API_KEY": ""},
         "STSESSION_API_KEY = (not shown): it must be printable text in one line, and not empty. Write "
-        "for example STSESSION_API_KEY = 'the key of your core' (in the environment: "
-        "FLASK_STSESSION_API_KEY='\"the key of your core\"').",
+        "for example STSESSION_API_KEY = 'the-key-of-your-core' (in the environment: "
+        "FLASK_STSESSION_API_KEY='\"the-key-of-your-core\"').",
     ),
     (
         {"EMBEDDED_CORE": "access_token_validity=30"},
