@@ -14,7 +14,6 @@ from flask import has_request_context
 from flask import request as current_request
 
 from . import csrf, issuing
-from .claims.base import call
 from .constants import DEFAULT_TENANT
 from .errors import (
     Reason,
@@ -31,12 +30,13 @@ from .verification import (
     load_session,
     origin_of_api,
     refuse,
+    validators_for,
 )
 
 if TYPE_CHECKING:
     from flask import Request
 
-    from .claims.base import SessionClaim, SessionClaimValidator
+    from .claims.base import SessionClaim
     from .config import Config
     from .manager import SessionManager
 
@@ -63,10 +63,6 @@ class SessionOperations(ABC):
     @abstractmethod
     def session_claims(self) -> tuple[SessionClaim[Any], ...]:
         """What is built into every new session."""
-
-    @abstractmethod
-    def global_validators_for(self, session: Session) -> list[SessionClaimValidator]:
-        """The validators that every guard runs on this session."""
 
     # The session of this request
 
@@ -232,17 +228,8 @@ class SessionOperations(ABC):
         session = self.manager.verify(
             token, check_database=self.config.check_database if check_database is None else check_database
         )
-        validators = self.global_validators_for(session)
-        if override_global_claim_validators is not None:
-            override = override_global_claim_validators
-            validators = list(
-                call(
-                    lambda: override(validators, session, session.context()),
-                    ensure_sync=self.manager.ensure_sync,
-                    name="override_global_claim_validators",
-                )
-            )
-        session.assert_claims(validators)
+        options = VerifyOptions(override_global_claim_validators=override_global_claim_validators)
+        session.assert_claims(validators_for(self._self(), session, options))
         return session
 
     def verify_access_token(

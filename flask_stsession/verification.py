@@ -193,7 +193,7 @@ def _checked_session(
         )
     if options.max_auth_age is not None:
         ext.check_auth_age(session, options.max_auth_age)
-    validators = _validators(ext, session, options)
+    validators = validators_for(ext, session, options)
     if validators:
         try:
             session.assert_claims(validators)
@@ -312,14 +312,17 @@ def origin_of_api(request: Request) -> str:
     return f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST') or request.host}"
 
 
-def _validators(ext: STSession, session: Session, options: VerifyOptions) -> list[SessionClaimValidator]:
+def validators_for(ext: STSession, session: Session, options: VerifyOptions) -> list[SessionClaimValidator]:
+    """What the session has to satisfy: the global validators, as overridden, and those of the guard."""
     override = options.override_global_claim_validators
     validators = ext.global_validators_for(session)
     if override is not None:
-        context = session.context()
         validators = list(
             call(
-                lambda: override(validators, session, context),
+                override,
+                validators,
+                session,
+                session.context(),
                 ensure_sync=ext.manager.ensure_sync,
                 name="override_global_claim_validators",
             )
