@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .config import Config
     from .embedded import EmbeddedCore
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flask_stsession.core")
 
 #: The address under which the client reaches the core in this process; nothing is sent anywhere.
 EMBEDDED_HOST = "http://embedded-core.invalid"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .core.models import SessionInformation
     from .session import Session
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flask_stsession")
 
 F = TypeVar("F", bound=Callable[..., Any])
 

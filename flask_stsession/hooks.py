@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .extension import STSession
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flask_stsession")
 
 #: On a function that ``verify_session`` has wrapped, and naming it: the wrapper is what must be registered.
 GUARDED = "__stsession_guarded__"

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .session import Session
     from .tokens import AccessToken
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flask_stsession")
 
 
 def create(

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .jwks import KeySet
     from .tokens import AccessToken, TokenVerifier
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flask_stsession")
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
-from flask import request as current_request
-from flask import url_for
+from flask import request as current_request, url_for
 
 from .csrf import problem
 from .domains import origin_of

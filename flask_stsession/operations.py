@@ -10,8 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
-from flask import has_request_context
-from flask import request as current_request
+from flask import has_request_context, request as current_request
 
 from . import csrf, issuing
 from .constants import DEFAULT_TENANT

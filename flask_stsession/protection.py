@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flask import current_app
-from flask import request as current_request
+from flask import current_app, request as current_request
 
 from .errors import ConfigError
 from .hooks import is_exempt

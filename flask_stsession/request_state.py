@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import current_app, g
-from flask import request as current_request
+from flask import current_app, g, request as current_request
 
 from .changes import ClientChanges
 from .errors import ConfigError

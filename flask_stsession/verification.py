@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .session import Session
     from .tokens import AccessToken
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("flask_stsession")
 
 #: ``f(global_validators, session, user_context)`` that answers the validators to run.
 OverrideValidators = Callable[

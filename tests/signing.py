@@ -160,7 +160,7 @@ def key_set(core: Core, clock: Clock, on_stale: Callable[[Exception, float], Non
         max_stale_seconds=MAX_STALE,
         cooldown_seconds=COOLDOWN,
         clock=clock,
-        logger=logging.getLogger("flask_stsession.jwks"),
+        logger=logging.getLogger("flask_stsession"),
         on_stale=on_stale,
     )
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from flask_stsession.changes import BOTH_METHODS, ClientChanges, IssuedTokens, StrayCookie, TransferMethod
 from flask_stsession.core.models import TokenInfo

@@ -7,8 +7,7 @@ from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from flask_stsession.config import Config, describe_settings
 from flask_stsession.domains import Origin, Sites

@@ -22,7 +22,7 @@ REMEDY = (
     'Set STSESSION_CONNECTION_URI to "embedded:/a/path/that/stays/core.db", or to the address of a '
     "SuperTokens core."
 )
-LOGGER = "flask_stsession.core_location"
+LOGGER = "flask_stsession.core"
 
 MakeApp = Callable[..., Flask]
 

@@ -6,8 +6,7 @@ import importlib.util
 import sys
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from flask_stsession import domains
 from flask_stsession.domains import (

@@ -10,8 +10,7 @@ import pytest
 from app_factory import AppFactory
 from flask import Flask
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from werkzeug.test import TestResponse
 
 MESSAGES = {

@@ -8,8 +8,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from app_factory import AppFactory
 from flask import Flask, request
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 from werkzeug.urls import iri_to_uri
 
 from flask_stsession import next_url

@@ -9,8 +9,7 @@ from typing import Any
 
 import flask
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from flask_stsession.config import ROUTE_NAMES, Config, describe_settings
 from flask_stsession.domains import Sites

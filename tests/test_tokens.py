@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from signing import ABSENT, PAYLOAD, Clock, Keys, Signer, base64url
 
 from flask_stsession.tokens import MAX_TOKEN_LENGTH, TokenVerifier, front_token, parse

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from jwt.algorithms import RSAAlgorithm
 from signing import ABSENT, PAYLOAD, Clock, Keys, Signer, base64url, hmac_token
 

@@ -13,8 +13,7 @@ import pytest
 from app_factory import AppFactory
 from flask import Flask, Response, g, make_response
 from flask.testing import FlaskClient
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from werkzeug.test import TestResponse
 
 from flask_stsession import create_new_session, verify_session

@@ -44,7 +44,7 @@ from .failures import (
 )
 from .per_process import PerProcess
 
-log = logging.getLogger("flask_stsession.core")
+logger = logging.getLogger("flask_stsession.core")
 
 #: For how long (s) a host that failed is tried after the others.
 _AVOID_SECONDS = 10.0
@@ -203,7 +203,7 @@ class CoreTransport:
     def _avoid(self, host: str, failure: Failure) -> None:
         self._avoid_until[host] = self._clock() + _AVOID_SECONDS
         if len(self._hosts) > 1:
-            log.warning(
+            logger.warning(
                 "%s: %s. Other hosts are tried before it for %g s.",
                 shown(host),
                 failure.text,

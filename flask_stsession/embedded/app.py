@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddedCore", "EmbeddedCoreError"]
 
-_logger = logging.getLogger("flask_stsession.embedded")
+logger = logging.getLogger("flask_stsession.embedded")
 
 _MAX_BODY_BYTES: Final = 10 * 1024 * 1024
 _APP_PREFIX: Final = "appid-"
@@ -163,15 +163,15 @@ class EmbeddedCore:
         except RecursionError:
             return _Response(400, "Invalid Json Input")
         except DatabaseBusyError:
-            _logger.warning("the embedded core's database was busy for too long")
+            logger.warning("the embedded core's database was busy for too long")
             return _Response(503, "The database is busy", (("Retry-After", "1"),))
         except sqlite3.Error:
-            _logger.exception("the embedded core cannot use its database")
+            logger.exception("the embedded core cannot use its database")
             return _Response(503, "The database cannot be used at the moment", (("Retry-After", "5"),))
         except EmbeddedCoreError:
             raise
         except Exception:
-            _logger.exception("the embedded core failed")
+            logger.exception("the embedded core failed")
             return _Response(500, "Internal Error")
 
     def _answer(self, environ: WSGIEnvironment) -> _Response:

@@ -26,7 +26,7 @@ from .store import IN_MEMORY
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-_logger = logging.getLogger("flask_stsession.embedded")
+logger = logging.getLogger("flask_stsession.embedded")
 
 _MAX_BODY_BYTES: Final = 11 * 1024 * 1024
 #: How long an idle connection is kept, seconds. Long: a client that sends just as it is closed
@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 content = b"".join(server.core(self._environ(body), start_response))
             except EmbeddedCoreError:
-                _logger.exception("the embedded core cannot answer")
+                logger.exception("the embedded core cannot answer")
                 self.send_error(500, "Internal Error")
                 return
             status, headers = sent[-1]
@@ -195,7 +195,7 @@ class CoreServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Note that a connection broke, which is the client's affair."""
-        _logger.debug("a connection to the embedded core ended early", exc_info=True)
+        logger.debug("a connection to the embedded core ended early", exc_info=True)
 
 
 @click.command("core", short_help="Run the embedded core over HTTP.")

@@ -11,8 +11,7 @@ import pytest
 from app_factory import AppFactory
 from flask import Flask, g
 from guarded_app import Client
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from flask_stsession import (
     ProtectedClaimError,
@@ -30,7 +29,7 @@ from flask_stsession import (
 from flask_stsession.claims import ClaimValidationResult, PrimitiveClaim, SessionClaim, SessionClaimValidator
 from flask_stsession.constants import PROTECTED_CLAIMS
 
-LOGGER = "flask_stsession.payloads"
+LOGGER = "flask_stsession"
 
 
 class Forger(SessionClaim[str]):
