@@ -14,7 +14,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["flask_stsession", "flask_stsession.*"]),
-    package_data={"flask_stsession": ["py.typed", "static/*.js"]},
+    package_data={"flask_stsession": ["py.typed", "web/static/*.js"]},
     python_requires=">=3.10",
     install_requires=[
         "flask>=3.0",

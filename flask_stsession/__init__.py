@@ -11,11 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .core.models import SessionInformation as SessionInformation
-    from .decorators import (
-        any_of as any_of,
-        session_exempt as session_exempt,
-        verify_session as verify_session,
-    )
     from .errors import (
         ClaimValidationError as ClaimValidationError,
         ClearDuplicateSessionCookiesError as ClearDuplicateSessionCookiesError,
@@ -64,12 +59,17 @@ if TYPE_CHECKING:
         validate_claims_for_session_handle as validate_claims_for_session_handle,
         verify_access_token as verify_access_token,
     )
-    from .proxies import current_session as current_session, current_user as current_user
-    from .session import Session as Session, SessionContainer as SessionContainer
+    from .sessions.session import Session as Session, SessionContainer as SessionContainer
+    from .web.guards import (
+        any_of as any_of,
+        session_exempt as session_exempt,
+        verify_session as verify_session,
+    )
+    from .web.proxies import current_session as current_session, current_user as current_user
 
 _HOMES = {
     "core.models": ("SessionInformation",),
-    "decorators": ("any_of", "session_exempt", "verify_session"),
+    "web.guards": ("any_of", "session_exempt", "verify_session"),
     "errors": (
         "ClaimValidationError",
         "ClearDuplicateSessionCookiesError",
@@ -118,13 +118,13 @@ _HOMES = {
         "validate_claims_for_session_handle",
         "verify_access_token",
     ),
-    "proxies": ("current_session", "current_user"),
-    "session": ("Session", "SessionContainer"),
+    "web.proxies": ("current_session", "current_user"),
+    "sessions.session": ("Session", "SessionContainer"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 if not TYPE_CHECKING:  # type checkers read the redundant aliases above instead
-    __all__ = list(_HOME_OF)  # noqa: PLE0605
+    __all__ = list(_HOME_OF)
 
 
 def __getattr__(name: str) -> Any:

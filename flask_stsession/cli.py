@@ -14,14 +14,14 @@ import click
 from flask.cli import AppGroup
 
 from . import userroles
-from .config import describe_settings
+from .config.config import describe_settings
 from .constants import DEFAULT_TENANT
-from .current import extension_of_current_app
 from .embedded.server import core_command
 from .errors import STSessionError
+from .web.current import extension_of_current_app
 
 if TYPE_CHECKING:
-    from .config import Config
+    from .config.config import Config
     from .extension import STSession
 
 _PREFIX = "STSESSION_"

@@ -31,11 +31,11 @@ from __future__ import annotations
 
 from typing import overload
 
-from .administration import checked_user_id, core_of_current_app, tenant_may_be_left_out
+from .arguments import checked_user_id, core_of_current_app, tenant_may_be_left_out
 from .claims.builtin import EmailVerificationClaim
 from .constants import DEFAULT_TENANT
 from .core.models import VerifiedEmail
-from .current import extension_of_current_app
+from .web.current import extension_of_current_app
 
 __all__ = [
     "EmailVerificationClaim",

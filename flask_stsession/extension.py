@@ -9,28 +9,29 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Blueprint, Flask
 
-from . import hooks, routes, signals
+from . import signals
 from .claims.base import call
-from .config import Config
+from .config.config import Config
 from .constants import ACCESS_TOKEN_COOKIE, CORS_REQUEST_HEADERS
 from .core.client import CoreClient
 from .core.http import CoreTransport
-from .core_location import EMBEDDED_HOST, AppCore
-from .current import NAME, extension_of_current_app
-from .decorators import verify_options
+from .core.in_process import EMBEDDED_HOST, AppCore
 from .errors import ConfigError
-from .jwks import KeySet
-from .manager import ManagerSettings, SessionManager
 from .offline import OfflineOperations
 from .operations import SessionOperations
-from .protection import guard_for
-from .sources import Sources
-from .tokens import TokenVerifier
+from .sessions.loaders import Sources
+from .sessions.manager import ManagerSettings, SessionManager
+from .tokens.jwks import KeySet
+from .tokens.verifier import TokenVerifier
+from .web import hooks, routes
+from .web.current import NAME, extension_of_current_app
+from .web.guards import verify_options
+from .web.protection import guard_for
 
 if TYPE_CHECKING:
     from .claims.base import SessionClaim, SessionClaimValidator
     from .core.models import SessionInformation
-    from .session import Session
+    from .sessions.session import Session
 
 logger = logging.getLogger("flask_stsession")
 
@@ -158,6 +159,11 @@ class STSession(Sources, SessionOperations, OfflineOperations):
     def config(self) -> Config:
         """The settings, as read by ``init_app``."""
         return (self._bound or self._of_current_app()).config
+
+    @property
+    def claim_max_age_seconds(self) -> float | None:
+        """``STSESSION_CLAIM_MAX_AGE_SECONDS``, which built-in claims ask for."""
+        return self.config.claim_max_age_seconds
 
     @property
     def manager(self) -> SessionManager:

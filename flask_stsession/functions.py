@@ -6,15 +6,15 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
-from .current import extension_of_current_app
 from .extension import STSession
-from .navigation import next_url as next_url
+from .web.current import extension_of_current_app
+from .web.navigation import next_url as next_url
 
 if TYPE_CHECKING:
     from flask import Request
 
-    from .session import Session
-    from .verification import OverrideValidators
+    from .sessions.session import Session
+    from .web.verify import OverrideValidators
 
 P = ParamSpec("P")
 R = TypeVar("R")

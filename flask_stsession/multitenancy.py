@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from .administration import checked_names, checked_user_id, core_of_current_app
+from .arguments import checked_names, checked_user_id, core_of_current_app
 from .constants import DEFAULT_TENANT
 from .core.models import Tenant
 from .core.tenants import Keep

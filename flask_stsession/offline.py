@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from .core.models import SessionInformation
 from .errors import ClaimValidationError
-from .request_state import state_of, this_request
-from .verification import SESSION_ONLY, required_session
+from .web.context import state_of, this_request
+from .web.verify import SESSION_ONLY, required_session
 
 if TYPE_CHECKING:
     from .claims.base import SessionClaim, SessionClaimValidator
-    from .manager import SessionManager
-    from .session import Session
+    from .sessions.manager import SessionManager
+    from .sessions.session import Session
 
 
 class OfflineOperations(ABC):

@@ -12,32 +12,20 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 from flask import has_request_context, request as current_request
 
-from . import csrf, issuing
 from .constants import DEFAULT_TENANT
-from .errors import (
-    Reason,
-    SessionHTTPError,
-    TryRefreshTokenError,
-    UnauthorisedError,
-)
-from .payloads import json_object
-from .request_state import this_request
-from .session import Session
-from .verification import (
-    OverrideValidators,
-    VerifyOptions,
-    load_session,
-    origin_of_api,
-    refuse,
-    validators_for,
-)
+from .errors import Reason, SessionHTTPError, TryRefreshTokenError, UnauthorisedError
+from .sessions.payloads import json_object
+from .sessions.session import Session
+from .web import csrf, login as issuing
+from .web.context import this_request
+from .web.verify import OverrideValidators, VerifyOptions, load_session, origin_of_api, refuse, validators_for
 
 if TYPE_CHECKING:
     from flask import Request
 
     from .claims.base import SessionClaim
-    from .config import Config
-    from .manager import SessionManager
+    from .config.config import Config
+    from .sessions.manager import SessionManager
 
 _CREATE_USAGE = (
     "create_new_session(user_id, *, tenant_id=None, recipe_user_id=None, access_token_payload=None, "

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import overload
 
-from .administration import checked_names, checked_user_id, core_of_current_app, tenant_may_be_left_out
+from .arguments import checked_names, checked_user_id, core_of_current_app, tenant_may_be_left_out
 from .claims.builtin import PermissionClaim, UserRoleClaim
 from .errors import Reason, STSessionError
 

@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_factory import AppFactory
-from chromium_browser import running_chromium
 from flask import Flask, has_app_context, has_request_context
-from served_core import ServedCore
+
+pytest.register_assert_rewrite(
+    "support"
+)  # before anything imports it: its assertions tell as much as a test's
+
+from support.app_factory import AppFactory
+from support.chromium_browser import running_chromium
+from support.served_core import ServedCore
 
 from flask_stsession import STSession
 from flask_stsession.embedded.app import EmbeddedCore

@@ -11,14 +11,14 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from app_factory import AppFactory
 from click.testing import Result
 from flask import Flask
 from flask.cli import ScriptInfo
+from support.app_factory import AppFactory
 
 from flask_stsession import userroles
 from flask_stsession.cli import stsession_group
-from flask_stsession.config import describe_settings
+from flask_stsession.config.config import describe_settings
 from flask_stsession.multitenancy import create_or_update_tenant
 
 Run = Callable[..., Result]

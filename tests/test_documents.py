@@ -34,9 +34,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_factory import AppFactory, add_views
 from flask import Flask, g, request
 from flask.testing import FlaskClient
+from support.app_factory import AppFactory, add_views
 
 from flask_stsession import (
     InvalidClaimsError,

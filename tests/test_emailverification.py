@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from app_factory import AppFactory
 from flask import Flask
 from flask.testing import FlaskClient
+from support.app_factory import AppFactory
 
 from flask_stsession import ConfigError, STSession, emailverification
 from flask_stsession.claims import EmailVerificationClaim

@@ -8,8 +8,8 @@ import threading
 from typing import Any
 
 import pytest
-from app_factory import AppFactory
 from flask import Flask
+from support.app_factory import AppFactory
 from werkzeug import exceptions as http
 
 from flask_stsession import (

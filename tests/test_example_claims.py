@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import requests
-from example_modules import import_example
 from flask import Flask
 from flask.testing import FlaskClient
+from support.example_modules import import_example
 from werkzeug.test import TestResponse
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "claims.py"

@@ -12,8 +12,8 @@ from types import ModuleType
 
 import pytest
 import requests
-from example_modules import import_example
 from flask import Flask
+from support.example_modules import import_example
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "pages.py"
 NAVIGATES = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}

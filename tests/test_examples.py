@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import requests
-from example_modules import import_example
 from flask import Flask
 from flask.testing import FlaskClient
-from quickstart_server import running_quickstart
+from support.example_modules import import_example
+from support.quickstart_server import running_quickstart
 from werkzeug.test import TestResponse
 
 AS_A_FRONTEND = {"st-auth-mode": "cookie", "rid": "anti-csrf"}

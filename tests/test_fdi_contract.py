@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import requests
-from fdi_backend import make_backend
-from fdi_replay import Conversation, load_cases
+from support.fdi_backend import make_backend
+from support.fdi_replay import Conversation, load_cases
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from flask_stsession import STSession

@@ -7,10 +7,10 @@ import logging
 from typing import Any
 
 import pytest
-from app_factory import AppFactory
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings, strategies as st
+from support.app_factory import AppFactory
 from werkzeug.test import TestResponse
 
 MESSAGES = {

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from app_factory import AppFactory
-from core.scripted_core import ScriptedCore, reply
 from flask import Flask
+from support.app_factory import AppFactory
+from support.scripted_core import ScriptedCore, reply
 
 from flask_stsession import CoreError, create_new_session_without_request_response, get_session_information
 from flask_stsession.multitenancy import (

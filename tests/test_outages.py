@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from app_factory import AppFactory
 from flask import Flask, g
 from flask.testing import FlaskClient
-from served_core import ServedCore
+from support.app_factory import AppFactory
+from support.served_core import ServedCore
 from werkzeug.test import TestResponse
 
 from flask_stsession import signals, verify_session

@@ -15,7 +15,7 @@ import pytest
 from flask import Flask
 
 from flask_stsession.cli import stsession_group
-from flask_stsession.config import describe_settings
+from flask_stsession.config.config import describe_settings
 from flask_stsession.embedded.server import core_command
 
 README = Path(__file__).parents[1] / "README.md"

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_factory import AppFactory
-from clients import signed_in
 from flask import Flask, Response, g, stream_with_context
 from flask.testing import FlaskClient
+from support.app_factory import AppFactory
+from support.clients import signed_in
 
 from flask_stsession import (
     ConfigError,

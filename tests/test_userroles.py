@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from app_factory import AppFactory
 from flask import Flask
+from support.app_factory import AppFactory
 
 from flask_stsession import CoreError, CoreUnavailableError, STSessionError, userroles
 from flask_stsession.claims import PermissionClaim, UserRoleClaim

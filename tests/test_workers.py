@@ -20,7 +20,7 @@ import requests
 
 pytestmark = pytest.mark.slow
 
-TESTS = Path(__file__).parent
+SUPPORT = Path(__file__).parent / "support"
 
 
 GUNICORN = (sys.executable, "-m", "gunicorn", "--log-level", "error", "--graceful-timeout", "2")
@@ -48,14 +48,14 @@ def serving(database: Path, *options: str, keys_at_once: bool = False) -> Iterat
         command = [
             *GUNICORN,
             "--chdir",
-            str(TESTS),
+            str(SUPPORT),
             "--bind",
             f"fd://{descriptor}",
             *options,
             "worker_app:app",
         ]
         if options == ("eventlet",):
-            command = [sys.executable, "-c", EVENTLET, str(TESTS), str(descriptor)]
+            command = [sys.executable, "-c", EVENTLET, str(SUPPORT), str(descriptor)]
         environ = {
             **os.environ,
             "FLASK_STSESSION_CONNECTION_URI": f"embedded:{database}",

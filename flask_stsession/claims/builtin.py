@@ -6,22 +6,37 @@ One object serves every app of a process: what it needs of the app it finds in t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from flask import current_app, has_app_context
+import sys
+from typing import Any, Protocol
 
 from ..errors import ConfigError
 from .primitive import BooleanClaim, PrimitiveArrayClaim, PrimitiveClaim
 from .validation import REUSE_SECONDS
 
-if TYPE_CHECKING:
-    from ..extension import STSession
+
+class ClaimSources(Protocol):
+    """What the built-in claims need of the extension object."""
+
+    @property
+    def claim_max_age_seconds(self) -> float | None:
+        """``STSESSION_CLAIM_MAX_AGE_SECONDS``."""
+
+    def roles_of(self, user_id: str, tenant_id: str) -> list[str]:
+        """Return the user's roles."""
+
+    def permissions_of(self, user_id: str, tenant_id: str, *, max_age: float = 0) -> list[str]:
+        """Return what the user's roles permit."""
+
+    def is_email_of_user_verified(self, user_id: str, tenant_id: str) -> bool:
+        """Return whether the user has proven to own their address."""
 
 
-def _extension(user_context: dict[str, Any] | None) -> STSession:
-    ext: STSession | None = (user_context or {}).get("stsession")
-    if ext is None and has_app_context():
-        ext = current_app.extensions.get("stsession")
+def _extension(user_context: dict[str, Any] | None) -> ClaimSources:
+    ext: ClaimSources | None = (user_context or {}).get("stsession")
+    # Not imported, so that claims work without Flask: where nobody has, there is no current app either.
+    flask: Any = sys.modules.get("flask")
+    if ext is None and flask is not None and flask.has_app_context():
+        ext = flask.current_app.extensions.get("stsession")
     if ext is None:
         raise ConfigError(
             "A built-in claim was asked for its value outside of an app. Do it in a request or in "
@@ -31,7 +46,7 @@ def _extension(user_context: dict[str, Any] | None) -> STSession:
 
 
 def _default_max_age(user_context: dict[str, Any]) -> float | None:
-    return _extension(user_context).config.claim_max_age_seconds
+    return _extension(user_context).claim_max_age_seconds
 
 
 def _fetch_roles(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> list[str]:

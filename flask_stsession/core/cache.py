@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from cachetools import TTLCache
 
-from .per_process import PerProcess
+from ..concurrency import PerProcess
 
 T = TypeVar("T")
 

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from ..constants import CDI_ROTATES_AT_REFRESH, DEFAULT_TENANT
 from ..errors import CoreError
-from .answers import Answer
 from .cache import ReadCache
 from .http import CoreRequest, CoreTransport
+from .parsing import Answer
 from .versions import VersionNegotiator, parse_version
 
 

@@ -31,18 +31,11 @@ from typing import Any
 import requests
 from requests.adapters import BaseAdapter
 
+from ..concurrency import PerProcess
 from ..constants import API_KEY_HEADER, CDI_VERSION_HEADER, RID_HEADER
 from ..errors import ConfigError, CoreError, CoreUnavailableError, Reason
 from .connections import CoreAdapter
-from .failures import (
-    CHECK_CORE_LOG,
-    CHECK_IS_CORE,
-    Failure,
-    excerpt,
-    failure_of,
-    shown,
-)
-from .per_process import PerProcess
+from .failures import CHECK_CORE_LOG, CHECK_IS_CORE, Failure, excerpt, failure_of, shown
 
 logger = logging.getLogger("flask_stsession.core")
 

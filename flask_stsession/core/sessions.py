@@ -6,15 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..constants import ALGORITHM, DEFAULT_TENANT
-from .answers import (
-    Answer,
-    read_information,
-    read_refusal,
-    read_regenerated,
-    read_theft,
-    read_tokens,
-    read_verified,
-)
 from .calls import CoreCalls
 from .http import CoreRequest
 from .models import (
@@ -24,6 +15,15 @@ from .models import (
     SessionTokens,
     TokenTheft,
     VerifiedSession,
+)
+from .parsing import (
+    Answer,
+    read_information,
+    read_refusal,
+    read_regenerated,
+    read_theft,
+    read_tokens,
+    read_verified,
 )
 
 _RID = "session"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
+from ..concurrency import PerProcess
 from ..errors import CoreUnavailableError, STSessionError
-from .per_process import PerProcess
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from ..constants import DEFAULT_TENANT
 from ..errors import CoreError
-from .answers import PASSWORDLESS_FACTORS, Answer, read_tenant, read_tenant_before_5_1
 from .calls import CoreCalls
 from .models import Tenant
+from .parsing import PASSWORDLESS_FACTORS, Answer, read_tenant, read_tenant_before_5_1
 
 _RID = "multitenancy"
 #: From here on tenants are described by factors instead of three switches.

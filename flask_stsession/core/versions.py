@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..constants import CDI_VERSIONS
 from ..errors import CoreError
-from .answers import Answer
 from .http import CoreRequest, CoreTransport
+from .parsing import Answer
 from .sharing import SharedCalls
 
 

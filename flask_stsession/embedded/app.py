@@ -24,19 +24,19 @@ from werkzeug.wsgi import get_input_stream
 
 from flask_stsession.constants import CDI_VERSIONS, DEFAULT_TENANT
 
-from .emails import EmailOperations
 from .errors import DatabaseBusyError, EmbeddedCoreError, RequestRefusedError
-from .jwts import JWTOperations
 from .keys import KeyRing
-from .metadata import MetadataOperations
+from .recipes.emails import EmailOperations
+from .recipes.jwts import JWTOperations
+from .recipes.metadata import MetadataOperations
+from .recipes.roles import RoleOperations
+from .recipes.session_admin import SessionAdministration
+from .recipes.sessions import SessionOperations
+from .recipes.tenants import TenantOperations
 from .request import Answer, CoreRequest, Route, parse_body
-from .roles import RoleOperations
-from .session_admin import SessionAdministration
-from .session_tokens import SessionTokens
-from .sessions import SessionOperations
 from .settings import Settings, read_settings
-from .store import Store
-from .tenants import TenantOperations
+from .storage.store import Store
+from .tokens import SessionTokens
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -18,7 +18,7 @@ from .crypto import (
     split_jwt,
 )
 from .settings import Settings
-from .store import Store
+from .storage.store import Store
 
 _REFRESH_KEY: Final = "refresh-token-key"
 #: A time that never comes; what SQLite can still store.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quickstart_server import running_quickstart
+from support.quickstart_server import running_quickstart
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -12,12 +12,7 @@ from typing import Any
 
 import pytest
 
-from flask_stsession.claims import (
-    ClaimValidationResult,
-    PrimitiveClaim,
-    SessionClaim,
-    SessionClaimValidator,
-)
+from flask_stsession.claims import ClaimValidationResult, PrimitiveClaim, SessionClaim, SessionClaimValidator
 from flask_stsession.claims.base import NOW_MS, call
 from flask_stsession.constants import PROTECTED_CLAIMS
 from flask_stsession.errors import ConfigError, ProtectedClaimError

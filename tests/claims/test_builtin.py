@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_factory import AppFactory
 from flask import Flask, g, request
 from flask.testing import FlaskClient
-from served_core import ServedCore
+from support.app_factory import AppFactory
+from support.served_core import ServedCore
 
 from flask_stsession import (
     ConfigError,

@@ -6,9 +6,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from app_factory import AppFactory, add_views
 from flask import Blueprint, Flask, g
-from guarded_app import Client, add_guard, refused
+from support.app_factory import AppFactory, add_views
+from support.guarded_app import Client, add_guard, refused
 
 from flask_stsession import (
     InvalidClaimsError,
@@ -25,12 +25,7 @@ from flask_stsession import (
     verify_access_token,
     verify_session,
 )
-from flask_stsession.claims import (
-    BooleanClaim,
-    ClaimValidationResult,
-    SessionClaim,
-    SessionClaimValidator,
-)
+from flask_stsession.claims import BooleanClaim, ClaimValidationResult, SessionClaim, SessionClaimValidator
 
 #: An app's own table. Bob has filled in half of his profile, and carol none of hers.
 PROFILES = {"alice": {"name": "Alice", "city": "Ghent"}, "bob": {"name": "Bob"}}

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from app_factory import AppFactory
 from flask import Flask, g
-from guarded_app import Client
 from hypothesis import HealthCheck, given, settings, strategies as st
+from support.app_factory import AppFactory
+from support.guarded_app import Client
 
 from flask_stsession import (
     ProtectedClaimError,

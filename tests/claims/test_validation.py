@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_factory import AppFactory
 from flask import Flask
-from guarded_app import Client, Source, add_guard, add_payload_views, brings_token, refused, seconds_ago
-from served_core import ServedCore
+from support.app_factory import AppFactory
+from support.guarded_app import (
+    Client,
+    Source,
+    add_guard,
+    add_payload_views,
+    brings_token,
+    refused,
+    seconds_ago,
+)
+from support.served_core import ServedCore
 
 from flask_stsession import revoke_all_sessions_for_user, userroles, verify_session
-from flask_stsession.claims import (
-    BooleanClaim,
-    PermissionClaim,
-    PrimitiveArrayClaim,
-    PrimitiveClaim,
-)
+from flask_stsession.claims import BooleanClaim, PermissionClaim, PrimitiveArrayClaim, PrimitiveClaim
 
 REGENERATE = "POST /recipe/session/regenerate"
 

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support.scripted_core import FakeClock, ScriptedCore
 
 from flask_stsession.core.client import CoreClient
 from flask_stsession.core.http import CoreTransport
-
-from .scripted_core import FakeClock, ScriptedCore
 
 MakeTransport = Callable[..., CoreTransport]
 MakeClient = Callable[..., CoreClient]

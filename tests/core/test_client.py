@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import requests
+from support.core_calls import ACCESS, CALLS, REFRESH, SESSION, Call
+from support.scripted_core import Behaviour, ScriptedCore, close, cut, nonsense, refusing, reply, reset
 
 from flask_stsession.core.connections import CoreAdapter
 from flask_stsession.core.models import Refusal, SessionInformation, Status, Tenant, TokenTheft
 from flask_stsession.errors import CoreError, CoreUnavailableError, Reason
 
 from .conftest import MakeClient, MakeTransport
-from .core_calls import ACCESS, CALLS, REFRESH, SESSION, Call
-from .scripted_core import Behaviour, ScriptedCore, close, cut, nonsense, refusing, reply, reset
 
 calls = pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from support.scripted_core import ScriptedCore, reply, reset
 
 from flask_stsession.core.client import CoreClient
 from flask_stsession.errors import CoreUnavailableError
 
 from .conftest import MakeClient
-from .scripted_core import ScriptedCore, reply, reset
 
 FOREVER = math.inf
 

@@ -7,10 +7,9 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from support.scripted_core import FakeClock
 
 from flask_stsession.core.connections import BoundedSocket
-
-from .scripted_core import FakeClock
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import requests
 from requests.adapters import BaseAdapter
+from support.scripted_core import FakeClock, ScriptedCore, refusing, reply, reply_and_close
 
 from flask_stsession.core.http import CoreRequest, CoreTransport
 from flask_stsession.errors import ConfigError, CoreError, STSessionError
 
 from .conftest import MakeTransport
-from .scripted_core import FakeClock, ScriptedCore, refusing, reply, reply_and_close
 
 ASK = CoreRequest("GET", "/recipe/roles", repeatable=True)
 ACT = CoreRequest("POST", "/recipe/session", content=b'{"secret": "sent"}')

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import requests
 from requests.adapters import BaseAdapter
+from support.scripted_core import FakeClock, ScriptedCore, close, drip, hang, refusing, reply, reset, say
 
 from flask_stsession.core.http import CoreRequest, CoreTransport
 from flask_stsession.errors import CoreUnavailableError, Reason, STSessionError
 
 from .conftest import MakeTransport
-from .scripted_core import FakeClock, ScriptedCore, close, drip, hang, refusing, reply, reset, say
 
 ASK = CoreRequest("GET", "/recipe/roles", repeatable=True)
 ACT = CoreRequest("POST", "/recipe/session", content=b'{"secret": "sent"}')

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
+from support.scripted_core import FakeClock, ScriptedCore, say
 
 from flask_stsession.core.failures import excerpt
 from flask_stsession.core.http import CoreRequest, CoreTransport
 from flask_stsession.errors import STSessionError
-
-from .scripted_core import FakeClock, ScriptedCore, say
 
 PIECES = (
     b"HTTP/1.1 200 OK\r\n",

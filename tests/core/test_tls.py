@@ -12,12 +12,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from support.scripted_core import FakeClock, ScriptedCore, reply_and_close
 
 from flask_stsession.core.http import CoreRequest
 from flask_stsession.errors import CoreUnavailableError
 
 from .conftest import MakeTransport
-from .scripted_core import FakeClock, ScriptedCore, reply_and_close
 
 ACT = CoreRequest("POST", "/recipe/session", content=b"{}")
 

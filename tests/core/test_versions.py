@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 
 import pytest
+from support.scripted_core import Link, ScriptedCore, close, refusing, reply
 
 from flask_stsession.constants import CDI_VERSIONS
 from flask_stsession.core.versions import VersionNegotiator, parse_version
 from flask_stsession.errors import CoreError, CoreUnavailableError, Reason
 
 from .conftest import MakeClient, MakeTransport
-from .scripted_core import Link, ScriptedCore, close, refusing, reply
 
 CDI_ALL = ["2.7", "2.21", "3.0", "3.1", *CDI_VERSIONS]
 

@@ -1,0 +1,1 @@
+"""The settings of one app, and what follows from them."""

@@ -1,0 +1,446 @@
+"""The settings of one app, read once from ``app.config`` and never changed.
+
+Each field of :class:`Config` is one key; its default, type and documentation are there and nowhere
+else. What follows from several of them (SameSite, Secure, anti-CSRF, issuer) is a method, as without
+``STSESSION_API_DOMAIN`` it depends on the origin of the request; with it, all is computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
+
+from ..constants import CDI_VERSIONS
+from ..errors import ConfigError
+from . import values as read
+from .checks import impossible_combinations, questionable_combinations
+from .domains import Origin, Sites, is_local_host, is_localhost_or_ip, origin_of
+
+SameSite = Literal["lax", "strict", "none"]
+AntiCsrf = Literal["VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE"]
+TransferMethod = Literal["any", "cookie", "header"]
+
+TRANSFER_METHODS: Final[tuple[TransferMethod, ...]] = ("any", "cookie", "header")
+ROUTE_NAMES: Final = ("refresh", "signout", "jwks", "openid-configuration", "email-verify")
+
+_TEN_YEARS: Final = 10 * 365 * 24 * 3600
+#: Sockets count their timeouts in milliseconds of 31 bits; an hour is more than anyone waits.
+_LONGEST_TIMEOUT: Final = 3600
+
+
+class Decisions(NamedTuple):
+    """What the settings and the API's origin decide together."""
+
+    same_site: SameSite
+    secure: bool
+    anti_csrf: AntiCsrf
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one app; ``STSESSION_`` before a field's name in capitals is its key.
+
+    ``api_origin`` is everywhere ``request.root_url`` or its origin, which counts where ``API_DOMAIN``
+    is not set, and ``script_root`` is ``request.script_root``, where ``API_GATEWAY_PATH`` is not.
+    """
+
+    connection_uri: str = field(
+        default=read.EMBEDDED,
+        metadata=read.key(
+            read.core_address,
+            "Where the core is: `embedded:` (SQLite in the instance folder), `embedded:/path/file.db`, "
+            "`embedded:relative.db`, `embedded::memory:`, or a core's URL; several hosts with `;` between "
+            "them; a path such as `/appid-x` belongs to it.",
+            example="https://core.example.com:3567",
+        ),
+    )
+    api_key: str | None = field(
+        default=None,
+        repr=False,
+        metadata=read.key(read.api_key, "The core's API key.", example="the-key-of-your-core"),
+    )
+    embedded_core: Mapping[str, Any] = field(
+        default_factory=lambda: MappingProxyType({}),
+        repr=False,
+        metadata=read.key(
+            read.mapping,
+            "Settings of the in-process core, keys as in a core's config.yaml; refused with another core.",
+            example={"access_token_validity": 3600},
+            otherwise="{}",
+        ),
+    )
+    cdi_version: str | None = field(
+        default=None,
+        metadata=read.key(
+            read.version(*CDI_VERSIONS),
+            "Speak this version of the core's interface and no other.",
+            example=CDI_VERSIONS[-1],
+            otherwise="negotiated",
+        ),
+    )
+    app_name: str = field(
+        default="", metadata=read.key(read.text, "The app's name.", example="My app", otherwise="`app.name`")
+    )
+    api_domain: str | None = field(
+        default=None,
+        metadata=read.key(
+            read.origin,
+            "Scheme and host of this API. Without it the app is in local development: Secure, SameSite and "
+            "issuer follow the request, and sessions for public hosts are refused.",
+            example="https://api.example.com",
+        ),
+    )
+    website_domain: tuple[str, ...] | None = field(
+        default=None,
+        metadata=read.key(
+            read.origins,
+            "Scheme and host of the website, or several.",
+            example="https://www.example.com",
+            otherwise="`API_DOMAIN`",
+        ),
+    )
+    api_base_path: str = field(default="/auth", metadata=read.key(read.url_path, "Where our own routes are."))
+    api_gateway_path: str | None = field(
+        default=None,
+        metadata=read.key(
+            read.url_path,
+            "A path that a gateway puts before this app's.",
+            example="/gateway",
+            otherwise="`request.script_root`",
+        ),
+    )
+    token_transfer_method: TransferMethod | Callable[..., Any] = field(
+        default="any",
+        metadata=read.key(
+            read.function_or_one_of(*TRANSFER_METHODS),
+            "How tokens travel: `any`, `cookie`, `header`, or a function "
+            "`f(request, for_create_new_session)` that answers one of them.",
+            example="cookie",
+        ),
+    )
+    cookie_domain: str | None = field(
+        default=None,
+        metadata=read.key(read.cookie_domain, "Domain of the session's cookies.", example=".example.com"),
+    )
+    older_cookie_domain: str | None = field(
+        default=None,
+        metadata=read.key(
+            read.optional_cookie_domain,
+            "The domain that the cookies had before `COOKIE_DOMAIN` was changed; the empty string: none.",
+            example=".example.com",
+        ),
+    )
+    cookie_secure: bool | None = field(
+        default=None,
+        metadata=read.key(
+            read.boolean,
+            "Send cookies over https only.",
+            example=True,
+            otherwise="whether `API_DOMAIN` is https",
+        ),
+    )
+    cookie_same_site: SameSite | None = field(
+        default=None,
+        metadata=read.key(
+            read.one_of("lax", "strict", "none"),
+            "SameSite of the cookies: `lax`, `strict` or `none`.",
+            example="lax",
+            otherwise="`none` where API and website are two sites, else `lax`",
+        ),
+    )
+    anti_csrf: AntiCsrf | None = field(
+        default=None,
+        metadata=read.key(
+            read.one_of("VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE"),
+            "Protection of sessions by cookie: `VIA_TOKEN` (header `anti-csrf`), `VIA_CUSTOM_HEADER` (header "
+            "`rid`), `VIA_ORIGIN` (headers that browsers set) or `NONE`.",
+            example="VIA_CUSTOM_HEADER",
+            otherwise="`VIA_CUSTOM_HEADER` where SameSite is `none`; `VIA_ORIGIN` with `LOGIN_URL`; `NONE`",
+        ),
+    )
+    session_expired_status_code: int = field(
+        default=401,
+        metadata=read.key(read.number(400, 599, whole=True), "HTTP status when there is no valid session."),
+    )
+    invalid_claim_status_code: int = field(
+        default=403,
+        metadata=read.key(read.number(400, 599, whole=True), "HTTP status when a claim is not satisfied."),
+    )
+    expose_access_token_to_frontend_in_cookie_based_auth: bool = field(
+        default=False,
+        metadata=read.key(
+            read.boolean, "Also send the access token of a cookie session by header.", example=True
+        ),
+    )
+    use_dynamic_access_token_signing_key: bool = field(
+        default=True, metadata=read.key(read.boolean, "Sign access tokens with the key that the core renews.")
+    )
+    check_database: bool = field(
+        default=False, metadata=read.key(read.boolean, "Ask the core at every verification.", example=True)
+    )
+    check_database_ttl_seconds: float = field(
+        default=0,
+        metadata=read.key(
+            read.number(0, _TEN_YEARS), "How long one such answer may be reused (s).", example=5
+        ),
+    )
+    jwks_refresh_seconds: float = field(
+        default=60,
+        metadata=read.key(
+            read.number(0, _TEN_YEARS, above=True), "Age at which signing keys are refetched (s)."
+        ),
+    )
+    jwks_max_stale_seconds: float = field(
+        default=86400,
+        metadata=read.key(
+            read.number(0, _TEN_YEARS), "Age up to which keys are used while the core does not answer (s)."
+        ),
+    )
+    jwks_cooldown_seconds: float = field(
+        default=10,
+        metadata=read.key(read.number(0, _TEN_YEARS), "At most one fetch for unknown keys in this time (s)."),
+    )
+    core_timeout_seconds: tuple[float, float] = field(
+        default=(2, 10),
+        metadata=read.key(
+            read.timeouts(_LONGEST_TIMEOUT),
+            "Timeouts of a call to the core: connect and read (s); one number counts for both.",
+        ),
+    )
+    core_cache_ttl_seconds: float = field(
+        default=30,
+        metadata=read.key(
+            read.number(0, _TEN_YEARS), "How long answers of the core may be reused (s); 0: never."
+        ),
+    )
+    verified_token_cache_size: int = field(
+        default=10000,
+        metadata=read.key(
+            read.number(0, 10_000_000, whole=True), "How many verified tokens are remembered; 0: none."
+        ),
+    )
+    claim_max_age_seconds: float | None = field(
+        default=300,
+        metadata=read.key(
+            read.optional_number(read.number(0, _TEN_YEARS)),
+            "Age at which built-in claims are refetched (s); None: only when missing.",
+        ),
+    )
+    login_url: str | None = field(
+        default=None,
+        metadata=read.key(
+            read.endpoint_or_path,
+            "Endpoint or path of the login page, for server-rendered pages.",
+            example="/login",
+        ),
+    )
+    routes: tuple[str, ...] = field(
+        default=ROUTE_NAMES,
+        metadata=read.key(
+            read.names_of(*ROUTE_NAMES),
+            f"Which of our routes are served: True, False, or some of {', '.join(ROUTE_NAMES)}.",
+            example=("refresh", "signout"),
+            otherwise="True",
+        ),
+    )
+    #: The keys that were set, with their prefix: a default may be meant, or only not thought of.
+    keys_set: frozenset[str] = field(default=frozenset(), repr=False)
+    sites: Sites = field(default_factory=Sites, compare=False, repr=False)
+
+    @classmethod
+    def from_mapping(
+        cls, settings: Mapping[str, Any], *, app_name: str, sites: Sites | None = None
+    ) -> Config:
+        """Read the ``STSESSION_`` keys of a Flask config.
+
+        A key that is ``None`` counts as not set (``CLAIM_MAX_AGE_SECONDS`` excepted).
+
+        :param app_name: for want of ``STSESSION_APP_NAME``.
+        :param sites: tells sites apart; with the installed public suffix list, if not given.
+        :raises ConfigError: on an unknown key, a value of the wrong kind or an impossible combination.
+        """
+        known = {read.key_of(each.name): each for each in fields(cls) if each.metadata}
+        values: dict[str, Any] = {}
+        for key, value in settings.items():
+            if not isinstance(key, str) or not key.startswith(read.PREFIX):
+                continue
+            if key not in known:
+                raise read.no_such_key(key, list(known))
+            each = known[key]
+            if value is None and each.name != "claim_max_age_seconds":
+                continue
+            example = each.default if each.metadata["example"] is None else each.metadata["example"]
+            given = read.Given(key, value, example, secret=not each.repr)
+            values[each.name] = each.metadata["parse"](given)
+        keys_set = frozenset(map(read.key_of, values))
+        values.setdefault("app_name", app_name)
+        config = cls(**values, keys_set=keys_set, sites=sites or Sites())
+        for problem in impossible_combinations(config):
+            raise ConfigError(problem)
+        return config
+
+    @property
+    def core_hosts(self) -> tuple[str, ...]:
+        """The URLs of the core's hosts, in order; none of the embedded core."""
+        return () if self.is_embedded else tuple(self.connection_uri.split(";"))
+
+    @property
+    def is_embedded(self) -> bool:
+        """Is the core the one in this process?"""
+        return self.connection_uri.startswith(read.EMBEDDED)
+
+    @property
+    def embedded_database(self) -> str:
+        """Where the embedded core keeps its data: a path, ``:memory:``, or nothing for the usual place."""
+        return self.connection_uri[len(read.EMBEDDED) :] if self.is_embedded else ""
+
+    def effective_same_site(self, api_origin: str) -> SameSite:
+        """SameSite of our cookies."""
+        return self.decisions(api_origin).same_site
+
+    def effective_secure(self, api_origin: str) -> bool:
+        """Are our cookies ``Secure``?"""
+        return self.decisions(api_origin).secure
+
+    def effective_anti_csrf(self, api_origin: str) -> AntiCsrf:
+        """How sessions by cookie are protected from cross-site request forgery."""
+        return self.decisions(api_origin).anti_csrf
+
+    def checked_transfer_method(self, answer: object) -> TransferMethod:
+        """What a function given as ``TOKEN_TRANSFER_METHOD`` answered.
+
+        :raises ConfigError: if that is no transfer method.
+        """
+        for method in TRANSFER_METHODS:
+            if answer == method:
+                return method
+        raise ConfigError(
+            f"STSESSION_TOKEN_TRANSFER_METHOD answered {read.show(answer)}, but must answer one of "
+            f"{', '.join(TRANSFER_METHODS)}."
+        )
+
+    def issuer(self, api_origin: str, script_root: str) -> str:
+        """The ``iss`` of our tokens: API domain, gateway path and base path."""
+        return self.own_origin(api_origin) + self.mount_path(script_root)
+
+    @property
+    def api_host(self) -> str | None:
+        """The host in ``API_DOMAIN``; ``None`` if that is not set."""
+        origin = origin_of(self.api_domain or "")
+        return None if origin is None else origin.host
+
+    def mount_path(self, script_root: str) -> str:
+        """The path of our routes as clients see it: gateway path and base path."""
+        gateway = script_root.rstrip("/") if self.api_gateway_path is None else self.api_gateway_path
+        return gateway + self.api_base_path
+
+    def own_origin(self, api_origin: str) -> str:
+        """The origin of this API."""
+        if self.api_domain is not None:
+            return self.api_domain
+        origin = origin_of(api_origin)
+        return api_origin.rstrip("/") if origin is None else str(origin)
+
+    def trusted_origins(self, api_origin: str) -> tuple[str, ...]:
+        """The origins from which our own pages send requests: the API's and the websites'."""
+        return (self.own_origin(api_origin), *(self.website_domain or ()))
+
+    def decisions(self, api_origin: str) -> Decisions:
+        """SameSite, Secure and anti-CSRF at once; costs a look-up unless only the request can tell."""
+        if self.api_domain is not None:
+            return self._decided
+        if self.website_domain is None:
+            # The website is where the API is: one site, whatever the host.
+            return self._decided_for_https if api_origin.startswith("https:") else self._decided_for_http
+        return self._decide(origin_of(api_origin))
+
+    @cached_property
+    def _decided(self) -> Decisions:
+        return self._decide(origin_of(self.api_domain or ""))
+
+    @cached_property
+    def _decided_for_https(self) -> Decisions:
+        return self._decide(Origin("https", "localhost"))
+
+    @cached_property
+    def _decided_for_http(self) -> Decisions:
+        return self._decide(Origin("http", "localhost"))
+
+    def _decide(self, api: Origin | None) -> Decisions:
+        same_site = self.cookie_same_site
+        if same_site is None:
+            # Where nobody can tell (an odd Host header) the stricter anti-CSRF is the safer guess.
+            same_site = "lax" if api is not None and self.is_one_site(api) else "none"
+        secure = self.cookie_secure
+        if secure is None:
+            secure = api is not None and api.scheme == "https"
+        anti_csrf = self.anti_csrf
+        if anti_csrf is None:
+            by_page: AntiCsrf = "NONE" if self.login_url is None else "VIA_ORIGIN"
+            anti_csrf = "VIA_CUSTOM_HEADER" if same_site == "none" else by_page
+        return Decisions(same_site, secure, anti_csrf)
+
+    @cached_property
+    def websites(self) -> tuple[Origin, ...]:
+        """The origins of ``WEBSITE_DOMAIN``."""
+        return tuple(filter(None, map(origin_of, self.website_domain or ())))
+
+    def is_one_site(self, api: Origin) -> bool | None:
+        """Are the API and all of its websites one site? ``None``: only a public suffix list could tell."""
+        verdicts = [self.sites.same_site(api, website) for website in self.websites]
+        return False if False in verdicts else None if None in verdicts else True
+
+    def insecure_none_problem(self, api_origin: str) -> str | None:
+        """Why cookies may not be set: SameSite none without Secure, which browsers do not keep.
+
+        Allowed where API and websites are all ``localhost`` or IP addresses.
+        """
+        decided = self.decisions(api_origin)
+        if decided.same_site != "none" or decided.secure:
+            return None
+        api = origin_of(self.own_origin(api_origin))
+        if api is not None and all(is_localhost_or_ip(each.host) for each in (api, *self.websites)):
+            return None
+        websites = ", ".join(self.website_domain or ("the same",))
+        return (
+            "The session's cookies would be SameSite none without Secure, which browsers do not keep "
+            f"(API: {self.own_origin(api_origin)}, website: {websites}). Serve both by https and say so in "
+            "STSESSION_API_DOMAIN and STSESSION_WEBSITE_DOMAIN, or put both on one site, or write "
+            'STSESSION_TOKEN_TRANSFER_METHOD = "header".'
+        )
+
+    def unconfigured_host_problem(self, request_host: str) -> str | None:
+        """Why no session is created here: the app is not configured, and this host is a public one.
+
+        :param request_host: ``request.host``.
+        """
+        if self.api_domain is not None or is_local_host(request_host):
+            return None
+        origin = origin_of(f"https://{request_host}") or "https://api.example.com"
+        return (
+            f"A session was asked for on the public host {request_host[:100]!r}, but STSESSION_API_DOMAIN is "
+            "not set, which is for local development only. "
+            f'Add this line before init_app: app.config["STSESSION_API_DOMAIN"] = "{origin}"'
+        )
+
+    def warnings(self) -> list[tuple[int, str]]:
+        """What is allowed but ought to be known, as pairs of a level of :mod:`logging` and a message."""
+        return list(questionable_combinations(self))
+
+    def registrable_parents(self, host: str) -> list[str]:
+        """A host and its parents that may hold cookies of ours; see :meth:`Sites.registrable_parents`."""
+        return self.sites.registrable_parents(host)
+
+
+def describe_settings() -> list[read.Setting]:
+    """Every key with its default and what it means, in the order of the documentation."""
+    return [
+        read.Setting(
+            read.key_of(each.name), each.metadata["otherwise"] or repr(each.default), each.metadata["doc"]
+        )
+        for each in fields(Config)
+        if each.metadata
+    ]

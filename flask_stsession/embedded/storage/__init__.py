@@ -1,0 +1,1 @@
+"""What the embedded core stores, and how it reaches SQLite."""

@@ -1,0 +1,116 @@
+"""What must change on the client with this response.
+
+Sessions record intent here; :mod:`flask_stsession.web.transport` turns the final state into
+cookies and headers, once. So one response never sets a cookie twice, and never carries a live
+token beside the word that the session has ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ..core.models import TokenInfo
+    from ..tokens.verifier import AccessToken
+
+TransferMethod = Literal["cookie", "header"]
+BOTH_METHODS: tuple[TransferMethod, TransferMethod] = ("cookie", "header")
+
+
+@dataclass(frozen=True)
+class IssuedTokens:
+    """Tokens to hand to the client.
+
+    :param method: by cookie or by header.
+    :param access_token: the access token, already parsed.
+    :param refresh_token: with its expiry; ``None`` leaves the one that the client has.
+    :param anti_csrf_token: to be sent in the ``anti-csrf`` header, if at all.
+    :param remember: ``False`` makes cookies that end with the browser.
+    """
+
+    method: TransferMethod
+    access_token: AccessToken
+    refresh_token: TokenInfo | None = None
+    anti_csrf_token: str | None = None
+    remember: bool = True
+
+
+@dataclass(frozen=True)
+class StrayCookie:
+    """A cookie of ours in a place where we no longer set it, to be expired.
+
+    :param name: of the cookie.
+    :param domain: its ``Domain`` attribute; ``None`` for a host-only cookie.
+    :param path: its ``Path`` attribute.
+    """
+
+    name: str
+    domain: str | None
+    path: str
+
+
+@dataclass
+class ClientChanges:
+    """The changes of one request, reduced to their final state as they come in."""
+
+    issued: IssuedTokens | None = None
+    cleared: frozenset[TransferMethod] = frozenset()
+    clear_legacy_cookie: bool = False
+    stray_cookies: tuple[StrayCookie, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.issued or self.cleared or self.clear_legacy_cookie or self.stray_cookies)
+
+    def issue(self, tokens: IssuedTokens) -> None:
+        """Hand out ``tokens``; a clearing of the same method before is superseded."""
+        before = self.issued
+        if tokens.refresh_token is None and self._is_replaced(tokens.access_token.session_handle):
+            return
+        if before is not None and before.method == tokens.method and tokens.refresh_token is None:
+            # A later access token of the session that this response creates: keep the rest of it.
+            tokens = IssuedTokens(
+                tokens.method,
+                tokens.access_token,
+                before.refresh_token,
+                tokens.anti_csrf_token or before.anti_csrf_token,
+                before.remember and tokens.remember,
+            )
+        self.issued = tokens
+        self.cleared -= {tokens.method}
+
+    def clear(self, method: TransferMethod, *, of_session: str | None = None) -> None:
+        """Clear the client's tokens of one method.
+
+        :param of_session: nothing is cleared if another session has taken the place of this one.
+        """
+        if self._is_replaced(of_session):
+            return
+        self.cleared = frozenset((*self.cleared, method))
+        if self.issued is not None and self.issued.method == method:
+            self.issued = None
+
+    def withdraw(self, session_handle: str) -> None:
+        """Hand out nothing new of this session, whatever was to be."""
+        if self.issued is not None and self.issued.access_token.session_handle == session_handle:
+            self.issued = None
+
+    def end_session(self, *, of_session: str | None = None) -> None:
+        """Clear everything: no live token may leave with a response that ends the session.
+
+        :param of_session: nothing is cleared if another session has taken the place of this one.
+        """
+        if self._is_replaced(of_session):
+            return
+        self.issued = None
+        self.cleared = frozenset(BOTH_METHODS)
+
+    def _is_replaced(self, session_handle: str | None) -> bool:
+        """Does this response sign the client in anew, to a session other than this one?"""
+        issued = self.issued
+        return (
+            session_handle is not None
+            and issued is not None
+            and issued.refresh_token is not None
+            and issued.access_token.session_handle != session_handle
+        )

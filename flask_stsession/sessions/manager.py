@@ -1,0 +1,443 @@
+"""The life of sessions: verify, create, refresh, revoke, query; from tokens, not requests.
+
+One manager serves one app. It holds no state of a request; what it keeps (keys, verified tokens,
+revoked handles, answers of the core that may be reused) is bounded and the app's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cachetools import TTLCache
+
+from .. import signals
+from ..claims.base import NOW_MS
+from ..claims.validation import failed_validators, refetched_claims
+from ..constants import DEFAULT_TENANT
+from ..core.models import Refusal, SessionInformation, SessionTokens, Status, TokenTheft
+from ..core.sharing import SharedCalls
+from ..errors import (
+    ClaimValidationError,
+    ConfigError,
+    Reason,
+    SessionDoesNotExistError,
+    TokenTheftError,
+    TryRefreshTokenError,
+    UnauthorisedError,
+)
+from ..tokens import verifier as tokens
+from .client_changes import TransferMethod
+from .payloads import json_object, merged, refuse_oversize, without_protected
+from .revocation import RevokedHandles
+from .session import REMEMBER_KEY, Session
+
+if TYPE_CHECKING:
+    from ..claims.base import EnsureSync, SessionClaim, SessionClaimValidator
+    from ..core.client import CoreClient
+    from ..tokens.jwks import KeySet
+    from ..tokens.verifier import AccessToken, TokenVerifier
+
+logger = logging.getLogger("flask_stsession")
+
+
+@dataclass(frozen=True)
+class ManagerSettings:
+    """What the manager needs to know of the configuration."""
+
+    use_dynamic_access_token_signing_key: bool = True
+    check_database_ttl_seconds: float = 0
+
+
+class SessionManager:
+    """All that can be done with sessions, for one app.
+
+    :param client: talks to the core.
+    :param verifier: proves access tokens.
+    :param keys: the verifier's key set.
+    :param settings: the few settings that matter here.
+    :param sender: the app, sender of all signals.
+    :param extension: handed to claims in their ``user_context``.
+    :param ensure_sync: ``app.ensure_sync``, which runs what users wrote as ``async def``.
+    :param clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: CoreClient,
+        verifier: TokenVerifier,
+        keys: KeySet,
+        settings: ManagerSettings,
+        sender: object,
+        extension: object,
+        ensure_sync: EnsureSync | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.client = client
+        self.verifier = verifier
+        self.keys = keys
+        self.extension = extension
+        self.ensure_sync = ensure_sync
+        self._settings = settings
+        self._sender = sender
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._refreshing: SharedCalls[SessionTokens] = SharedCalls("refreshing with this token")
+        self._revoked = RevokedHandles()
+        ttl = settings.check_database_ttl_seconds
+        self._checked: TTLCache[bytes, bool] | None = TTLCache(10_000, ttl, timer=clock) if ttl > 0 else None
+
+    def now_ms(self) -> int:
+        """The time, in ms since 1970."""
+        return int(self._clock() * 1000)
+
+    # Verify
+
+    def verify(
+        self,
+        token: AccessToken,
+        *,
+        check_database: bool = False,
+        enable_anti_csrf: bool = False,
+        transfer_method: TransferMethod | None = None,
+        context: dict[str, Any] | None = None,
+        ask_core: bool = True,
+    ) -> Session:
+        """The session of an access token whose signature and expiry have been checked.
+
+        The core is asked only if the database is to be checked, or, with CDI up to 5.5, if the token is
+        fresh from a refresh: its first use there makes the refresh final.
+
+        :param ask_core: ``False`` never does.
+        :raises UnauthorisedError: the session has been revoked.
+        :raises TryRefreshTokenError: CDI 5.6: the core no longer knows this token.
+        :raises CoreUnavailableError: the core was needed and did not answer.
+        """
+        if token.session_handle in self._revoked:
+            raise UnauthorisedError("The session was revoked through this process.")
+        session = Session(self, token, transfer_method=transfer_method, context=context)
+        if ask_core and (check_database or self._is_unpromoted(token)):
+            self._ask_core(session, check_database=check_database, enable_anti_csrf=enable_anti_csrf)
+        return session
+
+    def check_database(self, session: Session, *, enable_anti_csrf: bool = False) -> None:
+        """Ask the core about a session that has been verified without it.
+
+        :raises UnauthorisedError: the session has been revoked.
+        :raises TryRefreshTokenError: CDI 5.6: the core no longer knows this token.
+        :raises CoreUnavailableError: the core did not answer.
+        """
+        self._ask_core(session, check_database=True, enable_anti_csrf=enable_anti_csrf)
+
+    def _is_unpromoted(self, token: AccessToken) -> bool:
+        return token.parent_refresh_token_hash1 is not None and not self.client.rotates_at_refresh
+
+    def _ask_core(self, session: Session, *, check_database: bool, enable_anti_csrf: bool) -> None:
+        raw = session.get_access_token()
+        reusable = self._checked if check_database else None
+        digest = hashlib.sha256(raw.encode()).digest()
+        if reusable is not None:
+            with self._lock:
+                if digest in reusable:
+                    session.database_checked = True
+                    return
+        answer = self.client.verify_session(
+            raw,
+            anti_csrf_token=None,
+            do_anti_csrf_check=False,  # checked here already, without the core
+            enable_anti_csrf=enable_anti_csrf,
+            check_database=check_database,
+        )
+        if isinstance(answer, Refusal):
+            if answer.status is Status.TRY_REFRESH_TOKEN:
+                raise TryRefreshTokenError(f"The core does not accept the access token: {answer.message}")
+            if self.client.rotates_at_refresh:
+                # CDI 5.6 says this of a revoked session and of a token that was rotated away alike:
+                # the refresh decides which it is, so nothing is cleared here.
+                raise TryRefreshTokenError(
+                    f"The core no longer knows the access token: {answer.message}",
+                    reason=Reason.SESSION_ENDED,
+                )
+            raise UnauthorisedError(f"The core says: {answer.message}")
+        session.database_checked = session.database_checked or check_database
+        if answer.access_token is not None:
+            session.replace_access_token(self._accept(answer.access_token.token), renewed=True)
+        elif answer.payload_update_available:
+            self.regenerate(session, None)
+        elif reusable is not None:
+            with self._lock:
+                reusable[digest] = True
+
+    # Create, refresh, revoke
+
+    def create(
+        self,
+        user_id: str,
+        *,
+        tenant_id: str = DEFAULT_TENANT,
+        recipe_user_id: str | None = None,
+        payload: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        claims: Sequence[SessionClaim[Any]] = (),
+        issuer: str | None = None,
+        enable_anti_csrf: bool = False,
+        remember: bool = True,
+        transfer_method: TransferMethod | None = None,
+        context: dict[str, Any] | None = None,
+    ) -> Session:
+        """A new session in the core, with its first tokens.
+
+        :param payload: the user's own keys; protected ones are dropped, and named in the log.
+        :param claims: fetched and built into the payload.
+        :param issuer: value of ``iss``, whatever the payload says.
+        :raises ConfigError: when the token would not fit into a cookie; nothing is written.
+        :raises CoreUnavailableError: when the core does not answer.
+        """
+        own = without_protected(json_object(payload or {}, argument="access_token_payload"))
+        stored = json_object(data or {}, argument="session_data_in_database")
+        if issuer is not None:
+            own["iss"] = issuer
+        login_method = recipe_user_id or user_id
+        context = self._building_context(context, login_method, own)
+        context[NOW_MS] = self.now_ms()
+        for claim in claims:
+            built = claim.build(user_id, login_method, tenant_id, own, context, ensure_sync=self.ensure_sync)
+            own.update(without_protected(built))
+        if not remember:
+            own[REMEMBER_KEY] = False
+        own = json_object(own, argument="access_token_payload")  # with what the claims have fetched
+        if transfer_method == "cookie":
+            refuse_oversize(own, user_id=user_id, recipe_user_id=login_method, tenant_id=tenant_id)
+        created = self.client.create_session(
+            user_id,
+            tenant_id=tenant_id,
+            recipe_user_id=recipe_user_id,
+            payload=own,
+            database_data=stored,
+            enable_anti_csrf=enable_anti_csrf,
+            use_dynamic_signing_key=self._settings.use_dynamic_access_token_signing_key,
+        )
+        session = self._session_of(created, transfer_method, context)
+        signals.session_created.send(self._sender, session=session)
+        return session
+
+    def refresh(
+        self,
+        refresh_token: str,
+        *,
+        anti_csrf_token: str | None = None,
+        enable_anti_csrf: bool = False,
+        transfer_method: TransferMethod | None = None,
+        context: dict[str, Any] | None = None,
+    ) -> Session:
+        """New tokens for a refresh token. Calls in flight with the same token share one call of the core.
+
+        :raises UnauthorisedError: the session has ended, or the token is none.
+        :raises TokenTheftError: the token had been replaced; the session is revoked.
+        :raises CoreUnavailableError: the core did not answer; the token is as good as before.
+        """
+        if not refresh_token.isascii():
+            raise UnauthorisedError("What came in the place of a refresh token is none.")
+        key = (hashlib.sha256(refresh_token.encode()).digest(), anti_csrf_token, enable_anti_csrf)
+        answer, is_ours = self._refreshing.run(
+            key, lambda: self._refresh_at_core(refresh_token, anti_csrf_token, enable_anti_csrf)
+        )
+        session = self._session_of(answer, transfer_method, context)
+        if is_ours:
+            signals.session_refreshed.send(self._sender, session=session)
+        return session
+
+    def _refresh_at_core(
+        self, refresh_token: str, anti_csrf_token: str | None, enable_anti_csrf: bool
+    ) -> SessionTokens:
+        answer = self.client.refresh_session(
+            refresh_token,
+            anti_csrf_token=anti_csrf_token,
+            enable_anti_csrf=enable_anti_csrf,
+            use_dynamic_signing_key=self._settings.use_dynamic_access_token_signing_key,
+        )
+        if isinstance(answer, SessionTokens):
+            return answer
+        if isinstance(answer, Refusal):
+            raise UnauthorisedError(f"The core refused the refresh: {answer.message}")
+        raise self._ended_after_theft(answer)
+
+    def _ended_after_theft(self, theft: TokenTheft) -> TokenTheftError:
+        if theft.recent_token_reuse_subtype is None:  # CDI 5.6 has revoked by itself
+            self.client.revoke_sessions([theft.session_handle])
+        self._remember_revoked([theft.session_handle])
+        logger.warning("Token theft detected: session %s has been revoked.", theft.session_handle)
+        error = TokenTheftError(theft.session_handle, theft.user_id, theft.recipe_user_id)
+        signals.session_revoked.send(
+            self._sender, session_handles=[theft.session_handle], user_id=theft.user_id
+        )
+        signals.token_theft_detected.send(
+            self._sender,
+            session_handle=theft.session_handle,
+            user_id=theft.user_id,
+            recipe_user_id=theft.recipe_user_id,
+            error=error,
+        )
+        return error
+
+    def revoke(self, handles: Sequence[str]) -> list[str]:
+        """End sessions; returns the handles of those that were still there."""
+        revoked = self.client.revoke_sessions(list(handles))
+        self._after_revoking(handles, revoked, user_id=None)
+        return revoked
+
+    def revoke_all_of_user(self, user_id: str, *, tenant_id: str | None, all_tenants: bool) -> list[str]:
+        """End all sessions of a user, in one tenant or all; returns their handles."""
+        revoked = self.client.revoke_sessions_of_user(user_id, tenant_id=tenant_id, all_tenants=all_tenants)
+        self._after_revoking(revoked, revoked, user_id=user_id)
+        return revoked
+
+    def _after_revoking(self, handles: Sequence[str], revoked: Sequence[str], *, user_id: str | None) -> None:
+        self._remember_revoked(handles)
+        if revoked:
+            signals.session_revoked.send(self._sender, session_handles=list(revoked), user_id=user_id)
+
+    def _remember_revoked(self, handles: Sequence[str]) -> None:
+        if self._checked is not None:
+            with self._lock:
+                self._checked.clear()
+        # Up to CDI 5.5 the reference SDKs let a revoked session's access token verify until it
+        # expires, unless the database is checked; this is recorded, and kept there.
+        if self.client.rotates_at_refresh:
+            self._revoked.add(handles)
+
+    # Query and change by handle
+
+    def information(self, handle: str) -> SessionInformation | None:
+        """What the core knows of a session; ``None`` if there is none with that handle."""
+        return self.client.get_session_information(handle)
+
+    def information_of(self, session: Session) -> SessionInformation:
+        """What the core knows of a session that this request holds.
+
+        :raises UnauthorisedError: it has been revoked meanwhile.
+        """
+        found = self.information(session.get_handle())
+        if found is None:
+            session.end_on_client()
+            raise UnauthorisedError("The session has been revoked.")
+        return found
+
+    def update_session_data(self, handle: str, data: Mapping[str, Any]) -> bool:
+        """Replace the session data in the core; ``False`` if there is no such session."""
+        return self.client.update_session_data(handle, json_object(data, argument="session_data_in_database"))
+
+    def merge_payload(self, handle: str, update: Mapping[str, Any]) -> bool:
+        """Merge into the payload of a session by its handle: its next access token carries it.
+
+        :param update: keys to set; ``None`` removes one.
+        :returns: ``False`` if there is no such session.
+        :raises ProtectedClaimError: for a key of the session's own.
+        """
+        found = self.information(handle)
+        if found is None:
+            return False
+        return self.client.update_access_token_payload(
+            handle, merged(found.custom_claims_in_access_token_payload, update)
+        )
+
+    def required_information(self, handle: str) -> SessionInformation:
+        """What the core knows of a session.
+
+        :raises SessionDoesNotExistError: there is none with that handle.
+        """
+        found = self.information(handle)
+        if found is None:
+            raise SessionDoesNotExistError(handle)
+        return found
+
+    def validate_offline(
+        self,
+        handle: str,
+        *,
+        validators_of: Callable[[SessionInformation, dict[str, Any]], Sequence[SessionClaimValidator]],
+    ) -> list[ClaimValidationError]:
+        """Run validators on a session by its handle; claims that are due are fetched and stored.
+
+        :param validators_of: answers the validators for what the core knows and a fresh context.
+        :raises SessionDoesNotExistError: there is no such session.
+        """
+        found = self.required_information(handle)
+        payload = found.custom_claims_in_access_token_payload
+        context = self._building_context(None, found.recipe_user_id, payload)
+        context[NOW_MS] = self.now_ms()
+        validators = validators_of(found, context)
+        update = refetched_claims(
+            validators,
+            payload,
+            user_id=found.user_id,
+            recipe_user_id=found.recipe_user_id,
+            tenant_id=found.tenant_id,
+            user_context=context,
+            ensure_sync=self.ensure_sync,
+        )
+        if update:
+            payload = merged(payload, update)
+            self.client.update_access_token_payload(handle, payload)
+        return failed_validators(validators, payload, user_context=context, ensure_sync=self.ensure_sync)
+
+    def regenerate(self, session: Session, payload: dict[str, Any] | None) -> None:
+        """Give the session a new payload, and a new access token that carries it.
+
+        :param payload: the user's keys, whole; ``None`` takes those that the core holds.
+        :raises UnauthorisedError: the session has been revoked meanwhile.
+        """
+        if payload is not None and session.transfer_method == "cookie":
+            refuse_oversize(
+                payload,
+                user_id=session.get_user_id(),
+                recipe_user_id=session.get_recipe_user_id(),
+                tenant_id=session.get_tenant_id(),
+            )
+        answer = self.client.regenerate(session.get_access_token(), payload)
+        if isinstance(answer, Refusal):
+            session.end_on_client()
+            raise UnauthorisedError(f"The session has been revoked: {answer.message}")
+        if answer.access_token is not None:
+            session.replace_access_token(self._accept(answer.access_token.token))
+        else:
+            session.replace_payload(answer.session.payload)
+
+    # Inside
+
+    def _session_of(
+        self, answer: SessionTokens, method: TransferMethod | None, context: dict[str, Any] | None
+    ) -> Session:
+        return Session(
+            self,
+            self._accept(answer.access_token.token),
+            transfer_method=method,
+            refresh_token=answer.refresh_token,
+            context=context,
+        )
+
+    def _accept(self, raw: str) -> AccessToken:
+        """Parse a token that the core just gave to us; its key may be newer than our key set."""
+        token = tokens.parse(raw)
+        if token is None:
+            raise ConfigError(
+                "The core made an access token that is none of a session (its version is unknown). "
+                "Is STSESSION_CONNECTION_URI a SuperTokens core of a supported version?"
+            )
+        self.keys.expect(token.kid)
+        return token
+
+    def _building_context(
+        self, context: dict[str, Any] | None, recipe_user_id: str, payload: dict[str, Any]
+    ) -> dict[str, Any]:
+        context = {} if context is None else context
+        context["recipe_user_id"] = recipe_user_id
+        context["access_token_payload"] = payload
+        context["stsession"] = self.extension
+        return context

@@ -1,0 +1,347 @@
+"""What a session is: the object behind ``g.session``.
+
+A session is what an access token proved, with the means to change it. It knows nothing of requests; what
+has to change on the client it records in :class:`~flask_stsession.sessions.client_changes.ClientChanges`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..claims.base import NOW_MS
+from ..claims.validation import failed_validators, refetched_claims
+from ..constants import PROTECTED_CLAIMS
+from ..errors import InvalidClaimsError, UnauthorisedError
+from ..tokens.verifier import AccessToken, front_token
+from .client_changes import ClientChanges, IssuedTokens, TransferMethod
+from .payloads import merged
+
+if TYPE_CHECKING:
+    from ..claims.base import SessionClaim, SessionClaimValidator
+    from ..core.models import TokenInfo
+    from .manager import SessionManager
+
+#: Payload key of a session whose cookies end with the browser (``remember=False``).
+REMEMBER_KEY = "st-remember"
+
+
+class RecipeUserId(str):
+    """The id of one login method of a user; also has ``get_as_string()``, as in supertokens-python."""
+
+    __slots__ = ()
+
+    def get_as_string(self) -> str:
+        """The id as a plain string."""
+        return str(self)
+
+
+class Session:
+    """A verified session.
+
+    Made by :func:`~flask_stsession.verify_session`, :func:`~flask_stsession.get_session` and
+    :func:`~flask_stsession.create_new_session`. Methods that change the session tell the core, and the
+    client with the response of this request. Every ``user_context`` is accepted and ignored: the
+    context belongs to the request.
+    """
+
+    __slots__ = (
+        "_access_token",
+        "_access_token_updated",
+        "_anti_csrf_on_issue",
+        "_changes",
+        "_context",
+        "_manager",
+        "_payload",
+        "_refresh_token",
+        "database_checked",
+        "transfer_method",
+    )
+
+    def __init__(
+        self,
+        manager: SessionManager,
+        access_token: AccessToken,
+        *,
+        transfer_method: TransferMethod | None = None,
+        refresh_token: TokenInfo | None = None,
+        context: dict[str, Any] | None = None,
+        payload: dict[str, Any] | None = None,
+    ) -> None:
+        self._manager = manager
+        self._access_token = access_token
+        self._payload = payload
+        self._refresh_token = refresh_token
+        self._context = context
+        self._changes: ClientChanges | None = None
+        self._access_token_updated = refresh_token is not None
+        self._anti_csrf_on_issue = refresh_token is not None
+        #: How the tokens travel: ``"cookie"``, ``"header"``, or ``None`` outside of a request.
+        self.transfer_method: TransferMethod | None = transfer_method
+        #: Does this request know from the core that the session has not been revoked?
+        self.database_checked = refresh_token is not None
+
+    def __repr__(self) -> str:
+        return f"<Session {self.get_handle()} of {self.get_user_id()!r}>"
+
+    # What the token says
+
+    def get_handle(self, user_context: object = None) -> str:
+        """The session's handle: constant for its whole life."""
+        return self._access_token.session_handle
+
+    def get_user_id(self, user_context: object = None) -> str:
+        """The id of the user who is signed in."""
+        return self._access_token.user_id
+
+    def get_recipe_user_id(self, user_context: object = None) -> RecipeUserId:
+        """The id of the login method that was used; the user id where there is but one."""
+        return RecipeUserId(self._access_token.recipe_user_id)
+
+    def get_tenant_id(self, user_context: object = None) -> str:
+        """The tenant of the session, ``"public"`` by default."""
+        return self._access_token.tenant_id
+
+    def get_access_token(self, user_context: object = None) -> str:
+        """The raw access token: whoever holds it is the user. Never log it."""
+        return self._access_token.raw
+
+    @property
+    def access_token_expires_at(self) -> int:
+        """When the access token expires, in ms since 1970."""
+        return self._access_token.expiry_ms
+
+    def get_access_token_payload(self, user_context: object = None) -> dict[str, Any]:
+        """The access token's whole payload: a fresh copy, yours to change."""
+        if self._payload is not None:
+            copied: dict[str, Any] = _copy_json(self._payload)
+            return copied
+        return self._access_token.payload()
+
+    def get_all_session_tokens_dangerously(self, user_context: object = None) -> dict[str, Any]:
+        """All tokens of the session, raw, and whether they changed in this request.
+
+        :returns: ``accessToken``, ``refreshToken`` (``None`` unless this request made it), ``frontToken``,
+            ``antiCsrfToken``, ``accessAndFrontTokenUpdated``: the reference SDKs' keys.
+        """
+        token = self._access_token
+        return {
+            "accessToken": token.raw,
+            "accessAndFrontTokenUpdated": self._access_token_updated,
+            "refreshToken": None if self._refresh_token is None else self._refresh_token.token,
+            "frontToken": front_token(self.get_access_token_payload()),
+            "antiCsrfToken": token.anti_csrf_token,
+        }
+
+    # What the core knows
+
+    def get_session_data_from_database(self, user_context: object = None) -> dict[str, Any]:
+        """The data kept with the session in the core; never sent to the client. Asks the core.
+
+        :raises UnauthorisedError: when the session has been revoked meanwhile.
+        :raises CoreUnavailableError: when the core does not answer.
+        """
+        return self._manager.information_of(self).session_data_in_database
+
+    def update_session_data_in_database(self, data: Mapping[str, Any], user_context: object = None) -> None:
+        """Replace the data kept with the session in the core.
+
+        :param data: JSON object.
+        :raises UnauthorisedError: when the session has been revoked meanwhile.
+        """
+        if not self._manager.update_session_data(self.get_handle(), data):
+            self.end_on_client()
+            raise UnauthorisedError("The session has been revoked.")
+
+    def get_time_created(self, user_context: object = None) -> int:
+        """When the session was created, in ms since 1970. Asks the core."""
+        return self._manager.information_of(self).time_created
+
+    def get_expiry(self, user_context: object = None) -> int:
+        """When the session ends unless it is refreshed, in ms since 1970. Asks the core."""
+        return self._manager.information_of(self).expiry
+
+    def revoke_session(self, user_context: object = None) -> None:
+        """End the session in the core, and on the client with this response.
+
+        :raises CoreUnavailableError: when the core does not answer; then nothing is cleared.
+        """
+        self._manager.revoke([self.get_handle()])
+        if self._changes is not None and self.transfer_method is not None:
+            self._changes.clear(self.transfer_method, of_session=self.get_handle())
+
+    def merge_into_access_token_payload(
+        self, access_token_payload_update: Mapping[str, Any], user_context: object = None
+    ) -> None:
+        """Merge keys into the access token's payload.
+
+        :param access_token_payload_update: keys to set; a value of ``None`` removes the key.
+        :raises ProtectedClaimError: for a key that belongs to the session itself.
+        :raises UnauthorisedError: when the session has been revoked meanwhile.
+        :raises ConfigError: when the token would no longer fit into a cookie; nothing is written.
+        """
+        self._manager.regenerate(self, merged(self.get_access_token_payload(), access_token_payload_update))
+
+    # Claims
+
+    def assert_claims(
+        self, claim_validators: Iterable[SessionClaimValidator], user_context: object = None
+    ) -> None:
+        """Run validators; claims that are missing or too old are fetched again first.
+
+        All that was fetched goes to the core in one call, whatever the number of claims.
+
+        :raises InvalidClaimsError: with every validator that failed.
+        """
+        validators = list(claim_validators)
+        if not validators:
+            return
+        context = self.context(fresh_time=True)
+        update = refetched_claims(
+            validators,
+            self._own_payload(),
+            user_id=self.get_user_id(),
+            recipe_user_id=self.get_recipe_user_id(),
+            tenant_id=self.get_tenant_id(),
+            user_context=context,
+            ensure_sync=self._manager.ensure_sync,
+        )
+        if update:
+            self.merge_into_access_token_payload(update)
+        failures = failed_validators(
+            validators, self._own_payload(), user_context=context, ensure_sync=self._manager.ensure_sync
+        )
+        if failures:
+            names = ", ".join(repr(failure.id_) for failure in failures)
+            raise InvalidClaimsError(f"The session does not prove {names}.", failures)
+
+    def get_claim_value(self, claim: SessionClaim[Any], user_context: object = None) -> Any:
+        """The value of ``claim`` in this session; ``None`` when it has none."""
+        return claim.get_value_from_payload(self.get_access_token_payload(), self.context())
+
+    def set_claim_value(self, claim: SessionClaim[Any], value: Any, user_context: object = None) -> None:
+        """Set ``claim`` to ``value`` without asking its source.
+
+        :param value: JSON; ``None`` is no value and removes the claim.
+        """
+        if value is None:
+            self.remove_claim(claim)
+            return
+        self.merge_into_access_token_payload(claim.add_to_payload_({}, value, self.context(fresh_time=True)))
+
+    def fetch_and_set_claim(self, claim: SessionClaim[Any], user_context: object = None) -> None:
+        """Ask the source of ``claim`` and put its answer into the session; ``None`` removes the claim."""
+        context = self.context(fresh_time=True)
+        value = claim.fetch(
+            self.get_user_id(),
+            recipe_user_id=self.get_recipe_user_id(),
+            tenant_id=self.get_tenant_id(),
+            payload=self.get_access_token_payload(),
+            user_context=context,
+            ensure_sync=self._manager.ensure_sync,
+        )
+        self.set_claim_value(claim, value)
+
+    def remove_claim(self, claim: SessionClaim[Any], user_context: object = None) -> None:
+        """Take ``claim`` out of the session."""
+        self.merge_into_access_token_payload(claim.remove_from_payload_by_merge_({}, self.context()))
+
+    # supertokens-python spells what may wait for the core with ``sync_``
+
+    sync_get_session_data_from_database = get_session_data_from_database
+    sync_update_session_data_in_database = update_session_data_in_database
+    sync_get_time_created = get_time_created
+    sync_get_expiry = get_expiry
+    sync_revoke_session = revoke_session
+    sync_merge_into_access_token_payload = merge_into_access_token_payload
+    sync_assert_claims = assert_claims
+    sync_get_claim_value = get_claim_value
+    sync_set_claim_value = set_claim_value
+    sync_fetch_and_set_claim = fetch_and_set_claim
+    sync_remove_claim = remove_claim
+
+    # For the rest of this package
+
+    @property
+    def access_token(self) -> AccessToken:
+        """The parsed access token."""
+        return self._access_token
+
+    def context(self, *, fresh_time: bool = False) -> dict[str, Any]:
+        """The ``user_context`` of this request, handed to claims and validators.
+
+        :param fresh_time: take the time anew; what is fetched and validated together shares one time.
+        """
+        context = self._context
+        if context is None:
+            context = self._context = {}
+        context["recipe_user_id"] = self.get_recipe_user_id()
+        context["access_token_payload"] = self._own_payload()
+        context["stsession"] = self._manager.extension
+        if fresh_time or NOW_MS not in context:
+            context[NOW_MS] = self._manager.now_ms()
+        return context
+
+    @property
+    def is_new(self) -> bool:
+        """Was the session created or refreshed in this very request?"""
+        return self._refresh_token is not None
+
+    def end_on_client(self) -> None:
+        """The core says that the session is over: clear it on the client, by whichever transfer."""
+        if self._changes is not None:
+            self._changes.end_session(of_session=self.get_handle())
+
+    def attach(self, changes: ClientChanges) -> None:
+        """From now on, record in ``changes`` what the client must learn; what is pending already, first."""
+        self._changes = changes
+        if self._access_token_updated:
+            self._issue()
+
+    def replace_access_token(self, token: AccessToken, *, renewed: bool = False) -> None:
+        """Go on with a new access token of the same session.
+
+        :param renewed: by the core at verification; the anti-CSRF token goes with it once more.
+        """
+        self._access_token = token
+        self._payload = None
+        self._access_token_updated = True
+        self._anti_csrf_on_issue = self._anti_csrf_on_issue or renewed
+        self._issue()
+
+    def replace_payload(self, payload: dict[str, Any]) -> None:
+        """Go on with a payload that no access token carries: the token has expired, the next will."""
+        fixed = {key: value for key, value in self._own_payload().items() if key in PROTECTED_CLAIMS}
+        self._payload = {**fixed, **payload}
+
+    def _own_payload(self) -> dict[str, Any]:
+        if self._payload is None:
+            self._payload = self._access_token.payload()
+        return self._payload
+
+    def _issue(self) -> None:
+        if self._changes is None or self.transfer_method is None:
+            return
+        token = self._access_token
+        send_anti_csrf = self._anti_csrf_on_issue and self.transfer_method == "cookie"
+        self._changes.issue(
+            IssuedTokens(
+                self.transfer_method,
+                token,
+                self._refresh_token,
+                token.anti_csrf_token if send_anti_csrf else None,
+                self._own_payload().get(REMEMBER_KEY) is not False,
+            )
+        )
+
+
+#: The name that supertokens-python gives to a session.
+SessionContainer = Session
+
+
+def _copy_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copy_json(item) for item in value]
+    return value

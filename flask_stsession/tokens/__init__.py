@@ -1,0 +1,1 @@
+"""Access tokens: parse them, and verify that they are genuine."""

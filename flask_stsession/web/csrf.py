@@ -1,0 +1,165 @@
+"""Anti-CSRF: may this request use the cookies that it came with?
+
+Pure functions over what a request sent. They are for sessions that came by cookie; a token in
+a header was put there by a script of ours and needs no further proof. The modes are those of
+``STSESSION_ANTI_CSRF``:
+
+- ``VIA_TOKEN``: the header ``anti-csrf`` carries the token that lies in the access token;
+- ``VIA_CUSTOM_HEADER``: a header ``rid`` is there, whatever its value, which a form cannot send and another
+  site's script only after a CORS preflight;
+- ``VIA_ORIGIN``: the browser says that one of our own pages made the request;
+- ``NONE``: nothing is asked for.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Collection
+from typing import Final, Literal, TypeAlias
+
+from ..constants import ANTI_CSRF_HEADER, RID_HEADER
+from ..errors import Reason, TryRefreshTokenError
+
+Mode: TypeAlias = Literal["VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE"]
+
+_SETTING: Final = "STSESSION_ANTI_CSRF"
+#: RFC 9110, 9.2.1: these change nothing, so a browser may send them from anywhere.
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+#: W3C Fetch Metadata: one of our pages, or the user alone (typed, bookmarked).
+_OWN_SITES: Final = frozenset({"same-origin", "none"})
+
+
+def is_checked(mode: Mode, method: str, *, anti_csrf_check: bool | None = None) -> bool:
+    """Is a request of this method to be checked?
+
+    :param mode: what ``STSESSION_ANTI_CSRF`` comes to.
+    :param method: of the request, in upper case.
+    :param anti_csrf_check: what the view asked for; ``None`` leaves it to the method: every one but GET, and
+        with ``VIA_ORIGIN`` every one that changes something. OPTIONS never is: preflights carry no cookies.
+    """
+    if mode == "NONE" or method == "OPTIONS":
+        return False
+    if anti_csrf_check is not None:
+        return anti_csrf_check
+    if mode == "VIA_ORIGIN":
+        return method not in _SAFE_METHODS
+    return method != "GET"
+
+
+def problem(
+    mode: Mode,
+    *,
+    anti_csrf_token: str | None = None,
+    anti_csrf_header: str | None = None,
+    rid_present: bool = False,
+    sec_fetch_site: str | None = None,
+    origin: str | None = None,
+    allowed_origins: Collection[str] = (),
+) -> tuple[Reason, str] | None:
+    """What a request lacks, whatever its method; for those who answer it in their own way, as a refresh does.
+
+    :param mode: what ``STSESSION_ANTI_CSRF`` comes to.
+    :param anti_csrf_token: the one in the access token.
+    :param anti_csrf_header: header ``anti-csrf``.
+    :param rid_present: is there a header ``rid``?
+    :param sec_fetch_site: header ``Sec-Fetch-Site``.
+    :param origin: header ``Origin``.
+    :param allowed_origins: of our pages, as browsers write them: ``https://example.com``, lower case, the
+        port only where it is not the scheme's own.
+    :return: reason and message, or ``None`` if nothing is lacking.
+    """
+    if mode == "VIA_TOKEN":
+        return _token_problem(anti_csrf_token, anti_csrf_header)
+    if mode == "VIA_CUSTOM_HEADER" and not rid_present:
+        return Reason.CSRF_MISSING, _missing(mode, RID_HEADER, "any value will do")
+    if mode == "VIA_ORIGIN":
+        return _origin_problem(sec_fetch_site, origin, allowed_origins)
+    return None
+
+
+def check(
+    mode: Mode,
+    *,
+    method: str,
+    anti_csrf_check: bool | None = None,
+    anti_csrf_token: str | None = None,
+    anti_csrf_header: str | None = None,
+    rid_present: bool = False,
+    sec_fetch_site: str | None = None,
+    origin: str | None = None,
+    allowed_origins: Collection[str] = (),
+) -> None:
+    """Check a request that came with an access token in a cookie.
+
+    The parameters are those of :func:`is_checked` and :func:`problem`.
+
+    :raises TryRefreshTokenError: with ``csrf_missing`` or ``csrf_mismatch`` (FDI: a failed check is answered
+        with *try refresh token*).
+    """
+    if not is_checked(mode, method, anti_csrf_check=anti_csrf_check):
+        return
+    found = problem(
+        mode,
+        anti_csrf_token=anti_csrf_token,
+        anti_csrf_header=anti_csrf_header,
+        rid_present=rid_present,
+        sec_fetch_site=sec_fetch_site,
+        origin=origin,
+        allowed_origins=allowed_origins,
+    )
+    if found is not None:
+        reason, message = found
+        raise TryRefreshTokenError(message, reason=reason)
+
+
+def _token_problem(token: str | None, header: str | None) -> tuple[Reason, str] | None:
+    mode: Mode = "VIA_TOKEN"
+    if header is None:
+        return Reason.CSRF_MISSING, _missing(
+            mode, ANTI_CSRF_HEADER, "with the value that came with the session"
+        )
+    if token is None:
+        return Reason.CSRF_MISMATCH, (
+            f"The session has no anti-CSRF token, so no header {ANTI_CSRF_HEADER!r} can match it; it was "
+            f"created for header transfer or under another mode than {_SETTING}={mode}."
+        )
+    if not hmac.compare_digest(_octets(token), _octets(header)):
+        return Reason.CSRF_MISMATCH, (
+            f"The header {ANTI_CSRF_HEADER!r} is not the anti-CSRF token of this session, as "
+            f"{_SETTING}={mode} demands; every refresh gives a new one."
+        )
+    return None
+
+
+def _origin_problem(
+    sec_fetch_site: str | None, origin: str | None, allowed_origins: Collection[str]
+) -> tuple[Reason, str] | None:
+    # Sec-Fetch-Site is the browser's own word, no script can set it; "same-site" and "cross-site" may still
+    # be a website of ours on another host, which its Origin tells.
+    if sec_fetch_site is not None and sec_fetch_site.strip().lower() in _OWN_SITES:
+        return None
+    mode: Mode = "VIA_ORIGIN"
+    if origin is None:
+        return Reason.CSRF_MISSING, (
+            "Neither 'Sec-Fetch-Site: same-origin' nor a header 'Origin' came with a request that must show "
+            f"where it comes from ({_SETTING}={mode}); browsers send them by themselves, others should "
+            "use header transfer."
+        )
+    if origin.strip().lower() not in allowed_origins:
+        return Reason.CSRF_MISMATCH, (
+            f"The request comes from {origin!r}, which is not an origin of ours ({_SETTING}={mode}); if it "
+            "is, add it to STSESSION_WEBSITE_DOMAIN."
+        )
+    return None
+
+
+def _missing(mode: Mode, header: str, how: str) -> str:
+    return (
+        f"The header {header!r} is missing from a request whose session came by cookie ({_SETTING}={mode}); "
+        f"send it, {how}, or use anti_csrf_check=False for this view."
+    )
+
+
+def _octets(text: str) -> bytes:
+    # ``compare_digest`` takes no text beyond ASCII, and headers may hold anything.
+    return text.encode("utf-8", "surrogatepass")

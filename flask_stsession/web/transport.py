@@ -1,0 +1,239 @@
+"""Tokens on the wire: reading them from a request, writing them to a response.
+
+Source: the Frontend Driver Interface (FDI). The only place that knows the names and attributes of
+our cookies and headers, and the only one that writes to a response.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from urllib.parse import unquote
+
+from ..constants import (
+    ACCESS_COOKIE_LIFETIME_SECONDS,
+    ACCESS_TOKEN_COOKIE,
+    ACCESS_TOKEN_HEADER,
+    ANTI_CSRF_HEADER,
+    AUTH_MODE_HEADER,
+    FRONT_TOKEN_HEADER,
+    FRONT_TOKEN_REMOVE,
+    LEGACY_REFRESH_COOKIE,
+    REFRESH_TOKEN_COOKIE,
+    REFRESH_TOKEN_HEADER,
+)
+from ..sessions.client_changes import ClientChanges, IssuedTokens, TransferMethod
+from ..tokens.verifier import front_token
+
+if TYPE_CHECKING:
+    from flask import Request, Response
+
+    from ..config.config import Config
+
+AllowedTransfer = Literal["any", "cookie", "header"]
+
+_BEARER = "Bearer "
+_EPOCH = datetime.fromtimestamp(0, timezone.utc)
+
+
+class RequestTokens(NamedTuple):
+    """What a request brought; absent is ``None`` or empty.
+
+    :param bearer: the token of ``Authorization: Bearer``.
+    :param access_cookies: every ``sAccessToken``, in order.
+    :param refresh_cookies: every ``sRefreshToken``, in order.
+    :param legacy: is there a ``sIdRefreshToken``, even an empty one?
+    """
+
+    bearer: str | None
+    access_cookies: list[str]
+    refresh_cookies: list[str]
+    legacy: bool
+
+
+def read_tokens(environ: dict[str, Any]) -> RequestTokens:
+    """Read our tokens in one pass over the request's headers.
+
+    Werkzeug's cookie parser keeps what it cannot tell apart and decodes every cookie of the
+    request; this looks at three names only.
+
+    :param environ: the WSGI environment.
+    """
+    authorization = environ.get("HTTP_AUTHORIZATION")
+    bearer = None
+    if authorization is not None and authorization.startswith(_BEARER):
+        bearer = authorization[len(_BEARER) :].strip() or None
+    access: list[str] = []
+    refresh: list[str] = []
+    legacy = False
+    cookies = environ.get("HTTP_COOKIE")
+    for part in cookies.split(";") if cookies else ():
+        name, _, value = part.partition("=")
+        name = name.strip()
+        if name == ACCESS_TOKEN_COOKIE:
+            access.append(_cookie_value(value))
+        elif name == REFRESH_TOKEN_COOKIE:
+            refresh.append(_cookie_value(value))
+        elif name == LEGACY_REFRESH_COOKIE:
+            legacy = True
+    return RequestTokens(bearer, access, refresh, legacy)
+
+
+def _cookie_value(raw: str) -> str:
+    value = raw.strip()
+    if len(value) > 1 and value[0] == value[-1] == '"':  # RFC 6265, 4.1.1
+        value = value[1:-1]
+    # supertokens-node percent-encodes what it sets; its sessions stay good when an app changes over.
+    return unquote(value) if "%" in value else value
+
+
+def allowed_transfer(config: Config, request: Request, *, for_create_new_session: bool) -> AllowedTransfer:
+    """Which transfer methods the app allows for this request (``STSESSION_TOKEN_TRANSFER_METHOD``)."""
+    setting = config.token_transfer_method
+    if not callable(setting):
+        return setting
+    return config.checked_transfer_method(setting(request, for_create_new_session))
+
+
+def method_of_new_session(config: Config, request: Request) -> TransferMethod:
+    """By cookie or by header: how a new session's tokens travel.
+
+    Where the app allows any, the client says it in ``st-auth-mode``. A client that does not (a form in
+    a browser has no SDK) gets cookies when it is a navigation from our own site or the app has a login
+    page, else headers, as the interface says.
+    """
+    allowed = allowed_transfer(config, request, for_create_new_session=True)
+    if allowed != "any":
+        return allowed
+    mode = request.headers.get(AUTH_MODE_HEADER, "").strip().lower()
+    if mode == "cookie":
+        return "cookie"
+    if mode == "header":
+        return "header"
+    return "cookie" if config.login_url is not None or _is_own_navigation(request) else "header"
+
+
+def _is_own_navigation(request: Request) -> bool:
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":
+        return False
+    mode = request.headers.get("Sec-Fetch-Mode")
+    if mode is not None:
+        return mode == "navigate"
+    is_form = request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data")
+    return is_form and accepts_html(request)
+
+
+def accepts_html(request: Request) -> bool:
+    """Does the client ask for pages, as browsers do?"""
+    return "text/html" in request.headers.get("Accept", "")
+
+
+class ResponseWriter:
+    """Writes the final state of a request's changes to its response.
+
+    :param config: of the app.
+    :param root_url: ``request.root_url``: where ``STSESSION_API_DOMAIN`` is unset, the origin that decides.
+    :param refresh_path: ``Path`` of the refresh-token cookie.
+    """
+
+    def __init__(self, config: Config, *, root_url: str, refresh_path: str) -> None:
+        self._config = config
+        self._refresh_path = refresh_path
+        self._same_site = config.effective_same_site(root_url)
+        self._secure = config.effective_secure(root_url)
+
+    def write(self, changes: ClientChanges, response: Response) -> None:
+        """Write cookies and headers; expose to scripts every header that was set."""
+        headers: dict[str, str] = {}
+        if "header" in changes.cleared:
+            headers[ACCESS_TOKEN_HEADER] = headers[REFRESH_TOKEN_HEADER] = ""
+        if changes.cleared:
+            headers[FRONT_TOKEN_HEADER] = FRONT_TOKEN_REMOVE
+        if "cookie" in changes.cleared:
+            self._expire(response, ACCESS_TOKEN_COOKIE, "/")
+            self._expire(response, REFRESH_TOKEN_COOKIE, self._refresh_path)
+        if changes.clear_legacy_cookie:
+            self._expire(response, LEGACY_REFRESH_COOKIE, "/")
+        for stray in changes.stray_cookies:
+            self._expire(response, stray.name, stray.path, domain=stray.domain)
+        if changes.issued is not None:
+            self._write_issued(changes.issued, response, headers)
+        for name, value in headers.items():
+            response.headers[name] = value
+        if headers:
+            _expose(response, list(headers))
+
+    def _write_issued(self, issued: IssuedTokens, response: Response, headers: dict[str, str]) -> None:
+        token = issued.access_token
+        refresh = issued.refresh_token
+        if issued.method == "header":
+            headers[ACCESS_TOKEN_HEADER] = token.raw
+            if refresh is not None:
+                headers[REFRESH_TOKEN_HEADER] = refresh.token
+        else:
+            lifetime = timedelta(seconds=ACCESS_COOKIE_LIFETIME_SECONDS) if issued.remember else None
+            until = None if lifetime is None else datetime.now(timezone.utc) + lifetime
+            self._set(response, ACCESS_TOKEN_COOKIE, token.raw, "/", until)
+            if refresh is not None:
+                ends = (
+                    datetime.fromtimestamp(refresh.expiry / 1000, timezone.utc) if issued.remember else None
+                )
+                self._set(response, REFRESH_TOKEN_COOKIE, refresh.token, self._refresh_path, ends)
+            if self._config.expose_access_token_to_frontend_in_cookie_based_auth:
+                headers[ACCESS_TOKEN_HEADER] = token.raw
+        headers[FRONT_TOKEN_HEADER] = front_token(token.payload())
+        if issued.anti_csrf_token is not None:
+            headers[ANTI_CSRF_HEADER] = issued.anti_csrf_token
+
+    def _set(self, response: Response, name: str, value: str, path: str, expires: datetime | None) -> None:
+        response.set_cookie(
+            name,
+            value,
+            expires=expires,
+            path=path,
+            domain=self._config.cookie_domain,
+            secure=self._secure,
+            httponly=True,
+            samesite=self._same_site.capitalize(),
+        )
+
+    _UNSET: Any = object()
+
+    def _expire(self, response: Response, name: str, path: str, *, domain: str | None = _UNSET) -> None:
+        response.set_cookie(
+            name,
+            "",
+            expires=_EPOCH,
+            path=path,
+            domain=self._config.cookie_domain if domain is self._UNSET else domain,
+            secure=self._secure,
+            httponly=True,
+            samesite=self._same_site.capitalize(),
+        )
+
+
+def _expose(response: Response, names: list[str]) -> None:
+    """Name headers in ``Access-Control-Expose-Headers``, beside those that the app exposes already."""
+    key = "Access-Control-Expose-Headers"
+    present = ", ".join(response.headers.getlist(key))
+    known = {name.strip().lower() for name in present.split(",")}
+    # Also beside a star, which is no wildcard where credentials are sent (Fetch standard).
+    missing = [name for name in names if name not in known]
+    response.headers[key] = ", ".join(filter(None, [present, *missing]))
+
+
+def vary_by_tokens(response: Response) -> None:
+    """Tell caches that the answer depends on who asks."""
+    present = response.headers.getlist("Vary")
+    if not present:  # as nearly always: nothing to parse and merge with
+        response.headers.add("Vary", "Cookie, Authorization")
+        return
+    if len(present) > 1:  # Werkzeug looks at the first only, and would write that back for all
+        response.headers["Vary"] = ", ".join(present)
+    response.vary.update(("Cookie", "Authorization"))
+
+
+def keep_out_of_caches(response: Response) -> None:
+    """Tell caches to keep nothing, unless the app has said what they may keep."""
+    if "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "no-store"

@@ -1,0 +1,242 @@
+"""Settings that do not go together, or hardly as meant."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from flask_stsession.config.config import Config
+from flask_stsession.config.domains import Sites
+from flask_stsession.errors import ConfigError, Reason
+
+NO_LIST = Sites(None)
+
+
+def read(settings: Mapping[str, Any], sites: Sites | None = None) -> Config:
+    return Config.from_mapping(
+        {f"STSESSION_{key}": value for key, value in settings.items()}, app_name="shop", sites=sites
+    )
+
+
+IMPOSSIBLE_COMBINATIONS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"CONNECTION_URI": "http://core:3567", "EMBEDDED_CORE": {"access_token_validity": 30}},
+        "STSESSION_EMBEDDED_CORE is for the embedded core, but STSESSION_CONNECTION_URI = "
+        "'http://core:3567' is another. Remove STSESSION_EMBEDDED_CORE and put what it says into that "
+        "core's config.yaml.",
+    ),
+    (
+        {"SESSION_EXPIRED_STATUS_CODE": 403},
+        "STSESSION_SESSION_EXPIRED_STATUS_CODE and STSESSION_INVALID_CLAIM_STATUS_CODE are both 403, but "
+        "frontends tell the two cases apart by them. Write two that differ, for example 401 and 403.",
+    ),
+    (
+        {"SESSION_EXPIRED_STATUS_CODE": 440, "INVALID_CLAIM_STATUS_CODE": "440"},
+        "STSESSION_SESSION_EXPIRED_STATUS_CODE and STSESSION_INVALID_CLAIM_STATUS_CODE are both 440, but "
+        "frontends tell the two cases apart by them. Write two that differ, for example 401 and 403.",
+    ),
+    (
+        {"JWKS_MAX_STALE_SECONDS": 30},
+        "STSESSION_JWKS_MAX_STALE_SECONDS = 30 is below STSESSION_JWKS_REFRESH_SECONDS = 60: keys would "
+        "be too old before they are refetched. Write 60 or more for the first.",
+    ),
+    (
+        {"LOGIN_URL": "/login", "TOKEN_TRANSFER_METHOD": "header"},
+        "STSESSION_LOGIN_URL = '/login' is for server-rendered pages, which need cookies, but "
+        "STSESSION_TOKEN_TRANSFER_METHOD = 'header' allows none. Write STSESSION_TOKEN_TRANSFER_METHOD "
+        "= 'any' or 'cookie', or remove STSESSION_LOGIN_URL.",
+    ),
+    (
+        {"LOGIN_URL": "/login", "ANTI_CSRF": "VIA_TOKEN"},
+        "STSESSION_LOGIN_URL = '/login' is for server-rendered pages, which cannot send the header that "
+        "STSESSION_ANTI_CSRF = 'VIA_TOKEN' asks for. Write STSESSION_ANTI_CSRF = 'VIA_ORIGIN', or "
+        "remove STSESSION_LOGIN_URL.",
+    ),
+    (
+        {"OLDER_COOKIE_DOMAIN": ""},
+        "STSESSION_OLDER_COOKIE_DOMAIN = '', but STSESSION_COOKIE_DOMAIN is not set: that is the same, "
+        "and the cookies in use would be cleared as old ones. Write the domain that the cookies had "
+        "before, or remove STSESSION_OLDER_COOKIE_DOMAIN.",
+    ),
+    (
+        {"OLDER_COOKIE_DOMAIN": ".example.com", "COOKIE_DOMAIN": "example.com"},
+        "STSESSION_OLDER_COOKIE_DOMAIN = '.example.com', but STSESSION_COOKIE_DOMAIN = 'example.com': "
+        "that is the same, and the cookies in use would be cleared as old ones. Write the domain that "
+        "the cookies had before, or remove STSESSION_OLDER_COOKIE_DOMAIN.",
+    ),
+    (
+        {"API_DOMAIN": "https://api.example.com", "COOKIE_DOMAIN": "other.com"},
+        "STSESSION_COOKIE_DOMAIN = 'other.com' is neither the host of STSESSION_API_DOMAIN = "
+        "'https://api.example.com' nor a parent of it, so browsers keep no such cookie. Write "
+        "'api.example.com' or a parent of it, or remove STSESSION_COOKIE_DOMAIN.",
+    ),
+    (
+        {"API_DOMAIN": "https://api.example.com", "COOKIE_DOMAIN": "ample.com"},
+        "STSESSION_COOKIE_DOMAIN = 'ample.com' is neither the host of STSESSION_API_DOMAIN = "
+        "'https://api.example.com' nor a parent of it, so browsers keep no such cookie. Write "
+        "'api.example.com' or a parent of it, or remove STSESSION_COOKIE_DOMAIN.",
+    ),
+    (
+        {"API_DOMAIN": "https://api.example.com", "OLDER_COOKIE_DOMAIN": "www.api.example.com"},
+        "STSESSION_OLDER_COOKIE_DOMAIN = 'www.api.example.com' is neither the host of "
+        "STSESSION_API_DOMAIN = 'https://api.example.com' nor a parent of it, so browsers keep no such "
+        "cookie. Write 'api.example.com' or a parent of it, or remove STSESSION_OLDER_COOKIE_DOMAIN.",
+    ),
+    (
+        {"API_DOMAIN": "https://127.0.0.1", "COOKIE_DOMAIN": "localhost"},
+        "STSESSION_COOKIE_DOMAIN = 'localhost' is neither the host of STSESSION_API_DOMAIN = "
+        "'https://127.0.0.1' nor a parent of it, so browsers keep no such cookie. Write '127.0.0.1' or "
+        "a parent of it, or remove STSESSION_COOKIE_DOMAIN.",
+    ),
+    (
+        {"API_DOMAIN": "https://api.shop.co.uk", "COOKIE_DOMAIN": ".co.uk"},
+        "STSESSION_COOKIE_DOMAIN = '.co.uk' is a public suffix, for which browsers keep no cookie. Write "
+        "'shop.co.uk', or remove STSESSION_COOKIE_DOMAIN.",
+    ),
+    (
+        {"API_DOMAIN": "https://api.example.com", "COOKIE_DOMAIN": "com"},
+        "STSESSION_COOKIE_DOMAIN = 'com' is a public suffix, for which browsers keep no cookie. Write "
+        "'example.com', or remove STSESSION_COOKIE_DOMAIN.",
+    ),
+    (
+        {"API_DOMAIN": "https://my.vercel.app", "OLDER_COOKIE_DOMAIN": "vercel.app"},
+        "STSESSION_OLDER_COOKIE_DOMAIN = 'vercel.app' is a public suffix, for which browsers keep no "
+        "cookie. Write 'my.vercel.app', or remove STSESSION_OLDER_COOKIE_DOMAIN.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), IMPOSSIBLE_COMBINATIONS)
+def test_an_impossible_combination_is_refused_with_what_to_write_instead(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read(settings)
+    assert str(refused.value) == message
+    assert refused.value.reason is Reason.MISCONFIGURED
+
+
+def test_an_older_cookie_domain_may_have_been_none() -> None:
+    assert read({"OLDER_COOKIE_DOMAIN": "", "COOKIE_DOMAIN": ".example.com"}).older_cookie_domain == ""
+
+
+def test_without_a_suffix_list_two_hosts_of_one_suffix_need_it_or_a_setting() -> None:
+    domains = {"API_DOMAIN": "https://api.example.com", "WEBSITE_DOMAIN": "https://www.example.com"}
+    with pytest.raises(ConfigError) as refused:
+        read(domains, NO_LIST)
+    assert str(refused.value) == (
+        "Whether STSESSION_API_DOMAIN = 'https://api.example.com' and STSESSION_WEBSITE_DOMAIN = "
+        "'https://www.example.com' are one site is a question for the public suffix list. Install it with "
+        "pip install 'flask-stsession[domains]', or write STSESSION_COOKIE_SAME_SITE = 'lax' if they are one "
+        "site and 'none' if they are not."
+    )
+    assert read({**domains, "COOKIE_SAME_SITE": "lax"}, NO_LIST).effective_same_site("") == "lax"
+    assert read({**domains, "TOKEN_TRANSFER_METHOD": "header"}, NO_LIST).warnings() == []
+    assert (
+        read({**domains, "WEBSITE_DOMAIN": "https://example.com"}, NO_LIST).effective_same_site("") == "lax"
+    )
+
+
+INSECURE_NONE = (
+    "The session's cookies would be SameSite none without Secure, which browsers do not keep (API: "
+    "http://api.example.com, website: {website}). Serve both by https and say so in STSESSION_API_DOMAIN and "
+    'STSESSION_WEBSITE_DOMAIN, or put both on one site, or write STSESSION_TOKEN_TRANSFER_METHOD = "header".'
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "website"),
+    [
+        ({"WEBSITE_DOMAIN": "http://app.example.org"}, "http://app.example.org"),
+        ({"COOKIE_SAME_SITE": "none"}, "the same"),
+        ({"WEBSITE_DOMAIN": ["http://localhost", "http://b.org"]}, "http://localhost, http://b.org"),
+    ],
+)
+def test_insecure_same_site_none_is_an_error_in_the_log_and_no_session_by_cookie(
+    settings: dict[str, Any], website: str
+) -> None:
+    problem = INSECURE_NONE.format(website=website)
+    config = read({"API_DOMAIN": "http://api.example.com", **settings})
+    assert config.insecure_none_problem("") == problem
+    assert config.warnings() == [(logging.ERROR, f"{problem} Until then no session is created by cookie.")]
+    assert read(settings).insecure_none_problem("http://api.example.com/") == problem
+    assert read(settings).warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("api", "settings"),
+    [
+        ("http://localhost:8080", {"WEBSITE_DOMAIN": "https://localhost:3000"}),
+        ("http://localhost:8080", {"WEBSITE_DOMAIN": "https://localhost:3000", "COOKIE_SECURE": False}),
+        ("http://127.0.0.1", {"COOKIE_SAME_SITE": "none"}),
+        ("http://api.example.com", {"WEBSITE_DOMAIN": "http://b.org", "COOKIE_SECURE": True}),
+        ("http://api.example.com", {}),
+    ],
+)
+def test_same_site_none_may_be_insecure_among_local_hosts_only(api: str, settings: dict[str, Any]) -> None:
+    assert read({"API_DOMAIN": api, **settings}).insecure_none_problem("") is None
+    assert read(settings).insecure_none_problem(f"{api}/") is None
+
+
+NO_ANTI_CSRF = (
+    "STSESSION_ANTI_CSRF = 'NONE' while cookies are SameSite none: any website can act in the name of your "
+    "users. Write STSESSION_ANTI_CSRF = 'VIA_CUSTOM_HEADER', or 'VIA_ORIGIN' for pages with forms."
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "messages"),
+    [
+        ({}, []),
+        ({"COOKIE_SAME_SITE": "none", "ANTI_CSRF": "NONE"}, [NO_ANTI_CSRF]),
+        ({"COOKIE_SAME_SITE": "none", "ANTI_CSRF": "NONE", "TOKEN_TRANSFER_METHOD": "header"}, []),
+        (
+            {"API_DOMAIN": "https://a.org", "WEBSITE_DOMAIN": "https://b.com", "ANTI_CSRF": "NONE"},
+            [NO_ANTI_CSRF],
+        ),
+        (
+            {"LOGIN_URL": "/login", "ROUTES": ("signout",)},
+            [
+                "STSESSION_LOGIN_URL = '/login' is for server-rendered pages, but STSESSION_ROUTES has no "
+                "'refresh', which carries them on when an access token has expired: their users will have to "
+                "sign in again each time. Add 'refresh' to STSESSION_ROUTES."
+            ],
+        ),
+        (
+            {"LOGIN_URL": "/login", "ANTI_CSRF": "VIA_CUSTOM_HEADER"},
+            [
+                "STSESSION_LOGIN_URL = '/login' is for server-rendered pages, whose forms cannot send the "
+                "header that VIA_CUSTOM_HEADER asks for. Write STSESSION_ANTI_CSRF = 'VIA_ORIGIN'."
+            ],
+        ),
+        (
+            {"API_DOMAIN": "http://api.example.com", "COOKIE_SECURE": True},
+            [
+                "STSESSION_COOKIE_SECURE = True, but STSESSION_API_DOMAIN = 'http://api.example.com' is not "
+                "https, and browsers drop such cookies. If a proxy speaks https for it, write "
+                "STSESSION_API_DOMAIN = 'https://api.example.com'."
+            ],
+        ),
+        ({"API_DOMAIN": "http://localhost:5000", "COOKIE_SECURE": True}, []),
+        (
+            {"API_DOMAIN": "https://a.org", "WEBSITE_DOMAIN": "https://b.com", "COOKIE_SAME_SITE": "lax"},
+            [
+                "STSESSION_COOKIE_SAME_SITE = 'lax', but STSESSION_API_DOMAIN = 'https://a.org' and "
+                "STSESSION_WEBSITE_DOMAIN = 'https://b.com' are not one site, so the website's requests "
+                "come without cookies. Remove STSESSION_COOKIE_SAME_SITE, or write 'none'."
+            ],
+        ),
+        (
+            {"API_DOMAIN": "http://localhost:5000", "WEBSITE_DOMAIN": "http://127.0.0.1:3000"},
+            [
+                "Browsers take localhost and 127.0.0.1 for two sites and send no cookies from one to the "
+                "other. Open the website as http://localhost:3000 and write so in STSESSION_WEBSITE_DOMAIN."
+            ],
+        ),
+    ],
+)
+def test_what_will_hardly_work_as_meant_is_warned_of(settings: dict[str, Any], messages: list[str]) -> None:
+    assert read(settings).warnings() == [(logging.WARNING, message) for message in messages]

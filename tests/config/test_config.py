@@ -1,0 +1,214 @@
+"""What the settings say together: defaults, what follows from the domains, what follows from the request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import FrozenInstanceError, fields
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from flask_stsession.config.config import Config, describe_settings
+from flask_stsession.config.domains import Origin, Sites
+from flask_stsession.errors import ConfigError
+
+KEYS = [setting.key for setting in describe_settings()]
+NO_LIST = Sites(None)
+
+
+def read(settings: Mapping[str, Any], sites: Sites | None = None) -> Config:
+    return Config.from_mapping(
+        {f"STSESSION_{key}": value for key, value in settings.items()}, app_name="shop", sites=sites
+    )
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key != "STSESSION_CLAIM_MAX_AGE_SECONDS"])
+def test_none_is_as_good_as_not_set(key: str) -> None:
+    config = Config.from_mapping({key: None}, app_name="shop")
+    assert config == Config.from_mapping({}, app_name="shop")
+    assert config.keys_set == frozenset()
+
+
+def test_none_as_maximal_age_of_claims_means_only_when_missing() -> None:
+    assert read({"CLAIM_MAX_AGE_SECONDS": None}).claim_max_age_seconds is None
+    assert read({}).claim_max_age_seconds == 300
+
+
+def test_keys_of_others_are_left_alone() -> None:
+    config = Config.from_mapping({"SECRET_KEY": "x", "stsession_x": 1, 5: 6}, app_name="shop")  # type: ignore[dict-item]
+    assert config == read({})
+
+
+def test_a_config_cannot_be_changed_and_shows_no_secrets() -> None:
+    given_core = {"api_keys": "hunter2"}
+    config = read({"API_KEY": "hunter2", "EMBEDDED_CORE": given_core})
+    given_core["api_keys"] = "another"
+    assert config.embedded_core == {"api_keys": "hunter2"}
+    assert "hunter2" not in repr(config)
+    with pytest.raises(FrozenInstanceError):
+        config.api_key = "x"  # type: ignore[misc]
+
+
+def test_every_setting_is_described_with_its_default() -> None:
+    described = describe_settings()
+    assert len(described) == len(fields(Config)) - 2 == 30
+    assert all(setting.doc.endswith(".") and setting.default for setting in described)
+    assert described[0].default == "'embedded:'"
+    assert {setting.key: setting.default for setting in described}["STSESSION_COOKIE_DOMAIN"] == "None"
+
+
+def test_the_core_is_the_embedded_one_or_hosts_in_their_order() -> None:
+    assert read({}).is_embedded
+    assert read({}).core_hosts == ()
+    assert read({}).embedded_database == ""
+    assert read({"CONNECTION_URI": "embedded::memory:"}).embedded_database == ":memory:"
+    assert read({"CONNECTION_URI": "embedded:data/core.db"}).embedded_database == "data/core.db"
+    remote = read({"CONNECTION_URI": "http://b;http://a/appid-x"})
+    assert not remote.is_embedded
+    assert remote.core_hosts == ("http://b", "http://a/appid-x")
+    assert remote.embedded_database == ""
+
+
+# What the domains decide: (API, website) -> SameSite, Secure, anti-CSRF
+ATTRIBUTES: list[tuple[str, str | list[str] | None, str, bool, str]] = [
+    ("https://api.example.com", None, "lax", True, "NONE"),
+    ("https://api.example.com", "https://www.example.com", "lax", True, "NONE"),
+    ("https://api.example.com", "https://app.example.org", "none", True, "VIA_CUSTOM_HEADER"),
+    ("https://api.shop.co.uk", "https://shop.co.uk", "lax", True, "NONE"),
+    ("https://api.shop.co.uk", "https://other.co.uk", "none", True, "VIA_CUSTOM_HEADER"),
+    ("https://one.vercel.app", "https://two.vercel.app", "none", True, "VIA_CUSTOM_HEADER"),
+    ("https://a.one.vercel.app", "https://b.one.vercel.app", "lax", True, "NONE"),
+    ("https://example.com", "http://example.com", "none", True, "VIA_CUSTOM_HEADER"),
+    ("http://example.com", "https://example.com", "none", False, "VIA_CUSTOM_HEADER"),
+    ("http://api.example.com", "http://www.example.com", "lax", False, "NONE"),
+    ("http://localhost:8080", "http://localhost:3000", "lax", False, "NONE"),
+    ("http://localhost:8080", "http://127.0.0.1:3000", "lax", False, "NONE"),
+    ("http://10.0.0.1", "http://[::1]:3000", "lax", False, "NONE"),
+    ("http://localhost:8080", "https://localhost:3000", "none", False, "VIA_CUSTOM_HEADER"),
+    ("http://localhost:8080", "http://example.com", "none", False, "VIA_CUSTOM_HEADER"),
+    ("https://api.example.com", ["https://www.example.com", "https://example.com"], "lax", True, "NONE"),
+    (
+        "https://api.example.com",
+        ["https://www.example.com", "https://b.org"],
+        "none",
+        True,
+        "VIA_CUSTOM_HEADER",
+    ),
+]
+
+
+@pytest.mark.parametrize(("api", "website", "same_site", "secure", "anti_csrf"), ATTRIBUTES)
+def test_the_domains_decide_the_attributes_of_cookies(
+    api: str, website: str | list[str] | None, same_site: str, secure: bool, anti_csrf: str
+) -> None:
+    configured = read({"API_DOMAIN": api, "WEBSITE_DOMAIN": website})
+    by_request = read({"WEBSITE_DOMAIN": website})
+    for config, request_root in ((configured, "http://elsewhere.example/"), (by_request, f"{api}/")):
+        assert config.effective_same_site(request_root) == same_site
+        assert config.effective_secure(request_root) is secure
+        assert config.effective_anti_csrf(request_root) == anti_csrf
+
+
+@pytest.mark.parametrize(
+    ("settings", "decided"),
+    [
+        ({"COOKIE_SAME_SITE": "strict"}, ("strict", True, "NONE")),
+        ({"COOKIE_SAME_SITE": "none"}, ("none", True, "VIA_CUSTOM_HEADER")),
+        ({"COOKIE_SECURE": False}, ("lax", False, "NONE")),
+        ({"LOGIN_URL": "/login"}, ("lax", True, "VIA_ORIGIN")),
+        ({"LOGIN_URL": "/login", "COOKIE_SAME_SITE": "none"}, ("none", True, "VIA_CUSTOM_HEADER")),
+        ({"LOGIN_URL": "/login", "ANTI_CSRF": "NONE"}, ("lax", True, "NONE")),
+        ({"ANTI_CSRF": "VIA_TOKEN"}, ("lax", True, "VIA_TOKEN")),
+    ],
+)
+def test_what_is_set_goes_before_what_the_domains_say(settings: dict[str, Any], decided: object) -> None:
+    assert read({"API_DOMAIN": "https://api.example.com", **settings}).decisions("") == decided
+
+
+@pytest.mark.parametrize("root", ["https://www.example.com/", "http://[/", ""])
+def test_an_unconfigured_app_that_cannot_tell_the_sites_apart_takes_the_stricter_anti_csrf(root: str) -> None:
+    config = read({"WEBSITE_DOMAIN": "https://api.example.com"}, NO_LIST)
+    assert config.effective_anti_csrf(root) == "VIA_CUSTOM_HEADER"
+
+
+def test_without_api_domain_everything_follows_the_request() -> None:
+    config = read({})
+    assert config.decisions("http://localhost:5000/") == ("lax", False, "NONE")
+    assert config.decisions("https://localhost:5000/") == ("lax", True, "NONE")
+    assert config.own_origin("http://LOCALHOST:80/app/") == "http://localhost"
+    assert config.own_origin("http://[/") == "http://["
+    assert config.issuer("http://localhost:5000/app/", "/app") == "http://localhost:5000/app/auth"
+    assert config.trusted_origins("http://localhost:5000/") == ("http://localhost:5000",)
+
+
+def test_the_issuer_is_api_domain_gateway_path_and_base_path() -> None:
+    settings = {"API_DOMAIN": "https://api.example.com", "API_BASE_PATH": "v1/auth"}
+    assert read(settings).issuer("http://x/", "") == "https://api.example.com/v1/auth"
+    assert read(settings).issuer("http://x/", "/app/") == "https://api.example.com/app/v1/auth"
+    assert read({**settings, "API_GATEWAY_PATH": "/gw"}).issuer("http://x/", "/app") == (
+        "https://api.example.com/gw/v1/auth"
+    )
+    assert read({**settings, "API_GATEWAY_PATH": ""}).mount_path("/app") == "/v1/auth"
+
+
+def test_our_origins_are_the_api_and_the_websites() -> None:
+    config = read(
+        {"API_DOMAIN": "https://api.example.com", "WEBSITE_DOMAIN": ["https://a.b", "http://c.d:1"]}
+    )
+    assert config.trusted_origins("http://x/") == ("https://api.example.com", "https://a.b", "http://c.d:1")
+    assert config.websites == (Origin("https", "a.b"), Origin("http", "c.d", 1))
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:5000", "api.localhost", "127.0.0.1:5000", "[::1]:5000", "192.168.1.7"]
+)
+def test_an_unconfigured_app_serves_local_hosts(host: str) -> None:
+    assert read({}).unconfigured_host_problem(host) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "line"),
+    [
+        ("shop.example.com", "https://shop.example.com"),
+        ("Shop.example.com:8443", "https://shop.example.com:8443"),
+        ("203.0.114.5", "https://203.0.114.5"),
+        ("evil\r\n", "https://api.example.com"),
+    ],
+)
+def test_an_unconfigured_app_refuses_public_hosts_with_the_line_to_add(host: str, line: str) -> None:
+    assert read({}).unconfigured_host_problem(host) == (
+        f"A session was asked for on the public host {host!r}, but STSESSION_API_DOMAIN is not set, which is "
+        "for local development only. Add this line before init_app: "
+        f'app.config["STSESSION_API_DOMAIN"] = "{line}"'
+    )
+    assert read({"API_DOMAIN": "https://api.example.com"}).unconfigured_host_problem(host) is None
+
+
+def test_the_domains_of_duplicate_cookies_end_at_the_registrable_one() -> None:
+    assert read({}).registrable_parents("a.b.shop.co.uk") == ["a.b.shop.co.uk", "b.shop.co.uk", "shop.co.uk"]
+
+
+@given(st.text(), st.text())
+def test_no_request_makes_the_decisions_fail(claimed: str, script_root: str) -> None:
+    config = read({"WEBSITE_DOMAIN": "https://www.example.com"}, NO_LIST)
+    config.decisions(claimed)
+    config.insecure_none_problem(claimed)
+    config.issuer(claimed, script_root)
+    config.unconfigured_host_problem(claimed)
+
+
+def test_a_function_may_choose_the_transfer_method_but_nothing_else() -> None:
+    config = read({"TOKEN_TRANSFER_METHOD": lambda request, for_create_new_session: "cookie"})
+    for answer in ("any", "cookie", "header"):
+        assert config.checked_transfer_method(answer) == answer
+    with pytest.raises(ConfigError) as refused:
+        config.checked_transfer_method(None)
+    assert str(refused.value) == (
+        "STSESSION_TOKEN_TRANSFER_METHOD answered None, but must answer one of any, cookie, header."
+    )
+
+
+def test_the_host_of_the_api_is_known_from_the_settings_only() -> None:
+    assert read({}).api_host is None
+    assert read({"API_DOMAIN": "https://api.example.com:8443"}).api_host == "api.example.com"

@@ -1,0 +1,266 @@
+"""Hosts, origins and sites: what is one site to a browser, with and without a public suffix list."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+import pytest
+from hypothesis import given, strategies as st
+
+from flask_stsession.config import domains
+from flask_stsession.config.domains import (
+    Origin,
+    Sites,
+    host_of,
+    is_host_or_parent,
+    is_local_host,
+    normal_host,
+    origin_of,
+    split_url,
+)
+
+LISTED = Sites()
+NO_LIST = Sites(None)
+
+
+def origin(url: str) -> Origin:
+    return split_url(url)[0]
+
+
+# One site or not: the last column is what can be said without the list.
+PAIRS: list[tuple[str, str, bool, bool | None]] = [
+    ("https://example.com", "https://example.com:8443", True, True),
+    ("https://example.com", "http://example.com", False, False),
+    ("https://example.com", "https://www.example.com", True, True),
+    ("https://example.com", "https://a.b.example.com", True, True),
+    ("https://shop.co.uk", "https://api.shop.co.uk", True, True),
+    ("https://example.com", "https://example.org", False, False),
+    ("https://example.com", "https://notexample.com", False, None),
+    ("https://api.example.com", "https://www.example.com", True, None),
+    ("https://one.co.uk", "https://two.co.uk", False, None),
+    ("https://one.vercel.app", "https://two.vercel.app", False, None),
+    ("https://a.one.vercel.app", "https://b.one.vercel.app", True, None),
+    ("https://a.bücher.example", "https://b.bücher.example", True, None),
+    ("https://co.uk", "https://one.ac.uk", False, None),
+    ("http://localhost:3000", "http://localhost:5000", True, True),
+    ("http://localhost", "http://127.0.0.1", True, True),
+    ("http://10.0.0.1", "http://[::1]", True, True),
+    ("http://localhost", "https://localhost", False, False),
+    ("http://localhost", "http://example.com", False, False),
+    ("http://10.0.0.1", "http://example.com", False, False),
+    ("http://localhost", "http://api.localhost", False, False),
+    ("http://api.localhost", "http://app.localhost", False, False),
+    ("http://a.app.localhost", "http://b.app.localhost", True, True),
+    ("http://intranet", "http://app.intranet", False, False),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "same", "same_without_list"), PAIRS)
+def test_sites_are_told_apart_as_browsers_do(
+    one: str, other: str, same: bool, same_without_list: bool | None
+) -> None:
+    for first, second in ((one, other), (other, one)):
+        assert LISTED.same_site(origin(first), origin(second)) is same
+        assert NO_LIST.same_site(origin(first), origin(second)) is same_without_list
+
+
+def test_the_list_is_loaded_at_the_first_question_that_needs_it_and_only_once() -> None:
+    class Suffixes:
+        def privatesuffix(self, domain: str, /) -> str | None:
+            return domain.split(".", 1)[1]
+
+    loaded: list[Suffixes] = []
+
+    def load() -> Suffixes:
+        loaded.append(Suffixes())
+        return loaded[-1]
+
+    sites = Sites(load)
+    assert sites.same_site(origin("https://example.com"), origin("https://www.example.com"))
+    assert loaded == []
+    assert sites.same_site(origin("https://a.b.c"), origin("https://d.b.c"))
+    assert not sites.same_site(origin("https://a.b.c"), origin("https://d.e.c"))
+    assert len(loaded) == 1
+
+
+def test_without_the_extra_the_module_works_and_there_is_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "publicsuffixlist", None)
+    spec = importlib.util.spec_from_file_location("domains_without_the_extra", domains.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    without = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, without)
+    spec.loader.exec_module(without)
+    one, other = without.Origin("https", "a.example.com"), without.Origin("https", "b.example.com")
+    assert without.Sites().same_site(one, other) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "parents", "parents_without_list"),
+    [
+        ("example.com", ["example.com"], ["example.com"]),
+        ("api.example.com", ["api.example.com", "example.com"], ["api.example.com", "example.com"]),
+        (
+            "a.shop.co.uk",
+            ["a.shop.co.uk", "shop.co.uk"],
+            ["a.shop.co.uk", "shop.co.uk", "co.uk"],
+        ),
+        ("my.vercel.app", ["my.vercel.app"], ["my.vercel.app", "vercel.app"]),
+        ("co.uk", ["co.uk"], ["co.uk"]),
+        ("localhost", ["localhost"], ["localhost"]),
+        ("a.b.localhost", ["a.b.localhost", "b.localhost"], ["a.b.localhost", "b.localhost"]),
+        ("127.0.0.1", ["127.0.0.1"], ["127.0.0.1"]),
+        ("::1", ["::1"], ["::1"]),
+    ],
+)
+def test_parents_of_a_host_end_at_the_registrable_domain(
+    host: str, parents: list[str], parents_without_list: list[str]
+) -> None:
+    assert LISTED.registrable_parents(host) == parents
+    assert NO_LIST.registrable_parents(host) == parents_without_list
+
+
+def test_single_labels_and_addresses_have_no_registrable_domain() -> None:
+    assert LISTED.registrable_domain("localhost") is None
+    assert LISTED.registrable_domain("127.0.0.1") is None
+    assert LISTED.registrable_domain("a.b.example.co.uk") == "example.co.uk"
+
+
+@pytest.mark.parametrize(
+    ("domain", "public", "public_without_list"),
+    [
+        ("com", True, True),
+        ("co.uk", True, False),
+        ("vercel.app", True, False),
+        ("example.com", False, False),
+        ("localhost", False, False),
+        ("127.0.0.1", False, False),
+    ],
+)
+def test_a_public_suffix_is_no_domain_for_cookies(
+    domain: str, public: bool, public_without_list: bool
+) -> None:
+    assert LISTED.is_public_suffix(domain) is public
+    assert NO_LIST.is_public_suffix(domain) is public_without_list
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LOCALHOST:5000",
+        "api.localhost",
+        "127.0.0.1",
+        "127.9.9.9:80",
+        "::1",
+        "[::1]:5000",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.1.1",
+        "fe80::1",
+        "fd00::1",
+        "::ffff:192.168.0.1",
+    ],
+)
+def test_a_host_that_only_the_own_network_reaches_is_local(host: str) -> None:
+    assert is_local_host(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "example.com",
+        "localhost.example.com",
+        "mylocalhost",
+        "8.8.8.8",
+        "::ffff:8.8.8.8",
+        "2606:4700::1",
+        "web",
+        "",
+        "[",
+        "a b",
+    ],
+)
+def test_any_other_host_is_not_local(host: str) -> None:
+    assert not is_local_host(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "normal"),
+    [
+        ("Example.COM", "example.com"),
+        ("my_core", "my_core"),
+        ("BÜCHER.example", "xn--bcher-kva.example"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("0:0::1", "::1"),
+    ],
+)
+def test_a_host_has_one_spelling(host: str, normal: str) -> None:
+    assert normal_host(host) == normal
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        ".",
+        "a..b",
+        "-a",
+        "a-",
+        "1.2.3",
+        "1.2.3.256",
+        "a.1",
+        "fe80::1%eth0",
+        "a" * 64,
+        "a." * 127 + "a",
+        "ü" * 300,
+        "a\u3002\u3002b",
+        "\ud800",
+    ],
+)
+def test_what_is_no_host_has_none(host: str) -> None:
+    with pytest.raises(ValueError, match=r" is no host name$"):
+        normal_host(host)
+
+
+@pytest.mark.parametrize(
+    ("url", "spelled", "path"),
+    [
+        ("http://A:80/x", "http://a", "/x"),
+        ("HTTPS://a:443", "https://a", ""),
+        ("https://a:80/", "https://a:80", "/"),
+        ("http://[::0:1]:81", "http://[::1]:81", ""),
+        ("http://a:", "http://a", ""),
+    ],
+)
+def test_an_origin_is_spelled_as_browsers_send_it(url: str, spelled: str, path: str) -> None:
+    parsed, rest = split_url(url)
+    assert (str(parsed), rest) == (spelled, path)
+    assert origin_of(url) == parsed
+
+
+def test_the_host_of_a_request_comes_without_its_port() -> None:
+    assert host_of("Example.com:80") == "example.com"
+    assert host_of("[::1]:80") == host_of("::1") == "::1"
+    assert host_of("localhost/a") is None
+    assert host_of("a:b") is None
+
+
+def test_cookies_of_a_parent_domain_reach_a_host_but_not_an_address() -> None:
+    assert is_host_or_parent("example.com", "example.com")
+    assert is_host_or_parent("example.com", "a.example.com")
+    assert not is_host_or_parent("ample.com", "example.com")
+    assert not is_host_or_parent("0.0.1", "127.0.0.1")
+
+
+@given(st.text() | st.text(alphabet="ab.:/[]@?#1%\\ ", max_size=12).map("http://".__add__))
+def test_no_text_makes_a_question_fail(text: str) -> None:
+    is_local_host(text)
+    host_of(text)
+    parsed = origin_of(text)
+    if parsed is not None:
+        assert origin_of(str(parsed)) == parsed
+        LISTED.registrable_parents(parsed.host)
+        LISTED.same_site(parsed, origin("http://a.b.a"))

@@ -1,1 +1,0 @@
-"""Tests of what talks to a core."""

@@ -1,0 +1,324 @@
+"""Where the embedded core of an app keeps its data, and what is said about it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from support.app_factory import add_views
+
+from flask_stsession import STSession
+from flask_stsession.errors import ConfigError
+
+REMEDY = (
+    'Set STSESSION_CONNECTION_URI to "embedded:/a/path/that/stays/core.db", or to the address of a '
+    "SuperTokens core."
+)
+LOGGER = "flask_stsession.core"
+
+MakeApp = Callable[..., Flask]
+
+
+@pytest.fixture
+def make(tmp_path: Path, core_template: Path) -> Iterator[MakeApp]:
+    """Makes apps with the instance folder ``tmp_path/instance``; a database with keys may lie there."""
+    apps: list[Flask] = []
+
+    def make_app(
+        uri: str | None = None, *, instance: Path | None = None, existing: str | None = None, **settings: Any
+    ) -> Flask:
+        folder = instance or tmp_path / "instance"
+        app = Flask("located", instance_path=str(folder))
+        if uri is not None:
+            app.config["STSESSION_CONNECTION_URI"] = uri
+        app.config.update(settings)
+        STSession(app)
+        add_views(app)
+        apps.append(app)
+        if existing is not None:
+            (folder / existing).parent.mkdir(parents=True, mode=0o700)
+            shutil.copy(core_template, folder / existing)
+        return app
+
+    yield make_app
+    for app in apps:
+        app.extensions["stsession"].close()
+
+
+def sign_in(app: Flask) -> None:
+    """The first need of a core."""
+    assert app.test_client().post("/login").status_code == 200
+
+
+def failure(app: Flask) -> str:
+    """Why there can be no core."""
+    app.testing = True
+    if "STSESSION_CONNECTION_URI" not in app.config:
+        app.testing = False
+        app.config["PROPAGATE_EXCEPTIONS"] = True
+    with pytest.raises(ConfigError) as caught:
+        app.test_client().post("/login")
+    return str(caught.value)
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+# The place
+
+
+def test_nothing_is_made_before_the_core_is_needed(make: MakeApp, tmp_path: Path) -> None:
+    app = make()
+    assert app.test_client().get("/open").status_code == 200
+    assert app.test_client().get("/user").status_code == 401
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_by_default_it_is_a_private_folder_in_the_instance_folder(make: MakeApp, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        sign_in(make())
+    finally:
+        os.umask(before)
+    folder = tmp_path / "instance" / "stsession"
+    assert mode_of(folder) == 0o700
+    assert (folder / ".gitignore").read_text(encoding="utf-8") == "*\n"
+    databases = [path for path in folder.iterdir() if path.name.startswith("core.db")]
+    assert folder / "core.db" in databases
+    assert {mode_of(path) for path in databases} == {0o600}
+
+
+def test_an_app_that_is_being_tested_keeps_its_sessions_in_memory(make: MakeApp, tmp_path: Path) -> None:
+    app = make()
+    app.testing = True  # after init_app, as test suites do
+    sign_in(app)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_explicit_address_counts_for_an_app_that_is_being_tested_too(
+    make: MakeApp, tmp_path: Path
+) -> None:
+    app = make("embedded:", existing="stsession/core.db")
+    app.testing = True
+    sign_in(app)
+    assert (tmp_path / "instance" / "stsession" / "core.db").exists()
+
+
+def test_memory_is_memory(make: MakeApp, tmp_path: Path) -> None:
+    sign_in(make("embedded::memory:"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["core.db", "some/where/core.db"])
+def test_a_relative_path_is_below_the_instance_folder(make: MakeApp, tmp_path: Path, name: str) -> None:
+    sign_in(make(f"embedded:{name}", existing=name))
+    assert mode_of(tmp_path / "instance" / name) in (0o600, 0o644)
+    assert not Path(name).exists()
+
+
+def test_an_absolute_path_is_that_path(make: MakeApp, tmp_path: Path, core_template: Path) -> None:
+    path = tmp_path / "elsewhere" / "my.db"
+    path.parent.mkdir()
+    shutil.copy(core_template, path)
+    sign_in(make(f"embedded:{path}"))
+    assert not (tmp_path / "instance").exists()
+    assert not (path.parent / ".gitignore").exists()
+
+
+def test_sessions_outlive_the_process_that_made_them(make: MakeApp) -> None:
+    token = (
+        make("embedded:", existing="stsession/core.db")
+        .test_client()
+        .post("/login")
+        .headers["st-access-token"]
+    )
+    answer = make("embedded:").test_client().get("/user", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+
+
+# What is said
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [(r.levelname, r.getMessage()) for r in caplog.records if r.name == LOGGER]
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_an_empty_database_that_nobody_asked_for_is_a_warning(
+    make: MakeApp, tmp_path: Path, caplog: pytest.LogCaptureFixture, debug: bool
+) -> None:
+    caplog.set_level(logging.INFO)
+    app = make()
+    app.debug = debug
+    sign_in(app)
+    sign_in(app)
+    assert said(caplog) == [
+        (
+            "WARNING",
+            "No core is configured: the embedded one keeps sessions on this host. An empty database was made "
+            f"in {tmp_path}/instance/stsession/core.db. Set STSESSION_CONNECTION_URI to say where they "
+            "belong.",
+        )
+    ]
+
+
+@pytest.mark.parametrize(("debug", "level"), [(False, "WARNING"), (True, "INFO")])
+def test_a_database_that_was_there_is_a_warning_outside_of_debug_mode_only(
+    make: MakeApp, tmp_path: Path, caplog: pytest.LogCaptureFixture, debug: bool, level: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    app = make(existing="stsession/core.db")
+    app.debug = debug
+    sign_in(app)
+    assert said(caplog) == [
+        (
+            level,
+            "No core is configured: the embedded one keeps sessions on this host. The database is in "
+            f"{tmp_path}/instance/stsession/core.db. Set STSESSION_CONNECTION_URI to say where they belong.",
+        )
+    ]
+
+
+@pytest.mark.parametrize("uri", ["embedded:", "embedded:core.db", "embedded::memory:"])
+def test_an_explicit_address_is_silent(make: MakeApp, caplog: pytest.LogCaptureFixture, uri: str) -> None:
+    caplog.set_level(logging.INFO)
+    sign_in(make(uri))
+    assert said(caplog) == []
+
+
+def test_sessions_in_memory_for_tests_are_silent(make: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    app = make()
+    app.testing = True
+    sign_in(app)
+    assert said(caplog) == []
+
+
+# Where it cannot be
+
+
+@pytest.mark.parametrize("uri", [None, "embedded:", "embedded:core.db"])
+def test_a_place_in_the_virtual_environment_is_refused(make: MakeApp, uri: str | None) -> None:
+    instance = Path(sys.prefix) / "var" / "located-instance"
+    assert failure(make(uri, instance=instance)) == (
+        f"The instance folder {instance} lies in the virtual environment {sys.prefix} and would be lost with "
+        f"it. {REMEDY}"
+    )
+    assert not instance.exists()
+
+
+@pytest.mark.parametrize("uri", [None, "embedded:", "embedded:core.db"])
+def test_a_place_on_lambda_is_refused(
+    make: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str | None
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "function")
+    assert failure(make(uri)) == (
+        f"On AWS Lambda nothing that is written to {tmp_path}/instance lasts, sessions would be lost. "
+        f"{REMEDY}"
+    )
+
+
+def test_an_absolute_path_on_lambda_is_the_users_own_decision(
+    make: MakeApp, core_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "function")
+    sign_in(make(f"embedded:{core_file}"))
+
+
+def test_an_instance_folder_that_cannot_be_written_is_refused(make: MakeApp, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    instance = tmp_path / "file" / "instance"
+    assert failure(make(instance=instance)) == (
+        f"{instance}/stsession cannot be written (Not a directory). {REMEDY}"
+    )
+
+
+def test_an_absolute_path_that_cannot_be_written_is_refused(make: MakeApp, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert failure(make(f"embedded:{tmp_path}/file/core.db")) == (
+        "STSESSION_CONNECTION_URI: the embedded core's database "
+        f"{tmp_path}/file/core.db cannot be made or written (File exists): make its folder writable for this "
+        "user, or name another file."
+    )
+
+
+def test_what_is_no_database_is_refused(make: MakeApp, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("dear diary " * 1000, encoding="utf-8")
+    assert failure(make(f"embedded:{path}")) == (
+        f"STSESSION_CONNECTION_URI: the embedded core's database {path} cannot be "
+        "used (file is not a database): make it readable and writable for this user, move it away, or name "
+        "another file."
+    )
+
+
+def test_a_place_that_is_made_writable_later_works_without_a_restart(make: MakeApp, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    app = make(instance=tmp_path / "file" / "instance")
+    failure(app)
+    (tmp_path / "file").unlink()
+    sign_in(app)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_memory_is_refused_in_a_forked_child(make: MakeApp) -> None:
+    app = make("embedded::memory:")
+    app.testing = True
+    client = app.test_client()
+    sign_in(app)
+    reads, writes = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            client.post("/login")
+            os.write(writes, b"no error")
+        except ConfigError as error:
+            os.write(writes, str(error).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writes)
+    with os.fdopen(reads) as answer:
+        told = answer.read()
+    assert told == (
+        f"STSESSION_CONNECTION_URI: the in-memory database belongs to process {os.getpid()} and this is "
+        f"process {child}: several processes need a file."
+    )
+    sign_in(app)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"acces_token_validity": 30},
+            "STSESSION_EMBEDDED_CORE: the embedded core has no setting 'acces_token_validity': did you mean "
+            "'access_token_validity'?",
+        ),
+        (
+            {"access_token_validity": "soon"},
+            "STSESSION_EMBEDDED_CORE: access_token_validity is 'soon': give a whole number of seconds from 1 "
+            "on, for example 3600.",
+        ),
+        (
+            {"refresh_token_validity": 1},
+            "STSESSION_EMBEDDED_CORE: refresh_token_validity is 1 minutes, which is not longer than "
+            "access_token_validity, 3600 seconds: make the first longer or the second shorter.",
+        ),
+    ],
+)
+def test_a_wrong_setting_of_the_embedded_core_fails_init_app(
+    make: MakeApp, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make(STSESSION_EMBEDDED_CORE=settings)
+    assert str(caught.value) == message

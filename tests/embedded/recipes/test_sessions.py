@@ -1,0 +1,324 @@
+"""What the recordings leave open about sessions: reuse, crossing interfaces, expiry, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.cdi_replay import decode_jwt
+from support.running_cores import Client, Clock, client_of
+
+from flask_stsession.embedded.app import EmbeddedCore
+
+ENDED = {"status": "UNAUTHORISED", "message": "Either the session has ended or has been blacklisted"}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def client(clock: Clock) -> Iterator[Client]:
+    with EmbeddedCore(":memory:", clock=clock) as core, client_of(core) as client:
+        yield client
+
+
+def reuse(pair: Any, subtype: str) -> dict[str, Any]:
+    session = {name: pair["session"][name] for name in ("handle", "userId", "recipeUserId")}
+    return {"status": "TOKEN_THEFT_DETECTED", "session": session, "recentTokenReuseSubtype": subtype}
+
+
+# Reuse, CDI 5.6
+
+
+def test_the_previous_refresh_token_works_again_within_the_grace_period(client: Client, clock: Clock) -> None:
+    first = client.create()
+    client.refresh(first)
+    clock.advance(29.9)
+    assert client.refresh(first)["status"] == "OK"
+
+
+def test_using_the_previous_token_again_does_not_lengthen_its_grace_period(
+    client: Client, clock: Clock
+) -> None:
+    first = client.create()
+    client.refresh(first)
+    clock.advance(20)
+    assert client.refresh(first)["status"] == "OK"
+    clock.advance(20)
+    assert client.refresh(first) == reuse(first, "RECENT_PREV")
+
+
+def test_the_previous_refresh_token_after_the_grace_period_is_theft(client: Client, clock: Clock) -> None:
+    first = client.create()
+    client.refresh(first)
+    clock.advance(30)
+    assert client.refresh(first) == reuse(first, "RECENT_PREV")
+    assert client.handles("user") == set()
+
+
+def test_a_child_that_its_parents_reuse_displaced_is_an_orphaned_branch(client: Client) -> None:
+    first = client.create()
+    displaced = client.refresh(first)
+    client.refresh(first)
+    assert client.refresh(displaced) == reuse(first, "ORPHANED_BRANCH")
+    assert client.handles("user") == set()
+
+
+def test_a_token_from_before_the_previous_is_stale_lineage(client: Client) -> None:
+    first = client.create()
+    client.refresh(client.refresh(first))
+    assert client.refresh(first) == reuse(first, "STALE_LINEAGE")
+    assert client.handles("user") == set()
+
+
+@pytest.mark.parametrize("forgiven", ["RECENT_PREV", "ORPHANED_BRANCH"])
+def test_a_reuse_set_to_be_forgiven_is_unauthorised_and_ends_the_session_all_the_same(forgiven: str) -> None:
+    settings = {"recent_token_reuse_behaviour": forgiven, "refresh_token_rotation_grace_period": 30}
+    clock = Clock()
+    with EmbeddedCore(":memory:", settings, clock=clock) as core, client_of(core) as client:
+        first = client.create()
+        child = client.refresh(first)
+        if forgiven == "ORPHANED_BRANCH":
+            client.refresh(first)
+            answer = client.refresh(child)
+        else:
+            clock.advance(31)
+            answer = client.refresh(first)
+        assert answer == {
+            "status": "UNAUTHORISED",
+            "message": "The refresh token was used before; the session has ended",
+            "recentTokenReuseSubtype": forgiven,
+        }
+        assert client.handles("user") == set()
+
+
+def test_without_a_grace_period_the_previous_token_is_theft_at_once() -> None:
+    settings = {"refresh_token_rotation_grace_period": 0}
+    with EmbeddedCore(":memory:", settings, clock=Clock()) as core, client_of(core) as client:
+        first = client.create()
+        client.refresh(first)
+        assert client.refresh(first) == reuse(first, "RECENT_PREV")
+
+
+# The database check, CDI 5.6
+
+
+def test_the_database_check_knows_the_current_and_the_previous_token_only(client: Client) -> None:
+    first = client.create()
+    second = client.refresh(first)
+    assert client.verify(first, check_database=True)["status"] == "OK"
+    third = client.refresh(second)
+    assert client.verify(first, check_database=True) == ENDED
+    assert client.verify(second, check_database=True)["status"] == "OK"
+    assert client.verify(third, check_database=True)["status"] == "OK"
+
+
+def test_the_database_check_turns_down_the_access_token_of_a_displaced_child(client: Client) -> None:
+    first = client.create()
+    displaced = client.refresh(first)
+    client.refresh(first)
+    assert client.verify(displaced, check_database=True) == ENDED
+    assert client.verify(displaced)["status"] == "OK"
+
+
+def test_a_payload_that_differs_in_type_only_counts_as_an_update(client: Client) -> None:
+    pair = client.create(userDataInJWT={"n": 1})
+    body = {"sessionHandle": pair["session"]["handle"], "userDataInJWT": {"n": True}}
+    client.call("PUT", "/recipe/jwt/data", body)
+    assert client.verify(pair, check_database=True)["payloadUpdateAvailable"] is True
+
+
+# Sessions that cross interfaces
+
+
+def test_an_unpromoted_child_of_an_older_interface_is_promoted_and_rotated(client: Client) -> None:
+    first = client.create()
+    child = client.speaking("5.4").refresh(first)
+    grandchild = client.refresh(child)
+    assert grandchild["status"] == "OK"
+    # The child was promoted, so it is the previous token now, with its grace period.
+    assert client.refresh(child)["status"] == "OK"
+    assert client.refresh(first) == reuse(first, "STALE_LINEAGE")
+
+
+def test_the_database_check_accepts_an_unpromoted_child_and_writes_nothing(client: Client) -> None:
+    older = client.speaking("5.4")
+    first = client.create()
+    child = older.refresh(first)
+    assert client.verify(child, check_database=True)["status"] == "OK"
+    # Still not promoted: the parent may be refreshed again.
+    assert older.refresh(first)["status"] == "OK"
+
+
+def test_a_child_whose_parent_was_rotated_by_the_newer_interface_is_an_orphan(client: Client) -> None:
+    first = client.create()
+    child = client.speaking("5.4").refresh(first)
+    client.refresh(first)
+    assert client.refresh(child) == reuse(first, "ORPHANED_BRANCH")
+
+
+def test_after_a_promotion_the_parent_is_theft_for_an_older_interface_and_leaves_the_session(
+    client: Client,
+) -> None:
+    older = client.speaking("5.5")
+    first = client.create()
+    child = older.refresh(first)
+    assert older.verify(child)["accessToken"]["expiry"] == child["accessToken"]["expiry"]
+    answer = older.refresh(first)
+    assert answer["status"] == "TOKEN_THEFT_DETECTED"
+    assert "recentTokenReuseSubtype" not in answer
+    assert client.handles("user") == {first["session"]["handle"]}
+
+
+def test_using_a_childs_refresh_token_promotes_it_for_an_older_interface(client: Client) -> None:
+    older = client.speaking("5.0")
+    first = client.create()
+    child = older.refresh(first)
+    assert older.refresh(child)["status"] == "OK"
+    assert older.refresh(first)["status"] == "TOKEN_THEFT_DETECTED"
+
+
+# Many at once
+
+
+@pytest.mark.parametrize("cdi", ["5.4", "5.6"])
+def test_fifty_threads_refresh_with_one_token_and_nothing_is_revoked(cdi: str, tmp_path: Path) -> None:
+    with EmbeddedCore(tmp_path / "core.db") as core, client_of(core) as client:
+        first = client.create()
+
+        def refresh(_: int) -> str:
+            with client_of(core) as own:
+                return str(own.speaking(cdi).refresh(first)["status"])
+
+        with ThreadPoolExecutor(50) as pool:
+            assert list(pool.map(refresh, range(50))) == ["OK"] * 50
+        assert client.handles("user") == {first["session"]["handle"]}
+
+
+# Expiry
+
+
+def test_an_access_token_lives_up_to_five_percent_shorter_than_configured(client: Client) -> None:
+    lives = {
+        pair["accessToken"]["expiry"] - pair["accessToken"]["createdTime"]
+        for pair in (client.create() for _ in range(30))
+    }
+    assert min(lives) >= 3_419_000
+    assert max(lives) <= 3_600_000
+    assert len(lives) > 10
+
+
+def test_the_token_and_the_answer_agree_on_the_expiry(client: Client) -> None:
+    pair = client.create()
+    payload = decode_jwt(pair["accessToken"]["token"])["payload"]
+    assert payload["exp"] * 1000 == pair["accessToken"]["expiry"]
+    assert payload["iat"] * 1000 == pair["accessToken"]["createdTime"]
+
+
+def test_a_life_below_a_second_is_not_over_before_it_begins(client: Client, clock: Clock) -> None:
+    pair = client.create(accessTokenValidity=1)
+    assert client.verify(pair)["status"] == "OK"
+    clock.advance(1)
+    assert client.verify(pair) == {"status": "TRY_REFRESH_TOKEN", "message": "Access token expired"}
+
+
+def test_a_token_is_expired_in_the_very_second_of_its_expiry(client: Client, clock: Clock) -> None:
+    pair = client.create()
+    clock.now = pair["accessToken"]["expiry"] / 1000 - 0.001
+    assert client.verify(pair)["status"] == "OK"
+    clock.now = pair["accessToken"]["expiry"] / 1000
+    assert client.verify(pair)["status"] == "TRY_REFRESH_TOKEN"
+
+
+def test_an_expired_session_is_gone_for_every_operation(client: Client, clock: Clock) -> None:
+    gone = {"status": "UNAUTHORISED", "message": "Session does not exist."}
+    pair = client.create(accessTokenValidity=3_600_000)
+    handle = pair["session"]["handle"]
+    clock.advance(144_000 * 60)
+    assert client.handles("user") == set()
+    for path in ("/recipe/session", "/recipe/session/data", "/recipe/jwt/data"):
+        assert client.call("GET", path, sessionHandle=handle) == gone
+    body = {"sessionHandle": handle, "userDataInJWT": {}, "userDataInDatabase": {}}
+    assert client.call("PUT", "/recipe/session/data", body) == gone
+    assert client.call("PUT", "/recipe/jwt/data", body) == gone
+    removed = client.call("POST", "/recipe/session/remove", {"sessionHandles": [handle]})
+    assert removed == {"status": "OK", "sessionHandlesRevoked": []}
+    assert client.refresh(pair)["status"] == "UNAUTHORISED"
+    regenerated = client.call(
+        "POST", "/recipe/session/regenerate", {"accessToken": pair["accessToken"]["token"]}
+    )
+    assert regenerated == gone
+
+
+def test_refreshing_lengthens_the_session(client: Client, clock: Clock) -> None:
+    pair = client.create()
+    for _ in range(3):
+        clock.advance(100_000 * 60)
+        pair = client.refresh(pair)
+        assert pair["status"] == "OK"
+
+
+def test_expired_sessions_are_purged_as_new_ones_are_made(tmp_path: Path) -> None:
+    clock = Clock()
+    with EmbeddedCore(tmp_path / "core.db", clock=clock) as core, client_of(core) as client:
+        for _ in range(20):
+            client.create()
+        clock.advance(144_001 * 60)
+        client.create("late")
+        clock.now -= 144_001 * 60  # back to when they were alive: they are really gone
+        assert client.handles("user") == set()
+
+
+# Reading and changing
+
+
+def test_the_data_of_a_session_are_read_and_changed_by_handle(client: Client) -> None:
+    handle = client.create(userDataInJWT={"a": 1}, userDataInDatabase={"b": 2})["session"]["handle"]
+    database = client.call("GET", "/recipe/session/data", sessionHandle=handle)
+    assert database == {"status": "OK", "userDataInDatabase": {"b": 2}}
+    in_jwt = client.call("GET", "/recipe/jwt/data", sessionHandle=handle)
+    assert in_jwt == {"status": "OK", "userDataInJWT": {"a": 1}}
+
+
+@pytest.mark.parametrize("path", ["/recipe/jwt/data", "/recipe/session/regenerate"])
+def test_protected_claims_cannot_be_changed_later_either(client: Client, path: str) -> None:
+    pair = client.create()
+    body = {
+        "sessionHandle": pair["session"]["handle"],
+        "accessToken": pair["accessToken"]["token"],
+        "userDataInJWT": {"sub": "somebody else"},
+    }
+    response = client.send("PUT" if path == "/recipe/jwt/data" else "POST", path, json=body)
+    assert (response.status_code, response.text) == (400, "The user payload contains protected field")
+
+
+def test_regenerating_on_a_token_of_somebody_elses_is_unauthorised(client: Client) -> None:
+    with EmbeddedCore(":memory:", clock=Clock()) as other, client_of(other) as elsewhere:
+        token = elsewhere.create()["accessToken"]["token"]
+    answer = client.call("POST", "/recipe/session/regenerate", {"accessToken": token})
+    assert answer == {
+        "status": "UNAUTHORISED",
+        "message": "The signature of the token is not by a key of this core",
+    }
+
+
+def test_a_refresh_changes_the_kind_of_key_for_the_tokens_to_come(client: Client) -> None:
+    pair = client.create()
+    static = client.refresh(pair, useDynamicSigningKey=False)
+    again = client.call("POST", "/recipe/session/regenerate", {"accessToken": static["accessToken"]["token"]})
+    assert decode_jwt(static["accessToken"]["token"])["header"]["kid"].startswith("s-")
+    assert decode_jwt(again["accessToken"]["token"])["header"]["kid"].startswith("s-")
+
+
+def test_removing_needs_either_a_user_or_handles(client: Client) -> None:
+    body = {"userId": "user", "sessionHandles": []}
+    response = client.send("POST", "/recipe/session/remove", json=body)
+    assert (response.status_code, response.text) == (
+        400,
+        "Invalid JSON input - use one of userId or sessionHandles array",
+    )

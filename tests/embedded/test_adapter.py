@@ -1,0 +1,85 @@
+"""The transport of requests that calls the embedded core in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import requests
+from support.running_cores import IN_PROCESS_URL
+
+from flask_stsession.embedded.adapter import EmbeddedAdapter
+from flask_stsession.embedded.app import EmbeddedCore, EmbeddedCoreError
+
+
+def test_the_core_is_made_at_the_first_request_and_only_once(tmp_path: Path) -> None:
+    made: list[EmbeddedCore] = []
+
+    def make() -> EmbeddedCore:
+        made.append(EmbeddedCore(tmp_path / "core.db"))
+        return made[-1]
+
+    with requests.Session() as session:
+        session.mount(IN_PROCESS_URL, EmbeddedAdapter(make))
+        assert not made
+        for _ in range(3):
+            assert session.get(IN_PROCESS_URL + "/hello", timeout=1).text == "Hello"
+    assert len(made) == 1
+    made[0].close()
+
+
+def test_a_core_that_cannot_be_made_is_tried_again_at_the_next_request(tmp_path: Path) -> None:
+    place = tmp_path / "later"
+    place.touch()
+    made: list[EmbeddedCore] = []
+
+    def make() -> EmbeddedCore:
+        made.append(EmbeddedCore(place / "core.db"))
+        return made[-1]
+
+    with requests.Session() as session:
+        session.mount(IN_PROCESS_URL, EmbeddedAdapter(make))
+        with pytest.raises(EmbeddedCoreError):
+            session.get(IN_PROCESS_URL + "/hello", timeout=1)
+        place.unlink()
+        assert session.get(IN_PROCESS_URL + "/hello", timeout=1).ok
+    made[0].close()
+
+
+def test_a_response_is_what_one_over_the_network_would_be() -> None:
+    with EmbeddedCore(":memory:") as core, requests.Session() as session:
+        session.mount(IN_PROCESS_URL, EmbeddedAdapter(core))
+        response = session.get(IN_PROCESS_URL + "/recipe/user/metadata", params={"userId": "ü &="}, timeout=1)
+        assert response.json() == {"metadata": {}, "status": "OK"}
+        assert (response.status_code, response.reason, response.ok) == (200, "OK", True)
+        assert response.headers["content-type"] == "application/json; charset=utf-8"
+        assert response.url == IN_PROCESS_URL + "/recipe/user/metadata?userId=%C3%BC+%26%3D"
+        assert response.encoding == "utf-8"
+        assert response.request.method == "GET"
+        missing = session.get(IN_PROCESS_URL + "/nothing", timeout=1)
+        with pytest.raises(requests.HTTPError):
+            missing.raise_for_status()
+
+
+def test_text_bytes_and_no_body_are_taken(tmp_path: Path) -> None:
+    with EmbeddedCore(":memory:") as core, requests.Session() as session:
+        session.mount(IN_PROCESS_URL, EmbeddedAdapter(core))
+        url = IN_PROCESS_URL + "/recipe/role"
+        for body in ('{"role": "ö"}', '{"role": "ö"}'.encode()):
+            assert session.put(url, data=body, timeout=1).json()["status"] == "OK"
+        assert session.put(url, timeout=1).text == "Invalid Json Input"
+        stream = iter([b"{}"])
+        with pytest.raises(TypeError) as raised:
+            session.put(url, data=stream, timeout=1)
+    assert str(raised.value) == (
+        "the embedded core takes a whole body, not a list_iterator: use json= or data="
+    )
+
+
+def test_closing_the_session_leaves_the_core_to_its_owner() -> None:
+    with EmbeddedCore(":memory:") as core:
+        adapter = EmbeddedAdapter(core)
+        for _ in range(2):
+            with requests.Session() as session:
+                session.mount(IN_PROCESS_URL, adapter)
+                assert session.get(IN_PROCESS_URL + "/hello", timeout=1).ok

@@ -1,0 +1,232 @@
+"""Signing keys: their turns, how long they stay published, and whose signature counts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import jwt
+import pytest
+from jwt.types import Options
+from support.cdi_replay import decode_jwt
+from support.running_cores import Client, Clock, client_of
+
+from flask_stsession.embedded.app import EmbeddedCore
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def client(clock: Clock) -> Iterator[Client]:
+    settings = {"access_token_dynamic_signing_key_update_interval": 1, "access_token_validity": 600}
+    with EmbeddedCore(":memory:", settings, clock=clock) as core, client_of(core) as client:
+        yield client
+
+
+def kid_of(token: str) -> str:
+    return str(decode_jwt(token)["header"]["kid"])
+
+
+def signs_with(client: Client) -> str:
+    return kid_of(client.create()["accessToken"]["token"])
+
+
+def make_jwt(client: Client, **fields: object) -> str:
+    body = {"payload": {}, "algorithm": "RS256", "jwksDomain": "https://api.example", **fields}
+    return str(client.call("POST", "/recipe/jwt", body)["jwt"])
+
+
+def static_kid(client: Client) -> str:
+    return next(kid for kid in client.kids() if kid.startswith("s-"))
+
+
+def test_a_new_core_publishes_one_dynamic_and_one_static_key(client: Client) -> None:
+    assert sorted(kid[:2] for kid in client.kids()) == ["d-", "s-"]
+
+
+def test_every_token_verifies_with_a_published_key(client: Client) -> None:
+    keys = jwt.PyJWKSet.from_dict(client.call("GET", "/.well-known/jwks.json"))
+    options: Options = {"verify_exp": False, "verify_iat": False}
+    for dynamic in (True, False):
+        token = client.create(useDynamicSigningKey=dynamic)["accessToken"]["token"]
+        claims = jwt.decode(token, keys[kid_of(token)], algorithms=["RS256"], options=options)
+        assert claims["sub"] == "user"
+
+
+def test_a_new_key_is_published_a_minute_before_it_signs(client: Client, clock: Clock) -> None:
+    first = signs_with(client)
+    clock.advance(HOUR - 60.001)
+    assert len(client.kids()) == 2
+    clock.advance(0.002)
+    newest = client.kids()[0]
+    assert newest != first
+    assert signs_with(client) == first
+    clock.advance(59.9)
+    assert signs_with(client) == first
+    clock.advance(0.2)
+    assert signs_with(client) == newest
+
+
+def test_with_a_short_interval_a_new_key_is_published_half_of_it_before(clock: Clock) -> None:
+    settings = {"access_token_dynamic_signing_key_update_interval": 10 / 3600}
+    with EmbeddedCore(":memory:", settings, clock=clock) as core, client_of(core) as client:
+        clock.advance(4.9)
+        assert len(client.kids()) == 2
+        clock.advance(0.2)
+        assert len(client.kids()) == 3
+
+
+def test_a_core_that_slept_through_a_turn_still_publishes_before_it_signs(
+    client: Client, clock: Clock
+) -> None:
+    first = signs_with(client)
+    clock.advance(100 * HOUR)
+    assert signs_with(client) == first
+    clock.advance(59)
+    assert signs_with(client) == first
+    clock.advance(1)
+    assert signs_with(client) != first
+
+
+def test_an_old_key_stays_published_until_its_last_token_has_expired(client: Client, clock: Clock) -> None:
+    first = signs_with(client)
+    clock.advance(HOUR - 60)
+    client.kids()
+    clock.advance(59)
+    last = client.create()
+    clock.advance(1)
+    assert signs_with(client) != first
+    clock.now = last["accessToken"]["expiry"] / 1000 - 1
+    assert first in client.kids()
+    assert client.verify(last)["status"] == "OK"
+    clock.advance(602)
+    assert first not in client.kids()
+
+
+def test_a_jwt_that_lives_longer_keeps_its_dynamic_key_published(client: Client, clock: Clock) -> None:
+    token = make_jwt(client, validity=10 * HOUR, useStaticSigningKey=False)
+    for _ in range(9):
+        clock.advance(HOUR)
+        assert kid_of(token) in client.kids()
+    clock.advance(2 * HOUR)
+    assert kid_of(token) not in client.kids()
+
+
+def test_keys_that_nobody_needs_are_deleted(client: Client, clock: Clock) -> None:
+    for _ in range(8):
+        clock.advance(HOUR)
+        signs_with(client)
+    assert len(client.kids()) <= 4
+
+
+def test_the_static_key_never_changes(client: Client, clock: Clock) -> None:
+    before = static_kid(client)
+    for _ in range(5):
+        clock.advance(24 * HOUR)
+        signs_with(client)
+    assert static_kid(client) == before
+    assert kid_of(make_jwt(client)) == before
+
+
+def test_verifiers_are_told_to_keep_keys_no_longer_than_a_new_one_waits(client: Client) -> None:
+    response = client.send("GET", "/.well-known/jwks.json")
+    assert response.headers["Cache-Control"] == "max-age=60, must-revalidate"
+
+
+def test_older_sdks_find_the_keys_under_the_older_path(client: Client) -> None:
+    answer = client.call("GET", "/recipe/jwt/jwks")
+    assert answer == {"status": "OK", **client.call("GET", "/.well-known/jwks.json")}
+
+
+def test_two_cores_on_one_file_take_turns_together(clock: Clock, tmp_path: Path) -> None:
+    settings = {"access_token_dynamic_signing_key_update_interval": 1}
+    file = tmp_path / "core.db"
+    with (
+        EmbeddedCore(file, settings, clock=clock) as one,
+        EmbeddedCore(file, settings, clock=clock) as two,
+        client_of(one) as first,
+        client_of(two) as second,
+    ):
+        for _ in range(4):
+            clock.advance(HOUR / 2)
+            assert signs_with(first) == signs_with(second)
+            assert first.kids() == second.kids()
+            assert second.verify(first.create())["status"] == "OK"
+
+
+# Tokens that are not this core's
+
+
+def test_a_jwt_made_for_another_purpose_is_not_an_access_token(client: Client) -> None:
+    payload = decode_jwt(client.create()["accessToken"]["token"])["payload"]
+    forged = make_jwt(client, payload={**payload, "sub": "somebody else"}, useStaticSigningKey=False)
+    assert client.verify({"accessToken": {"token": forged}}) == {
+        "status": "TRY_REFRESH_TOKEN",
+        "message": "The token is not a session's access token",
+    }
+
+
+def test_a_token_signed_with_the_public_key_as_a_secret_is_refused(client: Client) -> None:
+    head, body, _ = client.create()["accessToken"]["token"].split(".")
+    header = {**decode_jwt(f"{head}.{body}.")["header"], "alg": "HS256"}
+    head = base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
+    public = json.dumps(client.call("GET", "/.well-known/jwks.json")["keys"][0]).encode()
+    mac = hmac.new(public, f"{head}.{body}".encode(), hashlib.sha256).digest()
+    forged = f"{head}.{body}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+    assert client.verify({"accessToken": {"token": forged}}) == {
+        "status": "TRY_REFRESH_TOKEN",
+        "message": "The token is not signed with RS256 by a key of this core",
+    }
+
+
+def test_a_token_without_object_parts_is_refused(client: Client) -> None:
+    answer = client.verify({"accessToken": {"token": "W10.W10.W10"}})
+    assert answer == {"status": "TRY_REFRESH_TOKEN", "message": "The token is not a JWT"}
+
+
+@pytest.mark.parametrize("foreign", ["!", "=", "\n", " "])
+def test_a_token_with_a_foreign_character_is_refused(client: Client, foreign: str) -> None:
+    token = client.create()["accessToken"]["token"] + foreign
+    answer = client.verify({"accessToken": {"token": token}})
+    assert answer == {"status": "TRY_REFRESH_TOKEN", "message": "The token is not a JWT"}
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_changing_any_part_of_a_refresh_token_makes_it_worthless(client: Client, part: int) -> None:
+    pair = client.create()
+    parts = pair["refreshToken"]["token"].split(".")
+    parts[part] = ("A" if parts[part][0] != "A" else "B") + parts[part][1:]
+    answer = client.refresh({"refreshToken": {"token": ".".join(parts)}})
+    assert answer == {"status": "UNAUTHORISED", "message": "The refresh token is not one of this core's"}
+
+
+def test_a_refresh_token_of_another_core_is_unauthorised(client: Client) -> None:
+    with EmbeddedCore(":memory:") as other, client_of(other) as elsewhere:
+        foreign = elsewhere.create()
+    answer = client.refresh(foreign)
+    assert answer == {"status": "UNAUTHORISED", "message": "The refresh token is not one of this core's"}
+
+
+def test_a_jwt_without_validity_lives_a_hundred_years(client: Client) -> None:
+    payload = decode_jwt(make_jwt(client))["payload"]
+    assert payload["exp"] - payload["iat"] == 3_153_600_000
+
+
+def test_a_jwt_of_endless_validity_has_an_expiry_that_json_readers_take(client: Client) -> None:
+    token = make_jwt(client, validity=10**300, useStaticSigningKey=False)
+    assert decode_jwt(token)["payload"]["exp"] == 2**53 - 1
+
+
+def test_the_payload_of_a_jwt_cannot_choose_its_issuer(client: Client) -> None:
+    token = make_jwt(client, payload={"iss": "https://evil.example", "a": 1})
+    payload = decode_jwt(token)["payload"]
+    assert (payload["iss"], payload["a"]) == ("https://api.example", 1)

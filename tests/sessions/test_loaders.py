@@ -1,0 +1,91 @@
+"""What the app's own loaders may answer, and what a guard makes of a session without a time of login."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask, g
+from support.app_factory import AppFactory
+
+from flask_stsession import STSession, verify_session
+from flask_stsession.claims import AuthTimeClaim, UserRoleClaim
+
+
+def _guarded_by_role(make_app: AppFactory, answer: object) -> Flask:
+    app = make_app(token_transfer_method="cookie", claims=[])
+    ext: STSession = app.extensions["stsession"]
+    ext.roles_loader(lambda user_id, tenant_id: answer)
+
+    @app.get("/admin")
+    @verify_session(roles="admin")
+    def admin() -> dict[str, str]:
+        return {"status": "OK"}
+
+    return app
+
+
+@pytest.mark.parametrize("answer", [["admin"], ("admin", "editor"), {"admin"}])
+def test_a_loader_may_answer_any_collection_of_names(answer: object, make_app: AppFactory) -> None:
+    client = _guarded_by_role(make_app, answer).test_client()
+    client.post("/login")
+
+    assert client.get("/admin").status_code == 200
+
+
+def test_a_loader_that_answers_none_knows_no_roles(make_app: AppFactory) -> None:
+    client = _guarded_by_role(make_app, None).test_client()
+    client.post("/login")
+
+    response = client.get("/admin")
+
+    assert response.status_code == 403
+    assert response.get_json()["claimValidationErrors"] == [
+        {
+            "id": UserRoleClaim.key,
+            "reason": {"message": "wrong value", "expectedToInclude": "admin", "actualValue": []},
+        }
+    ]
+
+
+def test_a_loader_that_answers_one_string_is_told_so_rather_than_read_letter_by_letter(
+    make_app: AppFactory,
+) -> None:
+    app = _guarded_by_role(make_app, "admin")
+    app.testing = True
+    client = app.test_client()
+    client.post("/login")
+
+    with pytest.raises(TypeError) as caught:
+        client.get("/admin")
+
+    assert str(caught.value) == (
+        "The roles_loader answered 'admin'; it answers a list of names, or None for none."
+    )
+
+
+def test_a_session_from_before_the_claim_was_asked_for_does_not_pass_as_a_fresh_login(
+    make_app: AppFactory,
+) -> None:
+    app = make_app(token_transfer_method="cookie", claims=[AuthTimeClaim])
+
+    @app.get("/step-up")
+    @verify_session(max_auth_age=60)
+    def step_up() -> dict[str, str]:
+        return {"status": "OK"}
+
+    @app.post("/forget")
+    @verify_session()
+    def forget() -> dict[str, str]:
+        g.session.remove_claim(AuthTimeClaim)
+        return {"status": "OK"}
+
+    client = app.test_client()
+    client.post("/login")
+    client.post("/forget")
+
+    response = client.get("/step-up")
+
+    assert response.status_code == 403
+    assert response.get_json() == {
+        "message": "invalid claim",
+        "claimValidationErrors": [{"id": "st-auth-time", "reason": {"message": "value does not exist"}}],
+    }

@@ -1,0 +1,1 @@
+"""Servers, clients, replayers and data that the tests share."""

@@ -1,0 +1,25 @@
+"""Importing an example as a module, as a test needs it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def import_example(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The example of that name, imported afresh and forgotten after the test."""
+    module_name = f"{name}_example"
+    spec = importlib.util.spec_from_file_location(module_name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Flask looks a module up by its name to find its folder.
+    monkeypatch.setitem(sys.modules, module_name, module)
+    spec.loader.exec_module(module)
+    return module

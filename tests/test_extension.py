@@ -1,0 +1,415 @@
+"""What can be done with sessions by handle, by user, and without any request."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from typing import Any
+
+import jwt
+import pytest
+from flask import Flask
+from support.app_factory import AppFactory
+from support.served_core import ServedCore
+
+import flask_stsession
+from flask_stsession import STSession
+from flask_stsession.claims import BooleanClaim, PrimitiveClaim
+from flask_stsession.errors import (
+    ClaimValidationError,
+    ConfigError,
+    CoreError,
+    InvalidClaimsError,
+    ProtectedClaimError,
+    SessionDoesNotExistError,
+    TokenTheftError,
+    TryRefreshTokenError,
+    UnauthorisedError,
+)
+from flask_stsession.multitenancy import create_or_update_tenant
+from flask_stsession.sessions.session import Session
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+
+fetched: PrimitiveClaim[str] = PrimitiveClaim("fetched", lambda user_id, *_: f"of {user_id}")
+empty: PrimitiveClaim[str] = PrimitiveClaim("empty", lambda *_: None)
+second_factor = BooleanClaim("2fa", lambda *_: False)
+
+
+@pytest.fixture
+def ext(app: Flask, stsession: STSession) -> Any:
+    """The extension object, in an app context and without a request."""
+    with app.app_context():
+        yield stsession
+
+
+def create(ext: STSession, user_id: str = "alice", **options: Any) -> Session:
+    return ext.create_new_session_without_request_response(user_id, **options)
+
+
+# By handle and user
+
+
+def test_a_session_can_be_revoked_once(ext: STSession) -> None:
+    handle = create(ext).get_handle()
+    assert ext.revoke_session(handle) is True
+    assert ext.revoke_session(handle) is False
+    assert ext.revoke_session(NOBODY) is False
+    assert ext.revoke_session("no handle at all") is False
+
+
+def test_several_sessions_are_revoked_in_one_call(make_app: AppFactory, served_core: ServedCore) -> None:
+    app = make_app(connection_uri=served_core.url)
+    with app.app_context():
+        ext: STSession = app.extensions["stsession"]
+        handles = [create(ext).get_handle() for _ in range(3)]
+        served_core.counted()
+        assert sorted(ext.revoke_multiple_sessions((*handles[:2], NOBODY))) == sorted(handles[:2])
+        assert served_core.counted() == {"POST /recipe/session/remove": 1}
+        assert ext.revoke_multiple_sessions([]) == []
+        assert not served_core.counted()
+        assert ext.get_all_session_handles_for_user("alice") == handles[2:]
+
+
+def test_one_handle_in_the_place_of_several_is_refused(ext: STSession) -> None:
+    session = create(ext)
+    with pytest.raises(TypeError) as caught:
+        ext.revoke_multiple_sessions(session.get_handle())
+    assert str(caught.value) == (
+        "handles must be several session handles, not a str: write revoke_session(handle)."
+    )
+
+
+def test_all_sessions_of_a_user_are_revoked_and_nobody_elses(ext: STSession) -> None:
+    handles = {create(ext).get_handle() for _ in range(3)}
+    other = create(ext, "bob").get_handle()
+    assert set(ext.get_all_session_handles_for_user("alice")) == handles
+    assert set(ext.revoke_all_sessions_for_user("alice")) == handles
+    assert ext.revoke_all_sessions_for_user("alice") == []
+    assert ext.get_all_session_handles_for_user("alice") == []
+    assert ext.get_all_session_handles_for_user("bob") == [other]
+    assert ext.get_all_session_handles_for_user("nobody") == []
+
+
+def test_tenants_are_kept_apart_where_asked_for(ext: STSession) -> None:
+    create_or_update_tenant("acme")
+    public = create(ext).get_handle()
+    acme = create(ext, tenant_id="acme").get_handle()
+    assert acme.endswith("_acme")
+    assert set(ext.get_all_session_handles_for_user("alice")) == {public, acme}
+    assert ext.get_all_session_handles_for_user("alice", tenant_id="acme") == [acme]
+    assert ext.get_all_session_handles_for_user("alice", fetch_across_all_tenants=False) == [public]
+    assert [each.tenant_id for each in ext.list_sessions("alice")] == ["public", "acme"]
+    assert [each.tenant_id for each in ext.list_sessions("alice", tenant_id="acme")] == ["acme"]
+    assert ext.revoke_all_sessions_for_user("alice", tenant_id="acme") == [acme]
+    assert ext.revoke_all_sessions_for_user("alice", revoke_across_all_tenants=False) == [public]
+
+
+def test_a_tenant_that_does_not_exist_is_the_cores_refusal(ext: STSession) -> None:
+    with pytest.raises(CoreError) as caught:
+        create(ext, tenant_id="nowhere")
+    assert "tenant" in str(caught.value).lower()
+
+
+def test_what_the_core_knows_of_a_session_is_told_in_our_terms(ext: STSession) -> None:
+    before = time.time()
+    session = create(
+        ext,
+        recipe_user_id=None,
+        access_token_payload={"plan": "pro"},
+        session_data_in_database={"cart": [1]},
+    )
+    found = ext.get_session_information(session.get_handle())
+    assert found is not None
+    assert found.session_handle == session.get_handle()
+    assert (found.user_id, found.recipe_user_id, found.tenant_id) == ("alice", "alice", "public")
+    assert found.session_data_in_database == {"cart": [1]}
+    assert found.custom_claims_in_access_token_payload == {"plan": "pro"}
+    assert found.created_at == datetime.fromtimestamp(found.time_created / 1000, timezone.utc)
+    assert found.expires_at.tzinfo is timezone.utc
+    assert found.time_created / 1000 == pytest.approx(before, abs=5)
+    assert found.expiry - found.time_created == pytest.approx(144_000 * 60_000, abs=50)
+    assert ext.get_session_information(NOBODY) is None
+
+
+def test_a_users_sessions_are_listed_oldest_first(make_app: AppFactory, served_core: ServedCore) -> None:
+    app = make_app(connection_uri=served_core.url)
+    with app.app_context():
+        ext: STSession = app.extensions["stsession"]
+        handles = []
+        for offset in (0, -20, 10):
+            served_core.core.offset = offset
+            handles.append(create(ext).get_handle())
+        listed = [each.session_handle for each in ext.list_sessions("alice")]
+        assert listed == [handles[1], handles[0], handles[2]]
+        assert ext.list_sessions("nobody") == []
+
+
+def test_data_and_payload_are_changed_by_handle(ext: STSession) -> None:
+    handle = create(ext, access_token_payload={"a": 1, "b": 2}).get_handle()
+    assert ext.update_session_data_in_database(handle, {"x": 1}) is True
+    assert ext.merge_into_access_token_payload(handle, {"a": None, "c": {"d": None}}) is True
+    found = ext.get_session_information(handle)
+    assert found is not None
+    assert found.session_data_in_database == {"x": 1}
+    assert found.custom_claims_in_access_token_payload == {"b": 2, "c": {"d": None}}
+    assert ext.update_session_data_in_database(NOBODY, {}) is False
+    assert ext.merge_into_access_token_payload(NOBODY, {}) is False
+    with pytest.raises(ProtectedClaimError):
+        ext.merge_into_access_token_payload(handle, {"sub": "mallory"})
+
+
+def test_what_was_merged_by_handle_is_in_the_next_token(ext: STSession) -> None:
+    session = create(ext)
+    ext.merge_into_access_token_payload(session.get_handle(), {"plan": "pro"})
+    refresh = session.get_all_session_tokens_dangerously()["refreshToken"]
+    assert ext.refresh_session_without_request_response(refresh).get_access_token_payload()["plan"] == "pro"
+
+
+# Claims by handle
+
+
+def test_claims_are_set_fetched_read_and_removed_by_handle(ext: STSession) -> None:
+    handle = create(ext).get_handle()
+    assert ext.sync_get_claim_value(second_factor, session_handle=handle) is None
+    assert ext.set_claim_value(second_factor, True, session_handle=handle) is True
+    assert ext.get_claim_value(second_factor, session_handle=handle) is True
+    assert ext.fetch_and_set_claim(second_factor, session_handle=handle) is True
+    assert ext.get_claim_value(second_factor, session_handle=handle) is False
+    assert ext.fetch_and_set_claim(fetched, session_handle=handle) is True
+    assert ext.get_claim_value(fetched, session_handle=handle) == "of alice"
+    assert ext.remove_claim(second_factor, session_handle=handle) is True
+    assert ext.set_claim_value(fetched, None, session_handle=handle) is True
+    found = ext.get_session_information(handle)
+    assert found is not None
+    assert found.custom_claims_in_access_token_payload == {}
+
+
+def test_claims_of_a_session_that_does_not_exist_are_said_to_be_of_none(ext: STSession) -> None:
+    assert ext.set_claim_value(second_factor, True, session_handle=NOBODY) is False
+    assert ext.set_claim_value(second_factor, None, session_handle=NOBODY) is False
+    assert ext.fetch_and_set_claim(second_factor, session_handle=NOBODY) is False
+    assert ext.remove_claim(second_factor, session_handle=NOBODY) is False
+    for ask in (ext.get_claim_value, ext.sync_get_claim_value):
+        with pytest.raises(SessionDoesNotExistError) as caught:
+            ask(second_factor, session_handle=NOBODY)
+        assert str(caught.value) == (
+            f"There is no session with the handle '{NOBODY}': it has ended or never was."
+        )
+
+
+def test_claims_of_this_requests_session_need_no_handle(app: Flask) -> None:
+    @app.post("/mine")
+    def mine() -> dict[str, Any]:
+        flask_stsession.set_claim_value(second_factor, True)
+        read = [flask_stsession.get_claim_value(second_factor)]
+        flask_stsession.fetch_and_set_claim(second_factor)
+        read.append(flask_stsession.sync_get_claim_value(second_factor))
+        flask_stsession.remove_claim(second_factor)
+        return {"read": [*read, flask_stsession.get_claim_value(second_factor)]}
+
+    client = app.test_client()
+    assert client.post("/mine").status_code == 401
+    client.post("/login", headers={"st-auth-mode": "cookie"})
+    assert client.post("/mine").get_json() == {"read": [True, False, None]}
+
+
+def test_validating_by_handle_fetches_stores_and_tells_what_fails(make_app: AppFactory) -> None:
+    app = make_app(global_claim_validators=[second_factor.validators.is_true()])
+    with app.app_context():
+        ext: STSession = app.extensions["stsession"]
+        handle = create(ext).get_handle()
+        failure = ClaimValidationError(
+            "2fa", {"message": "wrong value", "expectedValue": True, "actualValue": False}
+        )
+        assert ext.validate_claims_for_session_handle(handle) == [failure]
+        assert ext.get_claim_value(second_factor, session_handle=handle) is False
+        ext.set_claim_value(second_factor, True, session_handle=handle)
+        assert ext.validate_claims_for_session_handle(handle) == []
+        seen: list[Any] = []
+
+        def override(validators: list[Any], found: Any, user_context: dict[str, Any]) -> list[Any]:
+            seen.extend([len(validators), found.user_id, user_context["recipe_user_id"]])
+            return [fetched.validators.has_value("of bob")]
+
+        [other] = ext.validate_claims_for_session_handle(handle, override_global_claim_validators=override)
+        assert other.id == "fetched"
+        assert seen == [1, "alice", "alice"]
+        with pytest.raises(SessionDoesNotExistError):
+            ext.validate_claims_for_session_handle(NOBODY)
+
+
+# Keys and other tokens
+
+
+@pytest.mark.parametrize(("static", "prefix"), [(None, "s-"), (True, "s-"), (False, "d-")])
+def test_a_jwt_of_ones_own_is_verified_by_anybody_with_the_key_set(
+    make_app: AppFactory, static: bool | None, prefix: str
+) -> None:
+    app = make_app(api_domain="https://api.example.com")
+    with app.app_context():
+        ext: STSession = app.extensions["stsession"]
+        token = ext.create_jwt({"purpose": "upload"}, 60, use_static_signing_key=static)
+        keys = jwt.PyJWKSet.from_dict(ext.get_jwks())
+        issuer = ext.get_open_id_discovery_configuration()["issuer"]
+    kid = jwt.get_unverified_header(token)["kid"]
+    assert kid.startswith(prefix)
+    payload = jwt.decode(token, keys[kid], algorithms=["RS256"])
+    assert payload["purpose"] == "upload"
+    assert payload["iss"] == issuer == "https://api.example.com/auth"
+    assert payload["exp"] - payload["iat"] == 60
+
+
+def test_a_jwt_of_ones_own_is_no_session(ext: STSession) -> None:
+    token = ext.create_jwt({"sub": "alice", "sessionHandle": NOBODY})
+    with pytest.raises(UnauthorisedError) as caught:
+        ext.verify_access_token(token)
+    assert str(caught.value) == "The access token is none of a session."
+    assert caught.value.reason == "malformed"
+    assert caught.value.clear_tokens is False
+
+
+def test_a_jwt_must_be_json(ext: STSession) -> None:
+    with pytest.raises(TypeError) as caught:
+        ext.create_jwt({"tags": {1}})
+    assert str(caught.value) == (
+        "payload['tags'] is of type set, which JSON does not have: write sorted(...) for a list."
+    )
+
+
+def test_discovery_tells_where_the_keys_are(app: Flask, ext: STSession) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ext.get_open_id_discovery_configuration()
+    assert str(caught.value) == (
+        "The issuer is not known outside of a request, unless STSESSION_API_DOMAIN is set to the scheme and "
+        'host of this API, "https://api.example.com" for example.'
+    )
+    client = app.test_client()
+    found = client.get("/auth/.well-known/openid-configuration").get_json()
+    assert found["issuer"] == "http://localhost/auth"
+    assert found["jwks_uri"] == "http://localhost/auth/jwt/jwks.json"
+    keys = client.get("/auth/jwt/jwks.json")
+    assert {key["kid"][:2] for key in keys.get_json()["keys"]} == {"d-", "s-"}
+    assert keys.headers["Cache-Control"] == "max-age=60, must-revalidate"
+    assert keys.headers["Access-Control-Allow-Origin"] == "*"
+
+
+# Without a request
+
+
+def test_a_session_lives_without_any_request(ext: STSession) -> None:
+    created = create(ext, access_token_payload={"a": 1})
+    tokens = created.get_all_session_tokens_dangerously()
+    verified = ext.get_session_without_request_response(tokens["accessToken"])
+    assert verified.get_handle() == created.get_handle()
+    refreshed = ext.refresh_session_without_request_response(tokens["refreshToken"])
+    new = refreshed.get_all_session_tokens_dangerously()
+    assert new["accessAndFrontTokenUpdated"] is True
+    assert new["refreshToken"] not in (None, tokens["refreshToken"])
+    assert ext.verify_access_token(new["accessToken"]).get_user_id() == "alice"
+    refreshed.revoke_session()
+    with pytest.raises(UnauthorisedError) as caught:
+        ext.verify_access_token(new["accessToken"])
+    assert str(caught.value) == "The session was revoked through this process."
+    with pytest.raises(UnauthorisedError):
+        ext.refresh_session_without_request_response(new["refreshToken"])
+
+
+def test_anti_csrf_tokens_are_checked_outside_of_requests_where_asked_for(make_app: AppFactory) -> None:
+    app = make_app(anti_csrf="VIA_TOKEN")
+    with app.app_context():
+        ext: STSession = app.extensions["stsession"]
+        tokens = create(ext, disable_anti_csrf=False).get_all_session_tokens_dangerously()
+        access, refresh, csrf = tokens["accessToken"], tokens["refreshToken"], tokens["antiCsrfToken"]
+        ext.get_session_without_request_response(access)
+        ext.get_session_without_request_response(access, csrf, anti_csrf_check=True)
+        for wrong in (None, "", "wrong", "é"):
+            with pytest.raises(TryRefreshTokenError):
+                ext.get_session_without_request_response(access, wrong, anti_csrf_check=True)
+            with pytest.raises(UnauthorisedError):
+                ext.refresh_session_without_request_response(refresh, anti_csrf_token=wrong)
+        renewed = ext.refresh_session_without_request_response(refresh, anti_csrf_token=csrf)
+        assert renewed.get_all_session_tokens_dangerously()["antiCsrfToken"] not in (None, csrf)
+
+
+def test_a_stolen_refresh_token_is_found_out_without_a_request_too(
+    make_app: AppFactory, served_core: ServedCore
+) -> None:
+    app = make_app(connection_uri=served_core.url)
+    with app.app_context():
+        ext: STSession = app.extensions["stsession"]
+        session = create(ext)
+        stolen = session.get_all_session_tokens_dangerously()["refreshToken"]
+        ext.refresh_session_without_request_response(stolen)
+        served_core.core.offset = 3600.0
+        with pytest.raises(TokenTheftError) as caught:
+            ext.refresh_session_without_request_response(stolen)
+    assert caught.value.session_handle == session.get_handle()
+    assert caught.value.user_id == caught.value.recipe_user_id == "alice"
+
+
+@pytest.mark.parametrize("token", ["", "garbage", "a.b.c", "é", "\ud800", "x" * 20_000])
+def test_what_is_no_token_is_unauthorised(ext: STSession, token: str) -> None:
+    with pytest.raises(UnauthorisedError) as caught:
+        ext.verify_access_token(token)
+    assert str(caught.value) == "The access token is none of a session."
+    with pytest.raises(UnauthorisedError):
+        ext.refresh_session_without_request_response(token)
+
+
+@pytest.mark.parametrize("nothing", [None, ["a"], "a"])
+def test_data_and_updates_are_never_taken_for_empty_ones(ext: STSession, nothing: Any) -> None:
+    session = create(ext, access_token_payload={"a": 1}, session_data_in_database={"b": 2})
+    kind = type(nothing).__name__
+    for change, argument in (
+        (session.update_session_data_in_database, "session_data_in_database"),
+        (session.merge_into_access_token_payload, "access_token_payload"),
+    ):
+        with pytest.raises(TypeError) as caught:
+            change(nothing)
+        assert str(caught.value) == f"{argument} must be a dict, not {kind}."
+    assert session.get_session_data_from_database() == {"b": 2}
+
+
+def test_a_token_is_verified_in_a_thread_with_an_app_context_only(app: Flask, stsession: STSession) -> None:
+    with app.app_context():
+        token = create(stsession).get_access_token()
+
+    def work() -> str:
+        with app.app_context():
+            return flask_stsession.verify_access_token(token).get_user_id()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(work).result() == "alice"
+        assert pool.submit(lambda: stsession.verify_access_token(token).get_user_id()).result() == "alice"
+        with pytest.raises(RuntimeError) as caught:
+            pool.submit(lambda: flask_stsession.verify_access_token(token)).result()
+    assert str(caught.value) == (
+        "flask-stsession was used outside of an app context, so it cannot know which app is meant. Use "
+        'app.extensions["stsession"], or do it in "with app.app_context():".'
+    )
+
+
+def test_validators_run_on_tokens_that_came_without_a_request(make_app: AppFactory) -> None:
+    app = make_app(global_claim_validators=[second_factor.validators.is_true()])
+    with app.app_context():
+        ext: STSession = app.extensions["stsession"]
+        session = create(ext)
+        with pytest.raises(InvalidClaimsError) as caught:
+            ext.verify_access_token(session.get_access_token())
+        assert [each.id for each in caught.value.payload] == ["2fa"]
+        found = ext.verify_access_token(
+            session.get_access_token(), override_global_claim_validators=lambda *_: []
+        )
+        assert found.get_handle() == session.get_handle()
+
+
+def test_the_database_is_asked_about_a_token_where_wanted(ext: STSession, make_app: AppFactory) -> None:
+    session = create(ext)
+    elsewhere: STSession = make_app(name="elsewhere").extensions["stsession"]
+    assert elsewhere.revoke_session(session.get_handle()) is True
+    assert ext.verify_access_token(session.get_access_token()).get_user_id() == "alice"
+    with pytest.raises(TryRefreshTokenError) as caught:
+        ext.verify_access_token(session.get_access_token(), check_database=True)
+    assert caught.value.reason == "session_ended"

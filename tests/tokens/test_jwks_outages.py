@@ -1,0 +1,249 @@
+"""The core's signing keys when it does not answer, or slowly, and many ask at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from support.signing import COOLDOWN, MAX_STALE, REFRESH, Clock, Core, Hanging, Signer, key_set
+
+from flask_stsession.errors import CoreError, CoreUnavailableError, Reason
+from flask_stsession.tokens.jwks import KeySet
+
+DOWN = CoreUnavailableError("http://core:3567: connection refused")
+OLD = Signer("d-1700000000000")
+NEW = Signer("d-1700000099999", name="two")
+
+
+@pytest.fixture
+def core() -> Core:
+    return Core(OLD.jwk())
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(1_000.0)
+
+
+@pytest.fixture
+def outages() -> list[tuple[Exception, float]]:
+    return []
+
+
+@pytest.fixture
+def keys(core: Core, clock: Clock, outages: list[tuple[Exception, float]]) -> KeySet:
+    return key_set(core, clock, on_stale=lambda error, age: outages.append((error, age)))
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(20) as pool:
+        yield pool
+
+
+def unavailable(keys: KeySet, kid: str = OLD.kid) -> str:
+    with pytest.raises(CoreUnavailableError) as caught:
+        keys.get(kid)
+    assert caught.value.reason is Reason.KEYS_UNAVAILABLE
+    return str(caught.value)
+
+
+def test_with_no_key_ever_had_the_outage_is_said_and_ends_at_once(keys: KeySet, core: Core) -> None:
+    core.error = DOWN
+    for _ in range(2):
+        assert unavailable(keys) == (
+            "The core's signing keys were never had, and it cannot be asked: "
+            "http://core:3567: connection refused"
+        )
+    with pytest.raises(CoreUnavailableError):
+        keys.raw()
+    core.error = None
+    assert keys.get(OLD.kid) is not None
+
+
+def test_a_core_that_hangs_is_left_alone_for_as_long_as_it_took(
+    keys: KeySet, core: Core, clock: Clock
+) -> None:
+    core.error = DOWN
+
+    def hang() -> None:
+        clock.now += 4
+
+    core.takes = hang
+    unavailable(keys)
+    unavailable(keys)
+    clock.now += 3.9
+    unavailable(keys)
+    assert core.fetches == 1
+    clock.now += 0.1
+    unavailable(keys)
+    assert core.fetches == 2
+
+
+def test_known_keys_go_on_being_used_while_the_core_is_down(
+    keys: KeySet, core: Core, clock: Clock, outages: list[tuple[Exception, float]]
+) -> None:
+    key = keys.get(OLD.kid)
+    core.error = DOWN
+    clock.now += REFRESH
+    assert keys.get(OLD.kid) is key
+    assert outages == [(DOWN, REFRESH)]
+    while clock.now + 300 <= 1_000 + MAX_STALE:
+        clock.now += 300
+        assert keys.get(OLD.kid) is key
+        assert keys.raw() == [OLD.jwk()]
+    assert len(outages) == 1, "told once per outage"
+    clock.now = 1_000 + MAX_STALE + 1
+    assert unavailable(keys) == (
+        "The core's signing keys are too old to go on with, and it cannot be asked: "
+        "http://core:3567: connection refused"
+    )
+    core.error = None
+    assert keys.get(OLD.kid) is key
+
+
+def test_a_core_that_is_down_is_asked_once_per_cooldown(keys: KeySet, core: Core, clock: Clock) -> None:
+    keys.get(OLD.kid)
+    core.error = DOWN
+    clock.now += REFRESH
+    for _ in range(50):
+        assert keys.get(OLD.kid) is not None
+    assert core.fetches == 2
+    clock.now += COOLDOWN
+    for _ in range(50):
+        assert keys.get(OLD.kid) is not None
+    assert core.fetches == 3
+
+
+def test_every_outage_is_told_anew(
+    keys: KeySet,
+    core: Core,
+    clock: Clock,
+    outages: list[tuple[Exception, float]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refused = CoreError("http://core:3567 answered 401: Invalid API key", status=401)
+    caplog.set_level(logging.INFO)
+    error: Exception | None
+    for error in (None, DOWN, None, refused):
+        core.error = error
+        keys.get(OLD.kid)
+        clock.now += REFRESH
+        keys.get(OLD.kid)
+    assert outages == [(DOWN, REFRESH), (refused, REFRESH)]
+    assert [record.getMessage() for record in caplog.records] == [
+        "The core's signing keys cannot be fetched again; those of 60 s ago stay in use up to 86400 s "
+        "(STSESSION_JWKS_MAX_STALE_SECONDS): http://core:3567: connection refused",
+        "The core gives its signing keys again.",
+        "The core's signing keys cannot be fetched again; those of 60 s ago stay in use up to 86400 s "
+        "(STSESSION_JWKS_MAX_STALE_SECONDS): http://core:3567 answered 401: Invalid API key",
+    ]
+
+
+def test_an_unknown_key_is_our_outage_if_the_core_could_not_be_asked(
+    keys: KeySet, core: Core, clock: Clock
+) -> None:
+    keys.get(OLD.kid)
+    core.error = DOWN
+    for _ in range(50):
+        assert unavailable(keys, NEW.kid) == (
+            "The signing key d-1700000099999 is not known, and the core cannot be asked: "
+            "http://core:3567: connection refused"
+        )
+    assert core.fetches == 2, "one for the cooldown"
+    assert keys.get(OLD.kid) is not None
+
+
+def test_what_is_no_outage_is_not_taken_for_one(keys: KeySet, core: Core) -> None:
+    core.error = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        keys.get(OLD.kid)
+    core.error = None
+    assert keys.get(OLD.kid) is not None, "and no lock was left locked"
+
+
+# Threads and processes
+
+
+def test_threads_that_need_the_first_keys_share_one_fetch(
+    keys: KeySet, core: Core, threads: ThreadPoolExecutor
+) -> None:
+    core.takes = hanging = Hanging()
+    found = [threads.submit(keys.get, OLD.kid) for _ in range(20)]
+    assert hanging.started.wait(10)
+    hanging.released.set()
+    assert all(future.result(10) is not None for future in found)
+    assert core.fetches == 1
+
+
+def test_nobody_with_a_known_key_waits_for_a_fetch(
+    keys: KeySet, core: Core, clock: Clock, threads: ThreadPoolExecutor
+) -> None:
+    key = keys.get(OLD.kid)
+    core.takes = hanging = Hanging()
+    clock.now += REFRESH
+    refresher = threads.submit(keys.get, OLD.kid)
+    assert hanging.started.wait(10)
+    assert [threads.submit(keys.get, OLD.kid).result(5) for _ in range(50)] == [key] * 50
+    assert keys.raw() == [OLD.jwk()]
+    assert not refresher.done()
+    hanging.released.set()
+    assert refresher.result(10) is key
+    assert core.fetches == 2
+
+
+def test_a_made_up_key_waits_only_briefly_for_a_fetch_under_way(
+    keys: KeySet, core: Core, clock: Clock, threads: ThreadPoolExecutor
+) -> None:
+    keys.get(OLD.kid)
+    core.takes = hanging = Hanging()
+    clock.now += REFRESH
+    refresher = threads.submit(keys.get, OLD.kid)
+    assert hanging.started.wait(10)
+    assert [threads.submit(keys.get, f"d-{number}").result(5) for number in range(3)] == [None] * 3
+    hanging.released.set()
+    refresher.result(10)
+    assert core.fetches == 2
+
+
+def test_threads_that_wait_for_a_fetch_that_fails_share_its_failure(
+    keys: KeySet, core: Core, clock: Clock, threads: ThreadPoolExecutor
+) -> None:
+    core.error = DOWN
+    core.takes = hanging = Hanging()
+    failed = [threads.submit(unavailable, keys) for _ in range(10)]
+    assert hanging.started.wait(10)
+    while clock.reads < 11:  # each thread reads it once before it waits, the one that fetches twice
+        time.sleep(0.001)
+    hanging.released.set()
+    assert len({future.result(10) for future in failed}) == 1
+    assert core.fetches == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_in_the_middle_of_a_fetch_leaves_the_child_able_to_fetch(
+    keys: KeySet, core: Core, threads: ThreadPoolExecutor
+) -> None:
+    core.takes = hanging = Hanging()
+    fetching = threads.submit(keys.get, OLD.kid)
+    assert hanging.started.wait(10)
+    child = os.fork()
+    if child == 0:
+        try:
+            signal.alarm(10)
+            core.takes = lambda: None
+            found = keys.get(OLD.kid)
+            os._exit(0 if found is not None else 1)
+        finally:
+            os._exit(2)
+    try:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        hanging.released.set()
+    assert fetching.result(10) is not None

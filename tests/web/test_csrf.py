@@ -1,0 +1,167 @@
+"""Anti-CSRF: which requests by cookie are checked, and what each mode wants to see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from flask_stsession.errors import Reason, TryRefreshTokenError
+from flask_stsession.web.csrf import Mode, check, is_checked, problem
+
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+MODES: tuple[Mode, ...] = ("VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE")
+OURS = frozenset({"https://app.example.com", "http://localhost:3000"})
+
+
+def refusal(mode: Mode, method: str = "POST", **sent: Any) -> tuple[Reason, str]:
+    with pytest.raises(TryRefreshTokenError) as caught:
+        check(mode, method=method, allowed_origins=OURS, **sent)
+    return caught.value.reason, str(caught.value)
+
+
+def passes(mode: Mode, method: str = "POST", **sent: Any) -> bool:
+    check(mode, method=method, allowed_origins=OURS, **sent)
+    return True
+
+
+@pytest.mark.parametrize(
+    ("mode", "checked"),
+    [
+        ("VIA_TOKEN", {"HEAD", "POST", "PUT", "PATCH", "DELETE"}),
+        ("VIA_CUSTOM_HEADER", {"HEAD", "POST", "PUT", "PATCH", "DELETE"}),
+        ("VIA_ORIGIN", {"POST", "PUT", "PATCH", "DELETE"}),
+        ("NONE", set()),
+    ],
+)
+def test_the_method_decides_which_requests_are_checked(mode: Mode, checked: set[str]) -> None:
+    assert {method for method in METHODS if is_checked(mode, method)} == checked
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_view_may_have_the_check_off(mode: Mode) -> None:
+    assert not any(is_checked(mode, method, anti_csrf_check=False) for method in METHODS)
+    assert passes(mode, anti_csrf_check=False)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_view_may_have_the_check_on_but_never_for_preflights_nor_without_a_mode(mode: Mode) -> None:
+    checked = {method for method in METHODS if is_checked(mode, method, anti_csrf_check=True)}
+    assert checked == (set() if mode == "NONE" else set(METHODS) - {"OPTIONS"})
+
+
+def test_a_request_that_is_not_checked_needs_nothing() -> None:
+    for mode in MODES:
+        assert passes(mode, "GET")
+        assert passes(mode, "OPTIONS", anti_csrf_check=True)
+    assert passes("NONE", "POST", anti_csrf_header="nope", anti_csrf_check=True)
+
+
+def test_via_token_takes_the_sessions_token_only() -> None:
+    assert passes("VIA_TOKEN", anti_csrf_token="t-1", anti_csrf_header="t-1")
+    assert passes("VIA_TOKEN", "GET", anti_csrf_token="t-1", anti_csrf_header="nope")
+    assert refusal("VIA_TOKEN", anti_csrf_token="t-1", anti_csrf_header="nope") == (
+        Reason.CSRF_MISMATCH,
+        "The header 'anti-csrf' is not the anti-CSRF token of this session, as STSESSION_ANTI_CSRF=VIA_TOKEN "
+        "demands; every refresh gives a new one.",
+    )
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST"])
+@pytest.mark.parametrize("token", ["t-1", None])
+def test_via_token_names_the_header_that_is_missing(method: str, token: str | None) -> None:
+    assert refusal("VIA_TOKEN", method, anti_csrf_token=token, rid_present=True) == (
+        Reason.CSRF_MISSING,
+        "The header 'anti-csrf' is missing from a request whose session came by cookie "
+        "(STSESSION_ANTI_CSRF=VIA_TOKEN); send it, with the value that came with the session, or use "
+        "anti_csrf_check=False for this view.",
+    )
+
+
+@pytest.mark.parametrize("header", ["t-1", "", "None"])
+def test_via_token_refuses_a_session_that_has_no_token(header: str) -> None:
+    assert refusal("VIA_TOKEN", anti_csrf_token=None, anti_csrf_header=header) == (
+        Reason.CSRF_MISMATCH,
+        "The session has no anti-CSRF token, so no header 'anti-csrf' can match it; it was created for "
+        "header transfer or under another mode than STSESSION_ANTI_CSRF=VIA_TOKEN.",
+    )
+
+
+@given(st.text(), st.text())
+def test_via_token_compares_any_text(token: str, header: str) -> None:
+    assert (problem("VIA_TOKEN", anti_csrf_token=token, anti_csrf_header=header) is None) == (token == header)
+
+
+def test_via_token_tells_halves_of_surrogate_pairs_from_question_marks() -> None:
+    assert problem("VIA_TOKEN", anti_csrf_token="?", anti_csrf_header="\ud800") is not None
+
+
+def test_via_custom_header_takes_any_rid() -> None:
+    assert passes("VIA_CUSTOM_HEADER", rid_present=True)
+    assert passes("VIA_CUSTOM_HEADER", "HEAD", rid_present=True)
+
+
+def test_via_custom_header_names_the_header_that_is_missing() -> None:
+    assert refusal("VIA_CUSTOM_HEADER", anti_csrf_token="t-1", anti_csrf_header="t-1") == (
+        Reason.CSRF_MISSING,
+        "The header 'rid' is missing from a request whose session came by cookie "
+        "(STSESSION_ANTI_CSRF=VIA_CUSTOM_HEADER); send it, any value will do, or use anti_csrf_check=False "
+        "for this view.",
+    )
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"sec_fetch_site": "same-origin"},
+        {"sec_fetch_site": "none"},
+        {"sec_fetch_site": "same-origin", "origin": "https://elsewhere.example"},
+        {"sec_fetch_site": "same-site", "origin": "https://app.example.com"},
+        {"sec_fetch_site": "cross-site", "origin": "http://localhost:3000"},
+        {"origin": "https://app.example.com"},
+        {"origin": "HTTPS://App.Example.com"},
+    ],
+    ids=str,
+)
+def test_via_origin_takes_what_comes_from_our_own_pages(sent: dict[str, str]) -> None:
+    assert passes("VIA_ORIGIN", **sent)
+
+
+@pytest.mark.parametrize("site", [None, "same-site", "cross-site", "", "nonsense"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null",
+        "",
+        "https://evil.example",
+        "http://app.example.com",
+        "https://app.example.com:8443",
+        "https://app.example.com.evil.example",
+        "https://app.example.com/",
+    ],
+)
+def test_via_origin_refuses_what_comes_from_elsewhere(site: str | None, origin: str) -> None:
+    assert refusal("VIA_ORIGIN", sec_fetch_site=site, origin=origin, rid_present=True) == (
+        Reason.CSRF_MISMATCH,
+        f"The request comes from {origin!r}, which is not an origin of ours "
+        "(STSESSION_ANTI_CSRF=VIA_ORIGIN); if it is, add it to STSESSION_WEBSITE_DOMAIN.",
+    )
+
+
+@pytest.mark.parametrize("site", [None, "same-site", "cross-site"])
+def test_via_origin_wants_to_know_where_a_request_comes_from(site: str | None) -> None:
+    assert refusal("VIA_ORIGIN", sec_fetch_site=site) == (
+        Reason.CSRF_MISSING,
+        "Neither 'Sec-Fetch-Site: same-origin' nor a header 'Origin' came with a request that must show "
+        "where it comes from (STSESSION_ANTI_CSRF=VIA_ORIGIN); browsers send them by themselves, others "
+        "should use header transfer.",
+    )
+
+
+def test_a_problem_can_be_had_without_a_verdict() -> None:
+    assert problem("NONE") is None
+    assert problem("VIA_CUSTOM_HEADER", rid_present=True) is None
+    found = problem("VIA_CUSTOM_HEADER")
+    assert found is not None
+    assert found[0] is Reason.CSRF_MISSING

@@ -1,0 +1,433 @@
+"""What surrounds every request: ``g.session`` wherever there is a ``g``, and the headers of the response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Blueprint, Flask, g, render_template_string, request, send_from_directory
+from flask_cors import CORS
+from support.app_factory import AppFactory
+from support.clients import signed_in
+from werkzeug.test import TestResponse
+
+from flask_stsession import (
+    ConfigError,
+    STSession,
+    create_new_session,
+    current_session,
+    get_all_cors_headers,
+    get_session,
+    sign_out,
+    verify_session,
+)
+from flask_stsession.claims import BooleanClaim
+
+ORIGIN = "http://website.localhost:3000"
+
+
+def who() -> str | None:
+    return g.session.get_user_id() if g.session else None
+
+
+# g.session is there wherever g is
+
+
+def test_g_session_is_none_in_every_context_that_has_none(app: Flask) -> None:
+    seen: dict[str, Any] = {}
+
+    @app.errorhandler(404)
+    def missing(_error: Exception) -> Any:
+        seen["404"] = g.session
+        return "missing", 404
+
+    @app.teardown_request
+    def teardown(_error: BaseException | None) -> None:
+        seen["teardown"] = g.session
+
+    @app.after_request
+    def after(response: Any) -> Any:
+        seen["after"] = g.session
+        return response
+
+    assert app.test_client().get("/open").get_json() == {"session": False}
+    assert app.test_client().get("/nowhere").status_code == 404
+    with app.app_context():
+        seen["shell"] = g.session
+        assert "session" not in g
+    assert seen == {"404": None, "teardown": None, "after": None, "shell": None}
+
+
+def test_g_session_is_there_until_the_request_is_torn_down(app: Flask) -> None:
+    seen: dict[str, Any] = {}
+
+    @app.teardown_request
+    def teardown(_error: BaseException | None) -> None:
+        seen["teardown"] = who()
+
+    @app.errorhandler(ZeroDivisionError)
+    def broken(_error: Exception) -> Any:
+        seen["handler"] = who()
+        return "broken", 500
+
+    @app.get("/broken")
+    @verify_session()
+    def view() -> str:
+        return str(1 / 0)
+
+    assert signed_in(app).get("/broken").status_code == 500
+    assert seen == {"handler": "alice", "teardown": "alice"}
+
+
+def test_the_namespace_class_of_the_app_is_kept(make_app: AppFactory) -> None:
+    app = make_app(init=False)
+
+    class Namespace(app.app_ctx_globals_class):  # type: ignore[misc, name-defined]
+        answer = 42
+
+    app.app_ctx_globals_class = Namespace
+    STSession(app)
+    with app.app_context():
+        assert (g.answer, g.session) == (42, None)
+    app.extensions["stsession"].close()
+
+
+def test_g_session_is_what_this_request_created(app: Flask) -> None:
+    @app.post("/sign-up")
+    def sign_up() -> dict[str, Any]:
+        before = g.session
+        session = create_new_session("bob")
+        return {"before": before, "same": g.session is session}
+
+    assert app.test_client().post("/sign-up").get_json() == {"before": None, "same": True}
+
+
+def test_nothing_leaks_between_requests_that_share_an_app_context(make_app: AppFactory) -> None:
+    app = make_app(init=False)
+    early: list[str | None] = []
+
+    @app.before_request
+    def registered_before_init_app() -> None:
+        early.append(who())
+
+    STSession(app)
+    alice, bob = signed_in(app, "alice"), signed_in(app, "bob")
+    with app.app_context():
+        answers = [
+            client.get(path).get_json()
+            for client, path in (
+                (alice, "/user"),
+                (app.test_client(), "/open"),
+                (bob, "/open"),
+                (bob, "/user"),
+                (app.test_client(), "/user"),
+                (alice, "/open"),
+            )
+        ]
+        assert app.test_client().get("/nowhere").status_code == 404
+        assert "session" not in g
+    assert [answer.get("userId", answer.get("session", answer)) for answer in answers] == [
+        "alice",
+        False,
+        False,
+        "bob",
+        {"message": "unauthorised"},
+        False,
+    ]
+    assert set(early) == {None}
+    app.extensions["stsession"].close()
+
+
+class Foreign:
+    """What an app may keep in ``g.session``, a database session say."""
+
+
+def test_somebody_elses_g_session_is_refused_by_its_type(app: Flask) -> None:
+    app.testing = True
+
+    @app.before_request
+    def connect() -> None:
+        if request.path != "/login":
+            g.session = Foreign()
+
+    client = signed_in(app)
+    assert client.get("/open").get_json() == {"session": True}
+    with pytest.raises(ConfigError) as caught:
+        client.get("/user")
+    assert str(caught.value) == (
+        f"g.session holds a {Foreign.__module__}.Foreign, but flask-stsession keeps the session of the "
+        "signed-in user there. Keep yours under another name, g.db_session for example."
+    )
+
+
+# Headers
+
+
+def test_vary_is_sent_only_where_the_session_was_consulted(app: Flask) -> None:
+    @app.get("/looks")
+    def looks() -> str:
+        return "yes" if current_session else "no"
+
+    @app.get("/varies")
+    @verify_session(session_required=False)
+    def varies() -> Any:
+        return "ok", {"Vary": "Accept"}
+
+    client = app.test_client()
+    paths = ("/open", "/user", "/looks", "/varies", "/nowhere")
+    assert {path: client.get(path).headers.get("Vary") for path in paths} == {
+        "/open": None,
+        "/user": "Cookie, Authorization",
+        "/looks": "Cookie, Authorization",
+        "/varies": "Accept, Cookie, Authorization",
+        "/nowhere": None,
+    }
+    assert client.options("/user").headers.get("Vary") is None
+
+
+def test_only_answers_that_carry_tokens_are_kept_out_of_caches(app: Flask) -> None:
+    @app.post("/own")
+    def own() -> Any:
+        create_new_session("alice")
+        return "ok", {"Cache-Control": "private, max-age=5"}
+
+    client = signed_in(app)
+    assert client.get("/user").headers.get("Cache-Control") is None
+    assert app.test_client().get("/user").headers.get("Cache-Control") is None
+    assert app.test_client().post("/login").headers["Cache-Control"] == "no-store"
+    assert (
+        client.post("/own", headers={"st-auth-mode": "cookie"}).headers["Cache-Control"]
+        == "private, max-age=5"
+    )
+    assert client.post("/auth/signout", headers={"rid": "x"}).headers["Cache-Control"] == "no-store"
+
+
+def test_cookies_are_set_only_when_something_changed(app: Flask) -> None:
+    @app.post("/merge")
+    @verify_session()
+    def merge() -> str:
+        g.session.merge_into_access_token_payload({"more": 1})
+        return "ok"
+
+    client = signed_in(app)
+    found = {
+        path: sorted(
+            each.split("=")[0] for each in client.open(path, method=method).headers.getlist("Set-Cookie")
+        )
+        for method, path in (
+            ("GET", "/user"),
+            ("GET", "/open"),
+            ("POST", "/merge"),
+            ("POST", "/auth/signout"),
+        )
+    }
+    assert found == {
+        "/user": [],
+        "/open": [],
+        "/merge": ["sAccessToken"],
+        "/auth/signout": ["sAccessToken", "sRefreshToken"],
+    }
+
+
+def test_a_session_created_and_ended_in_one_request_leaves_no_token(app: Flask) -> None:
+    @app.post("/in-and-out")
+    def in_and_out() -> str:
+        create_new_session("alice")
+        sign_out()
+        return "ok"
+
+    response = app.test_client().post("/in-and-out", headers={"st-auth-mode": "cookie"})
+    assert sorted(each.split(";")[0] for each in response.headers.getlist("Set-Cookie")) == [
+        "sAccessToken=",
+        "sRefreshToken=",
+    ]
+
+
+def test_static_files_are_served_as_without_us(make_app: AppFactory, tmp_path: Any) -> None:
+    (tmp_path / "page.css").write_text("body {}")
+    app = make_app()
+    app.static_folder = str(tmp_path)
+    app.add_url_rule(
+        "/files/<path:filename>", "files", lambda filename: send_from_directory(tmp_path, filename)
+    )
+    bare = Flask("bare", static_folder=str(tmp_path), static_url_path="/static")
+
+    def headers_of(response: TestResponse) -> dict[str, str]:
+        with response:
+            return {name: value for name, value in response.headers.items() if name != "Date"}
+
+    expected = headers_of(bare.test_client().get("/static/page.css"))
+    client = signed_in(app)
+    assert expected["Content-Type"] == "text/css; charset=utf-8"
+    assert [headers_of(client.get(path)) for path in ("/static/page.css", "/files/page.css")] == [
+        expected
+    ] * 2
+
+
+# Flask-CORS
+
+
+CORS_OPTIONS: dict[str, Any] = {
+    "origins": [ORIGIN],
+    "supports_credentials": True,
+    "allow_headers": ["content-type", *get_all_cors_headers()],
+    "expose_headers": ["X-Own"],
+}
+NEVER = BooleanClaim(key="never", fetch_value=lambda *_: None).validators.is_true()
+
+
+def cors_before(make_app: AppFactory, **settings: Any) -> Flask:
+    app = make_app(init=False, **settings)
+    CORS(app, **CORS_OPTIONS)
+    STSession(app)
+    make_app.apps.append(app)
+    return app
+
+
+def cors_after(make_app: AppFactory, **settings: Any) -> Flask:
+    app = make_app(**settings)
+    CORS(app, **CORS_OPTIONS)
+    return app
+
+
+def cors_on_blueprint(make_app: AppFactory, **settings: Any) -> Flask:
+    """Only the views of the blueprint ``api`` have it."""
+    return make_app(**settings)
+
+
+Installed = Callable[..., Flask]
+installations = pytest.mark.parametrize("installed", [cors_before, cors_after, cors_on_blueprint])
+
+
+def with_api(app: Flask, installed: Installed) -> Flask:
+    api = Blueprint("api", __name__)
+    if installed is cors_on_blueprint:
+        CORS(api, **CORS_OPTIONS)
+
+    @api.post("/api/login")
+    def login() -> str:
+        create_new_session("alice")
+        return "ok"
+
+    @api.route("/api/user", methods=["GET", "PUT"])
+    @verify_session()
+    def user() -> str:
+        return "ok"
+
+    @api.get("/api/admin")
+    @verify_session(validators=[NEVER])
+    def admin() -> str:
+        return "ok"
+
+    app.register_blueprint(api)
+    return app
+
+
+def exposed(response: TestResponse) -> list[str]:
+    listed = ", ".join(response.headers.getlist("Access-Control-Expose-Headers"))
+    return sorted(name.strip() for name in listed.split(","))
+
+
+def allows(response: TestResponse) -> tuple[int, str | None, str | None]:
+    headers = response.headers
+    return (
+        response.status_code,
+        headers.get("Access-Control-Allow-Origin"),
+        headers.get("Access-Control-Allow-Credentials"),
+    )
+
+
+@installations
+def test_token_headers_are_exposed_beside_those_of_the_app(
+    make_app: AppFactory, installed: Installed
+) -> None:
+    app = with_api(installed(make_app), installed)
+    response = app.test_client().post("/api/login", headers={"Origin": ORIGIN, "st-auth-mode": "header"})
+    assert allows(response) == (200, ORIGIN, "true")
+    assert exposed(response) == ["X-Own", "front-token", "st-access-token", "st-refresh-token"]
+
+
+@installations
+def test_refusals_can_be_read_by_the_website(make_app: AppFactory, installed: Installed) -> None:
+    app = with_api(installed(make_app), installed)
+    outage = with_api(installed(AppFactory("http://127.0.0.1:9"), core_timeout_seconds=(0.5, 0.5)), installed)
+    login = app.test_client().post("/login", headers={"st-auth-mode": "header"})
+    token = {"Authorization": f"Bearer {login.headers['st-access-token']}", "Origin": ORIGIN}
+    unauthorised = app.test_client().get("/api/user", headers={"Origin": ORIGIN})
+    forbidden = app.test_client().get("/api/admin", headers=token)
+    unavailable = outage.test_client().get("/api/user", headers=token)
+    assert [allows(each) for each in (unauthorised, forbidden, unavailable)] == [
+        (401, ORIGIN, "true"),
+        (403, ORIGIN, "true"),
+        (503, ORIGIN, "true"),
+    ]
+    outage.extensions["stsession"].close()
+
+
+@installations
+def test_preflights_of_protected_views_pass(make_app: AppFactory, installed: Installed) -> None:
+    app = with_api(installed(make_app), installed)
+    asked = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "anti-csrf,rid,st-auth-mode",
+    }
+    response = app.test_client().options("/api/user", headers=asked)
+    assert allows(response) == (200, ORIGIN, "true")
+    assert response.headers["Access-Control-Allow-Headers"] == "anti-csrf, rid, st-auth-mode"
+
+
+@pytest.mark.parametrize("installed", [cors_before, cors_after])
+@pytest.mark.parametrize("path", ["/auth/session/refresh", "/auth/signout"])
+def test_preflights_of_our_routes_pass_and_so_do_their_refusals(
+    make_app: AppFactory, installed: Installed, path: str
+) -> None:
+    app = installed(make_app)
+    app.extensions["stsession"].protect(app)
+    asked = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "rid",
+    }
+    preflight = app.test_client().options(path, headers=asked)
+    assert allows(preflight) == (200, ORIGIN, "true")
+    assert preflight.headers["Access-Control-Allow-Headers"] == "rid"
+    assert allows(app.test_client().post(path, headers={"Origin": ORIGIN})) == (401, ORIGIN, "true")
+
+
+# Templates
+
+
+def test_templates_know_whose_page_it_is(app: Flask) -> None:
+    users = {"alice": {"name": "Alice"}}
+    app.extensions["stsession"].user_loader(users.get)
+    page = (
+        "{% if current_session %}{{ current_session.get_user_id() }} {{ current_user.name }}"
+        "{% else %}nobody{% endif %}"
+    )
+    app.add_url_rule("/page", "page", lambda: render_template_string(page))
+    guarded = verify_session()(lambda: render_template_string(page + " {{ g.session.get_user_id() }}"))
+    app.add_url_rule("/guarded", "guarded", guarded)
+    alice = signed_in(app)
+    assert (alice.get("/page").text, app.test_client().get("/page").text) == ("alice Alice", "nobody")
+    assert alice.get("/guarded").text == "alice Alice alice"
+    assert alice.get("/page").headers["Vary"] == "Cookie, Authorization"
+
+
+def test_the_app_may_use_our_names_in_its_templates_for_its_own(app: Flask) -> None:
+    app.add_url_rule(
+        "/page", "page", lambda: render_template_string("{{ current_user }}", current_user="mine")
+    )
+    assert app.test_client().get("/page").text == "mine"
+
+
+def test_get_session_in_a_view_is_the_same_as_the_decorator(app: Flask) -> None:
+    @app.get("/by-hand")
+    def by_hand() -> dict[str, Any]:
+        before = g.session
+        session = get_session()
+        return {"before": before, "same": session is g.session, "userId": session.get_user_id()}
+
+    assert signed_in(app).get("/by-hand").get_json() == {"before": None, "same": True, "userId": "alice"}
+    assert app.test_client().get("/by-hand").get_json() == {"message": "unauthorised"}

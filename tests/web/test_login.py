@@ -1,0 +1,289 @@
+"""Signing in and signing out: what goes to the client, and what never must."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask, g
+from support.answers import cleared, cookie_header, cookies_of, is_untouched, says, set_cookies
+from support.app_factory import AppFactory
+from support.served_core import ServedCore
+
+from flask_stsession import STSession, create_new_session, current_session, sign_out, verify_session
+from flask_stsession.claims import BooleanClaim
+from flask_stsession.errors import ConfigError
+
+BY_COOKIE = {"st-auth-mode": "cookie"}
+BY_HEADER = {"st-auth-mode": "header"}
+REMOVE = "POST /recipe/session/remove"
+REFRESH_PATH = "/auth/session/refresh"
+USAGE = (
+    "create_new_session(user_id, *, tenant_id=None, recipe_user_id=None, access_token_payload=None, "
+    "session_data_in_database=None, disable_anti_csrf=None, remember=True)"
+)
+
+
+# Creating
+
+
+@pytest.mark.parametrize("user_id", [None, 7, "", b"alice", ["alice"]])
+def test_a_user_id_that_is_no_text_is_refused_with_the_remedy(stsession: STSession, user_id: Any) -> None:
+    for create in (stsession.create_new_session, stsession.create_new_session_without_request_response):
+        with pytest.raises(TypeError) as caught:
+            create(user_id)
+        assert str(caught.value) == (
+            f"user_id must be a non-empty str, not {user_id!r}: write {USAGE}, with str(user.id) for a "
+            "number."
+        )
+
+
+def test_arguments_in_another_sdks_order_are_refused_with_our_spelling(stsession: STSession) -> None:
+    supertokens_python: Any = stsession.create_new_session
+    with pytest.raises(TypeError) as caught:
+        supertokens_python("request", "public", "alice", {}, {})
+    assert str(caught.value) == (
+        f"Only user_id goes by position: {USAGE}. The request is found by itself, unlike in "
+        "supertokens-python."
+    )
+
+
+def test_only_the_current_request_can_be_answered(app: Flask, stsession: STSession) -> None:
+    wrong: Any = {"my": "request"}
+    with app.test_request_context(), pytest.raises(TypeError) as caught:
+        stsession.refresh_session(wrong)
+    assert str(caught.value) == (
+        "{'my': 'request'} is not the current request, the only one that can be answered. Leave the argument "
+        "away: the current request is found by itself."
+    )
+
+
+def test_an_unconfigured_app_on_a_public_host_refuses_its_first_session_with_the_line_to_add(
+    app: Flask,
+) -> None:
+    app.testing = True
+    with pytest.raises(ConfigError) as caught:
+        app.test_client().post("/login", base_url="http://shop.example.com")
+    assert str(caught.value) == (
+        "A session was asked for on the public host 'shop.example.com', but STSESSION_API_DOMAIN is not set, "
+        "which is for local development only. Add this line before init_app: "
+        'app.config["STSESSION_API_DOMAIN"] = "https://shop.example.com"'
+    )
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://localhost",
+        "http://localhost:5000",
+        "https://app.localhost",
+        "http://127.0.0.1:5000",
+        "http://[::1]:5000",
+        "http://192.168.1.7",
+        "http://10.0.0.3:8080",
+    ],
+)
+def test_an_unconfigured_app_works_where_only_its_own_network_reaches_it(app: Flask, origin: str) -> None:
+    answer = app.test_client().post("/login", base_url=origin, headers=BY_COOKIE)
+    assert answer.status_code == 200
+    assert ("Secure" in set_cookies(answer)["sAccessToken"]) == origin.startswith("https")
+
+
+def test_the_line_to_add_is_enough(make_app: AppFactory) -> None:
+    app = make_app(api_domain="https://shop.example.com")
+    answer = app.test_client().post("/login", base_url="https://shop.example.com", headers=BY_COOKIE)
+    assert answer.status_code == 200
+
+
+def test_cookies_that_browsers_would_not_keep_are_refused_and_headers_are_fine(make_app: AppFactory) -> None:
+    app = make_app(api_domain="http://api.example.com", website_domain="http://www.example.org")
+    app.testing = True
+    client = app.test_client()
+    with pytest.raises(ConfigError) as caught:
+        client.post("/login", headers=BY_COOKIE)
+    assert str(caught.value) == (
+        "The session's cookies would be SameSite none without Secure, which browsers do not keep (API: "
+        "http://api.example.com, website: http://www.example.org). Serve both by https and say so in "
+        "STSESSION_API_DOMAIN and STSESSION_WEBSITE_DOMAIN, or put both on one site, or write "
+        'STSESSION_TOKEN_TRANSFER_METHOD = "header".'
+    )
+    assert client.post("/login", headers=BY_HEADER).status_code == 200
+
+
+def test_header_tokens_for_a_client_that_wants_pages_are_a_warning(
+    app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = app.test_client().post("/login", headers={"Accept": "text/html,*/*"})
+    assert "st-access-token" in answer.headers
+    assert caplog.messages == [
+        "A new session's tokens go by header to a client that accepts text/html, which will not keep them. "
+        "If it is a browser without a SuperTokens SDK, set STSESSION_TOKEN_TRANSFER_METHOD = 'cookie'."
+    ]
+
+
+@pytest.mark.parametrize("remember", [True, False])
+def test_cookies_that_end_with_the_browser_stay_so_across_refreshes_and_changes(
+    app: Flask, remember: bool
+) -> None:
+    @app.post("/merge")
+    @verify_session()
+    def merge() -> dict[str, str]:
+        g.session.merge_into_access_token_payload({"a": 1})
+        return {}
+
+    client = app.test_client()
+    answers = [client.post("/login", headers=BY_COOKIE, json={"remember": remember})]
+    answers.append(client.post(REFRESH_PATH))
+    answers.append(client.post("/merge"))
+    answers.append(client.post(REFRESH_PATH))
+    for answer in answers:
+        assert answer.status_code == 200
+        for line in set_cookies(answer).values():
+            assert ("Expires=" in line) == remember
+            assert "Max-Age" not in line
+
+
+def test_a_view_that_signs_in_anew_and_then_ends_the_old_session_keeps_the_new_one(app: Flask) -> None:
+    @app.post("/again")
+    @verify_session()
+    def again() -> dict[str, str]:
+        old = g.session
+        new = create_new_session("bob")
+        old.merge_into_access_token_payload({"late": True})
+        old.revoke_session()
+        return {"handle": new.get_handle()}
+
+    client = app.test_client()
+    client.post("/login", headers=BY_COOKIE)
+    new = client.post("/again", headers=BY_COOKIE)
+    assert new.status_code == 200
+    assert client.get("/user").get_json()["payload"]["sessionHandle"] == new.get_json()["handle"]
+    assert client.post(REFRESH_PATH).status_code == 200
+
+
+@pytest.mark.parametrize(("mode", "other"), [(BY_COOKIE, "header"), (BY_HEADER, "cookie")])
+def test_a_new_session_clears_the_tokens_of_the_other_method(
+    app: Flask, mode: dict[str, str], other: str
+) -> None:
+    client = app.test_client(use_cookies=False)
+    old = {"Authorization": "Bearer x"} if other == "header" else cookie_header(sAccessToken="x")
+    answer = client.post("/login", headers={**mode, **old})
+    assert answer.headers["front-token"] != "remove"
+    if other == "header":
+        assert answer.headers["st-access-token"] == answer.headers["st-refresh-token"] == ""
+    else:
+        assert cookies_of(answer) == {"sAccessToken": "", "sRefreshToken": ""}
+
+
+# Signing out
+
+
+@pytest.fixture
+def leaving(make_app: AppFactory, served_core: ServedCore) -> Flask:
+    """An app with a view that signs out whoever asks."""
+    app = make_app(connection_uri=served_core.url)
+
+    @app.post("/leave")
+    def leave() -> dict[str, str]:
+        sign_out()
+        return {"status": "bye"}
+
+    return app
+
+
+@pytest.mark.parametrize("by", ["cookie", "header"])
+@pytest.mark.parametrize("is_expired", [False, True])
+def test_signing_out_ends_the_session_even_if_its_token_has_expired(
+    leaving: Flask, served_core: ServedCore, by: str, is_expired: bool
+) -> None:
+    client = leaving.test_client(use_cookies=False)
+    served_core.core.offset = -7200.0 if is_expired else 0.0
+    created = client.post("/login", headers={"st-auth-mode": by})
+    served_core.core.offset = 0.0
+    if by == "cookie":
+        sent = cookie_header(**cookies_of(created))
+    else:
+        sent = {"Authorization": f"Bearer {created.headers['st-access-token']}"}
+    assert client.get("/user", headers=sent).status_code == (401 if is_expired else 200)
+    answer = client.post("/leave", headers=sent)
+    assert says(answer) == (200, {"status": "bye"})
+    assert cleared(answer) == {by}
+    with leaving.app_context():
+        assert leaving.extensions["stsession"].get_all_session_handles_for_user("alice") == []
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Authorization": "Bearer garbage"}, cookie_header(sAccessToken="x")]
+)
+def test_signing_out_when_nobody_is_signed_in_clears_everything_and_is_no_error(
+    leaving: Flask, served_core: ServedCore, headers: dict[str, str]
+) -> None:
+    answer = leaving.test_client(use_cookies=False).post("/leave", headers=headers)
+    assert says(answer) == (200, {"status": "bye"})
+    assert cleared(answer) == {"cookie", "header"}
+    assert not served_core.counted()
+
+
+def test_signing_out_by_a_forged_token_ends_no_session(leaving: Flask, served_core: ServedCore) -> None:
+    client = leaving.test_client(use_cookies=False)
+    token = client.post("/login", headers=BY_HEADER).headers["st-access-token"]
+    signed, _, signature = token.rpartition(".")
+    forged = f"{signed}.{signature[::-1]}"
+    answer = client.post("/leave", headers={"Authorization": f"Bearer {forged}"})
+    assert says(answer) == (200, {"status": "bye"})
+    assert client.get("/user", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    assert not served_core.counted()[REMOVE]
+
+
+def test_signing_out_while_the_core_is_down_is_503_and_clears_nothing(
+    leaving: Flask, served_core: ServedCore
+) -> None:
+    client = leaving.test_client()
+    client.post("/login", headers=BY_COOKIE)
+    client.get("/user")
+    served_core.kill()
+    for path in ("/leave", "/auth/signout"):
+        answer = client.post(path)
+        assert says(answer) == (503, {"message": "session service unavailable"})
+        assert is_untouched(answer)
+    served_core.start()
+    assert says(client.post("/auth/signout")) == (200, {"status": "OK"})
+
+
+@pytest.mark.parametrize("version", ["5.4", "5.6"])
+def test_after_signing_out_the_rest_of_the_request_has_no_session(make_app: AppFactory, version: str) -> None:
+    leaving = make_app(cdi_version=version)
+
+    @leaving.post("/leave-and-look")
+    @verify_session()
+    def leave_and_look() -> dict[str, Any]:
+        sign_out()
+        return {
+            "g": g.session is not None,
+            "current": bool(current_session),
+            "again": create_new_session("bob").get_user_id(),
+        }
+
+    client = leaving.test_client()
+    client.post("/login", headers=BY_COOKIE)
+    answer = client.post("/leave-and-look", headers=BY_COOKIE)
+    assert answer.status_code == 200
+    assert answer.get_json() == {"g": False, "current": False, "again": "bob"}
+    assert client.get("/user").get_json()["userId"] == "bob"
+
+
+def test_the_route_of_signing_out_wants_a_session(app: Flask) -> None:
+    answer = app.test_client().post("/auth/signout")
+    assert says(answer) == (401, {"message": "unauthorised"})
+    assert is_untouched(answer)
+
+
+def test_the_route_of_signing_out_runs_no_claims(make_app: AppFactory) -> None:
+    claim = BooleanClaim("2fa", lambda *_: False)
+    app = make_app(global_claim_validators=[claim.validators.is_true()])
+    client = app.test_client()
+    client.post("/login", headers=BY_COOKIE)
+    assert client.get("/user").status_code == 403
+    answer = client.post("/auth/signout")
+    assert says(answer) == (200, {"status": "OK"})
+    assert cleared(answer) == {"cookie"}

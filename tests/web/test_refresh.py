@@ -1,0 +1,344 @@
+"""Refreshing: what a failure clears, refreshes at once, and two cookies of one name."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from support.answers import cleared, cookie_header, cookies_of, is_untouched, says
+from support.app_factory import AppFactory
+from support.cookie_jar import Browser
+from support.served_core import ServedCore
+from werkzeug.test import TestResponse
+
+from flask_stsession import STSession, refresh_session
+from flask_stsession.errors import UnauthorisedError
+
+BY_COOKIE = {"st-auth-mode": "cookie"}
+BY_HEADER = {"st-auth-mode": "header"}
+REFRESH = "POST /recipe/session/refresh"
+REMOVE = "POST /recipe/session/remove"
+REFRESH_PATH = "/auth/session/refresh"
+
+
+@pytest.fixture
+def tokens(app: Flask) -> dict[str, str]:
+    """The cookies of a good session."""
+    return cookies_of(app.test_client().post("/login", headers=BY_COOKIE))
+
+
+def test_a_refresh_without_a_token_clears_everything(app: Flask) -> None:
+    answer = app.test_client().post(REFRESH_PATH)
+    assert says(answer) == (401, {"message": "unauthorised"})
+    assert cleared(answer) == {"cookie", "header"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": "Bearer garbage"},
+        cookie_header(sRefreshToken="garbage"),
+        cookie_header(sRefreshToken=""),
+        {"Authorization": "Bearer garbage", **cookie_header(sRefreshToken="garbage")},
+    ],
+)
+def test_a_refresh_with_a_token_that_is_none_clears_everything(app: Flask, headers: dict[str, str]) -> None:
+    answer = app.test_client(use_cookies=False).post(REFRESH_PATH, headers=headers)
+    assert says(answer) == (401, {"message": "unauthorised"})
+    assert cleared(answer) == {"cookie", "header"}
+
+
+def test_refreshing_an_ended_session_clears_everything(
+    app: Flask, stsession: STSession, tokens: dict[str, str]
+) -> None:
+    with app.app_context():
+        assert len(stsession.revoke_all_sessions_for_user("alice")) == 1
+    answer = app.test_client(use_cookies=False).post(REFRESH_PATH, headers=cookie_header(**tokens))
+    assert says(answer) == (401, {"message": "unauthorised"})
+    assert cleared(answer) == {"cookie", "header"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "headers"),
+    [
+        ("VIA_CUSTOM_HEADER", {}),
+        ("VIA_TOKEN", {}),
+        ("VIA_TOKEN", {"anti-csrf": "wrong"}),
+        ("VIA_ORIGIN", {}),
+        ("VIA_ORIGIN", {"Origin": "https://evil.example.org"}),
+    ],
+)
+def test_a_refresh_that_another_site_may_have_sent_clears_everything(
+    make_app: AppFactory, mode: str, headers: dict[str, str]
+) -> None:
+    app = make_app(anti_csrf=mode)
+    sent = cookies_of(app.test_client().post("/login", headers=BY_COOKIE))
+    answer = app.test_client(use_cookies=False).post(
+        REFRESH_PATH, headers={**headers, **cookie_header(**sent)}
+    )
+    assert says(answer) == (401, {"message": "unauthorised"})
+    assert cleared(answer) == {"cookie", "header"}
+
+
+def test_a_refresh_by_cookie_clears_header_tokens_that_came_along_only_if_they_did(
+    make_app: AppFactory,
+) -> None:
+    app = make_app(token_transfer_method="cookie")
+    client = app.test_client(use_cookies=False)
+    sent = cookies_of(client.post("/login"))
+    answer = client.post(REFRESH_PATH, headers={"Authorization": "Bearer x", **cookie_header(**sent)})
+    assert says(answer) == (200, {})
+    assert answer.headers["st-access-token"] == ""
+    assert answer.headers["front-token"] != "remove"
+    answer = client.post(REFRESH_PATH, headers=cookie_header(**cookies_of(answer)))
+    assert says(answer) == (200, {})
+    assert "st-access-token" not in answer.headers
+
+
+def test_the_legacy_cookie_is_cleared_by_a_refresh_that_works(app: Flask, tokens: dict[str, str]) -> None:
+    client = app.test_client(use_cookies=False)
+    sent = cookie_header(**tokens, sIdRefreshToken="")
+    assert says(client.get("/user", headers=sent)) == (401, {"message": "try refresh token"})
+    answer = client.post(REFRESH_PATH, headers=sent)
+    assert says(answer) == (200, {})
+    assert cookies_of(answer)["sIdRefreshToken"] == ""
+
+
+@pytest.mark.parametrize("by", ["cookie", "header"])
+def test_a_refresh_while_the_core_is_down_is_503_and_loses_nothing(
+    make_app: AppFactory, served_core: ServedCore, by: str
+) -> None:
+    app = make_app(connection_uri=served_core.url)
+    client = app.test_client(use_cookies=False)
+    created = client.post("/login", headers={"st-auth-mode": by})
+    if by == "cookie":
+        sent = cookie_header(**cookies_of(created), sIdRefreshToken="")
+    else:
+        sent = {"Authorization": f"Bearer {created.headers['st-refresh-token']}"}
+    served_core.kill()
+    answer = client.post(REFRESH_PATH, headers=sent)
+    assert says(answer) == (503, {"message": "session service unavailable"})
+    assert answer.headers["Retry-After"] == "5"
+    assert is_untouched(answer)
+    served_core.start()
+    assert says(client.post(REFRESH_PATH, headers=sent)) == (200, {})
+
+
+def test_an_overridden_refresh_is_what_the_route_runs(make_app: AppFactory) -> None:
+    class Strict(STSession):
+        def refresh_session(self, request: Any = None) -> Any:
+            raise UnauthorisedError("closed", clear_tokens=False)
+
+    answer = make_app(extension=Strict).test_client().post(REFRESH_PATH)
+    assert says(answer) == (401, {"message": "unauthorised"})
+    assert is_untouched(answer)
+
+
+def test_a_view_of_ones_own_may_refresh(make_app: AppFactory) -> None:
+    app = make_app(routes=False)
+
+    @app.post(REFRESH_PATH)
+    def refresh() -> dict[str, str]:
+        return {"userId": refresh_session().get_user_id()}
+
+    client = app.test_client()
+    client.post("/login", headers=BY_COOKIE)
+    assert says(client.post(REFRESH_PATH)) == (200, {"userId": "alice"})
+    assert client.get("/user").status_code == 200
+
+
+# Several refreshes at once
+
+
+def all_at_once(clients: list[FlaskClient], headers: dict[str, str], count: int) -> list[TestResponse]:
+    """The answers to so many refreshes that start together."""
+    together = threading.Barrier(count)
+
+    def refresh(number: int) -> TestResponse:
+        together.wait(30)
+        return clients[number % len(clients)].post(REFRESH_PATH, headers=headers)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(refresh, range(count)))
+
+
+class Gate:
+    """Holds the first refresh at the core until all have reached the app; made before its requests."""
+
+    def __init__(self, app: Flask, core: ServedCore) -> None:
+        self.arrived = threading.Semaphore(0)
+        self.expected = 0
+        app.before_request(self._arrive)
+        core.core.before = self._hold
+
+    def hold(self, expected: int) -> None:
+        """From now on."""
+        self.expected = expected
+
+    def _arrive(self) -> None:
+        if self.expected:
+            self.arrived.release()
+
+    def _hold(self, asked: str) -> None:
+        if asked == REFRESH and self.expected:
+            for _ in range(self.expected):
+                assert self.arrived.acquire(timeout=30)
+            self.expected = 0
+            time.sleep(0.2)  # from the hook to the place where they wait for each other
+
+
+@pytest.mark.parametrize("version", ["5.4", "5.6"])
+def test_fifty_refreshes_with_one_token_share_one_call_and_one_pair(
+    make_app: AppFactory, served_core: ServedCore, version: str
+) -> None:
+    app = make_app(connection_uri=served_core.url, cdi_version=version)
+    gate = Gate(app, served_core)
+    client = app.test_client(use_cookies=False)
+    token = client.post("/login", headers=BY_HEADER).headers["st-refresh-token"]
+    served_core.counted()
+    gate.hold(50)
+    answers = all_at_once([client], {"Authorization": f"Bearer {token}"}, 50)
+    assert {answer.status_code for answer in answers} == {200}
+    pairs = {(answer.headers["st-access-token"], answer.headers["st-refresh-token"]) for answer in answers}
+    assert len(pairs) == 1
+    assert served_core.counted()[REFRESH] == 1
+    [(access, refresh)] = pairs
+    assert client.get("/user", headers={"Authorization": f"Bearer {access}"}).status_code == 200
+    assert client.post(REFRESH_PATH, headers={"Authorization": f"Bearer {refresh}"}).status_code == 200
+
+
+@pytest.mark.parametrize("version", ["5.4", "5.6"])
+def test_refreshes_from_several_processes_all_succeed_and_revoke_nothing(
+    make_app: AppFactory, served_core: ServedCore, version: str
+) -> None:
+    apps = [make_app(connection_uri=served_core.url, cdi_version=version, name=f"app{i}") for i in range(4)]
+    clients = [app.test_client(use_cookies=False) for app in apps]
+    token = clients[0].post("/login", headers=BY_HEADER).headers["st-refresh-token"]
+    answers = all_at_once(clients, {"Authorization": f"Bearer {token}"}, 24)
+    assert {answer.status_code for answer in answers} == {200}
+    assert not served_core.counted()[REMOVE]
+    with apps[0].app_context():
+        assert len(apps[0].extensions["stsession"].get_all_session_handles_for_user("alice")) == 1
+
+
+@pytest.mark.parametrize("version", ["5.4", "5.6"])
+def test_refreshes_that_share_a_theft_are_each_told_and_cleared(
+    make_app: AppFactory, served_core: ServedCore, version: str
+) -> None:
+    app = make_app(connection_uri=served_core.url, cdi_version=version)
+    gate = Gate(app, served_core)
+    client = app.test_client(use_cookies=False)
+    stolen = client.post("/login", headers=BY_HEADER).headers["st-refresh-token"]
+    renewed = client.post(REFRESH_PATH, headers={"Authorization": f"Bearer {stolen}"})
+    client.get("/user", headers={"Authorization": f"Bearer {renewed.headers['st-access-token']}"})
+    served_core.core.offset = 3600.0
+    served_core.counted()
+    gate.hold(8)
+    answers = all_at_once([client], {"Authorization": f"Bearer {stolen}"}, 8)
+    assert served_core.counted()[REFRESH] == 1
+    for answer in answers:
+        assert says(answer) == (401, {"message": "token theft detected"})
+        assert cleared(answer) == {"cookie", "header"}
+
+
+# Two cookies of one name
+
+
+API = "https://api.shop.example.com"
+DUPLICATED = "The request contains multiple session cookies. "
+
+
+def browser_after_a_move(
+    make_app: AppFactory, before: str | None, now: str | None, **settings: Any
+) -> Browser:
+    """A browser that signed in under one cookie domain, and again after it was changed."""
+    common: dict[str, Any] = {"api_domain": API, "token_transfer_method": "cookie"}
+    older = make_app(name="older", cookie_domain=before, **common)
+    current = make_app(name="current", cookie_domain=now, **common, **settings)
+    browser = Browser(older.test_client(use_cookies=False), API)
+    assert browser.send("POST", "/login").status_code == 200
+    browser.client = current.test_client(use_cookies=False)
+    assert browser.send("POST", "/login").status_code == 200
+    assert len(browser.jar) == 4
+    return browser
+
+
+MOVES = [
+    (None, ".example.com", ""),
+    (".example.com", None, ".example.com"),
+    (".example.com", ".shop.example.com", ".example.com"),
+]
+
+
+@pytest.mark.parametrize(("before", "now", "older"), MOVES)
+def test_with_the_older_domain_configured_two_round_trips_lead_to_a_working_session(
+    make_app: AppFactory, before: str | None, now: str | None, older: str
+) -> None:
+    browser = browser_after_a_move(make_app, before, now, older_cookie_domain=older)
+    assert says(browser.send("GET", "/user")) == (401, {"message": "try refresh token"})
+    answer = browser.send("POST", REFRESH_PATH)
+    assert says(answer) == (
+        200,
+        {
+            "message": DUPLICATED
+            + "Those of the older cookie domain are being cleared; the next refresh will find one of each."
+        },
+    )
+    assert "front-token" not in answer.headers
+    assert browser.send("POST", REFRESH_PATH).status_code == 200
+    assert browser.send("GET", "/user").status_code == 200
+    assert len(browser.jar) == 2
+
+
+@pytest.mark.parametrize(("before", "now", "older"), MOVES)
+def test_without_it_one_refresh_leads_to_a_clean_logged_out_state(
+    make_app: AppFactory,
+    before: str | None,
+    now: str | None,
+    older: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    browser = browser_after_a_move(make_app, before, now)
+    assert says(browser.send("GET", "/user")) == (401, {"message": "try refresh token"})
+    answer = browser.send("POST", REFRESH_PATH)
+    assert says(answer) == (
+        401,
+        {"message": DUPLICATED + "All of them are being cleared: please sign in again."},
+    )
+    assert browser.jar == {}
+    assert says(browser.send("GET", "/user")) == (401, {"message": "unauthorised"})
+    assert browser.send("POST", "/login").status_code == 200
+    assert browser.send("GET", "/user").status_code == 200
+    [logged] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert logged == (
+        "A request carries several cookies named sAccessToken and sRefreshToken, left over from another "
+        "cookie domain. All of them are being cleared, which may end the session. Set "
+        "STSESSION_OLDER_COOKIE_DOMAIN to the domain that STSESSION_COOKIE_DOMAIN had before ('' if it had "
+        "none) to keep such sessions."
+    )
+
+
+def test_what_is_expired_is_every_place_where_a_cookie_of_ours_may_lie(make_app: AppFactory) -> None:
+    app = make_app(api_domain=API, cookie_domain=".example.com")
+    headers = {"Cookie": "sRefreshToken=a; sRefreshToken=b; sAccessToken=c", "Host": "evil.example.org"}
+    answer = app.test_client(use_cookies=False).post(REFRESH_PATH, headers=headers)
+    places: Counter[tuple[str | None, str]] = Counter()
+    for line in answer.headers.getlist("Set-Cookie"):
+        parts = [part.strip().partition("=") for part in line.split(";")]
+        attributes = {name: value for name, _, value in parts}
+        assert attributes["Expires"] == "Thu, 01 Jan 1970 00:00:00 GMT"
+        assert attributes["sRefreshToken"] == ""
+        places[attributes.get("Domain"), attributes["Path"]] += 1
+    assert places == Counter(
+        {
+            (domain, path): 1
+            for domain in (None, "example.com", "shop.example.com", "api.shop.example.com")
+            for path in ("/", "/auth", "/auth/session", "/auth/session/refresh")
+        }
+    )

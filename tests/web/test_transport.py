@@ -1,0 +1,486 @@
+"""Tokens on the wire: what is read from a request, how a new session travels, what a response carries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from http.cookies import SimpleCookie
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from flask import Flask, Response, g, make_response
+from flask.testing import FlaskClient
+from hypothesis import given, strategies as st
+from support.app_factory import AppFactory
+from werkzeug.test import TestResponse
+
+from flask_stsession import create_new_session, verify_session
+from flask_stsession.errors import ConfigError
+from flask_stsession.web.transport import RequestTokens, read_tokens
+
+BY_COOKIE = {"st-auth-mode": "cookie"}
+BY_HEADER = {"st-auth-mode": "header"}
+NOTHING = RequestTokens(None, [], [], legacy=False)
+YEAR = 365 * 24 * 3600
+
+
+def read(cookie: str | None = None, authorization: str | None = None) -> RequestTokens:
+    environ: dict[str, Any] = {}
+    if cookie is not None:
+        environ["HTTP_COOKIE"] = cookie
+    if authorization is not None:
+        environ["HTTP_AUTHORIZATION"] = authorization
+    return read_tokens(environ)
+
+
+# Reading
+
+
+@pytest.mark.parametrize(
+    ("cookie", "access"),
+    [
+        ("sAccessToken=a.b.c", ["a.b.c"]),
+        ("sAccessToken=a; sAccessToken=b", ["a", "b"]),
+        ("sAccessToken=a; sAccessToken=a", ["a", "a"]),
+        ("sAccessToken=", [""]),
+        ("sAccessToken", [""]),
+        ("sAccessToken=;", [""]),
+        ("  sAccessToken  =  a.b.c  ", ["a.b.c"]),
+        ("\tsAccessToken=a\t", ["a"]),
+        ("other=1;sAccessToken=a;more=2", ["a"]),
+        (";;;sAccessToken=a;;;", ["a"]),
+        ('sAccessToken="a.b.c"', ["a.b.c"]),
+        ('sAccessToken=""', [""]),
+        ('sAccessToken="', ['"']),
+        ("sAccessToken=a%2Bb%3D%3D", ["a+b=="]),
+        ("sAccessToken=a%zz", ["a%zz"]),
+        ("sAccessToken=a=b==", ["a=b=="]),
+        ('sAccessToken="a%3D"', ["a="]),
+        ("saccesstoken=a; SACCESSTOKEN=b", []),
+        ("xsAccessToken=a; sAccessTokenx=b; sAccessToken-old=c; __Host-sAccessToken=d", []),
+        ("other=sAccessToken=a", []),
+        ("sAccessToken =a", ["a"]),
+        ("", []),
+    ],
+)
+def test_the_access_token_is_read_from_whatever_a_browser_makes_of_it(cookie: str, access: list[str]) -> None:
+    assert read(cookie).access_cookies == access
+
+
+def test_cookies_as_supertokens_node_sets_them_are_read() -> None:
+    token = "abc+/==.0123.V2"
+    assert read(f"sRefreshToken={quote(token, safe='')}").refresh_cookies == [token]
+
+
+@pytest.mark.parametrize(
+    ("cookie", "legacy"),
+    [
+        ("sIdRefreshToken=", True),
+        ("sIdRefreshToken", True),
+        ("sIdRefreshToken=x", True),
+        ("sIdRefreshTokens=x", False),
+        ("a=sIdRefreshToken", False),
+    ],
+)
+def test_a_legacy_session_shows_by_its_cookie_even_an_empty_one(cookie: str, legacy: bool) -> None:
+    assert read(cookie) == RequestTokens(None, [], [], legacy=legacy)
+
+
+@pytest.mark.parametrize(
+    ("authorization", "bearer"),
+    [
+        ("Bearer a.b.c", "a.b.c"),
+        ("Bearer   a.b.c  ", "a.b.c"),
+        ("Bearer ", None),
+        ("Bearer", None),
+        ("Bearer    ", None),
+        ("Basic YTpi", None),
+        ("Bearerx", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_header_carries_a_token_after_bearer(authorization: str | None, bearer: str | None) -> None:
+    assert read(authorization=authorization).bearer == bearer
+
+
+def test_a_request_without_anything_has_nothing() -> None:
+    assert read() == NOTHING
+
+
+def test_everything_is_read_in_one_pass() -> None:
+    assert read("sRefreshToken=r; sIdRefreshToken=i; sAccessToken=a; sRefreshToken=s", "Bearer b") == (
+        RequestTokens("b", ["a"], ["r", "s"], legacy=True)
+    )
+
+
+def test_a_huge_cookie_header_is_read_at_once() -> None:
+    huge = "a=b; " * 200_000 + "sAccessToken=x"
+    started = time.perf_counter()
+    assert read(huge).access_cookies == ["x"]
+    assert time.perf_counter() - started < 2
+
+
+@given(st.text(), st.text())
+def test_any_text_is_read_as_something(cookie: str, authorization: str) -> None:
+    found = read(cookie, authorization)
+    assert found.bearer is None or found.bearer in authorization
+
+
+# How a new session travels
+
+NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html,application/xhtml+xml"}
+
+
+def method_of(answer: TestResponse) -> str:
+    """By which method the answer hands out a session."""
+    by_header = bool(answer.headers.get("st-access-token"))
+    by_cookie = any(line.startswith("sAccessToken=ey") for line in answer.headers.getlist("Set-Cookie"))
+    assert by_header != by_cookie, answer.headers
+    return "header" if by_header else "cookie"
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, "header"),
+        ({"st-auth-mode": "cookie"}, "cookie"),
+        ({"st-auth-mode": "header"}, "header"),
+        ({"st-auth-mode": " COOKIE "}, "cookie"),
+        ({"st-auth-mode": "nonsense"}, "header"),
+        (NAVIGATION, "cookie"),
+        ({**NAVIGATION, "Sec-Fetch-Site": "same-site"}, "cookie"),
+        ({**NAVIGATION, "Sec-Fetch-Site": "none"}, "cookie"),
+        ({**NAVIGATION, "Sec-Fetch-Site": "cross-site"}, "header"),
+        ({**NAVIGATION, "st-auth-mode": "header"}, "header"),
+        ({"Sec-Fetch-Mode": "navigate"}, "cookie"),
+        ({"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}, "header"),
+        ({"Sec-Fetch-Mode": "cors", **FORM}, "header"),
+        (FORM, "cookie"),
+        ({**FORM, "Content-Type": "multipart/form-data; boundary=x"}, "cookie"),
+        ({**FORM, "Accept": "application/json"}, "header"),
+        ({**FORM, "Content-Type": "application/json"}, "header"),
+        ({**FORM, "Content-Type": "text/plain"}, "header"),
+        ({**FORM, "Sec-Fetch-Site": "cross-site"}, "header"),
+        ({"Accept": "text/html"}, "header"),
+    ],
+)
+def test_a_new_session_travels_as_the_client_can_keep_it(
+    app: Flask, headers: dict[str, str], expected: str
+) -> None:
+    answer = app.test_client(use_cookies=False).post("/login", headers=headers)
+    assert method_of(answer) == expected
+
+
+@pytest.mark.parametrize("headers", [{}, NAVIGATION, {"Accept": "application/json"}])
+def test_with_a_login_page_a_new_session_travels_by_cookie(
+    make_app: AppFactory, headers: dict[str, str]
+) -> None:
+    client = make_app(login_url="/login").test_client(use_cookies=False)
+    assert method_of(client.post("/login", headers=headers)) == "cookie"
+    assert method_of(client.post("/login", headers={**headers, **BY_HEADER})) == "header"
+
+
+@pytest.mark.parametrize("setting", ["cookie", "header"])
+@pytest.mark.parametrize("asked", [{}, BY_COOKIE, BY_HEADER, NAVIGATION])
+def test_the_apps_setting_stands_above_what_the_client_asks_for(
+    make_app: AppFactory, setting: str, asked: dict[str, str]
+) -> None:
+    client = make_app(token_transfer_method=setting).test_client(use_cookies=False)
+    assert method_of(client.post("/login", headers=asked)) == setting
+
+
+def test_a_function_may_decide_by_the_request(make_app: AppFactory) -> None:
+    asked: list[bool] = []
+
+    def decide(request: Any, for_create_new_session: bool) -> str:
+        asked.append(for_create_new_session)
+        return "header" if request.headers.get("User-Agent") == "our-app" else "any"
+
+    client = make_app(token_transfer_method=decide).test_client(use_cookies=False)
+    assert method_of(client.post("/login", headers={**BY_COOKIE, "User-Agent": "our-app"})) == "header"
+    created = client.post("/login", headers=BY_COOKIE)
+    assert method_of(created) == "cookie"
+    assert asked == [True, True]
+    cookie = {"Cookie": created.headers.getlist("Set-Cookie")[0].partition(";")[0]}
+    assert client.get("/user", headers=cookie).status_code == 200
+    assert client.get("/user", headers={**cookie, "User-Agent": "our-app"}).status_code == 401
+    assert asked == [True, True, False, False]
+
+
+@pytest.mark.parametrize("answer", [None, "COOKIE", "both", 1, ["cookie"]])
+def test_a_function_that_answers_nonsense_is_named(make_app: AppFactory, answer: Any) -> None:
+    app = make_app(token_transfer_method=lambda request, for_create_new_session: answer)
+    app.testing = True
+    with pytest.raises(ConfigError) as caught:
+        app.test_client().post("/login")
+    assert str(caught.value) == (
+        f"STSESSION_TOKEN_TRANSFER_METHOD answered {answer!r}, but must answer one of any, cookie, header."
+    )
+
+
+# Which token counts
+
+ABSENT, GOOD, EXPIRED, FOREIGN = "absent", "good", "expired", "foreign"
+
+
+@pytest.mark.parametrize(
+    ("header", "cookie", "expected"),
+    [
+        (ABSENT, ABSENT, "unauthorised"),
+        (ABSENT, GOOD, "cookie"),
+        (ABSENT, EXPIRED, "try refresh token"),
+        (ABSENT, FOREIGN, "unauthorised"),
+        (GOOD, ABSENT, "header"),
+        (GOOD, GOOD, "header"),
+        (GOOD, EXPIRED, "header"),
+        (GOOD, FOREIGN, "header"),
+        (EXPIRED, ABSENT, "try refresh token"),
+        (EXPIRED, GOOD, "try refresh token"),
+        (EXPIRED, EXPIRED, "try refresh token"),
+        (EXPIRED, FOREIGN, "try refresh token"),
+        (FOREIGN, ABSENT, "unauthorised"),
+        (FOREIGN, GOOD, "cookie"),
+        (FOREIGN, EXPIRED, "try refresh token"),
+        (FOREIGN, FOREIGN, "unauthorised"),
+    ],
+)
+def test_the_headers_token_wins_if_it_is_a_sessions_at_all(
+    make_app: AppFactory, served_core: Any, header: str, cookie: str, expected: str
+) -> None:
+    app = make_app(connection_uri=served_core.url)
+
+    @app.get("/how")
+    @verify_session()
+    def how() -> dict[str, Any]:
+        return {"message": g.session.transfer_method}
+
+    client = app.test_client(use_cookies=False)
+    token = {
+        GOOD: client.post("/login", headers=BY_HEADER).headers["st-access-token"],
+        FOREIGN: "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln",
+    }
+    served_core.core.offset = -7200.0
+    token[EXPIRED] = client.post("/login", headers=BY_HEADER).headers["st-access-token"]
+    served_core.core.offset = 0.0
+    headers = {}
+    if header != ABSENT:
+        headers["Authorization"] = f"Bearer {token[header]}"
+    if cookie != ABSENT:
+        headers["Cookie"] = f"sAccessToken={token[cookie]}"
+    answer = client.get("/how", headers=headers)
+    assert answer.get_json() == {"message": expected}
+    assert "front-token" not in answer.headers
+
+
+def test_a_proxy_that_drops_empty_headers_still_leaves_a_working_client(app: Flask) -> None:
+    """A client that never sees the emptied header sends its dead header token beside a good cookie."""
+    client = app.test_client(use_cookies=False)
+    old = client.post("/login", headers=BY_HEADER).headers
+    created = client.post(
+        "/login", headers={**BY_COOKIE, "Authorization": f"Bearer {old['st-access-token']}"}
+    )
+    assert created.headers["st-access-token"] == ""
+    cookie = created.headers.getlist("Set-Cookie")[0].partition(";")[0]
+    answer = client.get(
+        "/user", headers={"Cookie": cookie, "Authorization": f"Bearer {old['st-access-token']}"}
+    )
+    assert answer.status_code == 200
+
+
+# Writing
+
+
+def attributes(answer: TestResponse) -> dict[str, Mapping[str, Any]]:
+    """Every cookie that is set, with its attributes."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for line in answer.headers.getlist("Set-Cookie"):
+        for name, morsel in SimpleCookie(line).items():
+            assert name not in found, "a cookie is set twice"
+            found[name] = {**morsel, "value": morsel.value}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("settings", "secure", "same_site", "domain"),
+    [
+        ({}, False, "Lax", ""),
+        ({"api_domain": "http://localhost:5000"}, False, "Lax", ""),
+        ({"api_domain": "https://api.example.com"}, True, "Lax", ""),
+        (
+            {"api_domain": "https://api.example.com", "website_domain": "https://www.example.com"},
+            True,
+            "Lax",
+            "",
+        ),
+        (
+            {"api_domain": "https://api.example.com", "website_domain": "https://example.org"},
+            True,
+            "None",
+            "",
+        ),
+        (
+            {"api_domain": "https://a.vercel.app", "website_domain": "https://b.vercel.app"},
+            True,
+            "None",
+            "",
+        ),
+        ({"api_domain": "http://localhost:1", "website_domain": "http://127.0.0.1:2"}, False, "Lax", ""),
+        ({"api_domain": "http://localhost:1", "website_domain": "https://localhost:2"}, False, "None", ""),
+        ({"api_domain": "https://api.example.com", "cookie_same_site": "strict"}, True, "Strict", ""),
+        ({"api_domain": "https://api.example.com", "cookie_secure": False}, False, "Lax", ""),
+        (
+            {"api_domain": "https://api.example.com", "cookie_domain": ".example.com"},
+            True,
+            "Lax",
+            "example.com",
+        ),
+    ],
+)
+def test_the_attributes_of_cookies_follow_the_domains(
+    make_app: AppFactory, settings: dict[str, Any], secure: bool, same_site: str, domain: str
+) -> None:
+    client = make_app(**settings).test_client(use_cookies=False)
+    created = attributes(client.post("/login", headers=BY_COOKIE))
+    cleared = attributes(client.post("/auth/session/refresh"))
+    for answer in (created, cleared):
+        assert set(answer) == {"sAccessToken", "sRefreshToken"}
+        assert answer["sAccessToken"]["path"] == "/"
+        assert answer["sRefreshToken"]["path"] == "/auth/session/refresh"
+        for cookie in answer.values():
+            assert cookie["httponly"] is True
+            assert (cookie["secure"] or False) is secure
+            assert cookie["samesite"] == same_site
+            assert cookie["domain"].lstrip(".") == domain
+    for cookie in cleared.values():
+        assert cookie["value"] == ""
+        assert cookie["expires"] == "Thu, 01 Jan 1970 00:00:00 GMT"
+    now = time.time()
+    lives = {name: parsedate_to_datetime(c["expires"]).timestamp() - now for name, c in created.items()}
+    assert lives["sAccessToken"] == pytest.approx(YEAR, abs=5)
+    assert lives["sRefreshToken"] == pytest.approx(144_000 * 60, abs=5)
+
+
+def exposed(answer: Response | TestResponse) -> list[str]:
+    return [name.strip() for name in answer.headers.get("Access-Control-Expose-Headers", "").split(",")]
+
+
+def test_what_scripts_must_read_is_exposed_beside_what_the_app_exposes(app: Flask) -> None:
+    def answer_with(*exposures: str) -> Response:
+        create_new_session("alice")
+        response = make_response({})
+        for exposure in exposures:
+            response.headers.add("Access-Control-Expose-Headers", exposure)
+        return response
+
+    app.add_url_rule("/one", view_func=lambda: answer_with("X-Mine, Front-Token"), endpoint="one")
+    app.add_url_rule("/two", view_func=lambda: answer_with("X-Mine", "X-Other"), endpoint="two")
+    app.add_url_rule("/star", view_func=lambda: answer_with("*"), endpoint="star")
+    client = app.test_client(use_cookies=False)
+    tokens = ["st-access-token", "st-refresh-token", "front-token"]
+    assert exposed(client.get("/one", headers=BY_HEADER)) == [
+        "X-Mine",
+        "Front-Token",
+        "st-access-token",
+        "st-refresh-token",
+    ]
+    assert exposed(client.get("/two", headers=BY_HEADER)) == ["X-Mine", "X-Other", *tokens]
+    # With credentials a star is no wildcard (Fetch standard), so the names are there as well.
+    assert exposed(client.get("/star", headers=BY_HEADER)) == ["*", *tokens]
+    assert exposed(client.get("/one", headers=BY_COOKIE)) == ["X-Mine", "Front-Token"]
+
+
+def test_the_access_token_of_a_cookie_session_is_exposed_only_if_the_app_says_so(
+    make_app: AppFactory,
+) -> None:
+    app = make_app(expose_access_token_to_frontend_in_cookie_based_auth=True)
+    answer = app.test_client().post("/login", headers=BY_COOKIE)
+    assert answer.headers["st-access-token"] == attributes(answer)["sAccessToken"]["value"]
+    assert "st-refresh-token" not in answer.headers
+    assert exposed(answer) == ["st-access-token", "front-token"]
+
+
+def test_an_answer_with_tokens_is_kept_out_of_caches_unless_the_app_decides(app: Flask) -> None:
+    @app.post("/mine")
+    def mine() -> Response:
+        create_new_session("alice")
+        response = make_response({})
+        response.headers["Cache-Control"] = "private, max-age=5"
+        return response
+
+    client = app.test_client()
+    assert client.post("/login", headers=BY_COOKIE).headers["Cache-Control"] == "no-store"
+    assert client.post("/mine", headers=BY_COOKIE).headers["Cache-Control"] == "private, max-age=5"
+    verified = client.get("/user")
+    assert "Cache-Control" not in verified.headers
+    assert "Set-Cookie" not in verified.headers
+    assert set(verified.vary) == {"Cookie", "Authorization"}
+
+
+def test_an_answer_that_no_session_was_asked_for_stays_cacheable(app: Flask) -> None:
+    client = app.test_client()
+    client.post("/login", headers=BY_COOKIE)
+    for path in ("/open", "/static/none.css", "/nowhere"):
+        answer = client.get(path)
+        assert not answer.vary
+        assert "Cache-Control" not in answer.headers
+        assert "Set-Cookie" not in answer.headers
+
+
+def test_the_apps_own_vary_is_kept(app: Flask) -> None:
+    @app.get("/varied")
+    @verify_session(session_required=False)
+    def varied() -> Response:
+        response = make_response({})
+        response.vary.add("Accept-Language")
+        return response
+
+    assert set(app.test_client().get("/varied").vary) == {"Accept-Language", "Cookie", "Authorization"}
+
+
+# Below a path
+
+
+def refresh_path_and_issuer(client: FlaskClient, **environ: str) -> tuple[str, str]:
+    created = client.post("/login", headers=BY_COOKIE, environ_overrides=environ)
+    handed = attributes(created)
+    sent = {"Cookie": f"sAccessToken={handed['sAccessToken']['value']}"}
+    payload = client.get("/user", headers=sent).get_json()["payload"]
+    return handed["sRefreshToken"]["path"], payload["iss"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "script_name", "path", "issuer"),
+    [
+        ({}, "", "/auth", "http://localhost/auth"),
+        ({}, "/app", "/app/auth", "http://localhost/app/auth"),
+        ({"api_gateway_path": "/gw"}, "", "/gw/auth", "http://localhost/gw/auth"),
+        ({"api_gateway_path": "/gw"}, "/app", "/gw/auth", "http://localhost/gw/auth"),
+        ({"api_gateway_path": "/"}, "/app", "/auth", "http://localhost/auth"),
+        ({"api_base_path": "/"}, "", "", "http://localhost"),
+        ({"api_base_path": "/api/auth"}, "/app", "/app/api/auth", "http://localhost/app/api/auth"),
+        (
+            {"api_domain": "https://api.example.com", "api_gateway_path": "/gw"},
+            "",
+            "/gw/auth",
+            "https://api.example.com/gw/auth",
+        ),
+    ],
+)
+def test_the_refresh_cookie_and_the_issuer_follow_the_path_that_clients_see(
+    make_app: AppFactory, settings: dict[str, Any], script_name: str, path: str, issuer: str
+) -> None:
+    client = make_app(**settings).test_client(use_cookies=False)
+    found = refresh_path_and_issuer(client, SCRIPT_NAME=script_name)
+    assert found == (f"{path}/session/refresh", issuer)
+
+
+def test_a_client_below_a_path_can_refresh_there(app: Flask) -> None:
+    client = app.test_client()
+    client.post("/login", base_url="http://localhost/app/", headers=BY_COOKIE)
+    answer = client.post("/auth/session/refresh", base_url="http://localhost/app/")
+    assert answer.status_code == 200
+    assert attributes(answer)["sRefreshToken"]["path"] == "/app/auth/session/refresh"
