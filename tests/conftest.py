@@ -12,7 +12,7 @@ from flask import Flask, has_app_context, has_request_context
 
 pytest.register_assert_rewrite(
     "support"
-)  # before anything imports it: its assertions tell as much as a test's
+)  # before it is imported, so that its assertions explain themselves
 
 from support.app_factory import AppFactory
 from support.chromium_browser import running_chromium

@@ -20,15 +20,19 @@ class ClaimSources(Protocol):
     @property
     def claim_max_age_seconds(self) -> float | None:
         """``STSESSION_CLAIM_MAX_AGE_SECONDS``."""
+        ...
 
     def roles_of(self, user_id: str, tenant_id: str) -> list[str]:
         """Return the user's roles."""
+        ...
 
     def permissions_of(self, user_id: str, tenant_id: str, *, max_age: float = 0) -> list[str]:
         """Return what the user's roles permit."""
+        ...
 
     def is_email_of_user_verified(self, user_id: str, tenant_id: str) -> bool:
         """Return whether the user has proven to own their address."""
+        ...
 
 
 def _extension(user_context: dict[str, Any] | None) -> ClaimSources:
