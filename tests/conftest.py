@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask, has_app_context, has_request_context
 
-pytest.register_assert_rewrite(
-    "support"
-)  # before it is imported, so that its assertions explain themselves
+pytest.register_assert_rewrite("support")  # before it is imported, so that its assertions explain themselves
 
 from support.app_factory import AppFactory
 from support.chromium_browser import running_chromium
