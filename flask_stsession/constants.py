@@ -7,7 +7,7 @@ or writes the wire, nowhere else.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 # Towards the client (FDI 1.17 to 4.2)
 ACCESS_TOKEN_COOKIE: Final = "sAccessToken"
@@ -21,6 +21,10 @@ ANTI_CSRF_HEADER: Final = "anti-csrf"
 RID_HEADER: Final = "rid"
 AUTH_MODE_HEADER: Final = "st-auth-mode"
 FDI_VERSION_HEADER: Final = "fdi-version"
+
+#: How the tokens of a session travel.
+TransferMethod = Literal["cookie", "header"]
+BOTH_METHODS: Final[tuple[TransferMethod, TransferMethod]] = ("cookie", "header")
 
 FRONT_TOKEN_REMOVE: Final = "remove"
 

@@ -11,6 +11,7 @@ from flask import Blueprint, Flask
 
 from . import signals
 from .claims.base import call
+from .config import load
 from .config.config import Config
 from .constants import ACCESS_TOKEN_COOKIE, CORS_REQUEST_HEADERS
 from .core.client import CoreClient
@@ -83,9 +84,7 @@ class STSession(Sources, SessionOperations, OfflineOperations):
                 f"STSession is initialised on the app {app.name!r} already. Call init_app once per app, or "
                 "STSession(app) and no init_app."
             )
-        config = Config.from_mapping(app.config, app_name=app.name)
-        for level, message in config.warnings():
-            logger.log(level, message)
+        config = load(app.config)
         bound = copy.copy(self)
         blueprint = routes.make_blueprint(config, with_email=self._get_email is not None)
         core = AppCore(app, config) if config.is_embedded else None

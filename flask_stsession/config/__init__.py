@@ -1,1 +1,28 @@
 """The settings of one app, and what follows from them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ConfigError
+from .checks import impossible_combinations, questionable_combinations
+from .config import Config
+from .domains import Sites
+
+logger = logging.getLogger("flask_stsession")
+
+
+def load(settings: Mapping[str, Any], *, sites: Sites | None = None) -> Config:
+    """Read the ``STSESSION_`` keys of a Flask config, check them together, and log what is suspicious.
+
+    :param sites: tells sites apart; uses the installed public suffix list if omitted.
+    :raises ConfigError: on an unknown key, a value of the wrong kind or an impossible combination.
+    """
+    config = Config.from_mapping(settings, sites=sites)
+    for problem in impossible_combinations(config):
+        raise ConfigError(problem)
+    for level, message in questionable_combinations(config):
+        logger.log(level, message)
+    return config

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from .domains import Origin, is_host_or_parent, is_local_host, is_localhost_or_ip, origin_of
-
-if TYPE_CHECKING:
-    from .config import Config
+from .config import Config
+from .domains import Origin, is_host_or_parent, is_local_host, is_localhost_or_ip
 
 
 def impossible_combinations(config: Config) -> Iterator[str]:
@@ -33,11 +30,10 @@ def impossible_combinations(config: Config) -> Iterator[str]:
             f"they are refetched. Write {config.jwks_refresh_seconds} or more for the first."
         )
     yield from _impossible_pages(config)
-    api = origin_of(config.api_domain or "")
     yield from _same_older_domain(config)
-    if api is not None:
-        yield from _impossible_cookie_domains(config, api)
-        yield from _undecided_sites(config, api)
+    if config.api is not None:
+        yield from _impossible_cookie_domains(config, config.api)
+        yield from _undecided_sites(config, config.api)
 
 
 def _pages_without_refresh(config: Config) -> Iterator[str]:
@@ -90,7 +86,7 @@ def _impossible_cookie_domains(config: Config, api: Origin) -> Iterator[str]:
         elif bare and bare != api.host and config.sites.is_public_suffix(bare):
             yield (
                 f"STSESSION_{key} = {value!r} is a public suffix, for which browsers keep no cookie. Write "
-                f"{config.registrable_parents(api.host)[-1]!r}, or remove STSESSION_{key}."
+                f"{config.sites.registrable_parents(api.host)[-1]!r}, or remove STSESSION_{key}."
             )
 
 
@@ -111,14 +107,13 @@ def questionable_combinations(config: Config) -> Iterator[tuple[int, str]]:
     """What works, but hardly as meant, with the level at which to log it."""
     if config.token_transfer_method == "header":
         return
-    api = origin_of(config.api_domain or "")
     same_site, anti_csrf = config.cookie_same_site, config.anti_csrf
-    if config.api_domain is not None and api is not None:
+    if config.api_domain is not None and config.api is not None:
         same_site, _, anti_csrf = config.decisions(config.api_domain)
         problem = config.insecure_none_problem(config.api_domain)
         if problem is not None:
             yield logging.ERROR, f"{problem} Until then no session is created by cookie."
-        for message in _cookies_that_get_lost(config, api):
+        for message in _cookies_that_get_lost(config, config.api):
             yield logging.WARNING, message
     if same_site == "none" and anti_csrf == "NONE":
         yield (

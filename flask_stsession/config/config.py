@@ -16,14 +16,13 @@ from typing import Any, Final, Literal, NamedTuple
 from ..constants import CDI_VERSIONS
 from ..errors import ConfigError
 from . import values as read
-from .checks import impossible_combinations, questionable_combinations
 from .domains import Origin, Sites, is_local_host, is_localhost_or_ip, origin_of
 
 SameSite = Literal["lax", "strict", "none"]
 AntiCsrf = Literal["VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE"]
-TransferMethod = Literal["any", "cookie", "header"]
+AllowedTransfer = Literal["any", "cookie", "header"]
 
-TRANSFER_METHODS: Final[tuple[TransferMethod, ...]] = ("any", "cookie", "header")
+ALLOWED_TRANSFERS: Final[tuple[AllowedTransfer, ...]] = ("any", "cookie", "header")
 ROUTE_NAMES: Final = ("refresh", "signout", "jwks", "openid-configuration", "email-verify")
 
 _TEN_YEARS: Final = 10 * 365 * 24 * 3600
@@ -81,9 +80,6 @@ class Config:
             otherwise="negotiated",
         ),
     )
-    app_name: str = field(
-        default="", metadata=read.key(read.text, "The app's name.", example="My app", otherwise="`app.name`")
-    )
     api_domain: str | None = field(
         default=None,
         metadata=read.key(
@@ -112,10 +108,10 @@ class Config:
             otherwise="`request.script_root`",
         ),
     )
-    token_transfer_method: TransferMethod | Callable[..., Any] = field(
+    token_transfer_method: AllowedTransfer | Callable[..., Any] = field(
         default="any",
         metadata=read.key(
-            read.function_or_one_of(*TRANSFER_METHODS),
+            read.function_or_one_of(*ALLOWED_TRANSFERS),
             "How tokens travel: `any`, `cookie`, `header`, or a function "
             "`f(request, for_create_new_session)` that answers one of them.",
             example="cookie",
@@ -251,16 +247,14 @@ class Config:
     sites: Sites = field(default_factory=Sites, compare=False, repr=False)
 
     @classmethod
-    def from_mapping(
-        cls, settings: Mapping[str, Any], *, app_name: str, sites: Sites | None = None
-    ) -> Config:
-        """Read the ``STSESSION_`` keys of a Flask config.
+    def from_mapping(cls, settings: Mapping[str, Any], *, sites: Sites | None = None) -> Config:
+        """Read the ``STSESSION_`` keys of a Flask config, each by itself.
 
-        A key that is ``None`` counts as not set (``CLAIM_MAX_AGE_SECONDS`` excepted).
+        A key that is ``None`` counts as not set (``CLAIM_MAX_AGE_SECONDS`` excepted). Whether the values go
+        together is not checked here; :func:`flask_stsession.config.load` does both.
 
-        :param app_name: for want of ``STSESSION_APP_NAME``.
-        :param sites: tells sites apart; with the installed public suffix list, if not given.
-        :raises ConfigError: on an unknown key, a value of the wrong kind or an impossible combination.
+        :param sites: tells sites apart; uses the installed public suffix list if omitted.
+        :raises ConfigError: on an unknown key or a value of the wrong kind.
         """
         known = {read.key_of(each.name): each for each in fields(cls) if each.metadata}
         values: dict[str, Any] = {}
@@ -276,11 +270,7 @@ class Config:
             given = read.Given(key, value, example, secret=not each.repr)
             values[each.name] = each.metadata["parse"](given)
         keys_set = frozenset(map(read.key_of, values))
-        values.setdefault("app_name", app_name)
-        config = cls(**values, keys_set=keys_set, sites=sites or Sites())
-        for problem in impossible_combinations(config):
-            raise ConfigError(problem)
-        return config
+        return cls(**values, keys_set=keys_set, sites=sites or Sites())
 
     @property
     def core_hosts(self) -> tuple[str, ...]:
@@ -297,40 +287,28 @@ class Config:
         """Where the embedded core keeps its data: a path, ``:memory:``, or nothing for the usual place."""
         return self.connection_uri[len(read.EMBEDDED) :] if self.is_embedded else ""
 
-    def effective_same_site(self, api_origin: str) -> SameSite:
-        """SameSite of our cookies."""
-        return self.decisions(api_origin).same_site
+    @staticmethod
+    def checked_transfer_method(returned: object) -> AllowedTransfer:
+        """Return what a function given as ``TOKEN_TRANSFER_METHOD`` returned, if it is allowed.
 
-    def effective_secure(self, api_origin: str) -> bool:
-        """Are our cookies ``Secure``?"""
-        return self.decisions(api_origin).secure
-
-    def effective_anti_csrf(self, api_origin: str) -> AntiCsrf:
-        """How sessions by cookie are protected from cross-site request forgery."""
-        return self.decisions(api_origin).anti_csrf
-
-    def checked_transfer_method(self, answer: object) -> TransferMethod:
-        """What a function given as ``TOKEN_TRANSFER_METHOD`` answered.
-
-        :raises ConfigError: if that is no transfer method.
+        :raises ConfigError: it is none of the words that the setting takes.
         """
-        for method in TRANSFER_METHODS:
-            if answer == method:
-                return method
+        for allowed in ALLOWED_TRANSFERS:
+            if returned == allowed:
+                return allowed
         raise ConfigError(
-            f"STSESSION_TOKEN_TRANSFER_METHOD answered {read.show(answer)}, but must answer one of "
-            f"{', '.join(TRANSFER_METHODS)}."
+            f"The function given as STSESSION_TOKEN_TRANSFER_METHOD returned {read.show(returned)}, but must "
+            f"return one of {', '.join(ALLOWED_TRANSFERS)}."
         )
 
     def issuer(self, api_origin: str, script_root: str) -> str:
         """The ``iss`` of our tokens: API domain, gateway path and base path."""
         return self.own_origin(api_origin) + self.mount_path(script_root)
 
-    @property
-    def api_host(self) -> str | None:
-        """The host in ``API_DOMAIN``; ``None`` if that is not set."""
-        origin = origin_of(self.api_domain or "")
-        return None if origin is None else origin.host
+    @cached_property
+    def api(self) -> Origin | None:
+        """The origin in ``API_DOMAIN``, or ``None`` if that is not set."""
+        return None if self.api_domain is None else origin_of(self.api_domain)
 
     def mount_path(self, script_root: str) -> str:
         """The path of our routes as clients see it: gateway path and base path."""
@@ -359,7 +337,7 @@ class Config:
 
     @cached_property
     def _decided(self) -> Decisions:
-        return self._decide(origin_of(self.api_domain or ""))
+        return self._decide(self.api)
 
     @cached_property
     def _decided_for_https(self) -> Decisions:
@@ -425,14 +403,6 @@ class Config:
             "not set, which is for local development only. "
             f'Add this line before init_app: app.config["STSESSION_API_DOMAIN"] = "{origin}"'
         )
-
-    def warnings(self) -> list[tuple[int, str]]:
-        """What is allowed but ought to be known, as pairs of a level of :mod:`logging` and a message."""
-        return list(questionable_combinations(self))
-
-    def registrable_parents(self, host: str) -> list[str]:
-        """A host and its parents that may hold cookies of ours; see :meth:`Sites.registrable_parents`."""
-        return self.sites.registrable_parents(host)
 
 
 def describe_settings() -> list[read.Setting]:

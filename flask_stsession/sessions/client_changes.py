@@ -8,14 +8,13 @@ token beside the word that the session has ended.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from ..constants import BOTH_METHODS, TransferMethod
 
 if TYPE_CHECKING:
     from ..core.models import TokenInfo
     from ..tokens.verifier import AccessToken
-
-TransferMethod = Literal["cookie", "header"]
-BOTH_METHODS: tuple[TransferMethod, TransferMethod] = ("cookie", "header")
 
 
 @dataclass(frozen=True)

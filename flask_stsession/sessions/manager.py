@@ -19,7 +19,7 @@ from cachetools import TTLCache
 from .. import signals
 from ..claims.base import NOW_MS
 from ..claims.validation import failed_validators, refetched_claims
-from ..constants import DEFAULT_TENANT
+from ..constants import DEFAULT_TENANT, TransferMethod
 from ..core.models import Refusal, SessionInformation, SessionTokens, Status, TokenTheft
 from ..core.sharing import SharedCalls
 from ..errors import (
@@ -32,7 +32,6 @@ from ..errors import (
     UnauthorisedError,
 )
 from ..tokens import verifier as tokens
-from .client_changes import TransferMethod
 from .payloads import json_object, merged, refuse_oversize, without_protected
 from .revocation import RevokedHandles
 from .session import REMEMBER_KEY, Session

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..claims.base import NOW_MS
 from ..claims.validation import failed_validators, refetched_claims
-from ..constants import PROTECTED_CLAIMS
+from ..constants import PROTECTED_CLAIMS, TransferMethod
 from ..errors import InvalidClaimsError, UnauthorisedError
 from ..tokens.verifier import AccessToken, front_token
-from .client_changes import ClientChanges, IssuedTokens, TransferMethod
+from .client_changes import ClientChanges, IssuedTokens
 from .payloads import merged
 
 if TYPE_CHECKING:

@@ -15,12 +15,11 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Collection
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
+from ..config.config import AntiCsrf
 from ..constants import ANTI_CSRF_HEADER, RID_HEADER
 from ..errors import Reason, TryRefreshTokenError
-
-Mode: TypeAlias = Literal["VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE"]
 
 _SETTING: Final = "STSESSION_ANTI_CSRF"
 #: RFC 9110, 9.2.1: these change nothing, so a browser may send them from anywhere.
@@ -29,7 +28,7 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES: Final = frozenset({"same-origin", "none"})
 
 
-def is_checked(mode: Mode, method: str, *, anti_csrf_check: bool | None = None) -> bool:
+def is_checked(mode: AntiCsrf, method: str, *, anti_csrf_check: bool | None = None) -> bool:
     """Is a request of this method to be checked?
 
     :param mode: what ``STSESSION_ANTI_CSRF`` comes to.
@@ -47,7 +46,7 @@ def is_checked(mode: Mode, method: str, *, anti_csrf_check: bool | None = None) 
 
 
 def problem(
-    mode: Mode,
+    mode: AntiCsrf,
     *,
     anti_csrf_token: str | None = None,
     anti_csrf_header: str | None = None,
@@ -78,7 +77,7 @@ def problem(
 
 
 def check(
-    mode: Mode,
+    mode: AntiCsrf,
     *,
     method: str,
     anti_csrf_check: bool | None = None,
@@ -113,7 +112,7 @@ def check(
 
 
 def _token_problem(token: str | None, header: str | None) -> tuple[Reason, str] | None:
-    mode: Mode = "VIA_TOKEN"
+    mode: AntiCsrf = "VIA_TOKEN"
     if header is None:
         return Reason.CSRF_MISSING, _missing(
             mode, ANTI_CSRF_HEADER, "with the value that came with the session"
@@ -138,7 +137,7 @@ def _origin_problem(
     # be a website of ours on another host, which its Origin tells.
     if sec_fetch_site is not None and sec_fetch_site.strip().lower() in _OWN_SITES:
         return None
-    mode: Mode = "VIA_ORIGIN"
+    mode: AntiCsrf = "VIA_ORIGIN"
     if origin is None:
         return Reason.CSRF_MISSING, (
             "Neither 'Sec-Fetch-Site: same-origin' nor a header 'Origin' came with a request that must show "
@@ -153,7 +152,7 @@ def _origin_problem(
     return None
 
 
-def _missing(mode: Mode, header: str, how: str) -> str:
+def _missing(mode: AntiCsrf, header: str, how: str) -> str:
     return (
         f"The header {header!r} is missing from a request whose session came by cookie ({_SETTING}={mode}); "
         f"send it, {how}, or use anti_csrf_check=False for this view."

@@ -6,7 +6,13 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..constants import ACCESS_TOKEN_COOKIE, ANTI_CSRF_HEADER, REFRESH_TOKEN_COOKIE, RID_HEADER
+from ..constants import (
+    ACCESS_TOKEN_COOKIE,
+    ANTI_CSRF_HEADER,
+    REFRESH_TOKEN_COOKIE,
+    RID_HEADER,
+    TransferMethod,
+)
 from ..errors import (
     ClearDuplicateSessionCookiesError,
     ConfigError,
@@ -16,7 +22,7 @@ from ..errors import (
     TryRefreshTokenError,
     UnauthorisedError,
 )
-from ..sessions.client_changes import StrayCookie, TransferMethod
+from ..sessions.client_changes import StrayCookie
 from . import csrf
 from .context import RequestState, publish, state_of, this_request
 from .transport import RequestTokens, accepts_html, allowed_transfer, method_of_new_session, read_tokens
@@ -65,7 +71,7 @@ def create(
             "them. If it is a browser without a SuperTokens SDK, set "
             "STSESSION_TOKEN_TRANSFER_METHOD = 'cookie'."
         )
-    uses_token = method == "cookie" and config.effective_anti_csrf(origin) == "VIA_TOKEN"
+    uses_token = method == "cookie" and config.decisions(origin).anti_csrf == "VIA_TOKEN"
     session = ext.manager.create(
         user_id,
         tenant_id=tenant_id,
@@ -176,7 +182,7 @@ def _refresh_token(sent: RequestTokens, allowed: str) -> tuple[TransferMethod, s
 def _check_anti_csrf(config: Config, request: Request) -> None:
     """What can be checked without the core; the token of ``VIA_TOKEN`` is the core's to check."""
     origin = origin_of_api(request)
-    mode = config.effective_anti_csrf(origin)
+    mode = config.decisions(origin).anti_csrf
     if mode == "VIA_TOKEN":
         return
     found = csrf.problem(
@@ -222,9 +228,8 @@ def _cookie_domains(config: Config) -> list[str | None]:
     domains: list[str | None] = [None]
     if config.cookie_domain is not None:
         domains.append(config.cookie_domain.lstrip("."))  # a dot makes no other cookie (RFC 6265, 5.2.3)
-    host = config.api_host
-    if host is not None:
-        domains.extend(config.registrable_parents(host))
+    if config.api is not None:
+        domains.extend(config.sites.registrable_parents(config.api.host))
     return list(dict.fromkeys(domains))
 
 

@@ -7,7 +7,7 @@ our cookies and headers, and the only one that writes to a response.
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from ..constants import (
@@ -21,16 +21,15 @@ from ..constants import (
     LEGACY_REFRESH_COOKIE,
     REFRESH_TOKEN_COOKIE,
     REFRESH_TOKEN_HEADER,
+    TransferMethod,
 )
-from ..sessions.client_changes import ClientChanges, IssuedTokens, TransferMethod
+from ..sessions.client_changes import ClientChanges, IssuedTokens
 from ..tokens.verifier import front_token
 
 if TYPE_CHECKING:
     from flask import Request, Response
 
-    from ..config.config import Config
-
-AllowedTransfer = Literal["any", "cookie", "header"]
+    from ..config.config import AllowedTransfer, Config
 
 _BEARER = "Bearer "
 _EPOCH = datetime.fromtimestamp(0, timezone.utc)
@@ -139,8 +138,7 @@ class ResponseWriter:
     def __init__(self, config: Config, *, root_url: str, refresh_path: str) -> None:
         self._config = config
         self._refresh_path = refresh_path
-        self._same_site = config.effective_same_site(root_url)
-        self._secure = config.effective_secure(root_url)
+        self._same_site, self._secure, _ = config.decisions(root_url)
 
     def write(self, changes: ClientChanges, response: Response) -> None:
         """Write cookies and headers; expose to scripts every header that was set."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import signals
 from ..claims.base import call
-from ..constants import ANTI_CSRF_HEADER, RID_HEADER
+from ..constants import ANTI_CSRF_HEADER, RID_HEADER, TransferMethod
 from ..errors import (
     ConfigError,
     CoreUnavailableError,
@@ -24,7 +24,6 @@ from ..errors import (
     TryRefreshTokenError,
     UnauthorisedError,
 )
-from ..sessions.client_changes import TransferMethod
 from ..tokens import verifier as tokens
 from . import csrf
 from .context import RequestState, publish, state_of, this_request
@@ -293,7 +292,7 @@ def _check_anti_csrf(
     ext: STSession, request: Request, token: AccessToken, anti_csrf_check: bool | None
 ) -> None:
     origin = origin_of_api(request)
-    mode = ext.config.effective_anti_csrf(origin)
+    mode = ext.config.decisions(origin).anti_csrf
     headers = request.headers
     csrf.check(
         mode,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from flask_stsession.config import load
 from flask_stsession.config.config import Config
 from flask_stsession.config.domains import Sites
 from flask_stsession.errors import ConfigError, Reason
@@ -16,9 +17,14 @@ NO_LIST = Sites(None)
 
 
 def read(settings: Mapping[str, Any], sites: Sites | None = None) -> Config:
-    return Config.from_mapping(
-        {f"STSESSION_{key}": value for key, value in settings.items()}, app_name="shop", sites=sites
-    )
+    return load({f"STSESSION_{key}": value for key, value in settings.items()}, sites=sites)
+
+
+def logged(caplog: pytest.LogCaptureFixture, settings: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """Read the settings; return the level and message of each line in the log."""
+    caplog.clear()
+    read(settings)
+    return [(record.levelno, record.message) for record in caplog.records]
 
 
 IMPOSSIBLE_COMBINATIONS: list[tuple[dict[str, Any], str]] = [
@@ -133,11 +139,9 @@ def test_without_a_suffix_list_two_hosts_of_one_suffix_need_it_or_a_setting() ->
         "pip install 'flask-stsession[domains]', or write STSESSION_COOKIE_SAME_SITE = 'lax' if they are one "
         "site and 'none' if they are not."
     )
-    assert read({**domains, "COOKIE_SAME_SITE": "lax"}, NO_LIST).effective_same_site("") == "lax"
-    assert read({**domains, "TOKEN_TRANSFER_METHOD": "header"}, NO_LIST).warnings() == []
-    assert (
-        read({**domains, "WEBSITE_DOMAIN": "https://example.com"}, NO_LIST).effective_same_site("") == "lax"
-    )
+    read({**domains, "TOKEN_TRANSFER_METHOD": "header"}, NO_LIST)
+    for decided in ({"COOKIE_SAME_SITE": "lax"}, {"WEBSITE_DOMAIN": "https://example.com"}):
+        assert read({**domains, **decided}, NO_LIST).decisions("").same_site == "lax"
 
 
 INSECURE_NONE = (
@@ -156,14 +160,16 @@ INSECURE_NONE = (
     ],
 )
 def test_insecure_same_site_none_is_an_error_in_the_log_and_no_session_by_cookie(
-    settings: dict[str, Any], website: str
+    settings: dict[str, Any], website: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     problem = INSECURE_NONE.format(website=website)
-    config = read({"API_DOMAIN": "http://api.example.com", **settings})
-    assert config.insecure_none_problem("") == problem
-    assert config.warnings() == [(logging.ERROR, f"{problem} Until then no session is created by cookie.")]
+    configured = {"API_DOMAIN": "http://api.example.com", **settings}
+    assert read(configured).insecure_none_problem("") == problem
+    assert logged(caplog, configured) == [
+        (logging.ERROR, f"{problem} Until then no session is created by cookie.")
+    ]
     assert read(settings).insecure_none_problem("http://api.example.com/") == problem
-    assert read(settings).warnings() == []
+    assert logged(caplog, settings) == []
 
 
 @pytest.mark.parametrize(
@@ -238,5 +244,7 @@ NO_ANTI_CSRF = (
         ),
     ],
 )
-def test_what_will_hardly_work_as_meant_is_warned_of(settings: dict[str, Any], messages: list[str]) -> None:
-    assert read(settings).warnings() == [(logging.WARNING, message) for message in messages]
+def test_settings_that_hardly_work_as_meant_are_warned_of(
+    settings: dict[str, Any], messages: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert logged(caplog, settings) == [(logging.WARNING, message) for message in messages]

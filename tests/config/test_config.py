@@ -18,15 +18,13 @@ NO_LIST = Sites(None)
 
 
 def read(settings: Mapping[str, Any], sites: Sites | None = None) -> Config:
-    return Config.from_mapping(
-        {f"STSESSION_{key}": value for key, value in settings.items()}, app_name="shop", sites=sites
-    )
+    return Config.from_mapping({f"STSESSION_{key}": value for key, value in settings.items()}, sites=sites)
 
 
 @pytest.mark.parametrize("key", [key for key in KEYS if key != "STSESSION_CLAIM_MAX_AGE_SECONDS"])
 def test_none_is_as_good_as_not_set(key: str) -> None:
-    config = Config.from_mapping({key: None}, app_name="shop")
-    assert config == Config.from_mapping({}, app_name="shop")
+    config = Config.from_mapping({key: None})
+    assert config == Config.from_mapping({})
     assert config.keys_set == frozenset()
 
 
@@ -36,7 +34,7 @@ def test_none_as_maximal_age_of_claims_means_only_when_missing() -> None:
 
 
 def test_keys_of_others_are_left_alone() -> None:
-    config = Config.from_mapping({"SECRET_KEY": "x", "stsession_x": 1, 5: 6}, app_name="shop")  # type: ignore[dict-item]
+    config = Config.from_mapping({"SECRET_KEY": "x", "stsession_x": 1, 5: 6})  # type: ignore[dict-item]
     assert config == read({})
 
 
@@ -52,7 +50,7 @@ def test_a_config_cannot_be_changed_and_shows_no_secrets() -> None:
 
 def test_every_setting_is_described_with_its_default() -> None:
     described = describe_settings()
-    assert len(described) == len(fields(Config)) - 2 == 30
+    assert len(described) == len(fields(Config)) - 2 == 29
     assert all(setting.doc.endswith(".") and setting.default for setting in described)
     assert described[0].default == "'embedded:'"
     assert {setting.key: setting.default for setting in described}["STSESSION_COOKIE_DOMAIN"] == "None"
@@ -105,9 +103,9 @@ def test_the_domains_decide_the_attributes_of_cookies(
     configured = read({"API_DOMAIN": api, "WEBSITE_DOMAIN": website})
     by_request = read({"WEBSITE_DOMAIN": website})
     for config, request_root in ((configured, "http://elsewhere.example/"), (by_request, f"{api}/")):
-        assert config.effective_same_site(request_root) == same_site
-        assert config.effective_secure(request_root) is secure
-        assert config.effective_anti_csrf(request_root) == anti_csrf
+        assert config.decisions(request_root).same_site == same_site
+        assert config.decisions(request_root).secure is secure
+        assert config.decisions(request_root).anti_csrf == anti_csrf
 
 
 @pytest.mark.parametrize(
@@ -129,7 +127,7 @@ def test_what_is_set_goes_before_what_the_domains_say(settings: dict[str, Any], 
 @pytest.mark.parametrize("root", ["https://www.example.com/", "http://[/", ""])
 def test_an_unconfigured_app_that_cannot_tell_the_sites_apart_takes_the_stricter_anti_csrf(root: str) -> None:
     config = read({"WEBSITE_DOMAIN": "https://api.example.com"}, NO_LIST)
-    assert config.effective_anti_csrf(root) == "VIA_CUSTOM_HEADER"
+    assert config.decisions(root).anti_csrf == "VIA_CUSTOM_HEADER"
 
 
 def test_without_api_domain_everything_follows_the_request() -> None:
@@ -185,10 +183,6 @@ def test_an_unconfigured_app_refuses_public_hosts_with_the_line_to_add(host: str
     assert read({"API_DOMAIN": "https://api.example.com"}).unconfigured_host_problem(host) is None
 
 
-def test_the_domains_of_duplicate_cookies_end_at_the_registrable_one() -> None:
-    assert read({}).registrable_parents("a.b.shop.co.uk") == ["a.b.shop.co.uk", "b.shop.co.uk", "shop.co.uk"]
-
-
 @given(st.text(), st.text())
 def test_no_request_makes_the_decisions_fail(claimed: str, script_root: str) -> None:
     config = read({"WEBSITE_DOMAIN": "https://www.example.com"}, NO_LIST)
@@ -205,10 +199,13 @@ def test_a_function_may_choose_the_transfer_method_but_nothing_else() -> None:
     with pytest.raises(ConfigError) as refused:
         config.checked_transfer_method(None)
     assert str(refused.value) == (
-        "STSESSION_TOKEN_TRANSFER_METHOD answered None, but must answer one of any, cookie, header."
+        "The function given as STSESSION_TOKEN_TRANSFER_METHOD returned None, but must return one of any, "
+        "cookie, header."
     )
 
 
-def test_the_host_of_the_api_is_known_from_the_settings_only() -> None:
-    assert read({}).api_host is None
-    assert read({"API_DOMAIN": "https://api.example.com:8443"}).api_host == "api.example.com"
+def test_the_origin_of_the_api_is_known_from_the_settings_only() -> None:
+    assert read({}).api is None
+    assert read({"API_DOMAIN": "https://api.example.com:8443"}).api == Origin(
+        "https", "api.example.com", 8443
+    )

@@ -20,9 +20,7 @@ NO_LIST = Sites(None)
 
 
 def read(settings: Mapping[str, Any]) -> Config:
-    return Config.from_mapping(
-        {f"STSESSION_{key}": value for key, value in settings.items()}, app_name="shop"
-    )
+    return Config.from_mapping({f"STSESSION_{key}": value for key, value in settings.items()})
 
 
 WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
@@ -37,7 +35,7 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
     (
         {"GREETING": "hello"},
         "There is no setting 'STSESSION_GREETING'. The keys are STSESSION_CONNECTION_URI, "
-        "STSESSION_API_KEY, STSESSION_EMBEDDED_CORE, STSESSION_CDI_VERSION, STSESSION_APP_NAME, "
+        "STSESSION_API_KEY, STSESSION_EMBEDDED_CORE, STSESSION_CDI_VERSION, "
         "STSESSION_API_DOMAIN, STSESSION_WEBSITE_DOMAIN, STSESSION_API_BASE_PATH, "
         "STSESSION_API_GATEWAY_PATH, STSESSION_TOKEN_TRANSFER_METHOD, STSESSION_COOKIE_DOMAIN, "
         "STSESSION_OLDER_COOKIE_DOMAIN, STSESSION_COOKIE_SECURE, STSESSION_COOKIE_SAME_SITE, "
@@ -162,17 +160,6 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
         "STSESSION_CDI_VERSION = 5: it must be one of 4.0, 5.0, 5.1, 5.2, 5.3, 5.4, 5.5, 5.6. Write for "
         "example STSESSION_CDI_VERSION = '5.6' (in the environment: "
         "FLASK_STSESSION_CDI_VERSION='\"5.6\"').",
-    ),
-    (
-        {"APP_NAME": ""},
-        "STSESSION_APP_NAME = '': it must be printable text in one line, and not empty. Write for "
-        "example STSESSION_APP_NAME = 'My app' (in the environment: FLASK_STSESSION_APP_NAME='\"My "
-        "app\"').",
-    ),
-    (
-        {"APP_NAME": 7},
-        "STSESSION_APP_NAME = 7: it must be text. Write for example STSESSION_APP_NAME = 'My app' (in "
-        "the environment: FLASK_STSESSION_APP_NAME='\"My app\"').",
     ),
     (
         {"API_DOMAIN": "api.example.com"},
@@ -585,7 +572,7 @@ def test_json_nested_too_deep_is_refused_as_the_text_that_it_is() -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_every_key_refuses_a_value_of_no_known_type(key: str) -> None:
     with pytest.raises(ConfigError, match=rf"^{key} = ") as refused:
-        Config.from_mapping({key: object()}, app_name="shop")
+        Config.from_mapping({key: object()})
     assert f"(in the environment: FLASK_{key}=" in str(refused.value)
 
 
@@ -606,7 +593,6 @@ def test_every_key_refuses_a_value_of_no_known_type(key: str) -> None:
         ("EMBEDDED_CORE", '{"access_token_validity": 30}', {"access_token_validity": 30}),
         ("CDI_VERSION", "5.4", "5.4"),
         ("CDI_VERSION", 5.4, "5.4"),
-        ("APP_NAME", "Bücher", "Bücher"),
         ("API_DOMAIN", "https://api.example.com/", "https://api.example.com"),
         ("API_DOMAIN", "HTTPS://API.Example.com:443", "https://api.example.com"),
         ("API_DOMAIN", "http://localhost:5000", "http://localhost:5000"),
@@ -667,7 +653,7 @@ def test_an_environment_is_read_like_a_config(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("FLASK_STSESSION_API_DOMAIN", '"https://api.example.com"')
     settings = flask.Config("")
     settings.from_prefixed_env()
-    config = Config.from_mapping(settings, app_name="shop")
+    config = Config.from_mapping(settings)
     assert (config.cdi_version, config.check_database, config.core_timeout_seconds) == ("5.4", True, (1, 5))
     assert (config.anti_csrf, config.api_domain) == ("NONE", "https://api.example.com")
 
@@ -695,10 +681,9 @@ ALMOST = st.builds(
 @given(st.dictionaries(st.sampled_from(KEYS), ANYTHING | ALMOST, min_size=1, max_size=3))
 def test_no_setting_whatever_is_in_it_raises_anything_but_a_config_error(settings: dict[str, Any]) -> None:
     try:
-        config = Config.from_mapping(settings, app_name="shop", sites=NO_LIST)
+        config = Config.from_mapping(settings, sites=NO_LIST)
     except ConfigError:
         return
-    config.warnings()
     config.decisions("http://localhost:5000/")
 
 
@@ -706,4 +691,4 @@ def test_no_setting_whatever_is_in_it_raises_anything_but_a_config_error(setting
 def test_an_unknown_key_is_always_a_config_error(key: str) -> None:
     if key not in KEYS:
         with pytest.raises(ConfigError, match=r"^There is no setting "):
-            Config.from_mapping({key: "hunter2"}, app_name="shop")
+            Config.from_mapping({key: "hunter2"})

@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 from hypothesis import given, strategies as st
 
+from flask_stsession.constants import BOTH_METHODS, TransferMethod
 from flask_stsession.core.models import TokenInfo
 from flask_stsession.sessions.client_changes import (
-    BOTH_METHODS,
     ClientChanges,
     IssuedTokens,
     StrayCookie,
-    TransferMethod,
 )
 from flask_stsession.tokens.verifier import AccessToken
 

@@ -7,21 +7,22 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from flask_stsession.config.config import AntiCsrf
 from flask_stsession.errors import Reason, TryRefreshTokenError
-from flask_stsession.web.csrf import Mode, check, is_checked, problem
+from flask_stsession.web.csrf import check, is_checked, problem
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
-MODES: tuple[Mode, ...] = ("VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE")
+MODES: tuple[AntiCsrf, ...] = ("VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE")
 OURS = frozenset({"https://app.example.com", "http://localhost:3000"})
 
 
-def refusal(mode: Mode, method: str = "POST", **sent: Any) -> tuple[Reason, str]:
+def refusal(mode: AntiCsrf, method: str = "POST", **sent: Any) -> tuple[Reason, str]:
     with pytest.raises(TryRefreshTokenError) as caught:
         check(mode, method=method, allowed_origins=OURS, **sent)
     return caught.value.reason, str(caught.value)
 
 
-def passes(mode: Mode, method: str = "POST", **sent: Any) -> bool:
+def passes(mode: AntiCsrf, method: str = "POST", **sent: Any) -> bool:
     check(mode, method=method, allowed_origins=OURS, **sent)
     return True
 
@@ -35,18 +36,18 @@ def passes(mode: Mode, method: str = "POST", **sent: Any) -> bool:
         ("NONE", set()),
     ],
 )
-def test_the_method_decides_which_requests_are_checked(mode: Mode, checked: set[str]) -> None:
+def test_the_method_decides_which_requests_are_checked(mode: AntiCsrf, checked: set[str]) -> None:
     assert {method for method in METHODS if is_checked(mode, method)} == checked
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_view_may_have_the_check_off(mode: Mode) -> None:
+def test_a_view_may_have_the_check_off(mode: AntiCsrf) -> None:
     assert not any(is_checked(mode, method, anti_csrf_check=False) for method in METHODS)
     assert passes(mode, anti_csrf_check=False)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_view_may_have_the_check_on_but_never_for_preflights_nor_without_a_mode(mode: Mode) -> None:
+def test_a_view_may_have_the_check_on_but_never_for_preflights_nor_without_a_mode(mode: AntiCsrf) -> None:
     checked = {method for method in METHODS if is_checked(mode, method, anti_csrf_check=True)}
     assert checked == (set() if mode == "NONE" else set(METHODS) - {"OPTIONS"})
 

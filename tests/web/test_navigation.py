@@ -35,7 +35,7 @@ FORM = "application/x-www-form-urlencoded"
 
 def config(**settings: Any) -> Config:
     keys = {f"STSESSION_{key.upper()}": value for key, value in settings.items()}
-    return Config.from_mapping({"STSESSION_LOGIN_URL": "/login", **keys}, app_name="app")
+    return Config.from_mapping({"STSESSION_LOGIN_URL": "/login", **keys})
 
 
 # Is it a navigation?

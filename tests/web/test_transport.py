@@ -218,7 +218,8 @@ def test_a_function_that_answers_nonsense_is_named(make_app: AppFactory, answer:
     with pytest.raises(ConfigError) as caught:
         app.test_client().post("/login")
     assert str(caught.value) == (
-        f"STSESSION_TOKEN_TRANSFER_METHOD answered {answer!r}, but must answer one of any, cookie, header."
+        f"The function given as STSESSION_TOKEN_TRANSFER_METHOD returned {answer!r}, but must return one of "
+        "any, cookie, header."
     )
 
 
