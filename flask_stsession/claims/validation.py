@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ClaimValidationError
 from .base import VALID, call
-from .primitive import AgedValidator
+from .validators import AgedValidator
 
 if TYPE_CHECKING:
     from .base import EnsureSync, SessionClaim, SessionClaimValidator

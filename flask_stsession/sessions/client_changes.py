@@ -14,7 +14,7 @@ from ..constants import BOTH_METHODS, TransferMethod
 
 if TYPE_CHECKING:
     from ..core.models import TokenInfo
-    from ..tokens.verifier import AccessToken
+    from ..tokens.access_token import AccessToken
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from ..errors import (
     TryRefreshTokenError,
     UnauthorisedError,
 )
-from ..tokens import verifier as tokens
+from ..tokens import access_token as tokens
 from .payloads import json_object, merged, refuse_oversize, without_protected
 from .revocation import RevokedHandles
 from .session import REMEMBER_KEY, Session
@@ -39,8 +39,9 @@ from .session import REMEMBER_KEY, Session
 if TYPE_CHECKING:
     from ..claims.base import EnsureSync, SessionClaim, SessionClaimValidator
     from ..core.client import CoreClient
+    from ..tokens.access_token import AccessToken
     from ..tokens.jwks import KeySet
-    from ..tokens.verifier import AccessToken, TokenVerifier
+    from ..tokens.verifier import TokenVerifier
 
 logger = logging.getLogger("flask_stsession")
 

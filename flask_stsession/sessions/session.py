@@ -13,7 +13,7 @@ from ..claims.base import NOW_MS
 from ..claims.validation import failed_validators, refetched_claims
 from ..constants import PROTECTED_CLAIMS, TransferMethod
 from ..errors import InvalidClaimsError, UnauthorisedError
-from ..tokens.verifier import AccessToken, front_token
+from ..tokens.access_token import AccessToken, front_token
 from .client_changes import ClientChanges, IssuedTokens
 from .payloads import merged
 

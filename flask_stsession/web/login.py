@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ..config.config import Config
     from ..extension import STSession
     from ..sessions.session import Session
-    from ..tokens.verifier import AccessToken
+    from ..tokens.access_token import AccessToken
 
 logger = logging.getLogger("flask_stsession")
 

@@ -24,7 +24,7 @@ from ..constants import (
     TransferMethod,
 )
 from ..sessions.client_changes import ClientChanges, IssuedTokens
-from ..tokens.verifier import front_token
+from ..tokens.access_token import front_token
 
 if TYPE_CHECKING:
     from flask import Request, Response

@@ -24,7 +24,7 @@ from ..errors import (
     TryRefreshTokenError,
     UnauthorisedError,
 )
-from ..tokens import verifier as tokens
+from ..tokens import access_token as tokens
 from . import csrf
 from .context import RequestState, publish, state_of, this_request
 from .navigation import CONTINUE_ENDPOINT, SCRIPT_ENDPOINT
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..claims.base import SessionClaimValidator
     from ..extension import STSession
     from ..sessions.session import Session
-    from ..tokens.verifier import AccessToken
+    from ..tokens.access_token import AccessToken
 
 logger = logging.getLogger("flask_stsession")
 

@@ -13,7 +13,7 @@ from flask_stsession.sessions.client_changes import (
     IssuedTokens,
     StrayCookie,
 )
-from flask_stsession.tokens.verifier import AccessToken
+from flask_stsession.tokens.access_token import AccessToken
 
 
 def access_token(session: str = "one", number: int = 1) -> AccessToken:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from support.signing import ABSENT, PAYLOAD, Clock, Keys, Signer, base64url
 
-from flask_stsession.tokens.verifier import MAX_TOKEN_LENGTH, TokenVerifier, front_token, parse
+from flask_stsession.tokens.access_token import MAX_TOKEN_LENGTH, front_token, parse
+from flask_stsession.tokens.verifier import TokenVerifier
 
 SIGNER = Signer()
 

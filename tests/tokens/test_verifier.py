@@ -15,7 +15,8 @@ from jwt.algorithms import RSAAlgorithm
 from support.signing import ABSENT, PAYLOAD, Clock, Keys, Signer, base64url, hmac_token
 
 from flask_stsession.errors import CoreUnavailableError, Reason, TryRefreshTokenError
-from flask_stsession.tokens.verifier import TokenVerifier, parse
+from flask_stsession.tokens.access_token import parse
+from flask_stsession.tokens.verifier import TokenVerifier
 
 SIGNER = Signer()
 STATIC = Signer("s-6f1c1f4e-0000-4000-8000-000000000000", name="two")

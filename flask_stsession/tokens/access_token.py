@@ -1,0 +1,199 @@
+"""Access tokens: what one looks like, and what it says.
+
+:func:`parse` reads the structure and checks no signature. A value whose structure is not that of a
+session's token is as good as absent (FDI).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from ..constants import DEFAULT_TENANT
+
+#: Longest token that is looked at. Servers refuse header lines beyond 8 KB; sockets and jobs may carry more.
+MAX_TOKEN_LENGTH: Final = 16 * 1024
+
+# RFC 7515, 2 and 7.1: three parts of base64url without padding. The signature may be missing here, since
+# a session's token without one is refused for its signature, not for its shape. ``fullmatch`` because
+# ``$`` would let a final newline through.
+_COMPACT_JWS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*").fullmatch
+_KID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
+# ASCII on purpose: ``int`` would also read the digits of other scripts.
+_VERSION: Final = re.compile(r"[1-9][0-9]?").fullmatch
+
+_OLDEST_VERSION: Final = 3
+_WITH_TENANT: Final = 4
+_WITH_RECIPE_USER_ID: Final = 5
+#: The largest whole number that JSON carries unharmed (RFC 8259, 6); it also keeps NaN and infinity out.
+_MAX_EXPIRY_SECONDS: Final = 2**53
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+# NaN compares with nothing, so a token whose ``exp`` it were would never expire.
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AccessToken:
+    """What an access token says, once and for all.
+
+    :param raw: the token as it was sent.
+    :param algorithm: what its header calls the algorithm; not ours to go by.
+    :param kid: the id of the key that signed it.
+    :param version: of the token's format: 3 and 4 from older cores, else 5.
+    :param user_id: ``sub``.
+    :param recipe_user_id: ``rsub``; the user id in versions that have none.
+    :param tenant_id: ``tId``; ``public`` in versions that have none.
+    :param session_handle: ``sessionHandle``.
+    :param expires_at: ``exp``, in s since the epoch.
+    :param refresh_token_hash1: ``refreshTokenHash1``.
+    :param parent_refresh_token_hash1: ``parentRefreshTokenHash1``: right after a refresh, CDI 5.5 and older.
+    :param anti_csrf_token: ``antiCsrfToken``: only where the session was made with ``VIA_TOKEN``.
+    :param payload_json: the whole payload, as JSON.
+    """
+
+    raw: str
+    algorithm: object
+    kid: str
+    version: int
+    user_id: str
+    recipe_user_id: str
+    tenant_id: str
+    session_handle: str
+    expires_at: float
+    refresh_token_hash1: str
+    parent_refresh_token_hash1: str | None
+    anti_csrf_token: str | None
+    payload_json: bytes
+
+    @property
+    def expiry_ms(self) -> int:
+        """When the token expires, in ms since the epoch."""
+        return int(self.expires_at * 1000)
+
+    def payload(self) -> dict[str, Any]:
+        """The payload, decoded anew, so that nobody can change another's."""
+        return _json_object(self.payload_json) or {}
+
+    def __repr__(self) -> str:
+        # Neither the token nor the payload: both are secrets or personal, and reprs end up in logs.
+        return f"<AccessToken version {self.version} of session {self.session_handle}>"
+
+
+def parse(raw: str) -> AccessToken | None:
+    """Read a token without checking its signature.
+
+    :param raw: whatever was sent in the place of an access token.
+    :return: ``None`` if it is not a session's by its structure, which makes it as good as absent (FDI).
+    """
+    if len(raw) > MAX_TOKEN_LENGTH:
+        return None
+    parts = _COMPACT_JWS(raw)
+    if parts is None:
+        return None
+    header = _json_object(base64url_decode(parts[1]))
+    if header is None:
+        return None
+    version, kid = _version(header), header.get("kid")
+    if version is None or not isinstance(kid, str) or _KID(kid) is None:
+        return None
+    payload_json = base64url_decode(parts[2])
+    payload = _json_object(payload_json)
+    if payload is None:
+        return None
+    return _read(raw, header.get("alg"), kid, version, payload, payload_json)
+
+
+def front_token(payload: Mapping[str, Any]) -> str:
+    """What the frontend may know of an access token: header ``front-token`` (FDI).
+
+    :param payload: the whole payload of the access token.
+    :return: standard base64 of compact JSON: ``uid``, ``ate`` (expiry in ms) and ``up`` (the payload).
+    """
+    front = {"uid": payload["sub"], "ate": int(payload["exp"] * 1000), "up": payload}
+    try:
+        text = json.dumps(front, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        # JSON may hold half a surrogate pair, UTF-8 may not; as an escape it passes through.
+        text = json.dumps(front, separators=(",", ":")).encode()
+    return base64.b64encode(text).decode("ascii")
+
+
+def base64url_decode(part: str) -> bytes:
+    """Decode base64url without padding (RFC 7515, 2); what is not base64url becomes ``b""``."""
+    try:
+        return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except ValueError:
+        return b""
+
+
+def _json_object(data: bytes) -> dict[str, Any] | None:
+    try:
+        value = _DECODER.decode(data.decode("utf-8"))
+    except (ValueError, RecursionError):  # RecursionError: thousands of nested brackets
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _version(header: Mapping[str, Any]) -> int | None:
+    """The version in a session token's header, or ``None`` if it is none."""
+    version = header.get("version")
+    if header.get("typ") != "JWT" or not isinstance(version, str) or _VERSION(version) is None:
+        return None
+    # RFC 7515, 4.1.11 and RFC 7797: extensions that must be understood. A core makes none, and a PyJWT
+    # that does not know "crit" would pass over them.
+    if "crit" in header or "b64" in header:
+        return None
+    number = int(version)
+    return number if number >= _OLDEST_VERSION else None
+
+
+def _read(
+    raw: str, algorithm: object, kid: str, version: int, payload: dict[str, Any], payload_json: bytes
+) -> AccessToken | None:
+    """The fields of the payload, where all are there that this version has."""
+    get = payload.get
+    user_id, session_handle, hash1 = get("sub"), get("sessionHandle"), get("refreshTokenHash1")
+    parent_hash1, anti_csrf_token = get("parentRefreshTokenHash1"), get("antiCsrfToken")
+    tenant_id = get("tId") if version >= _WITH_TENANT else get("tId") or DEFAULT_TENANT
+    recipe_user_id = get("rsub") if version >= _WITH_RECIPE_USER_ID else get("rsub") or user_id
+    expires_at, token_type = get("exp"), get("stt", 0)
+    if not (
+        isinstance(user_id, str)
+        and isinstance(session_handle, str)
+        and isinstance(hash1, str)
+        and isinstance(tenant_id, str)
+        and isinstance(recipe_user_id, str)
+        and (parent_hash1 is None or isinstance(parent_hash1, str))
+        and (anti_csrf_token is None or isinstance(anti_csrf_token, str))
+        and isinstance(expires_at, (int, float))
+        and not isinstance(expires_at, bool)
+        and 0 <= expires_at <= _MAX_EXPIRY_SECONDS
+        # ``stt`` tells kinds of tokens apart; 0 is a session's access token.
+        and token_type == 0
+        and not isinstance(token_type, bool)
+    ):
+        return None
+    return AccessToken(
+        raw=raw,
+        algorithm=algorithm,
+        kid=kid,
+        version=version,
+        user_id=user_id,
+        recipe_user_id=recipe_user_id,
+        tenant_id=tenant_id,
+        session_handle=session_handle,
+        expires_at=expires_at,
+        refresh_token_hash1=hash1,
+        parent_refresh_token_hash1=parent_hash1,
+        anti_csrf_token=anti_csrf_token,
+        payload_json=payload_json,
+    )
