@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flask import Blueprint, Flask
 
 from . import signals
-from .claims.base import call
+from .claims.builtin import AuthTimeClaim, EmailVerificationClaim
 from .config import load
 from .config.config import Config
 from .constants import ACCESS_TOKEN_COOKIE, CORS_REQUEST_HEADERS
@@ -20,7 +20,7 @@ from .core.in_process import EMBEDDED_HOST, AppCore
 from .errors import ConfigError
 from .offline import OfflineOperations
 from .operations import SessionOperations
-from .sessions.loaders import Sources
+from .sessions.loaders import Loaders
 from .sessions.manager import ManagerSettings, SessionManager
 from .tokens.jwks import KeySet
 from .tokens.verifier import TokenVerifier
@@ -39,7 +39,7 @@ logger = logging.getLogger("flask_stsession")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class STSession(Sources, SessionOperations, OfflineOperations):
+class STSession(SessionOperations, OfflineOperations):
     """SuperTokens sessions for a Flask app.
 
     ::
@@ -68,7 +68,14 @@ class STSession(Sources, SessionOperations, OfflineOperations):
         global_claim_validators: Iterable[SessionClaimValidator] = (),
         get_email: Callable[[str, str], str | None] | None = None,
     ) -> None:
-        super().__init__(tuple(claims), get_email)
+        self._claims = tuple(claims)
+        self._loaders = Loaders(get_email)
+        if EmailVerificationClaim in self._claims and get_email is None:
+            raise ConfigError(
+                "EmailVerificationClaim is among the claims, but there is no get_email to return addresses: "
+                "STSession(claims=[...], get_email=f), where f(user_id, tenant_id) returns the address or "
+                "None."
+            )
         self._global_claim_validators = tuple(global_claim_validators)
         self._bound: _Bound | None = None
         if app is not None:
@@ -86,7 +93,7 @@ class STSession(Sources, SessionOperations, OfflineOperations):
             )
         config = load(app.config)
         bound = copy.copy(self)
-        blueprint = routes.make_blueprint(config, with_email=self._get_email is not None)
+        blueprint = routes.make_blueprint(config, with_email=self._loaders.get_email is not None)
         core = AppCore(app, config) if config.is_embedded else None
         transport = _make_transport(config, core)
         manager = _make_manager(app, config, bound, transport)
@@ -126,6 +133,68 @@ class STSession(Sources, SessionOperations, OfflineOperations):
     def get_tenant_id(self) -> str | None:
         """The only tenant whose sessions may pass, by the request's host for example; ``None``: any."""
         return None
+
+    # Loaders, registered as decorators
+
+    def user_loader(self, function: F) -> F:
+        """Register ``f(user_id)``, which returns the user for ``current_user``, or ``None``."""
+        return self._loaders.register("user", function)
+
+    def roles_loader(self, function: F) -> F:
+        """Register ``f(user_id, tenant_id)``: the app's own table of roles, instead of the core's."""
+        return self._loaders.register("roles", function)
+
+    def permissions_loader(self, function: F) -> F:
+        """Register ``f(user_id, tenant_id)``: the app's own table of permissions, instead of the core's."""
+        return self._loaders.register("permissions", function)
+
+    def load_user(self, user_id: str) -> Any:
+        """Return what the ``user_loader`` returns for a user.
+
+        :raises ConfigError: there is none.
+        """
+        return self._loaders.load_user(self.manager, user_id)
+
+    def roles_of(self, user_id: str, tenant_id: str) -> list[str]:
+        """Return the user's roles, from the ``roles_loader`` or the core."""
+        return self._loaders.roles_of(self.manager, user_id, tenant_id)
+
+    def permissions_of(self, user_id: str, tenant_id: str, *, max_age: float = 0) -> list[str]:
+        """Return the user's permissions, from the ``permissions_loader`` or the core.
+
+        :param max_age: the age (s) up to which a cached response of the core may serve; 0: ask now.
+        """
+        return self._loaders.permissions_of(self.manager, user_id, tenant_id, max_age=max_age)
+
+    def is_email_of_user_verified(self, user_id: str, tenant_id: str) -> bool:
+        """Return whether the user's address is verified; true for a user without an address."""
+        return self._loaders.is_email_verified(self.manager, user_id, tenant_id)
+
+    def email_of(self, user_id: str, tenant_id: str) -> str | None:
+        """Return the user's address, by ``get_email``.
+
+        :raises ConfigError: there is no ``get_email``.
+        """
+        return self._loaders.email_of(self.manager, user_id, tenant_id)
+
+    def update_email_verification(self, session: Session) -> bool:
+        """Set ``EmailVerificationClaim`` to what the core says about the session's user; return that."""
+        return self._loaders.update_email_verification(self.manager, session)
+
+    @property
+    def session_claims(self) -> tuple[SessionClaim[Any], ...]:
+        """The claims that are built into every new session."""
+        return self._claims
+
+    def require_auth_time(self) -> None:
+        """Refuse ``max_auth_age`` where sessions do not carry the time of the login.
+
+        :raises ConfigError: ``AuthTimeClaim`` is not among the claims.
+        """
+        if AuthTimeClaim not in self._claims:
+            raise ConfigError(
+                "max_auth_age= needs the time of the login in the session: STSession(claims=[AuthTimeClaim])."
+            )
 
     # Guarding many views at once
 
@@ -257,27 +326,13 @@ class STSession(Sources, SessionOperations, OfflineOperations):
         return bound
 
     def _offline_validators(
-        self, found: SessionInformation, context: dict[str, Any], override: Any
+        self, found: SessionInformation, context: dict[str, Any]
     ) -> list[SessionClaimValidator]:
-        validators = list(
-            self.get_global_claim_validators(
-                tenant_id=found.tenant_id,
-                user_id=found.user_id,
-                claim_validators_added_by_other_recipes=list(self._global_claim_validators),
-                user_context=context,
-            )
-        )
-        if override is None:
-            return validators
-        return list(
-            call(
-                override,
-                validators,
-                found,
-                context,
-                ensure_sync=self.manager.ensure_sync,
-                name="override_global_claim_validators",
-            )
+        return self.get_global_claim_validators(
+            tenant_id=found.tenant_id,
+            user_id=found.user_id,
+            claim_validators_added_by_other_recipes=list(self._global_claim_validators),
+            user_context=context,
         )
 
 

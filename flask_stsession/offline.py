@@ -73,16 +73,16 @@ class OfflineOperations(ABC):
     def list_sessions(self, user_id: str, *, tenant_id: str | None = None) -> list[SessionInformation]:
         """A user's sessions, for a page on which they end the ones they do not know; oldest first."""
         handles = self.get_all_session_handles_for_user(user_id, tenant_id=tenant_id)
-        found = [self.manager.information(handle) for handle in handles]
+        found = [self.manager.by_handle.information(handle) for handle in handles]
         return sorted((each for each in found if each is not None), key=lambda each: each.time_created)
 
     def get_session_information(self, handle: str) -> SessionInformation | None:
         """What the core knows of a session; ``None`` if there is none with that handle."""
-        return self.manager.information(handle)
+        return self.manager.by_handle.information(handle)
 
     def update_session_data_in_database(self, handle: str, data: Mapping[str, Any]) -> bool:
         """Replace the data kept with a session in the core; ``False`` if there is no such session."""
-        return self.manager.update_session_data(handle, data)
+        return self.manager.by_handle.update_data(handle, data)
 
     def merge_into_access_token_payload(self, handle: str, update: Mapping[str, Any]) -> bool:
         """Merge keys into the payload of a session; its next access token carries them.
@@ -91,7 +91,7 @@ class OfflineOperations(ABC):
         :returns: ``False`` if there is no such session.
         :raises ProtectedClaimError: for a key of the session's own.
         """
-        return self.manager.merge_payload(handle, update)
+        return self.manager.by_handle.merge_payload(handle, update)
 
     # Claims, of this request's session or of the one with a handle
 
@@ -104,10 +104,7 @@ class OfflineOperations(ABC):
         """
         if session_handle is None:
             return self._own_session().get_claim_value(claim)
-        found = self.manager.required_information(session_handle)
-        return claim.get_value_from_payload(
-            found.custom_claims_in_access_token_payload, self._offline_context(found)
-        )
+        return self.manager.by_handle.get_claim_value(session_handle, claim)
 
     def get_claim_value(self, claim: SessionClaim[Any], *, session_handle: str | None = None) -> Any:
         """The same as :meth:`sync_get_claim_value`."""
@@ -121,19 +118,7 @@ class OfflineOperations(ABC):
         if session_handle is None:
             self._own_session().fetch_and_set_claim(claim)
             return True
-        found = self.manager.information(session_handle)
-        if found is None:
-            return False
-        context = self._offline_context(found)
-        value = claim.fetch(
-            found.user_id,
-            recipe_user_id=found.recipe_user_id,
-            tenant_id=found.tenant_id,
-            payload=dict(found.custom_claims_in_access_token_payload),
-            user_context=context,
-            ensure_sync=self.manager.ensure_sync,
-        )
-        return self.set_claim_value(claim, value, session_handle=session_handle)
+        return self.manager.by_handle.fetch_and_set_claim(session_handle, claim)
 
     def set_claim_value(
         self, claim: SessionClaim[Any], value: Any, *, session_handle: str | None = None
@@ -145,9 +130,7 @@ class OfflineOperations(ABC):
         if session_handle is None:
             self._own_session().set_claim_value(claim, value)
             return True
-        if value is None:
-            return self.remove_claim(claim, session_handle=session_handle)
-        return self.manager.merge_payload(session_handle, claim.add_to_payload_({}, value, {}))
+        return self.manager.by_handle.set_claim_value(session_handle, claim, value)
 
     def remove_claim(self, claim: SessionClaim[Any], *, session_handle: str | None = None) -> bool:
         """Take a claim out of the session.
@@ -157,7 +140,7 @@ class OfflineOperations(ABC):
         if session_handle is None:
             self._own_session().remove_claim(claim)
             return True
-        return self.manager.merge_payload(session_handle, claim.remove_from_payload_by_merge_({}, {}))
+        return self.manager.by_handle.remove_claim(session_handle, claim)
 
     def validate_claims_for_session_handle(
         self, handle: str, *, override_global_claim_validators: Any = None
@@ -168,11 +151,10 @@ class OfflineOperations(ABC):
         :returns: what failed; empty if nothing did.
         :raises SessionDoesNotExistError: there is none with that handle.
         """
-        return self.manager.validate_offline(
+        return self.manager.by_handle.validate_claims(
             handle,
-            validators_of=lambda found, context: self._offline_validators(
-                found, context, override_global_claim_validators
-            ),
+            global_validators=self._offline_validators,
+            override=override_global_claim_validators,
         )
 
     # Inside
@@ -185,14 +167,7 @@ class OfflineOperations(ABC):
         session = state_of(this_request()).session
         return required_session(self._self(), SESSION_ONLY) if session is None else session
 
-    def _offline_context(self, found: SessionInformation) -> dict[str, Any]:
-        return {
-            "recipe_user_id": found.recipe_user_id,
-            "access_token_payload": found.custom_claims_in_access_token_payload,
-            "stsession": self._self(),
-        }
-
     @abstractmethod
     def _offline_validators(
-        self, found: SessionInformation, context: dict[str, Any], override: Any
+        self, found: SessionInformation, context: dict[str, Any]
     ) -> list[SessionClaimValidator]: ...

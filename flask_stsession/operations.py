@@ -14,6 +14,7 @@ from flask import has_request_context, request as current_request
 
 from .constants import DEFAULT_TENANT
 from .errors import Reason, SessionHTTPError, TryRefreshTokenError, UnauthorisedError
+from .sessions.new_session import NewSession
 from .sessions.payloads import json_object
 from .sessions.session import Session
 from .web import csrf, login as issuing
@@ -81,16 +82,16 @@ class SessionOperations(ABC):
         :raises CoreUnavailableError: the core does not answer.
         """
         _check_create_arguments(user_id, misplaced)
-        return issuing.create(
-            self._self(),
-            user_id,
+        new = NewSession(
+            user_id=user_id,
             tenant_id=tenant_id or DEFAULT_TENANT,
             recipe_user_id=recipe_user_id,
-            access_token_payload=access_token_payload,
-            session_data_in_database=session_data_in_database,
-            disable_anti_csrf=disable_anti_csrf,
+            access_token_payload=access_token_payload or {},
+            session_data_in_database=session_data_in_database or {},
+            disable_anti_csrf=bool(disable_anti_csrf),
             remember=remember,
         )
+        return issuing.create(self._self(), new)
 
     @overload
     def get_session(
@@ -175,15 +176,19 @@ class SessionOperations(ABC):
         The parameters are those of :meth:`create_new_session`; anti-CSRF tokens are made only if asked for.
         """
         _check_create_arguments(user_id, misplaced)
-        return self.manager.create(
-            user_id,
+        new = NewSession(
+            user_id=user_id,
             tenant_id=tenant_id or DEFAULT_TENANT,
             recipe_user_id=recipe_user_id,
-            payload=access_token_payload,
-            data=session_data_in_database,
+            access_token_payload=access_token_payload or {},
+            session_data_in_database=session_data_in_database or {},
+            disable_anti_csrf=disable_anti_csrf,
+        )
+        return self.manager.create(
+            new,
             claims=self.session_claims,
             issuer=self._issuer(),
-            enable_anti_csrf=not disable_anti_csrf and self.config.anti_csrf == "VIA_TOKEN",
+            enable_anti_csrf=self.config.anti_csrf == "VIA_TOKEN",
         )
 
     def get_session_without_request_response(

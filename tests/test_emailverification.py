@@ -137,7 +137,7 @@ def test_without_get_email_the_address_must_be_given(app: Flask) -> None:
             is_email_verified("alice")
     assert str(caught.value) == (
         "E-mail verification needs the users' addresses: STSession(get_email=f), where f(user_id, tenant_id) "
-        "answers the address or None."
+        "returns the address or None."
     )
 
 
@@ -224,6 +224,6 @@ def test_the_claim_among_the_claims_needs_get_email(make_app: AppFactory) -> Non
     with pytest.raises(ConfigError) as caught:
         STSession(app, claims=[EmailVerificationClaim])
     assert str(caught.value) == (
-        "EmailVerificationClaim is among the claims, but there is nobody to ask for addresses: "
-        "STSession(claims=[...], get_email=f), where f(user_id, tenant_id) answers the address or None."
+        "EmailVerificationClaim is among the claims, but there is no get_email to return addresses: "
+        "STSession(claims=[...], get_email=f), where f(user_id, tenant_id) returns the address or None."
     )

@@ -36,7 +36,6 @@ ISLAND = "embedded"
 
 #: Imports that still go up or close a circle: delete a line as soon as its import is gone. Add none.
 STILL_TO_END = {
-    ("sessions.session", "sessions.manager"),
     ("web.current", "extension"),
     ("web.hooks", "extension"),
     ("web.login", "extension"),

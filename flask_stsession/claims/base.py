@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar, overload
 
 from ..constants import DEFAULT_TENANT, PROTECTED_CLAIMS
-from ..errors import ConfigError, ProtectedClaimError
+from ..errors import ConfigError, ProtectedClaimError, Reason
 
 T = TypeVar("T")
 
@@ -242,6 +242,8 @@ class SessionClaimValidator(ABC):
 
     #: The claim to fetch again when ``should_refetch`` says so; ``None``: there is nothing to fetch.
     claim: SessionClaim[Any] | None = None
+    #: The ``reason`` of the 403 if only validators with this reason failed.
+    failure_reason: Reason = Reason.CLAIMS_INVALID
 
     def __init__(self, id_: str) -> None:
         if not isinstance(id_, str) or not id_:

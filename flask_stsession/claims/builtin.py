@@ -6,12 +6,16 @@ One object serves every app of a process: what it needs of the app it finds in t
 
 from __future__ import annotations
 
+import math
 import sys
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any, Final, Protocol
 
-from ..errors import ConfigError
+from ..errors import ConfigError, Reason
+from .base import VALID, ClaimValidationResult, SessionClaim, SessionClaimValidator
 from .primitive import BooleanClaim, PrimitiveArrayClaim, PrimitiveClaim
 from .validation import REUSE_SECONDS
+from .validators import PrimitiveClaimValidators
 
 
 class ClaimSources(Protocol):
@@ -66,6 +70,10 @@ def _fetch_email_verified(user_id: str, tenant_id: str, user_context: dict[str, 
     return _extension(user_context).is_email_of_user_verified(user_id, tenant_id)
 
 
+#: In s. The comparison also keeps out NaN, and integers so long that subtracting them overflows.
+_LATEST_LOGIN: Final = 2**53
+
+
 class AuthTimeClaimClass(PrimitiveClaim[int]):
     """When the user signed in, in s since 1970.
 
@@ -76,10 +84,60 @@ class AuthTimeClaimClass(PrimitiveClaim[int]):
     def __init__(self) -> None:
         super().__init__("st-auth-time", self._time_of_login)
 
+    @cached_property
+    def validators(self) -> AuthTimeClaimValidators:
+        """The checks that this claim offers."""
+        return AuthTimeClaimValidators(self)
+
     def _time_of_login(self, user_id: str, tenant_id: str, user_context: dict[str, Any]) -> int | None:
         if REUSE_SECONDS in (user_context or {}):
             return None
         return self.now_ms(user_context) // 1000
+
+
+class AuthTimeClaimValidators(PrimitiveClaimValidators[int]):
+    """What ``AuthTimeClaim`` can be checked for."""
+
+    def max_auth_age(self, seconds: float, id_: str | None = None) -> SessionClaimValidator:
+        """Return a validator that the user signed in at most ``seconds`` ago.
+
+        It refetches nothing: only a new login makes it pass.
+
+        :param seconds: the maximal age of the login, in s.
+        :param id_: of the validator, by default the claim's key.
+        :raises TypeError: if ``seconds`` is not a number.
+        :raises ValueError: if ``seconds`` is negative.
+        """
+        return _MaxAuthAge(self.claim, seconds, id_)
+
+
+class _MaxAuthAge(SessionClaimValidator):
+    """Refuse a session whose user signed in too long ago."""
+
+    failure_reason = Reason.AUTH_TOO_OLD
+
+    def __init__(self, claim: SessionClaim[int], seconds: float, id_: str | None) -> None:
+        super().__init__(claim.key if id_ is None else id_)
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise TypeError(f"max_auth_age is a number of seconds, not {seconds!r}.")
+        if not 0 <= seconds < math.inf:
+            raise ValueError(
+                f"max_auth_age is {seconds!r}; it is the age of a login in seconds, 300 for example."
+            )
+        self._claim = claim
+        self._seconds = seconds
+
+    def validate(self, payload: dict[str, Any], user_context: dict[str, Any]) -> ClaimValidationResult:
+        """Check the age of the login."""
+        signed_in_at: Any = self._claim.get_value_from_payload(payload, user_context)
+        is_number = isinstance(signed_in_at, int | float) and not isinstance(signed_in_at, bool)
+        if not is_number or not 0 <= signed_in_at <= _LATEST_LOGIN:
+            return ClaimValidationResult(False, {"message": "value does not exist"})
+        age = self._claim.now_ms(user_context) / 1000 - signed_in_at
+        if age <= self._seconds:
+            return VALID
+        reason = {"message": "expired", "maxAgeInSeconds": self._seconds, "ageInSeconds": int(age)}
+        return ClaimValidationResult(False, reason)
 
 
 #: The user's roles in the session's tenant (``st-role``), from the core or the ``roles_loader``.
@@ -94,4 +152,4 @@ PermissionClaim: PrimitiveArrayClaim[str] = PrimitiveArrayClaim(
 EmailVerificationClaim: BooleanClaim = BooleanClaim("st-ev", _fetch_email_verified, _default_max_age)
 
 #: When the user signed in (``st-auth-time``), in s since 1970; for ``max_auth_age``.
-AuthTimeClaim: PrimitiveClaim[int] = AuthTimeClaimClass()
+AuthTimeClaim: AuthTimeClaimClass = AuthTimeClaimClass()

@@ -1,23 +1,77 @@
-"""Claims against a payload: fetch again what is due, then let every validator judge.
+"""Validate claims against a payload: refetch what is due, then run every validator.
 
 Source: the session claim validation process of the SuperTokens documentation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import ClaimValidationError
-from .base import VALID, call
+from ..errors import ClaimValidationError, Reason
+from .base import NOW_MS, VALID, call
 from .validators import AgedValidator
 
 if TYPE_CHECKING:
     from .base import EnsureSync, SessionClaim, SessionClaimValidator
 
-#: Key of the ``user_context`` while a validator has a claim fetched again: how old (s) an answer of the
-#: core may be that is given once more. 0: ask now. Absent: nobody but a user asked for the value.
+#: Key of the ``user_context`` while a claim is refetched for a validator: the age (s) up to which a cached
+#: response of the core may serve. 0: ask now. Absent: the app itself asked for the value.
 REUSE_SECONDS = "_stsession_reuse_seconds"
+
+
+class Failure(NamedTuple):
+    """A validator that the payload does not satisfy, and the error to report."""
+
+    validator: SessionClaimValidator
+    error: ClaimValidationError
+
+
+def claims_context(
+    context: dict[str, Any],
+    *,
+    extension: object,
+    recipe_user_id: str,
+    payload: dict[str, Any],
+    now_ms: int,
+) -> dict[str, Any]:
+    """Put into a ``user_context`` what claims and validators find there, and return it.
+
+    :param extension: the extension object, under ``stsession``.
+    :param recipe_user_id: the login method of the session.
+    :param payload: the access token's payload.
+    :param now_ms: the time of this verification, in ms since 1970.
+    """
+    context["stsession"] = extension
+    context["recipe_user_id"] = recipe_user_id
+    context["access_token_payload"] = payload
+    context[NOW_MS] = now_ms
+    return context
+
+
+def overridden(
+    validators: Sequence[SessionClaimValidator],
+    override: Callable[..., Any] | None,
+    session: object,
+    context: dict[str, Any],
+    *,
+    ensure_sync: EnsureSync | None,
+) -> list[SessionClaimValidator]:
+    """Return the validators to run: the global ones, or those that ``override`` makes of them.
+
+    :param override: ``override_global_claim_validators``: ``f(validators, session, user_context)``.
+    :param session: the session, or its information where there is only a handle.
+    """
+    if override is None:
+        return list(validators)
+    name = "override_global_claim_validators"
+    return list(call(override, list(validators), session, context, ensure_sync=ensure_sync, name=name))
+
+
+def common_reason(failures: Sequence[Failure]) -> Reason:
+    """Return the reason of a 403 with these failures: their own if they share one."""
+    reasons = {failure.validator.failure_reason for failure in failures}
+    return reasons.pop() if len(reasons) == 1 else Reason.CLAIMS_INVALID
 
 
 def refetched_claims(
@@ -30,7 +84,7 @@ def refetched_claims(
     user_context: dict[str, Any],
     ensure_sync: EnsureSync | None,
 ) -> dict[str, Any]:
-    """What the claims that are due for it add to the payload; empty when none is.
+    """Fetch the claims that are missing or too old; return what they add to the payload.
 
     :param validators: asked in turn; each sees what those before it had fetched.
     :param payload: the access token's payload; not changed.
@@ -77,9 +131,9 @@ def failed_validators(
     *,
     user_context: dict[str, Any],
     ensure_sync: EnsureSync | None,
-) -> list[ClaimValidationError]:
-    """Every validator that the payload does not satisfy, with its reason."""
-    failures: list[ClaimValidationError] = []
+) -> list[Failure]:
+    """Return every validator that the payload does not satisfy, with the error to report."""
+    failures: list[Failure] = []
     for validator in validators:
         result = validator.validate(payload, user_context)
         if result is VALID:
@@ -88,7 +142,7 @@ def failed_validators(
             _given(result), ensure_sync=ensure_sync, name=f"validate of the validator {validator.id!r}"
         )
         if not outcome.is_valid:
-            failures.append(ClaimValidationError(validator.id, outcome.reason))
+            failures.append(Failure(validator, ClaimValidationError(validator.id, outcome.reason)))
     return failures
 
 
@@ -98,9 +152,9 @@ def _reusable_age(
     payload: dict[str, Any],
     user_context: dict[str, Any],
 ) -> float:
-    """How old an answer may be: a missing claim and a maximal age of 0 ask now.
+    """Return the age (s) up to which a cached response may serve; 0 for a missing claim.
 
-    The answer serves all validators of the claim, so the one that asks for the youngest decides.
+    The value serves all validators of the claim, so the smallest maximal age decides.
     """
     if claim.get_value_from_payload(payload, user_context) is None:
         return 0

@@ -17,27 +17,26 @@ from typing import TYPE_CHECKING, Any
 from cachetools import TTLCache
 
 from .. import signals
-from ..claims.base import NOW_MS
-from ..claims.validation import failed_validators, refetched_claims
-from ..constants import DEFAULT_TENANT, TransferMethod
+from ..claims.validation import claims_context
+from ..constants import TransferMethod
 from ..core.models import Refusal, SessionInformation, SessionTokens, Status, TokenTheft
 from ..core.sharing import SharedCalls
 from ..errors import (
-    ClaimValidationError,
     ConfigError,
     Reason,
-    SessionDoesNotExistError,
     TokenTheftError,
     TryRefreshTokenError,
     UnauthorisedError,
 )
 from ..tokens import access_token as tokens
+from .by_handle import SessionsByHandle
+from .new_session import NewSession
 from .payloads import json_object, merged, refuse_oversize, without_protected
 from .revocation import RevokedHandles
 from .session import REMEMBER_KEY, Session
 
 if TYPE_CHECKING:
-    from ..claims.base import EnsureSync, SessionClaim, SessionClaimValidator
+    from ..claims.base import EnsureSync, SessionClaim
     from ..core.client import CoreClient
     from ..tokens.access_token import AccessToken
     from ..tokens.jwks import KeySet
@@ -80,6 +79,10 @@ class SessionManager:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.client = client
+        #: Sessions of which only the handle is known.
+        self.by_handle = SessionsByHandle(
+            client, extension=extension, ensure_sync=ensure_sync, now_ms=self.now_ms
+        )
         self.verifier = verifier
         self.keys = keys
         self.extension = extension
@@ -169,7 +172,7 @@ class SessionManager:
         if answer.access_token is not None:
             session.replace_access_token(self._accept(answer.access_token.token), renewed=True)
         elif answer.payload_update_available:
-            self.regenerate(session, None)
+            self._regenerate(session, None)
         elif reusable is not None:
             with self._lock:
                 reusable[digest] = True
@@ -178,49 +181,53 @@ class SessionManager:
 
     def create(
         self,
-        user_id: str,
+        new: NewSession,
         *,
-        tenant_id: str = DEFAULT_TENANT,
-        recipe_user_id: str | None = None,
-        payload: Mapping[str, Any] | None = None,
-        data: Mapping[str, Any] | None = None,
         claims: Sequence[SessionClaim[Any]] = (),
         issuer: str | None = None,
         enable_anti_csrf: bool = False,
-        remember: bool = True,
         transfer_method: TransferMethod | None = None,
         context: dict[str, Any] | None = None,
     ) -> Session:
-        """A new session in the core, with its first tokens.
+        """Create a session in the core and return it with its first tokens.
 
-        :param payload: the user's own keys; protected ones are dropped, and named in the log.
+        :param new: what it is created from; protected keys of its payload are dropped, and named in the log.
         :param claims: fetched and built into the payload.
         :param issuer: value of ``iss``, whatever the payload says.
+        :param enable_anti_csrf: create an anti-CSRF token, unless ``new`` disables it.
         :raises ConfigError: when the token would not fit into a cookie; nothing is written.
         :raises CoreUnavailableError: when the core does not answer.
         """
-        own = without_protected(json_object(payload or {}, argument="access_token_payload"))
-        stored = json_object(data or {}, argument="session_data_in_database")
+        own = without_protected(json_object(new.access_token_payload, argument="access_token_payload"))
+        stored = json_object(new.session_data_in_database, argument="session_data_in_database")
         if issuer is not None:
             own["iss"] = issuer
-        login_method = recipe_user_id or user_id
-        context = self._building_context(context, login_method, own)
-        context[NOW_MS] = self.now_ms()
+        context = claims_context(
+            {} if context is None else context,
+            extension=self.extension,
+            recipe_user_id=new.login_method,
+            payload=own,
+            now_ms=self.now_ms(),
+        )
         for claim in claims:
-            built = claim.build(user_id, login_method, tenant_id, own, context, ensure_sync=self.ensure_sync)
+            built = claim.build(
+                new.user_id, new.login_method, new.tenant_id, own, context, ensure_sync=self.ensure_sync
+            )
             own.update(without_protected(built))
-        if not remember:
+        if not new.remember:
             own[REMEMBER_KEY] = False
         own = json_object(own, argument="access_token_payload")  # with what the claims have fetched
         if transfer_method == "cookie":
-            refuse_oversize(own, user_id=user_id, recipe_user_id=login_method, tenant_id=tenant_id)
+            refuse_oversize(
+                own, user_id=new.user_id, recipe_user_id=new.login_method, tenant_id=new.tenant_id
+            )
         created = self.client.create_session(
-            user_id,
-            tenant_id=tenant_id,
-            recipe_user_id=recipe_user_id,
+            new.user_id,
+            tenant_id=new.tenant_id,
+            recipe_user_id=new.recipe_user_id,
             payload=own,
             database_data=stored,
-            enable_anti_csrf=enable_anti_csrf,
+            enable_anti_csrf=enable_anti_csrf and not new.disable_anti_csrf,
             use_dynamic_signing_key=self._settings.use_dynamic_access_token_signing_key,
         )
         session = self._session_of(created, transfer_method, context)
@@ -312,82 +319,38 @@ class SessionManager:
         if self.client.rotates_at_refresh:
             self._revoked.add(handles)
 
-    # Query and change by handle
-
-    def information(self, handle: str) -> SessionInformation | None:
-        """What the core knows of a session; ``None`` if there is none with that handle."""
-        return self.client.get_session_information(handle)
+    # Query and change
 
     def information_of(self, session: Session) -> SessionInformation:
         """What the core knows of a session that this request holds.
 
         :raises UnauthorisedError: it has been revoked meanwhile.
         """
-        found = self.information(session.get_handle())
+        found = self.by_handle.information(session.get_handle())
         if found is None:
             session.end_on_client()
             raise UnauthorisedError("The session has been revoked.")
         return found
 
-    def update_session_data(self, handle: str, data: Mapping[str, Any]) -> bool:
-        """Replace the session data in the core; ``False`` if there is no such session."""
-        return self.client.update_session_data(handle, json_object(data, argument="session_data_in_database"))
+    def update_data_of(self, session: Session, data: Mapping[str, Any]) -> None:
+        """Replace the data that the core stores with the session of this request.
 
-    def merge_payload(self, handle: str, update: Mapping[str, Any]) -> bool:
-        """Merge into the payload of a session by its handle: its next access token carries it.
-
-        :param update: keys to set; ``None`` removes one.
-        :returns: ``False`` if there is no such session.
-        :raises ProtectedClaimError: for a key of the session's own.
+        :raises UnauthorisedError: it has been revoked meanwhile.
         """
-        found = self.information(handle)
-        if found is None:
-            return False
-        return self.client.update_access_token_payload(
-            handle, merged(found.custom_claims_in_access_token_payload, update)
-        )
+        if not self.by_handle.update_data(session.get_handle(), data):
+            session.end_on_client()
+            raise UnauthorisedError("The session has been revoked.")
 
-    def required_information(self, handle: str) -> SessionInformation:
-        """What the core knows of a session.
+    def merge_payload_of(self, session: Session, update: Mapping[str, Any]) -> None:
+        """Merge keys into the payload of the session of this request, whose access token is replaced.
 
-        :raises SessionDoesNotExistError: there is none with that handle.
+        :param update: keys to set; ``None`` removes a key.
+        :raises ProtectedClaimError: for a key that belongs to the session itself.
+        :raises UnauthorisedError: the session has been revoked meanwhile.
         """
-        found = self.information(handle)
-        if found is None:
-            raise SessionDoesNotExistError(handle)
-        return found
+        self._regenerate(session, merged(session.get_access_token_payload(), update))
 
-    def validate_offline(
-        self,
-        handle: str,
-        *,
-        validators_of: Callable[[SessionInformation, dict[str, Any]], Sequence[SessionClaimValidator]],
-    ) -> list[ClaimValidationError]:
-        """Run validators on a session by its handle; claims that are due are fetched and stored.
-
-        :param validators_of: answers the validators for what the core knows and a fresh context.
-        :raises SessionDoesNotExistError: there is no such session.
-        """
-        found = self.required_information(handle)
-        payload = found.custom_claims_in_access_token_payload
-        context = self._building_context(None, found.recipe_user_id, payload)
-        context[NOW_MS] = self.now_ms()
-        validators = validators_of(found, context)
-        update = refetched_claims(
-            validators,
-            payload,
-            user_id=found.user_id,
-            recipe_user_id=found.recipe_user_id,
-            tenant_id=found.tenant_id,
-            user_context=context,
-            ensure_sync=self.ensure_sync,
-        )
-        if update:
-            payload = merged(payload, update)
-            self.client.update_access_token_payload(handle, payload)
-        return failed_validators(validators, payload, user_context=context, ensure_sync=self.ensure_sync)
-
-    def regenerate(self, session: Session, payload: dict[str, Any] | None) -> None:
+    def _regenerate(self, session: Session, payload: dict[str, Any] | None) -> None:
         """Give the session a new payload, and a new access token that carries it.
 
         :param payload: the user's keys, whole; ``None`` takes those that the core holds.
@@ -432,12 +395,3 @@ class SessionManager:
             )
         self.keys.expect(token.kid)
         return token
-
-    def _building_context(
-        self, context: dict[str, Any] | None, recipe_user_id: str, payload: dict[str, Any]
-    ) -> dict[str, Any]:
-        context = {} if context is None else context
-        context["recipe_user_id"] = recipe_user_id
-        context["access_token_payload"] = payload
-        context["stsession"] = self.extension
-        return context

@@ -6,21 +6,19 @@ has to change on the client it records in :class:`~flask_stsession.sessions.clie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..claims.base import NOW_MS
-from ..claims.validation import failed_validators, refetched_claims
+from ..claims.validation import claims_context, common_reason, failed_validators, refetched_claims
 from ..constants import PROTECTED_CLAIMS, TransferMethod
-from ..errors import InvalidClaimsError, UnauthorisedError
+from ..errors import InvalidClaimsError
 from ..tokens.access_token import AccessToken, front_token
 from .client_changes import ClientChanges, IssuedTokens
-from .payloads import merged
 
 if TYPE_CHECKING:
-    from ..claims.base import SessionClaim, SessionClaimValidator
-    from ..core.models import TokenInfo
-    from .manager import SessionManager
+    from ..claims.base import EnsureSync, SessionClaim, SessionClaimValidator
+    from ..core.models import SessionInformation, TokenInfo
 
 #: Payload key of a session whose cookies end with the browser (``remember=False``).
 REMEMBER_KEY = "st-remember"
@@ -34,6 +32,40 @@ class RecipeUserId(str):
     def get_as_string(self) -> str:
         """The id as a plain string."""
         return str(self)
+
+
+class Backend(Protocol):
+    """What a session needs of its manager."""
+
+    @property
+    def extension(self) -> object:
+        """The extension object, for the ``user_context`` of claims."""
+        ...
+
+    @property
+    def ensure_sync(self) -> EnsureSync | None:
+        """``app.ensure_sync``, which runs what users wrote as ``async def``."""
+        ...
+
+    def now_ms(self) -> int:
+        """Return the time in ms since 1970."""
+        ...
+
+    def information_of(self, session: Session) -> SessionInformation:
+        """Return what the core stores about the session."""
+        ...
+
+    def update_data_of(self, session: Session, data: Mapping[str, Any]) -> None:
+        """Replace the data that the core stores with the session."""
+        ...
+
+    def merge_payload_of(self, session: Session, update: Mapping[str, Any]) -> None:
+        """Merge keys into the payload of the session, and give it an access token that carries them."""
+        ...
+
+    def revoke(self, handles: Sequence[str]) -> list[str]:
+        """End sessions; return the handles of those that had not ended before."""
+        ...
 
 
 class Session:
@@ -60,7 +92,7 @@ class Session:
 
     def __init__(
         self,
-        manager: SessionManager,
+        manager: Backend,
         access_token: AccessToken,
         *,
         transfer_method: TransferMethod | None = None,
@@ -149,9 +181,7 @@ class Session:
         :param data: JSON object.
         :raises UnauthorisedError: when the session has been revoked meanwhile.
         """
-        if not self._manager.update_session_data(self.get_handle(), data):
-            self.end_on_client()
-            raise UnauthorisedError("The session has been revoked.")
+        self._manager.update_data_of(self, data)
 
     def get_time_created(self, user_context: object = None) -> int:
         """When the session was created, in ms since 1970. Asks the core."""
@@ -180,7 +210,7 @@ class Session:
         :raises UnauthorisedError: when the session has been revoked meanwhile.
         :raises ConfigError: when the token would no longer fit into a cookie; nothing is written.
         """
-        self._manager.regenerate(self, merged(self.get_access_token_payload(), access_token_payload_update))
+        self._manager.merge_payload_of(self, access_token_payload_update)
 
     # Claims
 
@@ -212,8 +242,11 @@ class Session:
             validators, self._own_payload(), user_context=context, ensure_sync=self._manager.ensure_sync
         )
         if failures:
-            names = ", ".join(repr(failure.id_) for failure in failures)
-            raise InvalidClaimsError(f"The session does not prove {names}.", failures)
+            errors = [failure.error for failure in failures]
+            names = ", ".join(repr(error.id_) for error in errors)
+            raise InvalidClaimsError(
+                f"The session does not prove {names}.", errors, reason=common_reason(failures)
+            )
 
     def get_claim_value(self, claim: SessionClaim[Any], user_context: object = None) -> Any:
         """The value of ``claim`` in this session; ``None`` when it has none."""
@@ -275,12 +308,14 @@ class Session:
         context = self._context
         if context is None:
             context = self._context = {}
-        context["recipe_user_id"] = self.get_recipe_user_id()
-        context["access_token_payload"] = self._own_payload()
-        context["stsession"] = self._manager.extension
-        if fresh_time or NOW_MS not in context:
-            context[NOW_MS] = self._manager.now_ms()
-        return context
+        keeps_time = NOW_MS in context and not fresh_time
+        return claims_context(
+            context,
+            extension=self._manager.extension,
+            recipe_user_id=self.get_recipe_user_id(),
+            payload=self._own_payload(),
+            now_ms=context[NOW_MS] if keeps_time else self._manager.now_ms(),
+        )
 
     @property
     def is_new(self) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..constants import (
     ACCESS_TOKEN_COOKIE,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from ..config.config import Config
     from ..extension import STSession
+    from ..sessions.new_session import NewSession
     from ..sessions.session import Session
     from ..tokens.access_token import AccessToken
 
@@ -41,14 +41,7 @@ logger = logging.getLogger("flask_stsession")
 
 def create(
     ext: STSession,
-    user_id: str,
-    *,
-    tenant_id: str,
-    recipe_user_id: str | None,
-    access_token_payload: Mapping[str, Any] | None,
-    session_data_in_database: Mapping[str, Any] | None,
-    disable_anti_csrf: bool | None,
-    remember: bool,
+    new: NewSession,
 ) -> Session:
     """A new session for the client of this request; its tokens go out with the response.
 
@@ -73,15 +66,10 @@ def create(
         )
     uses_token = method == "cookie" and config.decisions(origin).anti_csrf == "VIA_TOKEN"
     session = ext.manager.create(
-        user_id,
-        tenant_id=tenant_id,
-        recipe_user_id=recipe_user_id,
-        payload=access_token_payload,
-        data=session_data_in_database,
+        new,
         claims=ext.session_claims,
         issuer=config.issuer(origin, request.script_root),
-        enable_anti_csrf=uses_token and not disable_anti_csrf,
-        remember=remember,
+        enable_anti_csrf=uses_token,
         transfer_method=method,
         context=state.context,
     )

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .. import signals
-from ..claims.base import call
+from ..claims.builtin import AuthTimeClaim
+from ..claims.validation import overridden
 from ..constants import ANTI_CSRF_HEADER, RID_HEADER, TransferMethod
 from ..errors import (
     ConfigError,
@@ -192,8 +193,6 @@ def _checked_session(
             reason=Reason.TENANT_MISMATCH,
             clear_tokens=False,
         )
-    if options.max_auth_age is not None:
-        ext.check_auth_age(session, options.max_auth_age)
     validators = validators_for(ext, session, options)
     if validators:
         try:
@@ -315,19 +314,14 @@ def origin_of_api(request: Request) -> str:
 
 def validators_for(ext: STSession, session: Session, options: VerifyOptions) -> list[SessionClaimValidator]:
     """What the session has to satisfy: the global validators, as overridden, and those of the guard."""
-    override = options.override_global_claim_validators
     validators = ext.global_validators_for(session)
+    override = options.override_global_claim_validators
     if override is not None:
-        validators = list(
-            call(
-                override,
-                validators,
-                session,
-                session.context(),
-                ensure_sync=ext.manager.ensure_sync,
-                name="override_global_claim_validators",
-            )
-        )
+        context = session.context()
+        validators = overridden(validators, override, session, context, ensure_sync=ext.manager.ensure_sync)
     if options.validators:
         validators = [*validators, *options.validators]
+    if options.max_auth_age is not None:
+        ext.require_auth_time()
+        validators = [*validators, AuthTimeClaim.validators.max_auth_age(options.max_auth_age)]
     return validators

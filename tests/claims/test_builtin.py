@@ -26,12 +26,14 @@ from flask_stsession import (
 )
 from flask_stsession.claims import (
     AuthTimeClaim,
+    ClaimValidationResult,
     EmailVerificationClaim,
     PermissionClaim,
     PrimitiveClaim,
     SessionClaim,
     UserRoleClaim,
 )
+from flask_stsession.claims.base import NOW_MS
 from flask_stsession.multitenancy import create_or_update_tenant
 from flask_stsession.signals import claims_invalid
 
@@ -432,6 +434,57 @@ def test_a_login_that_is_too_old_is_403_with_its_age(make_app: AppFactory) -> No
     assert failure["reason"].pop("ageInSeconds") in range(100, 110)
     assert failure["reason"] == {"message": "expired", "maxAgeInSeconds": 60}
     assert [error.reason for error in errors] == ["auth_too_old"]
+
+
+def test_a_login_that_is_too_old_is_listed_beside_what_else_failed(make_app: AppFactory) -> None:
+    app = prepared(make_app, claims=[AuthTimeClaim, UserRoleClaim])
+    guarded(app, max_auth_age=60, roles="admin")
+    client = signed_in(app)
+    sign_in_earlier(client, 100)
+    reasons: list[str] = []
+
+    def hear(sender: Flask, error: InvalidClaimsError, **_: Any) -> None:
+        reasons.append(error.reason)
+
+    with claims_invalid.connected_to(hear, app):
+        response = client.get("/guarded")
+    assert response.status_code == 403
+    failed = [failure["id"] for failure in response.get_json()["claimValidationErrors"]]
+    assert sorted(failed) == ["st-auth-time", "st-role"]
+    assert reasons == ["claims_invalid"]
+
+
+@pytest.mark.parametrize("stored", [None, True, "1000", -1, 10**400, float("nan")])
+def test_a_time_of_login_that_is_not_a_time_does_not_pass_as_a_fresh_login(stored: Any) -> None:
+    validator = AuthTimeClaim.validators.max_auth_age(60)
+    result = validator.validate({"st-auth-time": {"v": stored, "t": 0}}, {})
+    assert result == ClaimValidationResult(False, {"message": "value does not exist"})
+
+
+def test_max_auth_age_counts_from_the_time_of_the_verification() -> None:
+    validator = AuthTimeClaim.validators.max_auth_age(60)
+    payload = {"st-auth-time": {"v": 1_000, "t": 0}}
+    assert validator.validate(payload, {NOW_MS: 1_060_000}) == ClaimValidationResult(True)
+    assert validator.validate(payload, {NOW_MS: 1_060_001}) == ClaimValidationResult(
+        False, {"message": "expired", "maxAgeInSeconds": 60, "ageInSeconds": 60}
+    )
+    assert validator.should_refetch(payload, {}) is False
+
+
+@pytest.mark.parametrize("seconds", [None, True, "60"])
+def test_a_max_auth_age_that_is_not_a_number_is_refused(seconds: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        AuthTimeClaim.validators.max_auth_age(seconds)
+    assert str(caught.value) == f"max_auth_age is a number of seconds, not {seconds!r}."
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
+def test_an_impossible_max_auth_age_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="max_auth_age is") as caught:
+        AuthTimeClaim.validators.max_auth_age(seconds)
+    assert str(caught.value) == (
+        f"max_auth_age is {seconds!r}; it is the age of a login in seconds, 300 for example."
+    )
 
 
 def test_proving_again_who_one_is_renews_the_login(make_app: AppFactory) -> None:

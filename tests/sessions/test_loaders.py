@@ -58,7 +58,7 @@ def test_a_loader_that_answers_one_string_is_told_so_rather_than_read_letter_by_
         client.get("/admin")
 
     assert str(caught.value) == (
-        "The roles_loader answered 'admin'; it answers a list of names, or None for none."
+        "The roles_loader returned 'admin'; it must return a list of names, or None for none."
     )
 
 

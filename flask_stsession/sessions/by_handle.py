@@ -1,0 +1,168 @@
+"""Sessions by their handle: look one up, and change its data, payload and claims.
+
+No token is needed. The client receives a change of the payload when it refreshes next; the SuperTokens
+documentation calls these functions offline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..claims.validation import claims_context, failed_validators, overridden, refetched_claims
+from ..core.models import SessionInformation
+from ..errors import ClaimValidationError, SessionDoesNotExistError
+from .payloads import json_object, merged
+
+if TYPE_CHECKING:
+    from ..claims.base import EnsureSync, SessionClaim, SessionClaimValidator
+    from ..core.client import CoreClient
+
+#: ``f(session_information, user_context)`` that returns the validators that every guard runs.
+GlobalValidators = Callable[[SessionInformation, dict[str, Any]], Sequence["SessionClaimValidator"]]
+
+
+class SessionsByHandle:
+    """All that can be done with a session whose handle is known.
+
+    :param client: talks to the core.
+    :param extension: handed to claims in their ``user_context``.
+    :param ensure_sync: ``app.ensure_sync``, which runs what users wrote as ``async def``.
+    :param now_ms: returns the time in ms since 1970.
+    """
+
+    def __init__(
+        self,
+        client: CoreClient,
+        *,
+        extension: object,
+        ensure_sync: EnsureSync | None,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._client = client
+        self._extension = extension
+        self._ensure_sync = ensure_sync
+        self._now_ms = now_ms
+
+    def information(self, handle: str) -> SessionInformation | None:
+        """Return what the core stores about a session, or ``None`` if there is none with that handle."""
+        return self._client.get_session_information(handle)
+
+    def existing(self, handle: str) -> SessionInformation:
+        """Return what the core stores about a session.
+
+        :raises SessionDoesNotExistError: there is none with that handle.
+        """
+        found = self.information(handle)
+        if found is None:
+            raise SessionDoesNotExistError(handle)
+        return found
+
+    def update_data(self, handle: str, data: Mapping[str, Any]) -> bool:
+        """Replace the data that the core stores with a session.
+
+        :param data: JSON object.
+        :returns: ``False`` if there is no session with that handle.
+        """
+        return self._client.update_session_data(
+            handle, json_object(data, argument="session_data_in_database")
+        )
+
+    def merge_payload(self, handle: str, update: Mapping[str, Any]) -> bool:
+        """Merge keys into the payload of a session; its next access token carries them.
+
+        :param update: keys to set; ``None`` removes a key.
+        :returns: ``False`` if there is no session with that handle.
+        :raises ProtectedClaimError: for a key that belongs to the session itself.
+        """
+        found = self.information(handle)
+        if found is None:
+            return False
+        return self._client.update_access_token_payload(
+            handle, merged(found.custom_claims_in_access_token_payload, update)
+        )
+
+    def get_claim_value(self, handle: str, claim: SessionClaim[Any]) -> Any:
+        """Return the value of a claim; ``None`` if the session has none.
+
+        :raises SessionDoesNotExistError: there is none with that handle.
+        """
+        found = self.existing(handle)
+        return claim.get_value_from_payload(
+            found.custom_claims_in_access_token_payload, self._context_of(found)
+        )
+
+    def fetch_and_set_claim(self, handle: str, claim: SessionClaim[Any]) -> bool:
+        """Ask the source of a claim for its value and store it; ``None`` removes the claim.
+
+        :returns: ``False`` if there is no session with that handle.
+        """
+        found = self.information(handle)
+        if found is None:
+            return False
+        value = claim.fetch(
+            found.user_id,
+            recipe_user_id=found.recipe_user_id,
+            tenant_id=found.tenant_id,
+            payload=dict(found.custom_claims_in_access_token_payload),
+            user_context=self._context_of(found),
+            ensure_sync=self._ensure_sync,
+        )
+        return self.set_claim_value(handle, claim, value)
+
+    def set_claim_value(self, handle: str, claim: SessionClaim[Any], value: Any) -> bool:
+        """Set a claim without asking its source; ``None`` removes it.
+
+        :returns: ``False`` if there is no session with that handle.
+        """
+        if value is None:
+            return self.remove_claim(handle, claim)
+        return self.merge_payload(handle, claim.add_to_payload_({}, value, {}))
+
+    def remove_claim(self, handle: str, claim: SessionClaim[Any]) -> bool:
+        """Remove a claim from a session.
+
+        :returns: ``False`` if there is no session with that handle.
+        """
+        return self.merge_payload(handle, claim.remove_from_payload_by_merge_({}, {}))
+
+    def validate_claims(
+        self, handle: str, *, global_validators: GlobalValidators, override: Callable[..., Any] | None = None
+    ) -> list[ClaimValidationError]:
+        """Run validators; fetch and store claims that are missing or too old first.
+
+        :param global_validators: returns the validators that every guard runs.
+        :param override: ``f(global_validators, session_information, user_context)``, which returns the
+            validators to run instead.
+        :returns: one error for each validator that failed.
+        :raises SessionDoesNotExistError: there is no session with that handle.
+        """
+        found = self.existing(handle)
+        payload = found.custom_claims_in_access_token_payload
+        context = self._context_of(found)
+        validators = overridden(
+            global_validators(found, context), override, found, context, ensure_sync=self._ensure_sync
+        )
+        update = refetched_claims(
+            validators,
+            payload,
+            user_id=found.user_id,
+            recipe_user_id=found.recipe_user_id,
+            tenant_id=found.tenant_id,
+            user_context=context,
+            ensure_sync=self._ensure_sync,
+        )
+        if update:
+            payload = merged(payload, update)
+            self._client.update_access_token_payload(handle, payload)
+        failures = failed_validators(validators, payload, user_context=context, ensure_sync=self._ensure_sync)
+        return [failure.error for failure in failures]
+
+    def _context_of(self, found: SessionInformation) -> dict[str, Any]:
+        return claims_context(
+            {},
+            extension=self._extension,
+            recipe_user_id=found.recipe_user_id,
+            payload=found.custom_claims_in_access_token_payload,
+            now_ms=self._now_ms(),
+        )

@@ -1,0 +1,36 @@
+"""The arguments of a new session, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..constants import DEFAULT_TENANT
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSession:
+    """What a session is created from; see :func:`~flask_stsession.create_new_session`.
+
+    :param user_id: of the user, a non-empty string.
+    :param tenant_id: of the tenant, ``"public"`` by default.
+    :param recipe_user_id: of the login method, where a user has several.
+    :param access_token_payload: JSON object; readable by the client.
+    :param session_data_in_database: JSON object; stays in the core.
+    :param disable_anti_csrf: create no anti-CSRF token although ``STSESSION_ANTI_CSRF`` is ``VIA_TOKEN``.
+    :param remember: ``False`` makes cookies that end with the browser, kept so across refreshes.
+    """
+
+    user_id: str
+    tenant_id: str = DEFAULT_TENANT
+    recipe_user_id: str | None = None
+    access_token_payload: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    session_data_in_database: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    disable_anti_csrf: bool = False
+    remember: bool = True
+
+    @property
+    def login_method(self) -> str:
+        """The recipe user id; the user id where a user has only one login method."""
+        return self.recipe_user_id or self.user_id

@@ -1,0 +1,101 @@
+"""Sessions of which only the handle is known: what can be read, changed and validated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.app_factory import AppFactory
+from support.served_core import ServedCore
+
+from flask_stsession import STSession
+from flask_stsession.claims import BooleanClaim, PrimitiveClaim, SessionClaimValidator
+from flask_stsession.errors import ClaimValidationError, SessionDoesNotExistError
+
+NO_SESSION = "no-such-session"
+
+plan: PrimitiveClaim[str] = PrimitiveClaim("plan", lambda user_id, *_: f"plan of {user_id}")
+second_factor = BooleanClaim("2fa", lambda *_: False)
+
+
+@pytest.fixture
+def ext(make_app: AppFactory, served_core: ServedCore) -> Iterator[STSession]:
+    """An extension object whose core counts, in an app context."""
+    app = make_app(connection_uri=served_core.url, api_domain="https://api.example.com")
+    with app.app_context():
+        yield app.extensions["stsession"]
+
+
+@pytest.fixture
+def handle(ext: STSession, served_core: ServedCore) -> str:
+    """The handle of a session of alice."""
+    created = ext.create_new_session_without_request_response("alice", access_token_payload={"kept": 1})
+    served_core.counted()
+    return created.get_handle()
+
+
+def stored(ext: STSession, handle: str) -> dict[str, Any]:
+    """The payload that the core holds, without the issuer."""
+    found = ext.get_session_information(handle)
+    assert found is not None
+    payload = dict(found.custom_claims_in_access_token_payload)
+    del payload["iss"]
+    return payload
+
+
+def test_a_merge_by_handle_keeps_what_it_does_not_name(ext: STSession, handle: str) -> None:
+    assert ext.merge_into_access_token_payload(handle, {"plan": "pro"}) is True
+    assert stored(ext, handle) == {"kept": 1, "plan": "pro"}
+    assert ext.merge_into_access_token_payload(handle, {"plan": None}) is True
+    assert stored(ext, handle) == {"kept": 1}
+
+
+def test_a_claim_is_fetched_set_and_removed_by_handle(ext: STSession, handle: str) -> None:
+    assert ext.fetch_and_set_claim(plan, session_handle=handle) is True
+    assert ext.get_claim_value(plan, session_handle=handle) == "plan of alice"
+    assert ext.set_claim_value(plan, "pro", session_handle=handle) is True
+    assert ext.get_claim_value(plan, session_handle=handle) == "pro"
+    assert ext.set_claim_value(plan, None, session_handle=handle) is True
+    assert ext.get_claim_value(plan, session_handle=handle) is None
+    assert stored(ext, handle) == {"kept": 1}
+
+
+def test_validation_by_handle_fetches_what_is_missing_and_stores_it_in_one_call(
+    ext: STSession, handle: str, served_core: ServedCore
+) -> None:
+    asked: list[str] = []
+
+    def override(
+        validators: list[SessionClaimValidator], session: Any, context: dict[str, Any]
+    ) -> list[SessionClaimValidator]:
+        asked.append(session.user_id)
+        assert context["stsession"] is not None
+        return [*validators, plan.validators.has_value("other"), second_factor.validators.is_false()]
+
+    failed = ext.validate_claims_for_session_handle(handle, override_global_claim_validators=override)
+    assert failed == [
+        ClaimValidationError(
+            "plan",
+            {"message": "wrong value", "expectedValue": "other", "actualValue": "plan of alice"},
+        )
+    ]
+    assert asked == ["alice"]
+    assert served_core.counted()["PUT /recipe/jwt/data"] == 1
+    assert set(stored(ext, handle)) == {"kept", "plan", "2fa"}
+
+
+def test_a_handle_without_a_session_is_false_for_changes_and_an_error_for_questions(ext: STSession) -> None:
+    assert ext.get_session_information(NO_SESSION) is None
+    assert ext.update_session_data_in_database(NO_SESSION, {}) is False
+    assert ext.merge_into_access_token_payload(NO_SESSION, {"x": 1}) is False
+    assert ext.fetch_and_set_claim(plan, session_handle=NO_SESSION) is False
+    assert ext.set_claim_value(plan, "pro", session_handle=NO_SESSION) is False
+    assert ext.remove_claim(plan, session_handle=NO_SESSION) is False
+    with pytest.raises(SessionDoesNotExistError) as caught:
+        ext.get_claim_value(plan, session_handle=NO_SESSION)
+    assert str(caught.value) == (
+        "There is no session with the handle 'no-such-session': it has ended or never was."
+    )
+    with pytest.raises(SessionDoesNotExistError):
+        ext.validate_claims_for_session_handle(NO_SESSION)
