@@ -31,6 +31,7 @@ def impossible_combinations(config: Config) -> Iterator[str]:
         )
     yield from _impossible_pages(config)
     yield from _same_older_domain(config)
+    yield from _insecure_prefix(config)
     if config.api is not None:
         yield from _impossible_cookie_domains(config, config.api)
         yield from _undecided_sites(config, config.api)
@@ -69,6 +70,23 @@ def _same_older_domain(config: Config) -> Iterator[str]:
             f"STSESSION_OLDER_COOKIE_DOMAIN = {older!r}, but STSESSION_COOKIE_DOMAIN {current}: that is the "
             "same, and the cookies in use would be cleared as old ones. Write the domain that the cookies "
             "had before, or remove STSESSION_OLDER_COOKIE_DOMAIN."
+        )
+
+
+def _is_always_secure(config: Config) -> bool:
+    """Return whether cookies are ``Secure`` at every request, as far as the settings say."""
+    if config.api_domain is None:
+        return bool(config.cookie_secure)
+    return config.decisions(config.api_domain).secure
+
+
+def _insecure_prefix(config: Config) -> Iterator[str]:
+    """Refuse the prefixes that browsers accept on ``Secure`` cookies only (RFC 6265bis, 4.1.3)."""
+    if config.cookie_prefix.lower().startswith(("__secure-", "__http-")) and not _is_always_secure(config):
+        yield (
+            f"STSESSION_COOKIE_PREFIX = {config.cookie_prefix!r} is for Secure cookies; browsers drop others "
+            "of such a name. Write STSESSION_API_DOMAIN with https, or STSESSION_COOKIE_SECURE = True, or "
+            "another prefix."
         )
 
 

@@ -157,6 +157,15 @@ class Config:
             otherwise="`VIA_CUSTOM_HEADER` where SameSite is `none`; `VIA_ORIGIN` with `LOGIN_URL`; `NONE`",
         ),
     )
+    cookie_prefix: str = field(
+        default="",
+        metadata=read.key(
+            read.cookie_prefix,
+            "Text before the names of the session's cookies, to keep two apps on one host name apart.",
+            example="shop_",
+            otherwise="none",
+        ),
+    )
     session_expired_status_code: int = field(
         default=401,
         metadata=read.key(read.number(400, 599, whole=True), "HTTP status when there is no valid session."),

@@ -26,6 +26,7 @@ ENVIRONMENT_PREFIX: Final = "FLASK_"
 EMBEDDED: Final = "embedded:"
 
 _PATH = re.compile(r"(/[A-Za-z0-9._~@:+=-]+)*")
+_COOKIE_PREFIX = re.compile(r"[A-Za-z0-9._-]{0,64}")
 _ENDPOINT = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 
@@ -330,6 +331,20 @@ def cookie_domain(given: Given) -> str:
 def optional_cookie_domain(given: Given) -> str:
     """As :func:`cookie_domain`; empty text means: without a domain."""
     return "" if given.value == "" else cookie_domain(given)
+
+
+def cookie_prefix(given: Given) -> str:
+    """Return text that may begin the name of a cookie."""
+    value = given.value
+    if not isinstance(value, str):
+        raise given.refused("it must be text")
+    value = value.strip()
+    if not _COOKIE_PREFIX.fullmatch(value):
+        raise given.refused("it must be at most 64 ASCII letters, digits and -._")
+    # RFC 6265bis, 4.1.3: cookies so named need Path=/, and the refresh cookie is sent to its route only.
+    if value.lower().startswith("__host-"):
+        raise given.refused("browsers keep no refresh cookie of this prefix, since the cookie has a path")
+    return value
 
 
 def optional_number(parse: Parser) -> Parser:

@@ -74,6 +74,16 @@ IMPOSSIBLE_COMBINATIONS: list[tuple[dict[str, Any], str]] = [
         "the cookies had before, or remove STSESSION_OLDER_COOKIE_DOMAIN.",
     ),
     (
+        {"COOKIE_PREFIX": "__Secure-shop_"},
+        "STSESSION_COOKIE_PREFIX = '__Secure-shop_' is for Secure cookies; browsers drop others of such a "
+        "name. Write STSESSION_API_DOMAIN with https, or STSESSION_COOKIE_SECURE = True, or another prefix.",
+    ),
+    (
+        {"COOKIE_PREFIX": "__secure-", "API_DOMAIN": "http://localhost:5000"},
+        "STSESSION_COOKIE_PREFIX = '__secure-' is for Secure cookies; browsers drop others of such a name. "
+        "Write STSESSION_API_DOMAIN with https, or STSESSION_COOKIE_SECURE = True, or another prefix.",
+    ),
+    (
         {"API_DOMAIN": "https://api.example.com", "COOKIE_DOMAIN": "other.com"},
         "STSESSION_COOKIE_DOMAIN = 'other.com' is neither the host of STSESSION_API_DOMAIN = "
         "'https://api.example.com' nor a parent of it, so browsers keep no such cookie. Write "
@@ -123,6 +133,11 @@ def test_an_impossible_combination_is_refused_with_what_to_write_instead(
         read(settings)
     assert str(refused.value) == message
     assert refused.value.reason is Reason.MISCONFIGURED
+
+
+@pytest.mark.parametrize("secure", [{"API_DOMAIN": "https://api.example.com"}, {"COOKIE_SECURE": True}])
+def test_a_prefix_for_secure_cookies_is_taken_where_they_are_secure(secure: dict[str, Any]) -> None:
+    assert read({"COOKIE_PREFIX": "__Secure-", **secure}).cookie_prefix == "__Secure-"
 
 
 def test_an_older_cookie_domain_may_have_been_none() -> None:

@@ -352,6 +352,29 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
         "FLASK_STSESSION_ANTI_CSRF='\"VIA_CUSTOM_HEADER\"').",
     ),
     (
+        {"COOKIE_PREFIX": "__Host-"},
+        "STSESSION_COOKIE_PREFIX = '__Host-': browsers keep no refresh cookie of this prefix, since the "
+        "cookie has a path. Write for example STSESSION_COOKIE_PREFIX = 'shop_' (in the environment: "
+        "FLASK_STSESSION_COOKIE_PREFIX='\"shop_\"').",
+    ),
+    (
+        {"COOKIE_PREFIX": " __hOST-shop_"},
+        "STSESSION_COOKIE_PREFIX = ' __hOST-shop_': browsers keep no refresh cookie of this prefix, since "
+        "the cookie has a path. Write for example STSESSION_COOKIE_PREFIX = 'shop_' (in the environment: "
+        "FLASK_STSESSION_COOKIE_PREFIX='\"shop_\"').",
+    ),
+    (
+        {"COOKIE_PREFIX": "my shop;"},
+        "STSESSION_COOKIE_PREFIX = 'my shop;': it must be at most 64 ASCII letters, digits and -._. Write "
+        "for example STSESSION_COOKIE_PREFIX = 'shop_' (in the environment: "
+        "FLASK_STSESSION_COOKIE_PREFIX='\"shop_\"').",
+    ),
+    (
+        {"COOKIE_PREFIX": 2},
+        "STSESSION_COOKIE_PREFIX = 2: it must be text. Write for example STSESSION_COOKIE_PREFIX = 'shop_' "
+        "(in the environment: FLASK_STSESSION_COOKIE_PREFIX='\"shop_\"').",
+    ),
+    (
         {"SESSION_EXPIRED_STATUS_CODE": 200},
         "STSESSION_SESSION_EXPIRED_STATUS_CODE = 200: it must be a whole number of at least 400 and at "
         "most 599. Write for example STSESSION_SESSION_EXPIRED_STATUS_CODE = 401 (in the environment: "
@@ -603,6 +626,8 @@ def test_every_key_refuses_a_value_of_no_known_type(key: str) -> None:
         ("COOKIE_SECURE", False, False),
         ("COOKIE_SAME_SITE", "None", "none"),
         ("ANTI_CSRF", "via_origin", "VIA_ORIGIN"),
+        ("COOKIE_PREFIX", " shop-2_ ", "shop-2_"),
+        ("COOKIE_PREFIX", "", ""),
         ("SESSION_EXPIRED_STATUS_CODE", "440", 440),
         ("CHECK_DATABASE", "true", True),
         ("JWKS_REFRESH_SECONDS", "0.5", 0.5),
