@@ -215,6 +215,12 @@ class Config:
             "Timeouts of a call to the core: connect and read (s); one number counts for both.",
         ),
     )
+    core_max_response_bytes: int = field(
+        default=10 * 1024 * 1024,
+        metadata=read.key(
+            read.number(1024, 2**31 - 1, whole=True), "Refuse responses of the core larger than this (bytes)."
+        ),
+    )
     core_cache_ttl_seconds: float = field(
         default=30,
         metadata=read.key(

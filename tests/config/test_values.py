@@ -471,6 +471,12 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
         "the environment: FLASK_STSESSION_CORE_TIMEOUT_SECONDS='[2, 10]').",
     ),
     (
+        {"CORE_MAX_RESPONSE_BYTES": "10MB"},
+        "STSESSION_CORE_MAX_RESPONSE_BYTES = '10MB': it must be a whole number of at least 1024 and at most "
+        "2147483647. Write for example STSESSION_CORE_MAX_RESPONSE_BYTES = 10485760 (in the environment: "
+        "FLASK_STSESSION_CORE_MAX_RESPONSE_BYTES=10485760).",
+    ),
+    (
         {"CORE_CACHE_TTL_SECONDS": True},
         "STSESSION_CORE_CACHE_TTL_SECONDS = True: it must be a number of at least 0 and at most "
         "315360000. Write for example STSESSION_CORE_CACHE_TTL_SECONDS = 30 (in the environment: "
@@ -634,6 +640,7 @@ def test_every_key_refuses_a_value_of_no_known_type(key: str) -> None:
         ("CORE_TIMEOUT_SECONDS", 3, (3, 3)),
         ("CORE_TIMEOUT_SECONDS", [1, 2.5], (1, 2.5)),
         ("CORE_TIMEOUT_SECONDS", "[2, 10]", (2, 10)),
+        ("CORE_MAX_RESPONSE_BYTES", "65536", 65536),
         ("CORE_CACHE_TTL_SECONDS", 0, 0),
         ("VERIFIED_TOKEN_CACHE_SIZE", "0", 0),
         ("CLAIM_MAX_AGE_SECONDS", "null", None),
