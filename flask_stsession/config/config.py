@@ -233,6 +233,13 @@ class Config:
             read.number(0, 10_000_000, whole=True), "How many verified tokens are remembered; 0: none."
         ),
     )
+    max_access_token_bytes: int = field(
+        default=8192,
+        metadata=read.key(
+            read.number(1024, 1024 * 1024, whole=True),
+            "Largest access token that travels by header (bytes); by cookie it is 4096 with the attributes.",
+        ),
+    )
     claim_max_age_seconds: float | None = field(
         default=300,
         metadata=read.key(

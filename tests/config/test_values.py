@@ -495,6 +495,12 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
         "FLASK_STSESSION_VERIFIED_TOKEN_CACHE_SIZE=10000).",
     ),
     (
+        {"MAX_ACCESS_TOKEN_BYTES": 0},
+        "STSESSION_MAX_ACCESS_TOKEN_BYTES = 0: it must be a whole number of at least 1024 and at most "
+        "1048576. Write for example STSESSION_MAX_ACCESS_TOKEN_BYTES = 8192 (in the environment: "
+        "FLASK_STSESSION_MAX_ACCESS_TOKEN_BYTES=8192).",
+    ),
+    (
         {"CLAIM_MAX_AGE_SECONDS": -1},
         "STSESSION_CLAIM_MAX_AGE_SECONDS = -1: it must be a number of at least 0 and at most 315360000. "
         "Write for example STSESSION_CLAIM_MAX_AGE_SECONDS = 300 (in the environment: "
@@ -643,6 +649,7 @@ def test_every_key_refuses_a_value_of_no_known_type(key: str) -> None:
         ("CORE_MAX_RESPONSE_BYTES", "65536", 65536),
         ("CORE_CACHE_TTL_SECONDS", 0, 0),
         ("VERIFIED_TOKEN_CACHE_SIZE", "0", 0),
+        ("MAX_ACCESS_TOKEN_BYTES", "16384", 16384),
         ("CLAIM_MAX_AGE_SECONDS", "null", None),
         ("CLAIM_MAX_AGE_SECONDS", 0, 0),
         ("LOGIN_URL", "/login?from=app", "/login?from=app"),
