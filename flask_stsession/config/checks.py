@@ -17,6 +17,11 @@ def impossible_combinations(config: Config) -> Iterator[str]:
             f"{config.connection_uri!r} is another. Remove STSESSION_EMBEDDED_CORE and put what it says "
             "into that core's config.yaml."
         )
+    if config.core_proxy is not None and config.is_embedded:
+        yield (
+            "STSESSION_CORE_PROXY is for the way to a core, but STSESSION_CONNECTION_URI = "
+            f"{config.connection_uri!r} is in this process. Remove STSESSION_CORE_PROXY."
+        )
     if config.session_expired_status_code == config.invalid_claim_status_code:
         yield (
             "STSESSION_SESSION_EXPIRED_STATUS_CODE and STSESSION_INVALID_CLAIM_STATUS_CODE are both "

@@ -215,6 +215,15 @@ class Config:
             "Timeouts of a call to the core: connect and read (s); one number counts for both.",
         ),
     )
+    core_proxy: str | None = field(
+        default=None,
+        repr=False,
+        metadata=read.key(
+            read.proxy,
+            "The http(s) proxy on the way to the core, as a URL; proxies in the environment are not used.",
+            example="http://proxy.example.com:3128",
+        ),
+    )
     core_max_response_bytes: int = field(
         default=10 * 1024 * 1024,
         metadata=read.key(

@@ -303,6 +303,22 @@ def core_address(given: Given) -> str:
     return ";".join(dict.fromkeys(hosts))
 
 
+def proxy(given: Given) -> str:
+    """Return the URL of an http(s) proxy, whose user name and password are kept."""
+    value = text(given)
+    scheme, _, rest = value.partition("://")
+    credentials, at, host = rest.rpartition("@")
+    try:
+        parsed, path = split_url(f"{scheme}://{host}")
+    except ValueError as problem:
+        raise given.refused(f"it must be the URL of a proxy, but {problem}") from problem
+    if path.strip("/"):
+        raise given.refused("it must be scheme, host and port only, without a path")
+    if any(character in credentials for character in "/@?# "):
+        raise given.refused("user name and password must be percent-encoded")
+    return str(parsed).replace("://", f"://{credentials}{at}")
+
+
 def url_path(given: Given) -> str:
     """A path without trailing slash; nothing for the root."""
     value = given.value

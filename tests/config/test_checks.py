@@ -35,6 +35,11 @@ IMPOSSIBLE_COMBINATIONS: list[tuple[dict[str, Any], str]] = [
         "core's config.yaml.",
     ),
     (
+        {"CORE_PROXY": "http://proxy:3128"},
+        "STSESSION_CORE_PROXY is for the way to a core, but STSESSION_CONNECTION_URI = 'embedded:' is in "
+        "this process. Remove STSESSION_CORE_PROXY.",
+    ),
+    (
         {"SESSION_EXPIRED_STATUS_CODE": 403},
         "STSESSION_SESSION_EXPIRED_STATUS_CODE and STSESSION_INVALID_CLAIM_STATUS_CODE are both 403, but "
         "frontends tell the two cases apart by them. Write two that differ, for example 401 and 403.",

@@ -40,7 +40,9 @@ def test_keys_of_others_are_left_alone() -> None:
 
 def test_a_config_cannot_be_changed_and_shows_no_secrets() -> None:
     given_core = {"api_keys": "hunter2"}
-    config = read({"API_KEY": "hunter2", "EMBEDDED_CORE": given_core})
+    config = read(
+        {"API_KEY": "hunter2", "EMBEDDED_CORE": given_core, "CORE_PROXY": "http://me:hunter2@proxy"}
+    )
     given_core["api_keys"] = "another"
     assert config.embedded_core == {"api_keys": "hunter2"}
     assert "hunter2" not in repr(config)

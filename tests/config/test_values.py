@@ -471,6 +471,32 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
         "the environment: FLASK_STSESSION_CORE_TIMEOUT_SECONDS='[2, 10]').",
     ),
     (
+        {"CORE_PROXY": "proxy:3128"},
+        "STSESSION_CORE_PROXY = (not shown): it must be the URL of a proxy, but it does not begin with "
+        "http:// or https://. Write for example STSESSION_CORE_PROXY "
+        "= 'http://proxy.example.com:3128' (in the environment: "
+        "FLASK_STSESSION_CORE_PROXY='\"http://proxy.example.com:3128\"').",
+    ),
+    (
+        {"CORE_PROXY": "socks5://user:hunter2@proxy:1080"},
+        "STSESSION_CORE_PROXY = (not shown): it must be the URL of a proxy, but it does not begin with "
+        "http:// or https://. Write for example STSESSION_CORE_PROXY "
+        "= 'http://proxy.example.com:3128' (in the environment: "
+        "FLASK_STSESSION_CORE_PROXY='\"http://proxy.example.com:3128\"').",
+    ),
+    (
+        {"CORE_PROXY": "http://user:hunter2/@proxy"},
+        "STSESSION_CORE_PROXY = (not shown): user name and password must be percent-encoded. Write for "
+        "example STSESSION_CORE_PROXY = 'http://proxy.example.com:3128' (in the environment: "
+        "FLASK_STSESSION_CORE_PROXY='\"http://proxy.example.com:3128\"').",
+    ),
+    (
+        {"CORE_PROXY": "http://proxy:3128/path"},
+        "STSESSION_CORE_PROXY = (not shown): it must be scheme, host and port only, without a path. Write "
+        "for example STSESSION_CORE_PROXY = 'http://proxy.example.com:3128' (in the environment: "
+        "FLASK_STSESSION_CORE_PROXY='\"http://proxy.example.com:3128\"').",
+    ),
+    (
         {"CORE_MAX_RESPONSE_BYTES": "10MB"},
         "STSESSION_CORE_MAX_RESPONSE_BYTES = '10MB': it must be a whole number of at least 1024 and at most "
         "2147483647. Write for example STSESSION_CORE_MAX_RESPONSE_BYTES = 10485760 (in the environment: "
@@ -646,6 +672,8 @@ def test_every_key_refuses_a_value_of_no_known_type(key: str) -> None:
         ("CORE_TIMEOUT_SECONDS", 3, (3, 3)),
         ("CORE_TIMEOUT_SECONDS", [1, 2.5], (1, 2.5)),
         ("CORE_TIMEOUT_SECONDS", "[2, 10]", (2, 10)),
+        ("CORE_PROXY", "HTTP://Proxy.example:3128/", "http://proxy.example:3128"),
+        ("CORE_PROXY", "http://me:p%40ss@[::1]:3128", "http://me:p%40ss@[::1]:3128"),
         ("CORE_MAX_RESPONSE_BYTES", "65536", 65536),
         ("CORE_CACHE_TTL_SECONDS", 0, 0),
         ("VERIFIED_TOKEN_CACHE_SIZE", "0", 0),
