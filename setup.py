@@ -17,7 +17,8 @@ setup(
     package_data={"flask_stsession": ["py.typed", "web/static/*.js"]},
     python_requires=">=3.10",
     install_requires=[
-        "flask>=3.0",
+        # Brings werkzeug 3.1, the first to set partitioned cookies; flask 3.1.0 has an advisory.
+        "flask>=3.1.1",
         "pyjwt>=2.8",
         "cryptography>=41",
         "requests>=2.31",

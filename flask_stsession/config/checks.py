@@ -37,6 +37,7 @@ def impossible_combinations(config: Config) -> Iterator[str]:
     yield from _impossible_pages(config)
     yield from _same_older_domain(config)
     yield from _insecure_prefix(config)
+    yield from _impossible_partition(config)
     if config.api is not None:
         yield from _impossible_cookie_domains(config, config.api)
         yield from _undecided_sites(config, config.api)
@@ -92,6 +93,19 @@ def _insecure_prefix(config: Config) -> Iterator[str]:
             f"STSESSION_COOKIE_PREFIX = {config.cookie_prefix!r} is for Secure cookies; browsers drop others "
             "of such a name. Write STSESSION_API_DOMAIN with https, or STSESSION_COOKIE_SECURE = True, or "
             "another prefix."
+        )
+
+
+def _impossible_partition(config: Config) -> Iterator[str]:
+    """Refuse partitioned cookies that browsers drop (not Secure) or never send from a frame (SameSite)."""
+    same_site = config.cookie_same_site
+    if config.api_domain is not None:
+        same_site = config.decisions(config.api_domain).same_site
+    if config.cookie_partitioned and (same_site != "none" or not _is_always_secure(config)):
+        yield (
+            "STSESSION_COOKIE_PARTITIONED = True is for cookies that are Secure and SameSite none. Write "
+            "STSESSION_COOKIE_SAME_SITE = 'none', and STSESSION_API_DOMAIN with https or "
+            "STSESSION_COOKIE_SECURE = True, or remove STSESSION_COOKIE_PARTITIONED."
         )
 
 

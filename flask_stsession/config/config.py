@@ -147,6 +147,15 @@ class Config:
             otherwise="`none` where API and website are two sites, else `lax`",
         ),
     )
+    cookie_partitioned: bool = field(
+        default=False,
+        metadata=read.key(
+            read.boolean,
+            "Keep the cookies of each embedding site apart (CHIPS), for apps in frames of other sites; needs "
+            "https and SameSite `none`.",
+            example=True,
+        ),
+    )
     anti_csrf: AntiCsrf | None = field(
         default=None,
         metadata=read.key(

@@ -193,6 +193,7 @@ class ResponseWriter:
             secure=self._secure,
             httponly=True,
             samesite=self._same_site.capitalize(),
+            partitioned=self._config.cookie_partitioned,
         )
 
     _UNSET: Any = object()
@@ -207,6 +208,7 @@ class ResponseWriter:
             secure=self._secure,
             httponly=True,
             samesite=self._same_site.capitalize(),
+            partitioned=self._config.cookie_partitioned,
         )
 
 

@@ -140,6 +140,45 @@ def test_an_impossible_combination_is_refused_with_what_to_write_instead(
     assert refused.value.reason is Reason.MISCONFIGURED
 
 
+NO_PARTITION = (
+    "STSESSION_COOKIE_PARTITIONED = True is for cookies that are Secure and SameSite none. Write "
+    "STSESSION_COOKIE_SAME_SITE = 'none', and STSESSION_API_DOMAIN with https or STSESSION_COOKIE_SECURE = "
+    "True, or remove STSESSION_COOKIE_PARTITIONED."
+)
+HTTPS = {"API_DOMAIN": "https://api.example.com"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"COOKIE_SECURE": True},
+        {"COOKIE_SAME_SITE": "none"},
+        HTTPS,
+        {**HTTPS, "WEBSITE_DOMAIN": "https://www.example.com"},
+        {**HTTPS, "COOKIE_SAME_SITE": "strict"},
+        {**HTTPS, "COOKIE_SAME_SITE": "none", "COOKIE_SECURE": False},
+        {"API_DOMAIN": "http://localhost:5000", "COOKIE_SAME_SITE": "none"},
+    ],
+)
+def test_partitioned_cookies_without_secure_or_same_site_none_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read({"COOKIE_PARTITIONED": True, **settings})
+    assert str(refused.value) == NO_PARTITION
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {**HTTPS, "COOKIE_SAME_SITE": "none"},
+        {**HTTPS, "WEBSITE_DOMAIN": "https://shop.example.org"},
+        {"COOKIE_SAME_SITE": "none", "COOKIE_SECURE": True},
+    ],
+)
+def test_secure_cookies_of_same_site_none_may_be_partitioned(settings: dict[str, Any]) -> None:
+    assert read({"COOKIE_PARTITIONED": True, **settings}).cookie_partitioned is True
+
+
 @pytest.mark.parametrize("secure", [{"API_DOMAIN": "https://api.example.com"}, {"COOKIE_SECURE": True}])
 def test_a_prefix_for_secure_cookies_is_taken_where_they_are_secure(secure: dict[str, Any]) -> None:
     assert read({"COOKIE_PREFIX": "__Secure-", **secure}).cookie_prefix == "__Secure-"

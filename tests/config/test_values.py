@@ -663,6 +663,7 @@ def test_every_key_refuses_a_value_of_no_known_type(key: str) -> None:
         ("COOKIE_SECURE", "True", True),
         ("COOKIE_SECURE", False, False),
         ("COOKIE_SAME_SITE", "None", "none"),
+        ("COOKIE_PARTITIONED", "False", False),
         ("ANTI_CSRF", "via_origin", "VIA_ORIGIN"),
         ("COOKIE_PREFIX", " shop-2_ ", "shop-2_"),
         ("COOKIE_PREFIX", "", ""),

@@ -394,6 +394,21 @@ def test_what_scripts_must_read_is_exposed_beside_what_the_app_exposes(app: Flas
     assert exposed(client.get("/one", headers=BY_COOKIE)) == ["X-Mine", "Front-Token"]
 
 
+def test_partitioned_cookies_are_set_and_cleared_as_such(make_app: AppFactory) -> None:
+    app = make_app(
+        api_domain="https://api.example.com", website_domain="https://shop.test", cookie_partitioned=True
+    )
+    client = app.test_client()
+    base = "https://api.example.com"
+    headers = {**BY_COOKIE, "rid": "session"}
+    created = client.post("/login", base_url=base, headers=headers)
+    ended = client.post("/auth/signout", base_url=base, headers=headers)
+    for answer in (created, ended):
+        lines = answer.headers.getlist("Set-Cookie")
+        assert len(lines) == 2
+        assert all({"Secure", "SameSite=None", "Partitioned"} <= set(line.split("; ")) for line in lines)
+
+
 def test_the_access_token_of_a_cookie_session_is_exposed_only_if_the_app_says_so(
     make_app: AppFactory,
 ) -> None:
