@@ -1,10 +1,17 @@
-"""Values that belong to one process: each fork makes its own."""
+"""What threads, forks and frozen processes need: values per process, shared calls, and ages."""
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import os
-from collections.abc import Callable
-from typing import Generic, TypeVar
+import threading
+import time
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
+
+from .errors import CoreUnavailableError, STSessionError
 
 T = TypeVar("T")
 
@@ -12,7 +19,7 @@ T = TypeVar("T")
 class PerProcess(Generic[T]):
     """A value made at first need in each process.
 
-    Sockets shared with a parent would mix up answers, and a lock that another thread of the parent
+    Sockets shared with a parent would mix up responses, and a lock that another thread of the parent
     held while forking stays locked in the child for good. Takes no lock itself: ``dict.setdefault``
     decides which of two threads' values is kept.
 
@@ -24,7 +31,7 @@ class PerProcess(Generic[T]):
         self._made: dict[int, T] = {}
 
     def get(self) -> T:
-        """This process's value."""
+        """Return this process's value."""
         pid = os.getpid()
         try:
             return self._made[pid]
@@ -32,5 +39,117 @@ class PerProcess(Generic[T]):
             return self._made.setdefault(pid, self._make())
 
     def discard(self) -> T | None:
-        """Give this process's value away; the next who needs one makes another."""
+        """Remove and return this process's value; the next caller of :meth:`get` makes another."""
         return self._made.pop(os.getpid(), None)
+
+
+class SingleFlight(Generic[T]):
+    """Coalesce concurrent calls: callers with an equal key share the result of the call in flight.
+
+    An exception is shared like a result. Nothing is remembered once the call has ended, and nothing
+    crosses a fork.
+
+    :param what: the call in words, for the callers that wait for one that is cut short.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._in_flight: PerProcess[_InFlight] = PerProcess(_InFlight)
+
+    def run(self, key: Hashable, call: Callable[[], T]) -> tuple[T, bool]:
+        """Make the call, or wait for the one in flight with an equal key.
+
+        :returns: the result, and whether this caller made the call.
+        :raises CoreUnavailableError: the thread that made the call was stopped before it ended.
+        """
+        future, is_ours = self._join(key)
+        if not is_ours:
+            return self._result_of(future), False
+        return self._land(key, call, future), True
+
+    def start(self, key: Hashable, call: Callable[[], T]) -> Future[T]:
+        """Make the call in a thread of its own, unless one with an equal key is in flight.
+
+        :returns: the future of the call in flight; wait on it for as long as you like.
+        :raises RuntimeError: no thread can be started.
+        """
+        future, is_ours = self._join(key)
+        if is_ours:
+            name = f"flask-stsession: {self._what}"
+            thread = threading.Thread(target=self._fly, args=(key, call, future), name=name, daemon=True)
+            try:
+                thread.start()
+            except BaseException as error:
+                self._in_flight.get().end(key)
+                future.set_exception(error)
+                raise
+        return future
+
+    def _join(self, key: Hashable) -> tuple[Future[T], bool]:
+        future: Future[T] = Future()
+        in_flight = self._in_flight.get()
+        with in_flight.lock:
+            current: Future[T] = in_flight.calls.setdefault(key, future)
+        return current, current is future
+
+    def _fly(self, key: Hashable, call: Callable[[], T], future: Future[T]) -> None:
+        with contextlib.suppress(Exception):  # the future keeps it for those who wait
+            self._land(key, call, future)
+
+    def _land(self, key: Hashable, call: Callable[[], T], future: Future[T]) -> T:
+        try:
+            result = call()
+        except BaseException as error:
+            future.set_exception(error)
+            raise
+        else:
+            future.set_result(result)
+        finally:
+            self._in_flight.get().end(key)
+        return result
+
+    def _result_of(self, future: Future[T]) -> T:
+        error = future.exception()
+        if error is None:
+            return future.result()
+        if isinstance(error, STSessionError):
+            raise copy.copy(error) from error  # each request's verdict is its own
+        # A worker that is told to stop, or a greenlet's timeout, ends the other request, not this one.
+        raise CoreUnavailableError(f"Another thread was {self._what}, and was cut short.") from error
+
+
+class _InFlight:
+    """The calls in flight in one process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.calls: dict[Hashable, Future[Any]] = {}
+
+    def end(self, key: Hashable) -> None:
+        """Forget a call that has ended."""
+        with self.lock:
+            self.calls.pop(key, None)
+
+
+class AgeClock:
+    """A clock to compute ages with: it advances by the larger of what two clocks say.
+
+    The monotonic clock stands still while a process is frozen (a suspended laptop, AWS Lambda between
+    two invocations); the wall clock may be set back. By either one alone, what is old would pass as
+    young. A wall clock that is set forward makes things look older than they are: they are fetched
+    again, which does no harm.
+
+    Takes no lock: what is kept is one tuple, replaced whole, and true whichever thread wrote it last.
+    """
+
+    def __init__(self) -> None:
+        self._last = (time.monotonic(), time.time(), 0.0)
+
+    def __call__(self) -> float:
+        """Return the time in s since the clock was made."""
+        last_monotonic, last_wall, seconds = self._last
+        # Looked up at each call, so that libraries that freeze or move the time in tests are seen.
+        monotonic, wall = time.monotonic(), time.time()
+        seconds += max(monotonic - last_monotonic, wall - last_wall)
+        self._last = (monotonic, wall, seconds)
+        return seconds

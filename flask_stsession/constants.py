@@ -64,7 +64,8 @@ CDI_VERSIONS: Final = ("4.0", "5.0", "5.1", "5.2", "5.3", "5.4", "5.5", "5.6")
 CDI_VERSION_HEADER: Final = "cdi-version"
 API_KEY_HEADER: Final = "api-key"
 DEFAULT_TENANT: Final = "public"
-#: From this version on a refresh rotates at once and verification writes nothing.
+#: From this version on a refresh rotates at once and verification writes nothing. A refresh whose response is
+#: lost, or a second tab that refreshes late, then looks like theft: never negotiated, only chosen.
 CDI_ROTATES_AT_REFRESH: Final = (5, 6)
 
 ALGORITHM: Final = "RS256"

@@ -112,9 +112,27 @@ def test_verifying_a_session_never_asks_the_core(
     assert served_core.counted() == NOTHING
 
 
-def test_without_a_pinned_version_the_newest_is_spoken(make_app: AppFactory, served_core: ServedCore) -> None:
+def test_without_a_pinned_version_a_lost_response_to_a_refresh_is_never_theft(
+    make_app: AppFactory, served_core: ServedCore
+) -> None:
+    """5.6 would call it theft after the grace period, so it is not what is negotiated."""
     client = make_client(make_app, served_core, None)
-    assert extension(client).manager.client.cdi == (5, 6)
+    assert extension(client).manager.client.cdi == (5, 5)
+    lost = client.refresh_token
+    client.refresh()
+    served_core.core.offset = LATER
+    assert says(client.refresh(lost)) == (200, {})
+    assert client.get().status_code == 200
+
+
+def test_with_cdi_5_6_a_response_that_was_lost_for_longer_than_the_grace_period_is_theft(
+    make_app: AppFactory, served_core: ServedCore
+) -> None:
+    client = make_client(make_app, served_core, "5.6")
+    lost = client.refresh_token
+    client.refresh()
+    served_core.core.offset = LATER
+    assert says(client.refresh(lost)) == (401, {"message": "token theft detected"})
 
 
 def test_with_cdi_5_6_the_core_is_not_asked_right_after_a_refresh_either(

@@ -1,13 +1,18 @@
-"""Values that a fork makes anew."""
+"""Values of a process, calls that threads share, and ages that no clock can hide."""
 
 from __future__ import annotations
 
 import os
 import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from flask_stsession.concurrency import PerProcess
+from flask_stsession.concurrency import AgeClock, PerProcess, SingleFlight
+from flask_stsession.errors import CoreUnavailableError, UnauthorisedError
 
 
 def test_a_value_is_made_once_at_first_need() -> None:
@@ -52,3 +57,144 @@ def test_a_fork_has_a_value_of_its_own_even_while_a_lock_is_held() -> None:
         if pid == 0:
             os._exit(0 if value.get().acquire(timeout=1) else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+# Calls in flight
+
+
+class Gate:
+    """A call that lasts until the test opens the gate."""
+
+    def __init__(self, outcome: Callable[[], Any]) -> None:
+        self.calls = 0
+        self.open = threading.Event()
+        self._outcome = outcome
+
+    def __call__(self) -> Any:
+        self.calls += 1
+        assert self.open.wait(10)
+        return self._outcome()
+
+
+def _raise(error: BaseException) -> Any:
+    raise error
+
+
+def _all_at_once(shared: SingleFlight[Any], gate: Gate, count: int) -> list[Any]:
+    with ThreadPoolExecutor(count) as pool:
+        futures = [pool.submit(shared.run, "key", gate) for _ in range(count)]
+        threading.Timer(0.2, gate.open.set).start()
+        return [future.exception(10) or future.result() for future in futures]
+
+
+def test_threads_with_an_equal_key_share_one_call() -> None:
+    gate = Gate(lambda: "tokens")
+
+    answers = _all_at_once(SingleFlight("asking"), gate, 8)
+
+    assert gate.calls == 1
+    assert sorted(answers) == [("tokens", False)] * 7 + [("tokens", True)]
+
+
+def test_each_thread_is_given_an_error_of_its_own() -> None:
+    errors = _all_at_once(SingleFlight("asking"), Gate(lambda: _raise(UnauthorisedError("over"))), 4)
+
+    assert [(type(error), str(error)) for error in errors] == [(UnauthorisedError, "over")] * 4
+    assert len({id(error) for error in errors}) == 4
+
+
+def test_waiting_for_a_thread_that_is_stopped_ends_as_an_outage() -> None:
+    errors = _all_at_once(SingleFlight("asking"), Gate(lambda: _raise(SystemExit(1))), 3)
+
+    assert sorted(type(error).__name__ for error in errors) == [
+        "CoreUnavailableError",
+        "CoreUnavailableError",
+        "SystemExit",
+    ]
+    told = next(error for error in errors if isinstance(error, CoreUnavailableError))
+    assert str(told) == "Another thread was asking, and was cut short."
+
+
+def test_other_keys_and_later_calls_are_made_anew() -> None:
+    shared: SingleFlight[int] = SingleFlight("asking")
+
+    assert [shared.run(key, lambda: 1) for key in ("a", "b", "a")] == [(1, True)] * 3
+
+
+def test_a_failed_call_is_not_remembered() -> None:
+    shared: SingleFlight[int] = SingleFlight("asking")
+    with pytest.raises(UnauthorisedError):
+        shared.run("key", lambda: _raise(UnauthorisedError("over")))
+
+    assert shared.run("key", lambda: 2) == (2, True)
+
+
+def test_a_call_in_the_background_is_joined_by_those_who_come_later() -> None:
+    shared: SingleFlight[str] = SingleFlight("asking")
+    gate = Gate(lambda: "keys")
+    first, second = shared.start("key", gate), shared.start("key", gate)
+    assert not first.done()
+    threading.Timer(0.1, gate.open.set).start()
+    assert shared.run("key", gate) == ("keys", False)
+    assert (first.result(10), second.result(10), gate.calls) == ("keys", "keys", 1)
+
+
+def test_an_error_in_the_background_is_kept_for_those_who_wait() -> None:
+    shared: SingleFlight[str] = SingleFlight("asking")
+    assert isinstance(
+        shared.start("key", lambda: _raise(ZeroDivisionError())).exception(10), ZeroDivisionError
+    )
+    assert shared.run("key", lambda: "next") == ("next", True)
+
+
+def test_a_process_without_room_for_a_thread_can_make_the_call_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shared: SingleFlight[str] = SingleFlight("asking")
+
+    def full(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        shared.start("key", lambda: "never")
+    assert shared.run("key", lambda: "here") == ("here", True)
+
+
+# Ages
+
+
+class TwoClocks:
+    """The two clocks of a host, moved by hand."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.monotonic, self.wall = 100.0, 1_800_000_000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.monotonic)
+        monkeypatch.setattr(time, "time", lambda: self.wall)
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> TwoClocks:
+    return TwoClocks(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("monotonic", "wall", "age"), [(60, 60, 60), (60, -3600, 60), (0, 7200, 7200), (5, 7200, 7200), (0, 0, 0)]
+)
+def test_an_age_is_the_larger_of_what_the_two_clocks_say(
+    host: TwoClocks, monotonic: float, wall: float, age: float
+) -> None:
+    clock = AgeClock()
+    since = clock()
+    host.monotonic += monotonic
+    host.wall += wall
+    assert clock() - since == age
+
+
+def test_a_clock_that_was_set_back_still_shows_that_a_process_was_frozen(host: TwoClocks) -> None:
+    clock = AgeClock()
+    since = clock()
+    host.wall -= 3600
+    assert clock() - since == 0
+    host.wall += 600  # frozen: the monotonic clock stood still
+    assert clock() - since == 600

@@ -75,9 +75,11 @@ class Config:
         default=None,
         metadata=read.key(
             read.version(*CDI_VERSIONS),
-            "Speak this version of the core's interface and no other.",
-            example=CDI_VERSIONS[-1],
-            otherwise="negotiated",
+            "Speak this version of the core's interface and no other. 5.6 is never negotiated: it saves a "
+            "call to the core after each refresh, but a refresh whose response is lost, or a second tab that "
+            "refreshes late, counts as token theft after a grace period (30 s).",
+            example=CDI_VERSIONS[-2],
+            otherwise="the highest that the core speaks, up to 5.5",
         ),
     )
     api_domain: str | None = field(

@@ -1,32 +1,32 @@
-"""What all requests to a core have in common: version, tenant, encoding, and how a refusal is told."""
+"""What all requests to a core have in common: the version of the interface, the tenant and the encoding."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from ..constants import CDI_ROTATES_AT_REFRESH, DEFAULT_TENANT
+from ..concurrency import AgeClock, SingleFlight
+from ..constants import CDI_ROTATES_AT_REFRESH, CDI_VERSIONS, DEFAULT_TENANT
 from ..errors import CoreError
 from .cache import ReadCache
 from .http import CoreRequest, CoreTransport
 from .parsing import Answer
-from .versions import VersionNegotiator, parse_version
 
 
 class CoreCalls:
     """Base of the groups of calls that make up the client.
 
     :param transport: carries the requests.
-    :param cdi_version: the version of the interface to speak; ``None`` negotiates the highest that both
-        sides know, at first need.
-    :param api_domain: told to the core when asking for its versions.
+    :param cdi_version: the version of the interface to speak; ``None`` negotiates one at first need: the
+        highest that both sides know, up to 5.5.
+    :param api_domain: sent to the core with the request for its versions.
     :param website_domain: likewise.
-    :param cache_ttl_seconds: for how long (s) a read that allows it may be answered from memory; 0 never.
-    :param timer: seconds from a clock that only goes forward.
+    :param cache_ttl_seconds: for how long (s) the reads that take a ``max_age`` may be served from the
+        cache; 0 never.
+    :param timer: a clock for ages, in s; an :class:`~flask_stsession.concurrency.AgeClock` by default.
     """
 
     def __init__(
@@ -37,26 +37,26 @@ class CoreCalls:
         api_domain: str | None = None,
         website_domain: str | None = None,
         cache_ttl_seconds: float = 30.0,
-        timer: Callable[[], float] = time.monotonic,
+        timer: Callable[[], float] | None = None,
     ) -> None:
         self._transport = transport
         self._versions = VersionNegotiator(
             transport, pinned=cdi_version, api_domain=api_domain, website_domain=website_domain
         )
-        self._cache = ReadCache(ttl_seconds=cache_ttl_seconds, timer=timer)
+        self._cache = ReadCache(ttl_seconds=cache_ttl_seconds, timer=timer or AgeClock())
 
     @property
     def cdi(self) -> tuple[int, int]:
-        """The version of the interface in use; asks the core where that is not known yet.
+        """The version of the interface in use; asks the core if it is not known yet.
 
-        :raises CoreUnavailableError: it cannot be asked.
+        :raises CoreUnavailableError: the core did not answer.
         :raises CoreError: there is no version that both sides know.
         """
         return parse_version(self._versions.current())
 
     @property
     def rotates_at_refresh(self) -> bool:
-        """Does a refresh replace the tokens at once, and verification write nothing (CDI 5.6)?"""
+        """Whether a refresh replaces the tokens at once, and verification writes nothing (CDI 5.6)."""
         return self.cdi >= CDI_ROTATES_AT_REFRESH
 
     def _get(
@@ -101,6 +101,82 @@ class CoreCalls:
             version = self._versions.renegotiate(version)
             reply = self._transport.send(replace(request, cdi_version=version))
         return Answer(reply.json_object(), reply.source)
+
+
+class VersionNegotiator:
+    """Know the version of the interface to speak, and ask the core for its versions at first need.
+
+    Threads that need the version at the same time share one request, its failure included; once the
+    version is known, no thread takes a lock.
+
+    :param transport: carries the request.
+    :param pinned: the version to speak without asking.
+    :param api_domain: sent with the request.
+    :param website_domain: likewise.
+    """
+
+    def __init__(
+        self,
+        transport: CoreTransport,
+        *,
+        pinned: str | None = None,
+        api_domain: str | None = None,
+        website_domain: str | None = None,
+    ) -> None:
+        self._transport = transport
+        self._known = pinned
+        domains = {"apiDomain": api_domain, "websiteDomain": website_domain}
+        self._query = {key: value for key, value in domains.items() if value}
+        self._asking: SingleFlight[str] = SingleFlight("asking the core for its versions")
+        self.pinned = pinned is not None
+
+    def current(self) -> str:
+        """Return the version to speak.
+
+        :raises CoreUnavailableError: the core did not answer.
+        :raises CoreError: there is no version that both sides know.
+        """
+        known = self._known
+        return self._asking.run(None, self._ask)[0] if known is None else known
+
+    def renegotiate(self, refused: str) -> str:
+        """Return the version to speak now that the core has refused one.
+
+        :param refused: that version; if it is not the current one any more, another thread has asked already.
+        """
+        if self._known == refused:
+            self._known = None
+        return self.current()
+
+    def _ask(self) -> str:
+        request = CoreRequest("GET", "/apiversion", query=self._query, repeatable=True)
+        reply = self._transport.send(request)
+        theirs = Answer(reply.json_object(), reply.source).texts("versions")
+        common = [version for version in CDI_VERSIONS if version in theirs]
+        safe = [version for version in common if parse_version(version) < CDI_ROTATES_AT_REFRESH]
+        if not safe:
+            raise CoreError(_no_version(reply.source, theirs, common))
+        self._known = max(safe, key=parse_version)
+        return self._known
+
+
+def parse_version(version: str) -> tuple[int, int]:
+    """Return ``"5.4"`` as numbers, so that versions compare as they should.
+
+    :raises ValueError: it is not a version.
+    """
+    major, minor = version.split(".")
+    return int(major), int(minor)
+
+
+def _no_version(source: str, theirs: Sequence[str], common: Sequence[str]) -> str:
+    offered = f"{source}: the core speaks the CDI versions {', '.join(map(repr, theirs)) or '(none)'}"
+    if common:
+        return (
+            f"{offered}. {common[0]} is spoken only if it is chosen: set STSESSION_CDI_VERSION = "
+            f'"{common[0]}", after reading what that means for lost responses and for several tabs.'
+        )
+    return f"{offered}, this package {', '.join(CDI_VERSIONS)}. Run a core whose versions overlap with these."
 
 
 def _tenant_prefix(tenant_id: str | None) -> str:

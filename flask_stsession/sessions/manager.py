@@ -18,9 +18,9 @@ from cachetools import TTLCache
 
 from .. import signals
 from ..claims.validation import claims_context
+from ..concurrency import SingleFlight
 from ..constants import TransferMethod
 from ..core.models import Refusal, SessionInformation, SessionTokens, Status, TokenTheft
-from ..core.sharing import SharedCalls
 from ..errors import (
     ConfigError,
     Reason,
@@ -91,7 +91,7 @@ class SessionManager:
         self._sender = sender
         self._clock = clock
         self._lock = threading.Lock()
-        self._refreshing: SharedCalls[SessionTokens] = SharedCalls("refreshing with this token")
+        self._refreshing: SingleFlight[SessionTokens] = SingleFlight("refreshing with this token")
         self._revoked = RevokedHandles()
         ttl = settings.check_database_ttl_seconds
         self._checked: TTLCache[bytes, bool] | None = TTLCache(10_000, ttl, timer=clock) if ttl > 0 else None

@@ -139,14 +139,14 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
     (
         {"CDI_VERSION": "3.1"},
         "STSESSION_CDI_VERSION = '3.1': it must be one of 4.0, 5.0, 5.1, 5.2, 5.3, 5.4, 5.5, 5.6. Write "
-        "for example STSESSION_CDI_VERSION = '5.6' (in the environment: "
-        "FLASK_STSESSION_CDI_VERSION='\"5.6\"').",
+        "for example STSESSION_CDI_VERSION = '5.5' (in the environment: "
+        "FLASK_STSESSION_CDI_VERSION='\"5.5\"').",
     ),
     (
         {"CDI_VERSION": 5},
         "STSESSION_CDI_VERSION = 5: it must be one of 4.0, 5.0, 5.1, 5.2, 5.3, 5.4, 5.5, 5.6. Write for "
-        "example STSESSION_CDI_VERSION = '5.6' (in the environment: "
-        "FLASK_STSESSION_CDI_VERSION='\"5.6\"').",
+        "example STSESSION_CDI_VERSION = '5.5' (in the environment: "
+        "FLASK_STSESSION_CDI_VERSION='\"5.5\"').",
     ),
     (
         {"API_DOMAIN": "api.example.com"},

@@ -238,34 +238,6 @@ def test_what_does_not_exist_is_told_without_an_error(core: ScriptedCore, make_c
     assert client.get_tenant("x") is None
 
 
-@pytest.mark.parametrize("tenant_id", ["", ".", "..", "appid-other"])
-def test_no_tenant_leads_out_of_its_place_in_the_path(
-    tenant_id: str, core: ScriptedCore, make_client: MakeClient
-) -> None:
-    with pytest.raises(CoreError) as caught:
-        make_client().create_session("u", tenant_id=tenant_id)
-    assert str(caught.value) == (
-        f"{tenant_id!r} cannot be the id of a tenant; use letters, digits and hyphens."
-    )
-    assert core.requests == []
-
-
-@pytest.mark.parametrize(
-    ("tenant_id", "path"),
-    [
-        ("public", "/recipe/user/roles"),
-        ("a b/../c?d#e", "/a%20b%2F..%2Fc%3Fd%23e/recipe/user/roles"),
-        ("é", "/%C3%A9/recipe/user/roles"),
-    ],
-)
-def test_the_id_of_a_tenant_is_quoted_and_the_default_one_left_out(
-    tenant_id: str, path: str, core: ScriptedCore, make_client: MakeClient
-) -> None:
-    core.always({"status": "OK", "roles": []})
-    make_client().get_roles_for_user("u", tenant_id=tenant_id)
-    assert core.requests == [f"GET {path}"]
-
-
 def test_ids_are_quoted_in_the_query(core: ScriptedCore, make_client: MakeClient) -> None:
     core.always({"status": "OK", "roles": []})
     make_client().get_roles_for_user("a&b=c d+é/?#")

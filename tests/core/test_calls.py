@@ -1,4 +1,4 @@
-"""Agreeing on a version: which one, who asks, and what happens when the core changes its mind."""
+"""What all calls share: agreeing with a core on a version, and the place of a tenant in the path."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from support.scripted_core import Link, ScriptedCore, close, refusing, reply
 
 from flask_stsession.constants import CDI_VERSIONS
-from flask_stsession.core.versions import VersionNegotiator, parse_version
+from flask_stsession.core.calls import VersionNegotiator, parse_version
 from flask_stsession.errors import CoreError, CoreUnavailableError, Reason
 
 from .conftest import MakeClient, MakeTransport
@@ -19,26 +19,40 @@ CDI_ALL = ["2.7", "2.21", "3.0", "3.1", *CDI_VERSIONS]
 @pytest.mark.parametrize(
     ("theirs", "agreed"),
     [
-        (CDI_ALL, (5, 6)),
-        (["5.6"], (5, 6)),
+        (CDI_ALL, (5, 5)),
         (["4.0"], (4, 0)),
         (["5.3", "5.1", "5.2"], (5, 3)),
         (["5.4", "5.5", "5.7", "6.0", "5.10"], (5, 5)),
+        (["5.4", "5.6"], (5, 4)),
         (["3.0", "4.0", "not a version", "", "5"], (4, 0)),
         (["5.0", "5.0"], (5, 0)),
     ],
 )
-def test_the_highest_version_that_both_sides_know_is_spoken(
+def test_the_highest_version_up_to_5_5_that_both_sides_know_is_spoken(
     theirs: list[str], agreed: tuple[int, int], core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.answers["/apiversion"] = reply({"versions": theirs})
     client = make_client(cdi_version=None)
     assert client.cdi == agreed
-    assert client.rotates_at_refresh is (agreed >= (5, 6))
+    assert not client.rotates_at_refresh
     assert core.requests == ["GET /apiversion"]
 
 
-@pytest.mark.parametrize(("theirs", "told"), [([], "(none)"), (["2.7", "3.1"], "2.7, 3.1"), (["6.0"], "6.0")])
+def test_5_6_is_spoken_only_where_it_is_chosen(core: ScriptedCore, make_client: MakeClient) -> None:
+    core.answers["/apiversion"] = reply({"versions": ["5.6"]})
+    with pytest.raises(CoreError) as caught:
+        make_client(cdi_version=None).list_roles()
+    assert str(caught.value) == (
+        f"GET /apiversion at {core.url}: the core speaks the CDI versions '5.6'. 5.6 is spoken only if it is "
+        'chosen: set STSESSION_CDI_VERSION = "5.6", after reading what that means for lost responses and for '
+        "several tabs."
+    )
+    assert make_client(cdi_version="5.6").rotates_at_refresh
+
+
+@pytest.mark.parametrize(
+    ("theirs", "told"), [([], "(none)"), (["2.7", "3.1"], "'2.7', '3.1'"), (["6.0\n"], "'6.0\\n'")]
+)
 def test_no_version_in_common_names_both_lists(
     theirs: list[str], told: str, core: ScriptedCore, make_client: MakeClient
 ) -> None:
@@ -46,9 +60,8 @@ def test_no_version_in_common_names_both_lists(
     with pytest.raises(CoreError) as caught:
         make_client(cdi_version=None).list_roles()
     assert str(caught.value) == (
-        f"GET /apiversion at {core.url} was answered with the CDI versions {told}; this package speaks 4.0, "
-        "5.0, 5.1, "
-        "5.2, 5.3, 5.4, 5.5, 5.6. Run a core whose versions overlap with these."
+        f"GET /apiversion at {core.url}: the core speaks the CDI versions {told}, this package 4.0, 5.0, "
+        "5.1, 5.2, 5.3, 5.4, 5.5, 5.6. Run a core whose versions overlap with these."
     )
 
 
@@ -100,7 +113,7 @@ def test_a_core_that_was_replaced_by_an_older_one_is_asked_for_its_versions_anew
 ) -> None:
     core.will(
         reply({"versions": ["5.5", "5.6"]}),
-        reply(raw=b"cdi-version 5.6 not supported", status=400),
+        reply(raw=b"cdi-version 5.5 not supported", status=400),
         reply({"versions": ["5.3"]}),
         reply({"status": "OK", "jwt": "signed"}),
     )
@@ -108,7 +121,7 @@ def test_a_core_that_was_replaced_by_an_older_one_is_asked_for_its_versions_anew
     assert client.create_jwt({}, issuer="x", validity_seconds=1) == "signed"
     assert client.cdi == (5, 3)
     versions = [request.headers.get("cdi-version") for request in core.received]
-    assert versions == [None, "5.6", None, "5.3"]
+    assert versions == [None, "5.5", None, "5.3"]
 
 
 def test_who_is_refused_after_another_has_negotiated_anew_uses_what_came_of_it(
@@ -124,26 +137,26 @@ def test_who_is_refused_after_another_has_negotiated_anew_uses_what_came_of_it(
 
 
 def test_negotiating_anew_is_tried_once(core: ScriptedCore, make_client: MakeClient) -> None:
-    core.answers["/apiversion"] = reply({"versions": ["5.6"]})
-    core.answers["/recipe/roles"] = reply(raw=b"cdi-version 5.6 not supported", status=400)
-    with pytest.raises(CoreError, match=r"was refused with 400: cdi-version 5\.6 not supported$"):
+    core.answers["/apiversion"] = reply({"versions": ["5.5"]})
+    core.answers["/recipe/roles"] = reply(raw=b"cdi-version 5.5 not supported", status=400)
+    with pytest.raises(CoreError, match=r"was refused with 400: cdi-version 5\.5 not supported$"):
         make_client(cdi_version=None).list_roles()
     assert core.requests == ["GET /apiversion", "GET /recipe/roles"] * 2
 
 
 def test_a_failed_negotiation_is_not_remembered(core: ScriptedCore, make_client: MakeClient) -> None:
-    core.answers["/apiversion"] = reply({"versions": ["5.6"]})
+    core.answers["/apiversion"] = reply({"versions": ["5.5"]})
     core.will(close, close)
     client = make_client(cdi_version=None)
     with pytest.raises(CoreUnavailableError):
         client.list_roles()
-    assert client.cdi == (5, 6)
+    assert client.cdi == (5, 5)
 
 
 @pytest.mark.parametrize(
     ("status", "answer", "error"),
     [
-        (200, {"versions": ["5.6"]}, None),
+        (200, {"versions": ["5.5"]}, None),
         (200, {"versions": ["1.0"]}, CoreError),
         (401, "Invalid API key", CoreError),
         (503, {}, CoreUnavailableError),
@@ -188,7 +201,7 @@ def test_threads_that_need_the_version_at_once_share_one_question(
     assert len(set(map(str, results))) == 1
     assert core.requests == ["GET /apiversion"] * (2 if status == 503 else 1)
     if error is None:
-        assert results[0] == (5, 6)
+        assert results[0] == (5, 5)
     else:
         assert isinstance(results[0], tuple)
         assert results[0][0] is error
@@ -211,3 +224,34 @@ def test_versions_compare_as_numbers() -> None:
     assert parse_version("5.10") > parse_version("5.9") > parse_version("4.0")
     with pytest.raises(ValueError, match="unpack"):
         parse_version("5")
+
+
+# The tenant in the path
+
+
+@pytest.mark.parametrize("tenant_id", ["", ".", "..", "appid-other"])
+def test_no_tenant_leads_out_of_its_place_in_the_path(
+    tenant_id: str, core: ScriptedCore, make_client: MakeClient
+) -> None:
+    with pytest.raises(CoreError) as caught:
+        make_client().create_session("u", tenant_id=tenant_id)
+    assert str(caught.value) == (
+        f"{tenant_id!r} cannot be the id of a tenant; use letters, digits and hyphens."
+    )
+    assert core.requests == []
+
+
+@pytest.mark.parametrize(
+    ("tenant_id", "path"),
+    [
+        ("public", "/recipe/user/roles"),
+        ("a b/../c?d#e", "/a%20b%2F..%2Fc%3Fd%23e/recipe/user/roles"),
+        ("é", "/%C3%A9/recipe/user/roles"),
+    ],
+)
+def test_the_id_of_a_tenant_is_quoted_and_the_default_one_left_out(
+    tenant_id: str, path: str, core: ScriptedCore, make_client: MakeClient
+) -> None:
+    core.always({"status": "OK", "roles": []})
+    make_client().get_roles_for_user("u", tenant_id=tenant_id)
+    assert core.requests == [f"GET {path}"]
