@@ -675,7 +675,7 @@ def test_a_guard_before_every_request_lets_the_way_through_the_refresh_pass(
 def test_a_session_that_was_ended_elsewhere_is_not_taken_for_refreshed(
     make_app: AppFactory, served_core: ServedCore
 ) -> None:
-    settings = {"login_url": "/sign-in", "check_database": True, "cdi_version": "5.6"}
+    settings: Any = {"login_url": "/sign-in", "check_database": True, "cdi_version": "5.6"}
     app = add_pages(make_app(connection_uri=served_core.url, **settings))
     visitor = Visitor(app)
     with make_app(connection_uri=served_core.url).app_context():
