@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 
 from .config import Config
-from .domains import Origin, is_host_or_parent, is_local_host, is_localhost_or_ip
+from .domains import Origin, is_host_or_parent, is_localhost_or_ip, is_loopback
 
 
 def impossible_combinations(config: Config) -> Iterator[str]:
@@ -171,7 +171,7 @@ def questionable_combinations(config: Config) -> Iterator[tuple[int, str]]:
 
 def _cookies_that_get_lost(config: Config, api: Origin) -> Iterator[str]:
     """Cookies that browsers drop or do not send, without a word to anybody."""
-    if config.cookie_secure and api.scheme == "http" and not is_local_host(api.host):
+    if config.cookie_secure and api.scheme == "http" and not is_loopback(api.host):
         yield (
             f"STSESSION_COOKIE_SECURE = True, but STSESSION_API_DOMAIN = {config.api_domain!r} is not "
             "https, and browsers drop such cookies. If a proxy speaks https for it, write "

@@ -1,9 +1,9 @@
-"""Hosts, origins and sites: who is who on the web, without asking the network.
+"""Parse host names and origins, and decide which origins are one site. Nothing here uses the network.
 
-A *site* is what browsers mean by it when they apply ``SameSite``: a scheme and a registrable
-domain, the name one label below a public suffix (private suffixes such as ``vercel.app`` count).
-Most questions answer themselves; the rest need the public suffix list, which the extra
-``flask-stsession[domains]`` brings.
+A *site* is what browsers compare for ``SameSite``: a scheme and a registrable domain, which is one
+label longer than a public suffix (private suffixes such as ``vercel.app`` count). Most pairs of
+origins can be decided without the public suffix list; the extra ``flask-stsession[domains]`` installs
+it for the rest.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from functools import cached_property
 from typing import Protocol
 from urllib.parse import urlsplit
 
+# requests depends on it and imports it, so it is no further package.
+import idna
+
 
 class SuffixList(Protocol):
-    """What is needed of a public suffix list."""
+    """A public suffix list, as far as it is used here."""
 
     def privatesuffix(self, domain: str, /) -> str | None:
-        """The registrable domain of a host; ``None`` for a host that is a public suffix itself."""
+        """Return the registrable domain of a host, or ``None`` if the host is itself a public suffix."""
 
 
 INSTALLED_SUFFIX_LIST: Callable[[], SuffixList] | None
@@ -34,12 +37,18 @@ else:
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+#: The dots of IDNA 2003 (RFC 3490, 3.1), which browsers take as well.
+_DOTS = re.compile("[.\u3002\uff0e\uff61]")
 _MAX_HOST_LENGTH = 253
+#: Top-level names that no public host has: RFC 2606, RFC 6761, RFC 6762, RFC 8375, ICANN SAC113.
+_LOCAL_NAMES = (".example", ".home.arpa", ".internal", ".invalid", ".local", ".test")
+#: Shared by a provider and its customers, and routed by nobody else (RFC 6598).
+_SHARED_ADDRESSES = ipaddress.IPv4Network("100.64.0.0/10")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Scheme, host and port of a URL (RFC 6454), in the spelling that browsers send.
+    """The scheme, host and port of a URL (RFC 6454), spelled as browsers send them.
 
     :param port: ``None`` for the scheme's own.
     """
@@ -54,32 +63,62 @@ class Origin:
 
 
 def normal_host(host: str) -> str:
-    """A host name in lower case and ASCII, an IP address in its shortest form.
+    """Return a host name in lower case and ASCII, or an IP address in its shortest form.
 
     :param host: without port; an IPv6 address without brackets.
-    :raises ValueError: if no host can be called that.
+    :raises ValueError: it is not a host, or not the same one to IDNA 2003 and IDNA 2008.
     """
+    invalid = ValueError(f"{host[:100]!r} is not a host name")
+    if len(host) > _MAX_HOST_LENGTH:
+        raise invalid
     try:
         if ":" in host and "%" not in host:
             return str(ipaddress.IPv6Address(host))
-        ascii_host = (
-            host.lower() if host.isascii() else host[:_MAX_HOST_LENGTH].encode("idna").decode().lower()
-        )
+        ascii_host = host.lower() if host.isascii() else _ascii_host(host)
         labels = ascii_host.split(".")
         if labels[-1].isdigit():
             # WHATWG URL: a host that ends in a number is an IPv4 address or an error.
             return str(ipaddress.IPv4Address(ascii_host))
-    except ValueError as error:
-        raise ValueError(f"{host[:100]!r} is no host name") from error
-    if len(host) > _MAX_HOST_LENGTH or not all(map(_LABEL.fullmatch, labels)):
-        raise ValueError(f"{host[:100]!r} is no host name")
+    except ipaddress.AddressValueError as error:
+        raise invalid from error
+    if len(ascii_host) > _MAX_HOST_LENGTH or not all(map(_LABEL.fullmatch, labels)):
+        raise invalid
     return ascii_host
 
 
-def split_url(url: str) -> tuple[Origin, str]:
-    """The origin and the path of an http(s) URL.
+def _ascii_host(host: str) -> str:
+    """Return a host name in ASCII, if IDNA 2003 and IDNA 2008 agree on it.
 
-    :raises ValueError: if it is none, or has a user, a query or a fragment; says which, and no secret.
+    To the one ``ß`` is ``ss``, to the other a letter: two hosts, and a guess could trust the wrong one.
+
+    :raises ValueError: they differ, or the name is not valid in both of them.
+    """
+    labels = _DOTS.split(host)
+    try:
+        by_2003 = ".".join(label.encode("idna").decode() for label in labels).lower()
+    except UnicodeError as error:
+        raise ValueError(f"{host[:100]!r} is not a host name") from error
+    try:
+        by_2008 = ".".join(
+            label.lower() if label.isascii() else idna.encode(label, uts46=True).decode() for label in labels
+        )
+    except UnicodeError as error:
+        raise ValueError(
+            f"{host[:100]!r} is not a host name by IDNA 2008; if it means {by_2003!r}, it must say so"
+        ) from error
+    if by_2003 != by_2008:
+        raise ValueError(
+            f"{host[:100]!r} is {by_2008!r} by IDNA 2008, but {by_2003!r} by IDNA 2003; it must be the one "
+            "that is meant"
+        )
+    return by_2008
+
+
+def split_url(url: str) -> tuple[Origin, str]:
+    """Return the origin and the path of an http(s) URL.
+
+    :raises ValueError: it is not such a URL, or has a user, a query or a fragment; the message quotes no
+        secret.
     """
     if not url.isprintable() or " " in url or "\\" in url:
         raise ValueError("it has spaces, backslashes or control characters in it")
@@ -90,19 +129,19 @@ def split_url(url: str) -> tuple[Origin, str]:
     try:
         parts = urlsplit(url)
     except ValueError as error:  # quotes what may be a password
-        raise ValueError("it is no URL") from error
+        raise ValueError("it is not a URL") from error
     if "@" in parts.netloc:
         raise ValueError("it has a user name or a password in it")
     try:
         port = parts.port
     except ValueError as error:
-        raise ValueError("its port is no number up to 65535") from error
+        raise ValueError("its port is not a number up to 65535") from error
     host = normal_host(parts.hostname or "")
     return Origin(parts.scheme, host, None if port == _DEFAULT_PORTS[parts.scheme] else port), parts.path
 
 
 def origin_of(url: str) -> Origin | None:
-    """The origin of whatever URL a request claims; ``None`` if it makes no sense."""
+    """Return the origin of a URL that a request claims, or ``None`` if it is not a URL."""
     try:
         return split_url(url)[0]
     except ValueError:
@@ -110,7 +149,7 @@ def origin_of(url: str) -> Origin | None:
 
 
 def host_of(netloc: str) -> str | None:
-    """The host in a ``Host`` header, without its port; ``None`` if it makes no sense."""
+    """Return the host in a ``Host`` header, without its port, or ``None`` if it is not valid."""
     if netloc.count(":") > 1 and not netloc.startswith("["):
         netloc = f"[{netloc}]"
     try:
@@ -121,42 +160,62 @@ def host_of(netloc: str) -> str | None:
 
 
 def is_ip_address(host: str) -> bool:
-    """Is this host an IP address, of either version (without brackets)?"""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    """Return whether this host is an IP address, of either version (without brackets)."""
+    return _address_of(host) is not None
 
 
 def is_localhost_or_ip(host: str) -> bool:
-    """Is this host ``localhost`` or an IP address, which have no site of their own?"""
+    """Return whether this host is ``localhost`` or an IP address, which have no registrable domain."""
     return host == "localhost" or is_ip_address(host)
 
 
-def is_local_host(netloc: str) -> bool:
-    """Can only this machine or its own network reach this host?
+def is_loopback(netloc: str) -> bool:
+    """Return whether this host is this machine: ``localhost``, ``*.localhost`` or a loopback address.
 
-    True of loopback and private addresses, ``localhost`` and ``*.localhost`` (RFC 6761, 6.3).
-
-    :param netloc: a host, or what a ``Host`` header says; the port does not matter.
+    :param netloc: a host, or the value of a ``Host`` header; the port is ignored.
     """
     host = host_of(netloc)
     if host is None:
         return False
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
+    address = _address_of(host)
+    if address is None:
+        return host == "localhost" or host.endswith(".localhost")  # RFC 6761, 6.3
+    return address.is_loopback
+
+
+def is_local_host(netloc: str, *, forwarded: bool = False) -> bool:
+    """Return whether this host can only be reached from this machine or its own network.
+
+    True for loopback, private and shared addresses, single labels, ``*.localhost`` and the top-level names
+    that are reserved for use inside of networks.
+
+    :param netloc: a host, or the value of a ``Host`` header; the port is ignored.
+    :param forwarded: the request came through a proxy, which may have replaced a public host by one of its
+        own network. Only loopback is local then.
+    """
+    if forwarded or is_loopback(netloc):
+        return is_loopback(netloc)
+    host = host_of(netloc)
+    if host is None:
+        return False
+    address = _address_of(host)
+    if address is None:
+        return "." not in host or f".{host}".endswith(_LOCAL_NAMES)
+    return address.is_private or address.is_link_local or address in _SHARED_ADDRESSES
+
+
+def _address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the IP address that this host is, or ``None`` if it is a name."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return address.is_loopback or address.is_private or address.is_link_local
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
 
 
 def is_host_or_parent(domain: str, host: str) -> bool:
-    """Would a browser on this host keep a cookie of this domain (RFC 6265, 5.1.3)?
+    """Return whether a browser keeps a cookie of this domain that this host sets (RFC 6265, 5.1.3).
 
     :param domain: without a leading dot.
     """
@@ -164,10 +223,9 @@ def is_host_or_parent(domain: str, host: str) -> bool:
 
 
 class Sites:
-    """Tells sites apart, with the public suffix list where one is needed.
+    """Decides which origins are one site, with the public suffix list where it is needed.
 
-    :param load_suffix_list: makes the list; called once, at the first question that needs it.
-        ``None``: there is none.
+    :param load_suffix_list: loads the list; called once, when it is first needed. ``None``: not installed.
     """
 
     def __init__(self, load_suffix_list: Callable[[], SuffixList] | None = INSTALLED_SUFFIX_LIST) -> None:
@@ -178,7 +236,7 @@ class Sites:
         return None if self._load_suffix_list is None else self._load_suffix_list()
 
     def registrable_domain(self, host: str) -> str | None:
-        """The registrable domain of a host name; ``None`` if it has none, or nobody can tell."""
+        """Return the registrable domain of a host name; ``None`` if it has none, or it is not known."""
         labels = host.split(".")
         if len(labels) == 1 or is_ip_address(host):
             return None
@@ -187,7 +245,7 @@ class Sites:
         return None if self._suffix_list is None else self._suffix_list.privatesuffix(host)
 
     def is_public_suffix(self, domain: str) -> bool:
-        """Do many parties live under this name (``com``, ``co.uk``), as far as one can tell?"""
+        """Return whether the domain is known to be a public suffix (``com``, ``co.uk``)."""
         if is_ip_address(domain):
             return False
         if "." not in domain:
@@ -195,7 +253,7 @@ class Sites:
         return self._suffix_list is not None and self._suffix_list.privatesuffix(domain) is None
 
     def same_site(self, one: Origin, other: Origin) -> bool | None:
-        """Are these two origins one site? ``None``: only the public suffix list knows, and there is none.
+        """Return whether two origins are one site; ``None`` if that needs a list that is not installed.
 
         Equal hosts, a host and its parent, hosts whose last labels differ, ``localhost`` and IP
         addresses (all one site, as in the other SDKs) need no list.
@@ -218,7 +276,7 @@ class Sites:
         return registrable is not None and registrable == self.registrable_domain(longer)
 
     def registrable_parents(self, host: str) -> list[str]:
-        """This host and its parents, down to the registrable domain (without the list: to two labels).
+        """Return this host and its parents, down to the registrable domain (without the list: two labels).
 
         These are the domains whose cookies a browser would send to the host.
         """

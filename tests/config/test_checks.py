@@ -285,7 +285,16 @@ NO_ANTI_CSRF = (
                 "STSESSION_API_DOMAIN = 'https://api.example.com'."
             ],
         ),
+        (
+            {"API_DOMAIN": "http://10.0.0.1:5000", "COOKIE_SECURE": True},
+            [
+                "STSESSION_COOKIE_SECURE = True, but STSESSION_API_DOMAIN = 'http://10.0.0.1:5000' is not "
+                "https, and browsers drop such cookies. If a proxy speaks https for it, write "
+                "STSESSION_API_DOMAIN = 'https://10.0.0.1'."
+            ],
+        ),
         ({"API_DOMAIN": "http://localhost:5000", "COOKIE_SECURE": True}, []),
+        ({"API_DOMAIN": "http://api.localhost", "COOKIE_SECURE": True}, []),
         (
             {"API_DOMAIN": "https://a.org", "WEBSITE_DOMAIN": "https://b.com", "COOKIE_SAME_SITE": "lax"},
             [

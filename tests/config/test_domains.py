@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 
 import pytest
@@ -15,6 +16,7 @@ from flask_stsession.config.domains import (
     host_of,
     is_host_or_parent,
     is_local_host,
+    is_loopback,
     normal_host,
     origin_of,
     split_url,
@@ -162,10 +164,48 @@ def test_a_public_suffix_is_no_domain_for_cookies(
         "fe80::1",
         "fd00::1",
         "::ffff:192.168.0.1",
+        "100.64.0.1",
+        "100.127.255.254:5000",
+        "::ffff:100.64.0.1",
+        "web",
+        "WEB:8000",
+        "my_core",
+        "mylocalhost",
+        "app.test",
+        "shop.example:443",
+        "printer.local",
+        "core.corp.internal",
+        "host.docker.internal:5000",
+        "nas.home.arpa",
+        "any.invalid",
+        "bücher.test",
     ],
 )
-def test_a_host_that_only_the_own_network_reaches_is_local(host: str) -> None:
+def test_a_host_that_only_its_own_network_can_reach_is_local(host: str) -> None:
     assert is_local_host(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("localhost:5000", True),
+        ("api.localhost", True),
+        ("127.0.0.1:5000", True),
+        ("[::1]:5000", True),
+        ("::ffff:127.0.0.1", True),
+        ("web:8000", False),
+        ("app.test", False),
+        ("host.docker.internal", False),
+        ("10.1.2.3", False),
+        ("192.168.1.1:80", False),
+        ("100.64.0.1", False),
+        ("fd00::1", False),
+        ("169.254.1.1", False),
+        ("example.com", False),
+    ],
+)
+def test_behind_a_proxy_only_loopback_is_local(host: str, local: bool) -> None:
+    assert is_local_host(host, forwarded=True) is is_loopback(host) is local
 
 
 @pytest.mark.parametrize(
@@ -173,11 +213,15 @@ def test_a_host_that_only_the_own_network_reaches_is_local(host: str) -> None:
     [
         "example.com",
         "localhost.example.com",
-        "mylocalhost",
+        "test.com",
+        "example.com.internal.example.org",
+        "home.arpa.org",
+        "arpa.com",
+        "100.63.255.255",
+        "100.128.0.1",
         "8.8.8.8",
         "::ffff:8.8.8.8",
         "2606:4700::1",
-        "web",
         "",
         "[",
         "a b",
@@ -193,6 +237,8 @@ def test_any_other_host_is_not_local(host: str) -> None:
         ("Example.COM", "example.com"),
         ("my_core", "my_core"),
         ("BÜCHER.example", "xn--bcher-kva.example"),
+        ("my_core.bücher.example", "my_core.xn--bcher-kva.example"),
+        ("日本。example", "xn--wgv71a.example"),
         ("127.0.0.1", "127.0.0.1"),
         ("0:0::1", "::1"),
     ],
@@ -218,10 +264,27 @@ def test_a_host_has_one_spelling(host: str, normal: str) -> None:
         "ü" * 300,
         "a\u3002\u3002b",
         "\ud800",
+        ".".join(["ü" * 30] * 8),
     ],
 )
-def test_what_is_no_host_has_none(host: str) -> None:
-    with pytest.raises(ValueError, match=r" is no host name$"):
+def test_text_that_is_not_a_host_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match=r" is not a host name$"):
+        normal_host(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "message"),
+    [
+        ("Straße.de", "'Straße.de' is 'xn--strae-oqa.de' by IDNA 2008, but 'strasse.de' by IDNA 2003"),
+        ("STRAẞE.de", "'STRAẞE.de' is 'xn--strae-oqa.de' by IDNA 2008, but 'strasse.de' by IDNA 2003"),
+        ("βόλος.com", "'βόλος.com' is 'xn--nxasmm1c.com' by IDNA 2008, but 'xn--nxasmq6b.com' by IDNA 2003"),
+        ("क्\u200dष.in", "'क्\\u200dष.in' is 'xn--11b2ezcw70k.in' by IDNA 2008, but 'xn--11b2ezc.in' by IDNA"),
+        ("pay\u200cpal.com", "'pay\\u200cpal.com' is not a host name by IDNA 2008; if it means 'paypal.com'"),
+        ("☃.net", "'☃.net' is not a host name by IDNA 2008; if it means 'xn--n3h.net', it must say so"),
+    ],
+)
+def test_a_host_that_is_another_one_by_idna_2003_is_refused_with_both(host: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         normal_host(host)
 
 
@@ -258,6 +321,7 @@ def test_cookies_of_a_parent_domain_reach_a_host_but_not_an_address() -> None:
 @given(st.text() | st.text(alphabet="ab.:/[]@?#1%\\ ", max_size=12).map("http://".__add__))
 def test_no_text_makes_a_question_fail(text: str) -> None:
     is_local_host(text)
+    is_loopback(text)
     host_of(text)
     parsed = origin_of(text)
     if parsed is not None:

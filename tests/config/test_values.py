@@ -78,7 +78,7 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
     (
         {"CONNECTION_URI": "http://core:99999"},
         "STSESSION_CONNECTION_URI = 'http://core:99999': it must be embedded:… or the URL of a core, but "
-        "its port is no number up to 65535. Write for example STSESSION_CONNECTION_URI = "
+        "its port is not a number up to 65535. Write for example STSESSION_CONNECTION_URI = "
         "'https://core.example.com:3567' (in the environment: "
         "FLASK_STSESSION_CONNECTION_URI='\"https://core.example.com:3567\"').",
     ),
@@ -98,7 +98,7 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
     (
         {"CONNECTION_URI": "http://[::1"},
         "STSESSION_CONNECTION_URI = 'http://[::1': it must be embedded:… or the URL of a core, but it is "
-        "no URL. Write for example STSESSION_CONNECTION_URI = 'https://core.example.com:3567' (in the "
+        "not a URL. Write for example STSESSION_CONNECTION_URI = 'https://core.example.com:3567' (in the "
         "environment: FLASK_STSESSION_CONNECTION_URI='\"https://core.example.com:3567\"').",
     ),
     (
@@ -175,13 +175,13 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"API_DOMAIN": "https://1.2.3"},
-        "STSESSION_API_DOMAIN = 'https://1.2.3': it must be scheme and host, but '1.2.3' is no host "
+        "STSESSION_API_DOMAIN = 'https://1.2.3': it must be scheme and host, but '1.2.3' is not a host "
         "name. Write for example STSESSION_API_DOMAIN = 'https://api.example.com' (in the environment: "
         "FLASK_STSESSION_API_DOMAIN='\"https://api.example.com\"').",
     ),
     (
         {"API_DOMAIN": "https://a..b"},
-        "STSESSION_API_DOMAIN = 'https://a..b': it must be scheme and host, but 'a..b' is no host name. "
+        "STSESSION_API_DOMAIN = 'https://a..b': it must be scheme and host, but 'a..b' is not a host name. "
         "Write for example STSESSION_API_DOMAIN = 'https://api.example.com' (in the environment: "
         "FLASK_STSESSION_API_DOMAIN='\"https://api.example.com\"').",
     ),
@@ -194,7 +194,7 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
     (
         {"API_DOMAIN": "https://api.example.com:port"},
         "STSESSION_API_DOMAIN = 'https://api.example.com:port': it must be scheme and host, but its port "
-        "is no number up to 65535. Write for example STSESSION_API_DOMAIN = 'https://api.example.com' "
+        "is not a number up to 65535. Write for example STSESSION_API_DOMAIN = 'https://api.example.com' "
         "(in the environment: FLASK_STSESSION_API_DOMAIN='\"https://api.example.com\"').",
     ),
     (
@@ -223,11 +223,11 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
         "FLASK_STSESSION_WEBSITE_DOMAIN='\"https://www.example.com\"').",
     ),
     (
-        {"WEBSITE_DOMAIN": ["https://a.example", "b.example"]},
-        "STSESSION_WEBSITE_DOMAIN = ['https://a.example', 'b.example']: it must be scheme and host, but "
+        {"WEBSITE_DOMAIN": ["https://a.example", "b.org"]},
+        "STSESSION_WEBSITE_DOMAIN = ['https://a.example', 'b.org']: it must be scheme and host, but "
         "it does not begin with http:// or https://. Write for example STSESSION_WEBSITE_DOMAIN = "
-        "'https://b.example' (in the environment: "
-        "FLASK_STSESSION_WEBSITE_DOMAIN='\"https://b.example\"').",
+        "'https://b.org' (in the environment: "
+        "FLASK_STSESSION_WEBSITE_DOMAIN='\"https://b.org\"').",
     ),
     (
         {"WEBSITE_DOMAIN": ["https://x:hunter2@a.example"]},
@@ -302,7 +302,7 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"COOKIE_DOMAIN": "..example.com"},
-        "STSESSION_COOKIE_DOMAIN = '..example.com': it must be a domain, but '.example.com' is no host "
+        "STSESSION_COOKIE_DOMAIN = '..example.com': it must be a domain, but '.example.com' is not a host "
         "name. Write for example STSESSION_COOKIE_DOMAIN = '.example.com' (in the environment: "
         "FLASK_STSESSION_COOKIE_DOMAIN='\".example.com\"').",
     ),
@@ -313,7 +313,7 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"OLDER_COOKIE_DOMAIN": "-.example.com"},
-        "STSESSION_OLDER_COOKIE_DOMAIN = '-.example.com': it must be a domain, but '-.example.com' is no "
+        "STSESSION_OLDER_COOKIE_DOMAIN = '-.example.com': it must be a domain, but '-.example.com' is not a "
         "host name. Write for example STSESSION_OLDER_COOKIE_DOMAIN = '.example.com' (in the "
         "environment: FLASK_STSESSION_OLDER_COOKIE_DOMAIN='\".example.com\"').",
     ),
