@@ -16,16 +16,23 @@ setup(
     packages=find_packages(include=["flask_stsession", "flask_stsession.*"]),
     package_data={"flask_stsession": ["py.typed", "web/static/*.js"]},
     python_requires=">=3.10",
+    # The lowest versions without a known advisory in what is used here; tested by .ci/minimums.
     install_requires=[
-        # Brings werkzeug 3.1, the first to set partitioned cookies; flask 3.1.0 has an advisory.
+        # Brings Werkzeug 3.1, the first to set partitioned cookies. Flask 3.1.0 signs sessions with the wrong
+        # one of several keys. Later advisories on Flask are about its own session, and those on Werkzeug
+        # about file names on Windows: nothing that this package uses.
         "flask>=3.1.1",
-        "pyjwt>=2.8",
-        "cryptography>=41",
-        "requests>=2.31",
+        # Earlier ones accept unknown "crit" headers.
+        "pyjwt>=2.12",
+        # Earlier ones bundle an OpenSSL with advisories, or read beyond some buffers.
+        "cryptography>=46.0.7",
+        # Earlier ones may send the credentials of a .netrc to another host.
+        "requests>=2.32.4",
         "cachetools>=5.3",
     ],
     extras_require={
-        "domains": ["publicsuffixlist>=1.0"],
+        # The list in it is of that day; older ones do not know the newer suffixes.
+        "domains": ["publicsuffixlist>=1.0.2.20240827"],
     },
     entry_points={
         "flask.commands": ["stsession=flask_stsession.cli:stsession_group"],
