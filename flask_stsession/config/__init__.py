@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ConfigError
-from .checks import impossible_combinations, questionable_combinations
+from .checks import impossible_combinations, suspicious_combinations
 from .config import Config
 from .domains import Sites
 
@@ -23,6 +23,6 @@ def load(settings: Mapping[str, Any], *, sites: Sites | None = None) -> Config:
     config = Config.from_mapping(settings, sites=sites)
     for problem in impossible_combinations(config):
         raise ConfigError(problem)
-    for level, message in questionable_combinations(config):
+    for level, message in suspicious_combinations(config):
         logger.log(level, message)
     return config

@@ -1,4 +1,4 @@
-"""Settings that are good by themselves, but not together."""
+"""Check settings that are good one by one, but not together, and requests that they do not provide for."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ import logging
 from collections.abc import Iterator
 
 from .config import Config
-from .domains import Origin, is_host_or_parent, is_localhost_or_ip, is_loopback
+from .domains import Origin, is_host_or_parent, is_local_host, is_localhost_or_ip, is_loopback, origin_of
 
 
 def impossible_combinations(config: Config) -> Iterator[str]:
-    """What is wrong with the settings taken together, each with the remedy."""
-    if config.embedded_core and not config.is_embedded:
-        yield (
-            "STSESSION_EMBEDDED_CORE is for the embedded core, but STSESSION_CONNECTION_URI = "
-            f"{config.connection_uri!r} is another. Remove STSESSION_EMBEDDED_CORE and put what it says "
-            "into that core's config.yaml."
-        )
-    if config.core_proxy is not None and config.is_embedded:
-        yield (
-            "STSESSION_CORE_PROXY is for the way to a core, but STSESSION_CONNECTION_URI = "
-            f"{config.connection_uri!r} is in this process. Remove STSESSION_CORE_PROXY."
-        )
+    """Return what is wrong with the settings taken together, each with the remedy."""
+    yield from _impossible_ways_to_the_core(config)
     if config.session_expired_status_code == config.invalid_claim_status_code:
         yield (
             "STSESSION_SESSION_EXPIRED_STATUS_CODE and STSESSION_INVALID_CLAIM_STATUS_CODE are both "
@@ -43,17 +33,22 @@ def impossible_combinations(config: Config) -> Iterator[str]:
         yield from _undecided_sites(config, config.api)
 
 
-def _pages_without_refresh(config: Config) -> Iterator[str]:
-    if config.login_url is not None and "refresh" not in config.routes:
+def _impossible_ways_to_the_core(config: Config) -> Iterator[str]:
+    if config.embedded_core and not config.is_embedded:
         yield (
-            f"STSESSION_LOGIN_URL = {config.login_url!r} is for server-rendered pages, but STSESSION_ROUTES "
-            "has no 'refresh', which carries them on when an access token has expired: their users will have "
-            "to sign in again each time. Add 'refresh' to STSESSION_ROUTES."
+            "STSESSION_EMBEDDED_CORE is for the embedded core, but STSESSION_CONNECTION_URI = "
+            f"{config.connection_uri!r} is another. Remove STSESSION_EMBEDDED_CORE and put its settings into "
+            "that core's config.yaml."
+        )
+    if config.core_proxy is not None and config.is_embedded:
+        yield (
+            "STSESSION_CORE_PROXY is for the way to a core, but STSESSION_CONNECTION_URI = "
+            f"{config.connection_uri!r} is in this process. Remove STSESSION_CORE_PROXY."
         )
 
 
 def _impossible_pages(config: Config) -> Iterator[str]:
-    """Server-rendered pages live on cookies and cannot send headers of their own."""
+    """Refuse what server-rendered pages cannot do: sessions without cookies, headers of their own."""
     if config.login_url is not None and config.token_transfer_method == "header":
         yield (
             f"STSESSION_LOGIN_URL = {config.login_url!r} is for server-rendered pages, which need cookies, "
@@ -110,7 +105,7 @@ def _impossible_partition(config: Config) -> Iterator[str]:
 
 
 def _impossible_cookie_domains(config: Config, api: Origin) -> Iterator[str]:
-    """Browsers ignore cookies for other hosts and for public suffixes (RFC 6265, 5.3)."""
+    """Refuse cookies for other hosts and for public suffixes, which browsers ignore (RFC 6265, 5.3)."""
     domains = {"COOKIE_DOMAIN": config.cookie_domain, "OLDER_COOKIE_DOMAIN": config.older_cookie_domain}
     for key, value in domains.items():
         bare = (value or "").lstrip(".")
@@ -131,26 +126,31 @@ def _undecided_sites(config: Config, api: Origin) -> Iterator[str]:
     if config.cookie_same_site is not None or config.token_transfer_method == "header":
         return
     if config.is_one_site(api) is None:
-        websites = ", ".join(map(repr, config.website_domain or ()))
         yield (
-            f"Whether STSESSION_API_DOMAIN = {config.api_domain!r} and STSESSION_WEBSITE_DOMAIN = {websites} "
-            "are one site is a question for the public suffix list. Install it with "
+            f"Whether STSESSION_API_DOMAIN = {config.api_domain!r} and STSESSION_WEBSITE_DOMAIN = "
+            f"{_websites(config)} are one site depends on the public suffix list. Install it with "
             "pip install 'flask-stsession[domains]', or write STSESSION_COOKIE_SAME_SITE = 'lax' if they "
             "are one site and 'none' if they are not."
         )
 
 
-def questionable_combinations(config: Config) -> Iterator[tuple[int, str]]:
-    """What works, but hardly as meant, with the level at which to log it."""
+def _websites(config: Config) -> str:
+    return ", ".join(map(repr, config.website_domain or ()))
+
+
+def suspicious_combinations(config: Config) -> Iterator[tuple[int, str]]:
+    """Return combinations that are legal but hardly work as meant, as (log level, message)."""
+    for message in _tokens_in_the_clear(config):
+        yield logging.WARNING, message
     if config.token_transfer_method == "header":
         return
     same_site, anti_csrf = config.cookie_same_site, config.anti_csrf
     if config.api_domain is not None and config.api is not None:
         same_site, _, anti_csrf = config.decisions(config.api_domain)
-        problem = config.insecure_none_problem(config.api_domain)
+        problem = insecure_none_problem(config, config.api_domain)
         if problem is not None:
             yield logging.ERROR, f"{problem} Until then no session is created by cookie."
-        for message in _cookies_that_get_lost(config, config.api):
+        for message in _lost_cookies(config, config.api):
             yield logging.WARNING, message
     if same_site == "none" and anti_csrf == "NONE":
         yield (
@@ -159,30 +159,49 @@ def questionable_combinations(config: Config) -> Iterator[tuple[int, str]]:
             "of your users. Write STSESSION_ANTI_CSRF = 'VIA_CUSTOM_HEADER', or 'VIA_ORIGIN' for pages with "
             "forms.",
         )
-    for message in _pages_without_refresh(config):
+    for message in _troubled_pages(config, anti_csrf):
         yield logging.WARNING, message
-    if config.login_url is not None and anti_csrf == "VIA_CUSTOM_HEADER":
+
+
+def _tokens_in_the_clear(config: Config) -> Iterator[str]:
+    """Warn of secrets that travel without encryption beyond this machine or its network."""
+    api = config.api
+    if api is not None and api.scheme == "http" and not is_local_host(api.host):
         yield (
-            logging.WARNING,
-            f"STSESSION_LOGIN_URL = {config.login_url!r} is for server-rendered pages, whose forms cannot "
-            "send the header that VIA_CUSTOM_HEADER asks for. Write STSESSION_ANTI_CSRF = 'VIA_ORIGIN'.",
+            f"STSESSION_API_DOMAIN = {config.api_domain!r} is not https, so tokens can be read on the way. "
+            "Serve the API by https, if only by a proxy before it, and write STSESSION_API_DOMAIN = "
+            f"'{Origin('https', api.host)}'."
         )
+    by_cookie = config.token_transfer_method != "header"
+    if by_cookie and api is not None and api.scheme == "https" and config.cookie_secure is False:
+        yield (
+            f"STSESSION_COOKIE_SECURE = False, but STSESSION_API_DOMAIN = {config.api_domain!r} is https: "
+            "browsers send the session's cookies over http as well, where they can be read. Remove "
+            "STSESSION_COOKIE_SECURE."
+        )
+    for url in config.core_hosts if config.api_key is not None else ():
+        core = origin_of(url)
+        if core is not None and core.scheme == "http" and not is_loopback(core.host):
+            yield (
+                f"STSESSION_API_KEY is sent over http to {core.host!r}, and can be read on the way. Serve "
+                "the core by https and write https:// in STSESSION_CONNECTION_URI = "
+                f"{config.connection_uri!r}."
+            )
 
 
-def _cookies_that_get_lost(config: Config, api: Origin) -> Iterator[str]:
-    """Cookies that browsers drop or do not send, without a word to anybody."""
+def _lost_cookies(config: Config, api: Origin) -> Iterator[str]:
+    """Warn of cookies that browsers drop or do not send, without an error that anybody sees."""
     if config.cookie_secure and api.scheme == "http" and not is_loopback(api.host):
         yield (
             f"STSESSION_COOKIE_SECURE = True, but STSESSION_API_DOMAIN = {config.api_domain!r} is not "
             "https, and browsers drop such cookies. If a proxy speaks https for it, write "
-            f"STSESSION_API_DOMAIN = 'https://{api.host}'."
+            f"STSESSION_API_DOMAIN = '{Origin('https', api.host)}'."
         )
     if config.cookie_same_site in ("lax", "strict") and config.is_one_site(api) is False:
-        websites = ", ".join(map(repr, config.website_domain or ()))
         yield (
             f"STSESSION_COOKIE_SAME_SITE = {config.cookie_same_site!r}, but STSESSION_API_DOMAIN = "
-            f"{config.api_domain!r} and STSESSION_WEBSITE_DOMAIN = {websites} are not one site, so the "
-            "website's requests come without cookies. Remove STSESSION_COOKIE_SAME_SITE, or write 'none'."
+            f"{config.api_domain!r} and STSESSION_WEBSITE_DOMAIN = {_websites(config)} are not one site, so "
+            "the website's requests come without cookies. Remove STSESSION_COOKIE_SAME_SITE, or write 'none'."
         )
     for website in config.websites:
         if website.host != api.host and is_localhost_or_ip(api.host) and is_localhost_or_ip(website.host):
@@ -191,3 +210,73 @@ def _cookies_that_get_lost(config: Config, api: Origin) -> Iterator[str]:
                 f"the other. Open the website as {Origin(website.scheme, api.host, website.port)} and "
                 "write so in STSESSION_WEBSITE_DOMAIN."
             )
+
+
+def _troubled_pages(config: Config, anti_csrf: str | None) -> Iterator[str]:
+    """Warn of settings that make server-rendered pages lose their session or their forms."""
+    if config.login_url is None:
+        return
+    pages = f"STSESSION_LOGIN_URL = {config.login_url!r} is for server-rendered pages"
+    if "refresh" not in config.routes:
+        yield (
+            f"{pages}, but STSESSION_ROUTES has no 'refresh', which renews their expired access tokens: "
+            "their users will have to sign in again each time. Add 'refresh' to STSESSION_ROUTES."
+        )
+    if anti_csrf == "VIA_CUSTOM_HEADER":
+        yield (
+            f"{pages}, whose forms cannot send the header that VIA_CUSTOM_HEADER asks for. Write "
+            "STSESSION_ANTI_CSRF = 'VIA_ORIGIN'."
+        )
+    if config.cookie_same_site == "strict":
+        yield (
+            f"{pages}, but with STSESSION_COOKIE_SAME_SITE = 'strict' browsers send no cookies when a page "
+            "is opened by a link from elsewhere, an e-mail for example: users who are signed in see the "
+            "login page. Remove STSESSION_COOKIE_SAME_SITE, or write 'lax'."
+        )
+
+
+def insecure_none_problem(config: Config, api_origin: str) -> str | None:
+    """Return why cookies may not be set: SameSite none without Secure, which browsers do not keep.
+
+    Allowed where API and websites are all ``localhost`` or IP addresses.
+
+    :param api_origin: ``request.root_url`` or its origin.
+    """
+    decided = config.decisions(api_origin)
+    if decided.same_site != "none" or decided.secure:
+        return None
+    own_origin = config.own_origin(api_origin)
+    api = origin_of(own_origin)
+    if api is not None and all(is_localhost_or_ip(each.host) for each in (api, *config.websites)):
+        return None
+    websites = ", ".join(config.website_domain or ("the same",))
+    return (
+        "The session's cookies would be SameSite none without Secure, which browsers do not keep "
+        f"(API: {own_origin}, website: {websites}). Serve both by https and say so in "
+        "STSESSION_API_DOMAIN and STSESSION_WEBSITE_DOMAIN, or put both on one site, or write "
+        'STSESSION_TOKEN_TRANSFER_METHOD = "header".'
+    )
+
+
+def unconfigured_host_problem(
+    config: Config, request_host: str, *, scheme: str, forwarded: bool
+) -> str | None:
+    """Return why no session is created: the app is not configured, and this host may be a public one.
+
+    :param request_host: the ``Host`` header.
+    :param scheme: of the request.
+    :param forwarded: the request has a header of a proxy (``Forwarded``, ``X-Forwarded-*``, ``X-Real-IP``).
+    """
+    if config.api_domain is not None or is_local_host(request_host, forwarded=forwarded):
+        return None
+    origin = origin_of(f"{scheme}://{request_host}") or f"{scheme}://api.example.com"
+    if is_local_host(request_host):
+        where = f"through a proxy, for the host {request_host[:100]!r}"
+        how = ", with the scheme and host that browsers use"
+    else:
+        where, how = f"on the public host {request_host[:100]!r}", ""
+    return (
+        f"A session was asked for {where}, but STSESSION_API_DOMAIN is not set, which is for local "
+        f"development only. Add this line before init_app{how}: "
+        f'app.config["STSESSION_API_DOMAIN"] = "{origin}"'
+    )

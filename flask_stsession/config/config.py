@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 from ..constants import CDI_VERSIONS
 from ..errors import ConfigError
 from . import values as read
-from .domains import Origin, Sites, is_local_host, is_localhost_or_ip, origin_of
+from .domains import Origin, Sites, origin_of
 
 SameSite = Literal["lax", "strict", "none"]
 AntiCsrf = Literal["VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE"]
@@ -412,39 +412,6 @@ class Config:
         """Are the API and all of its websites one site? ``None``: only a public suffix list could tell."""
         verdicts = [self.sites.same_site(api, website) for website in self.websites]
         return False if False in verdicts else None if None in verdicts else True
-
-    def insecure_none_problem(self, api_origin: str) -> str | None:
-        """Why cookies may not be set: SameSite none without Secure, which browsers do not keep.
-
-        Allowed where API and websites are all ``localhost`` or IP addresses.
-        """
-        decided = self.decisions(api_origin)
-        if decided.same_site != "none" or decided.secure:
-            return None
-        api = origin_of(self.own_origin(api_origin))
-        if api is not None and all(is_localhost_or_ip(each.host) for each in (api, *self.websites)):
-            return None
-        websites = ", ".join(self.website_domain or ("the same",))
-        return (
-            "The session's cookies would be SameSite none without Secure, which browsers do not keep "
-            f"(API: {self.own_origin(api_origin)}, website: {websites}). Serve both by https and say so in "
-            "STSESSION_API_DOMAIN and STSESSION_WEBSITE_DOMAIN, or put both on one site, or write "
-            'STSESSION_TOKEN_TRANSFER_METHOD = "header".'
-        )
-
-    def unconfigured_host_problem(self, request_host: str) -> str | None:
-        """Why no session is created here: the app is not configured, and this host is a public one.
-
-        :param request_host: ``request.host``.
-        """
-        if self.api_domain is not None or is_local_host(request_host):
-            return None
-        origin = origin_of(f"https://{request_host}") or "https://api.example.com"
-        return (
-            f"A session was asked for on the public host {request_host[:100]!r}, but STSESSION_API_DOMAIN is "
-            "not set, which is for local development only. "
-            f'Add this line before init_app: app.config["STSESSION_API_DOMAIN"] = "{origin}"'
-        )
 
 
 def describe_settings() -> list[read.Setting]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from ..config.checks import insecure_none_problem, unconfigured_host_problem
 from ..constants import (
     ACCESS_TOKEN_COOKIE,
     ANTI_CSRF_HEADER,
@@ -55,7 +56,7 @@ def create(
     _refuse_unconfigured_host(config, request)
     method = method_of_new_session(config, request)
     if method == "cookie":
-        problem = config.insecure_none_problem(origin)
+        problem = insecure_none_problem(config, origin)
         if problem is not None:
             raise ConfigError(problem)
     elif accepts_html(request):
@@ -152,8 +153,21 @@ def _hand_out(state: RequestState, session: Session) -> None:
     publish(session)
 
 
+def _is_forwarded(request: Request) -> bool:
+    """Return whether a proxy says that it forwarded this request."""
+    return any(
+        name in ("HTTP_FORWARDED", "HTTP_X_REAL_IP") or name.startswith("HTTP_X_FORWARDED_")
+        for name in request.environ
+    )
+
+
 def _refuse_unconfigured_host(config: Config, request: Request) -> None:
-    problem = config.unconfigured_host_problem(request.environ.get("HTTP_HOST") or request.host)
+    problem = unconfigured_host_problem(
+        config,
+        request.environ.get("HTTP_HOST") or request.host,
+        scheme=request.scheme,
+        forwarded=_is_forwarded(request),
+    )
     if problem is not None:
         raise ConfigError(problem)
 

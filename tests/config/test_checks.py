@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 
 from flask_stsession.config import load
+from flask_stsession.config.checks import insecure_none_problem, unconfigured_host_problem
 from flask_stsession.config.config import Config
 from flask_stsession.config.domains import Sites
 from flask_stsession.errors import ConfigError, Reason
@@ -31,7 +33,7 @@ IMPOSSIBLE_COMBINATIONS: list[tuple[dict[str, Any], str]] = [
     (
         {"CONNECTION_URI": "http://core:3567", "EMBEDDED_CORE": {"access_token_validity": 30}},
         "STSESSION_EMBEDDED_CORE is for the embedded core, but STSESSION_CONNECTION_URI = "
-        "'http://core:3567' is another. Remove STSESSION_EMBEDDED_CORE and put what it says into that "
+        "'http://core:3567' is another. Remove STSESSION_EMBEDDED_CORE and put its settings into that "
         "core's config.yaml.",
     ),
     (
@@ -194,7 +196,7 @@ def test_without_a_suffix_list_two_hosts_of_one_suffix_need_it_or_a_setting() ->
         read(domains, NO_LIST)
     assert str(refused.value) == (
         "Whether STSESSION_API_DOMAIN = 'https://api.example.com' and STSESSION_WEBSITE_DOMAIN = "
-        "'https://www.example.com' are one site is a question for the public suffix list. Install it with "
+        "'https://www.example.com' are one site depends on the public suffix list. Install it with "
         "pip install 'flask-stsession[domains]', or write STSESSION_COOKIE_SAME_SITE = 'lax' if they are one "
         "site and 'none' if they are not."
     )
@@ -203,6 +205,11 @@ def test_without_a_suffix_list_two_hosts_of_one_suffix_need_it_or_a_setting() ->
         assert read({**domains, **decided}, NO_LIST).decisions("").same_site == "lax"
 
 
+NOT_HTTPS = (
+    "STSESSION_API_DOMAIN = 'http://api.example.com' is not https, so tokens can be read on the way. Serve "
+    "the API by https, if only by a proxy before it, and write STSESSION_API_DOMAIN = "
+    "'https://api.example.com'."
+)
 INSECURE_NONE = (
     "The session's cookies would be SameSite none without Secure, which browsers do not keep (API: "
     "http://api.example.com, website: {website}). Serve both by https and say so in STSESSION_API_DOMAIN and "
@@ -223,11 +230,10 @@ def test_insecure_same_site_none_is_an_error_in_the_log_and_no_session_by_cookie
 ) -> None:
     problem = INSECURE_NONE.format(website=website)
     configured = {"API_DOMAIN": "http://api.example.com", **settings}
-    assert read(configured).insecure_none_problem("") == problem
-    assert logged(caplog, configured) == [
-        (logging.ERROR, f"{problem} Until then no session is created by cookie.")
-    ]
-    assert read(settings).insecure_none_problem("http://api.example.com/") == problem
+    assert insecure_none_problem(read(configured), "") == problem
+    error = (logging.ERROR, f"{problem} Until then no session is created by cookie.")
+    assert logged(caplog, configured) == [(logging.WARNING, NOT_HTTPS), error]
+    assert insecure_none_problem(read(settings), "http://api.example.com/") == problem
     assert logged(caplog, settings) == []
 
 
@@ -242,8 +248,58 @@ def test_insecure_same_site_none_is_an_error_in_the_log_and_no_session_by_cookie
     ],
 )
 def test_same_site_none_may_be_insecure_among_local_hosts_only(api: str, settings: dict[str, Any]) -> None:
-    assert read({"API_DOMAIN": api, **settings}).insecure_none_problem("") is None
-    assert read(settings).insecure_none_problem(f"{api}/") is None
+    assert insecure_none_problem(read({"API_DOMAIN": api, **settings}), "") is None
+    assert insecure_none_problem(read(settings), f"{api}/") is None
+
+
+def refused_host(
+    settings: dict[str, Any], host: str, scheme: str = "https", *, forwarded: bool = False
+) -> str:
+    return unconfigured_host_problem(read(settings), host, scheme=scheme, forwarded=forwarded) or ""
+
+
+@pytest.mark.parametrize("host", ["localhost:5000", "[::1]:5000", "192.168.1.7", "web", "shop.test"])
+def test_an_unconfigured_app_serves_local_hosts(host: str) -> None:
+    assert refused_host({}, host) == ""
+
+
+@pytest.mark.parametrize(
+    ("host", "line"),
+    [
+        ("shop.example.com", "shop.example.com"),
+        ("Shop.example.com:8443", "shop.example.com:8443"),
+        ("203.0.114.5", "203.0.114.5"),
+        ("evil\r\n", "api.example.com"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_unconfigured_app_refuses_public_hosts_with_the_line_to_add(
+    host: str, line: str, scheme: str
+) -> None:
+    message = (
+        f"A session was asked for on the public host {host!r}, but STSESSION_API_DOMAIN is not set, which is "
+        "for local development only. Add this line before init_app: "
+        f'app.config["STSESSION_API_DOMAIN"] = "{scheme}://{line}"'
+    )
+    for forwarded in (False, True):
+        assert refused_host({}, host, scheme, forwarded=forwarded) == message
+        assert refused_host({"API_DOMAIN": "https://api.example.com"}, host, forwarded=forwarded) == ""
+
+
+def test_an_unconfigured_app_behind_a_proxy_refuses_hosts_that_may_stand_for_public_ones() -> None:
+    assert refused_host({}, "127.0.0.1:8000", forwarded=True) == ""
+    assert refused_host({}, "web:8000", "http", forwarded=True) == (
+        "A session was asked for through a proxy, for the host 'web:8000', but STSESSION_API_DOMAIN is not "
+        "set, which is for local development only. Add this line before init_app, with the scheme and host "
+        'that browsers use: app.config["STSESSION_API_DOMAIN"] = "http://web:8000"'
+    )
+
+
+@given(st.text())
+def test_no_host_of_a_request_makes_the_checks_fail(claimed: str) -> None:
+    config = Config.from_mapping({"STSESSION_WEBSITE_DOMAIN": "https://www.example.com"}, sites=NO_LIST)
+    insecure_none_problem(config, claimed)
+    unconfigured_host_problem(config, claimed, scheme="http", forwarded=True)
 
 
 NO_ANTI_CSRF = (
@@ -266,8 +322,8 @@ NO_ANTI_CSRF = (
             {"LOGIN_URL": "/login", "ROUTES": ("signout",)},
             [
                 "STSESSION_LOGIN_URL = '/login' is for server-rendered pages, but STSESSION_ROUTES has no "
-                "'refresh', which carries them on when an access token has expired: their users will have to "
-                "sign in again each time. Add 'refresh' to STSESSION_ROUTES."
+                "'refresh', which renews their expired access tokens: their users will have to sign in "
+                "again each time. Add 'refresh' to STSESSION_ROUTES."
             ],
         ),
         (
@@ -280,11 +336,57 @@ NO_ANTI_CSRF = (
         (
             {"API_DOMAIN": "http://api.example.com", "COOKIE_SECURE": True},
             [
+                NOT_HTTPS,
                 "STSESSION_COOKIE_SECURE = True, but STSESSION_API_DOMAIN = 'http://api.example.com' is not "
                 "https, and browsers drop such cookies. If a proxy speaks https for it, write "
-                "STSESSION_API_DOMAIN = 'https://api.example.com'."
+                "STSESSION_API_DOMAIN = 'https://api.example.com'.",
             ],
         ),
+        ({"API_DOMAIN": "http://api.example.com"}, [NOT_HTTPS]),
+        ({"API_DOMAIN": "http://api.example.com", "TOKEN_TRANSFER_METHOD": "header"}, [NOT_HTTPS]),
+        ({"API_DOMAIN": "http://shop.test"}, []),
+        ({"API_DOMAIN": "http://10.0.0.1"}, []),
+        (
+            {"API_DOMAIN": "https://api.example.com", "COOKIE_SECURE": False},
+            [
+                "STSESSION_COOKIE_SECURE = False, but STSESSION_API_DOMAIN = 'https://api.example.com' is "
+                "https: browsers send the session's cookies over http as well, where they can be read. "
+                "Remove STSESSION_COOKIE_SECURE."
+            ],
+        ),
+        ({"API_DOMAIN": "http://localhost:5000", "COOKIE_SECURE": False}, []),
+        ({**HTTPS, "COOKIE_SECURE": False, "TOKEN_TRANSFER_METHOD": "header"}, []),
+        (
+            {"API_DOMAIN": "http://[2606:4700::1]"},
+            [
+                "STSESSION_API_DOMAIN = 'http://[2606:4700::1]' is not https, so tokens can be read on the "
+                "way. Serve the API by https, if only by a proxy before it, and write STSESSION_API_DOMAIN "
+                "= 'https://[2606:4700::1]'."
+            ],
+        ),
+        (
+            {
+                "CONNECTION_URI": "http://core:3567;https://b.example;http://[::1]:1",
+                "API_KEY": "hunter2hunter2",
+            },
+            [
+                "STSESSION_API_KEY is sent over http to 'core', and can be read on the way. Serve the core "
+                "by https and write https:// in STSESSION_CONNECTION_URI = "
+                "'http://core:3567;https://b.example;http://[::1]:1'."
+            ],
+        ),
+        ({"CONNECTION_URI": "http://127.0.0.1:3567;http://localhost", "API_KEY": "hunter2hunter2"}, []),
+        ({"CONNECTION_URI": "http://core:3567"}, []),
+        (
+            {"LOGIN_URL": "/login", "COOKIE_SAME_SITE": "strict"},
+            [
+                "STSESSION_LOGIN_URL = '/login' is for server-rendered pages, but with "
+                "STSESSION_COOKIE_SAME_SITE = 'strict' browsers send no cookies when a page is opened by a "
+                "link from elsewhere, an e-mail for example: users who are signed in see the login page. "
+                "Remove STSESSION_COOKIE_SAME_SITE, or write 'lax'."
+            ],
+        ),
+        ({"COOKIE_SAME_SITE": "strict"}, []),
         (
             {"API_DOMAIN": "http://10.0.0.1:5000", "COOKIE_SECURE": True},
             [

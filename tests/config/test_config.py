@@ -160,38 +160,11 @@ def test_our_origins_are_the_api_and_the_websites() -> None:
     assert config.websites == (Origin("https", "a.b"), Origin("http", "c.d", 1))
 
 
-@pytest.mark.parametrize(
-    "host", ["localhost", "localhost:5000", "api.localhost", "127.0.0.1:5000", "[::1]:5000", "192.168.1.7"]
-)
-def test_an_unconfigured_app_serves_local_hosts(host: str) -> None:
-    assert read({}).unconfigured_host_problem(host) is None
-
-
-@pytest.mark.parametrize(
-    ("host", "line"),
-    [
-        ("shop.example.com", "https://shop.example.com"),
-        ("Shop.example.com:8443", "https://shop.example.com:8443"),
-        ("203.0.114.5", "https://203.0.114.5"),
-        ("evil\r\n", "https://api.example.com"),
-    ],
-)
-def test_an_unconfigured_app_refuses_public_hosts_with_the_line_to_add(host: str, line: str) -> None:
-    assert read({}).unconfigured_host_problem(host) == (
-        f"A session was asked for on the public host {host!r}, but STSESSION_API_DOMAIN is not set, which is "
-        "for local development only. Add this line before init_app: "
-        f'app.config["STSESSION_API_DOMAIN"] = "{line}"'
-    )
-    assert read({"API_DOMAIN": "https://api.example.com"}).unconfigured_host_problem(host) is None
-
-
 @given(st.text(), st.text())
 def test_no_request_makes_the_decisions_fail(claimed: str, script_root: str) -> None:
     config = read({"WEBSITE_DOMAIN": "https://www.example.com"}, NO_LIST)
     config.decisions(claimed)
-    config.insecure_none_problem(claimed)
     config.issuer(claimed, script_root)
-    config.unconfigured_host_problem(claimed)
 
 
 def test_a_function_may_choose_the_transfer_method_but_nothing_else() -> None:

@@ -67,7 +67,7 @@ def test_an_unconfigured_app_on_a_public_host_refuses_its_first_session_with_the
     assert str(caught.value) == (
         "A session was asked for on the public host 'shop.example.com', but STSESSION_API_DOMAIN is not set, "
         "which is for local development only. Add this line before init_app: "
-        'app.config["STSESSION_API_DOMAIN"] = "https://shop.example.com"'
+        'app.config["STSESSION_API_DOMAIN"] = "http://shop.example.com"'
     )
 
 
@@ -81,12 +81,30 @@ def test_an_unconfigured_app_on_a_public_host_refuses_its_first_session_with_the
         "http://[::1]:5000",
         "http://192.168.1.7",
         "http://10.0.0.3:8080",
+        "http://web:8000",
+        "http://shop.test",
+        "http://host.docker.internal:5000",
     ],
 )
 def test_an_unconfigured_app_works_where_only_its_own_network_reaches_it(app: Flask, origin: str) -> None:
     answer = app.test_client().post("/login", base_url=origin, headers=BY_COOKIE)
     assert answer.status_code == 200
     assert ("Secure" in set_cookies(answer)["sAccessToken"]) == origin.startswith("https")
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Prefix", "X-Real-IP"])
+def test_an_unconfigured_app_behind_a_proxy_works_on_loopback_only(app: Flask, header: str) -> None:
+    app.testing = True
+    client = app.test_client()
+    forwarded = {**BY_COOKIE, header: "203.0.113.7"}
+    assert client.post("/login", base_url="http://127.0.0.1:5000", headers=forwarded).status_code == 200
+    with pytest.raises(ConfigError) as caught:
+        client.post("/login", base_url="https://web:8000", headers=forwarded)
+    assert str(caught.value) == (
+        "A session was asked for through a proxy, for the host 'web:8000', but STSESSION_API_DOMAIN is not "
+        "set, which is for local development only. Add this line before init_app, with the scheme and host "
+        'that browsers use: app.config["STSESSION_API_DOMAIN"] = "https://web:8000"'
+    )
 
 
 def test_the_line_to_add_is_enough(make_app: AppFactory) -> None:
