@@ -1,7 +1,13 @@
-"""Fixtures for all tests: a core that costs nothing to start, and apps on it."""
+"""Fixtures for all tests: a core, and apps on it.
+
+The core is the embedded one, with a new database for each test. With ``--core-uri http://host:3567
+[--core-api-key KEY]`` it is the SuperTokens core there, with a new app of that core for each test; tests of
+the embedded core (marked ``embedded_core``, or using the fixture ``core_file``) are left out then.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +18,10 @@ from flask import Flask, has_app_context, has_request_context
 
 pytest.register_assert_rewrite("support")  # before it is imported, so that its assertions explain themselves
 
-from support.app_factory import AppFactory
+from support.app_factory import AppFactory, NewCore
 from support.chromium_browser import running_chromium
-from support.served_core import ServedCore
+from support.given_core import GivenApp, GivenCore
+from support.served_core import ForwardedCore, ServedCore
 
 from flask_stsession import STSession
 from flask_stsession.embedded.app import EmbeddedCore
@@ -22,8 +29,23 @@ from flask_stsession.embedded.app import EmbeddedCore
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("flask-stsession")
-    group.addoption("--core-uri", default=None, help="run against this SuperTokens core as well")
-    group.addoption("--core-api-key", default=None, help="its API key")
+    group.addoption("--core-uri", default=None, help="run all tests against this SuperTokens core")
+    group.addoption("--core-api-key", default=None, help="the API key of that core")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Choose the tests for the core in use."""
+    is_given = config.getoption("--core-uri") is not None
+    left_out = [item for item in items if is_for_the_other_core(item, is_given=is_given)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def is_for_the_other_core(item: pytest.Item, *, is_given: bool) -> bool:
+    """Is a test about the embedded core though another one is given, or about a given one though none is?"""
+    fixtures = getattr(item, "fixturenames", ())
+    is_about_the_embedded = item.get_closest_marker("embedded_core") is not None or "core_file" in fixtures
+    return is_about_the_embedded if is_given else item.get_closest_marker("given_core") is not None
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +57,20 @@ def _nothing_leaks() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def given_core(pytestconfig: pytest.Config) -> Iterator[GivenCore | None]:
+    """The core that ``--core-uri`` names, or ``None``."""
+    uri = pytestconfig.getoption("--core-uri")
+    if uri is None:
+        yield None
+        return
+    core = GivenCore(uri, pytestconfig.getoption("--core-api-key"))
+    yield core
+    core.close()
+
+
+@pytest.fixture(scope="session")
 def core_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with signing keys in it: making them is what takes the time of a first start."""
+    """A database with signing keys in it, which take longest to make."""
     path = tmp_path_factory.mktemp("core") / "core.db"
     EmbeddedCore(path).close()
     return path
@@ -44,22 +78,60 @@ def core_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def core_file(core_template: Path, tmp_path: Path) -> Path:
-    """The database of an embedded core, this test's own."""
+    """The database of this test's embedded core. Whoever uses it is left out with ``--core-uri``."""
     return Path(shutil.copy(core_template, tmp_path / "core.db"))
 
 
+@pytest.fixture(scope="session")
+def new_core(request: pytest.FixtureRequest, given_core: GivenCore | None) -> NewCore:
+    """A factory of cores: a context manager that gives the settings which connect an app to a new core."""
+
+    @contextlib.contextmanager
+    def make(**settings: Any) -> Iterator[dict[str, Any]]:
+        if given_core is None:
+            template = request.getfixturevalue("core_template")
+            folder = request.getfixturevalue("tmp_path_factory").mktemp("core")
+            uri = f"embedded:{shutil.copy(template, folder / 'core.db')}"
+            yield {"STSESSION_CONNECTION_URI": uri, "STSESSION_EMBEDDED_CORE": settings}
+        else:
+            with given_core.app(settings) as app:
+                yield app.config
+
+    return make
+
+
 @pytest.fixture
-def served_core(core_file: Path) -> Iterator[ServedCore]:
-    """A core on 127.0.0.1 that can be watched and killed; on the database that ``make_app`` uses."""
-    served = ServedCore(core_file)
+def core_config(request: pytest.FixtureRequest, given_core: GivenCore | None) -> Iterator[dict[str, Any]]:
+    """The ``STSESSION_CONNECTION_URI`` (and the API key, if any) of this test's core."""
+    if given_core is None:
+        yield {"STSESSION_CONNECTION_URI": f"embedded:{request.getfixturevalue('core_file')}"}
+    else:
+        yield request.getfixturevalue("given_app").config
+
+
+@pytest.fixture
+def given_app(given_core: GivenCore | None) -> Iterator[GivenApp]:
+    """This test's app of the core that ``--core-uri`` names."""
+    assert given_core is not None
+    with given_core.app() as app:
+        yield app
+
+
+@pytest.fixture
+def served_core(request: pytest.FixtureRequest, given_core: GivenCore | None) -> Iterator[ServedCore]:
+    """This test's core on 127.0.0.1, where it can be watched and stopped; the one that ``make_app`` uses."""
+    if given_core is None:
+        served = ServedCore(request.getfixturevalue("core_file"))
+    else:
+        served = ForwardedCore(request.getfixturevalue("given_app"))
     yield served
     served.close()
 
 
 @pytest.fixture
-def make_app(core_file: Path) -> Iterator[AppFactory]:
-    """Makes apps with ``STSession`` on the embedded core; settings without their prefix, as keywords."""
-    factory = AppFactory(f"embedded:{core_file}")
+def make_app(core_config: dict[str, Any]) -> Iterator[AppFactory]:
+    """A factory of apps on this test's core; takes settings as keywords, without their prefix."""
+    factory = AppFactory(core_config)
     yield factory
     factory.close()
 

@@ -120,7 +120,7 @@ def test_without_a_pinned_version_a_lost_response_to_a_refresh_is_never_theft(
     assert extension(client).manager.client.cdi == (5, 5)
     lost = client.refresh_token
     client.refresh()
-    served_core.core.offset = LATER
+    served_core.end_grace_period()
     assert says(client.refresh(lost)) == (200, {})
     assert client.get().status_code == 200
 
@@ -131,7 +131,7 @@ def test_with_cdi_5_6_a_response_that_was_lost_for_longer_than_the_grace_period_
     client = make_client(make_app, served_core, "5.6")
     lost = client.refresh_token
     client.refresh()
-    served_core.core.offset = LATER
+    served_core.end_grace_period()
     assert says(client.refresh(lost)) == (401, {"message": "token theft detected"})
 
 
@@ -179,13 +179,12 @@ def test_theft_is_told_in_the_same_words_whoever_revokes(
     stolen = client.refresh_token
     client.refresh()
     client.get()
-    served_core.core.offset = LATER
+    served_core.end_grace_period()
     served_core.counted()
     answer = client.refresh(stolen)
     assert says(answer) == (401, {"message": "token theft detected"})
     assert is_cleared(answer)
     assert served_core.counted() == Counter(calls)
-    served_core.core.offset = 0
     answer = client.refresh()
     assert says(answer) == (401, {"message": "unauthorised"})
     assert is_cleared(answer)

@@ -240,7 +240,7 @@ def test_a_validator_of_a_route_lets_admins_in_only(with_view: Callable[[str], F
 
 def test_a_view_may_check_a_claim_by_itself(make_app: AppFactory) -> None:
     app: Flask = run("claim_checked_in_the_view")["app"]
-    app.config["STSESSION_CONNECTION_URI"] = make_app.connection_uri
+    app.config.update(make_app.core_config)
     STSession(app, claims=[UserRoleClaim])
     make_app.apps.append(app)
     add_views(app)

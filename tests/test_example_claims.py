@@ -28,9 +28,9 @@ def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-def app(example: ModuleType, core_file: Path) -> Iterator[Flask]:
+def app(example: ModuleType, core_config: dict[str, Any]) -> Iterator[Flask]:
     """The example's app, with a database of this test's own."""
-    app: Flask = example.create_app({"STSESSION_CONNECTION_URI": f"embedded:{core_file}"})
+    app: Flask = example.create_app(core_config)
     yield app
     app.extensions["stsession"].close()
 
@@ -83,8 +83,8 @@ def test_a_role_that_is_taken_is_gone_at_once_where_it_matters(app: Flask) -> No
     assert admin.post("/articles", data={"title": "Claims"}).status_code == 200  # for five minutes yet
 
 
-def test_roles_may_be_set_up_again(example: ModuleType, app: Flask, core_file: Path) -> None:
-    again: Flask = example.create_app({"STSESSION_CONNECTION_URI": f"embedded:{core_file}"})
+def test_roles_may_be_set_up_again(example: ModuleType, app: Flask, core_config: dict[str, Any]) -> None:
+    again: Flask = example.create_app(core_config)
     me = signed_in(again, "alice").get("/me").get_json()
     again.extensions["stsession"].close()
     assert (me["roles"], sorted(me["permissions"])) == (["admin"], ["article:delete", "article:write"])

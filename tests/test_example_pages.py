@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import requests
@@ -26,9 +27,9 @@ def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-def app(example: ModuleType, core_file: Path) -> Iterator[Flask]:
+def app(example: ModuleType, core_config: dict[str, Any]) -> Iterator[Flask]:
     """The example's app, with a database of this test's own."""
-    app: Flask = example.create_app({"STSESSION_CONNECTION_URI": f"embedded:{core_file}"})
+    app: Flask = example.create_app(core_config)
     yield app
     app.extensions["stsession"].close()
 

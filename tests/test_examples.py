@@ -28,9 +28,9 @@ def quickstart(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-def app(quickstart: ModuleType, core_file: Path) -> Iterator[Flask]:
+def app(quickstart: ModuleType, core_config: dict[str, Any]) -> Iterator[Flask]:
     """The example's app, with a database of this test's own."""
-    app: Flask = quickstart.create_app({"STSESSION_CONNECTION_URI": f"embedded:{core_file}"})
+    app: Flask = quickstart.create_app(core_config)
     yield app
     app.extensions["stsession"].close()
 
@@ -170,10 +170,10 @@ def test_what_the_page_is_told_names_tokens_and_never_shows_them(client: FlaskCl
 
 
 def test_the_environment_may_add_settings(
-    quickstart: ModuleType, core_file: Path, monkeypatch: pytest.MonkeyPatch
+    quickstart: ModuleType, core_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLASK_STSESSION_ANTI_CSRF", "VIA_TOKEN")
-    app = quickstart.create_app({"STSESSION_CONNECTION_URI": f"embedded:{core_file}"})
+    app = quickstart.create_app(core_config)
     assert sign_in(app.test_client()).headers["anti-csrf"]
     app.extensions["stsession"].close()
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask, Response, g, stream_with_context
 from flask.testing import FlaskClient
-from support.app_factory import AppFactory
+from support.app_factory import AppFactory, NewCore
 from support.clients import signed_in
 
 from flask_stsession import (
@@ -32,11 +30,12 @@ UNAUTHORISED = {"message": "unauthorised"}
 
 
 @pytest.fixture
-def make_other(core_template: Path, tmp_path: Path) -> Iterator[AppFactory]:
-    """Makes apps on a core of their own, which has no session of the first one's."""
-    factory = AppFactory(f"embedded:{shutil.copy(core_template, tmp_path / 'other.db')}")
-    yield factory
-    factory.close()
+def make_other(new_core: NewCore) -> Iterator[AppFactory]:
+    """A factory of apps on a core of their own, which has none of the first one's sessions."""
+    with new_core() as config:
+        factory = AppFactory(config)
+        yield factory
+        factory.close()
 
 
 def bearer(client: FlaskClient, user_id: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from support.app_factory import AppFactory
+from support.app_factory import AppFactory, NewCore
 
 from flask_stsession import CoreError, CoreUnavailableError, STSessionError, userroles
 from flask_stsession.claims import PermissionClaim, UserRoleClaim
@@ -163,12 +163,14 @@ def test_without_an_app_context_the_error_says_what_to_do() -> None:
     )
 
 
-def test_each_app_asks_its_own_core(app: Flask, make_app: AppFactory) -> None:
-    other = make_app(name="other", connection_uri="embedded::memory:")
+def test_each_app_asks_its_own_core(app: Flask, new_core: NewCore) -> None:
     with app.app_context():
         userroles.create_new_role_or_add_permissions("admin")
-    with other.app_context():
-        assert userroles.get_all_roles() == []
+    with new_core() as config:
+        factory = AppFactory(config)
+        with factory(name="other").app_context():
+            assert userroles.get_all_roles() == []
+        factory.close()
 
 
 def test_a_core_that_cannot_be_reached_is_an_outage(make_app: AppFactory) -> None:

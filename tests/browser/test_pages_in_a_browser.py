@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Flask, g, redirect, request
 from markupsafe import escape
+from support.app_factory import NewCore
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from flask_stsession import STSession, create_new_session, next_url, signals
@@ -73,14 +73,17 @@ class Site:
 
 
 @pytest.fixture
-def site(core_file: Path) -> Iterator[Site]:
+def core(new_core: NewCore) -> Iterator[dict[str, Any]]:
+    """The settings that connect an app to a core whose access tokens are short-lived."""
+    with new_core(access_token_validity=VALIDITY, access_token_validity_jitter=0) as config:
+        yield config
+
+
+@pytest.fixture
+def site(core: dict[str, Any]) -> Iterator[Site]:
     """A site all of whose pages need a session, under a strict Content-Security-Policy."""
     app = Flask("site")
-    app.config.update(
-        STSESSION_CONNECTION_URI=f"embedded:{core_file}",
-        STSESSION_LOGIN_URL="login",
-        STSESSION_EMBEDDED_CORE={"access_token_validity": VALIDITY, "access_token_validity_jitter": 0},
-    )
+    app.config.update(core, STSESSION_LOGIN_URL="login")
     stsession = STSession(app)
     stsession.protect(app)
 

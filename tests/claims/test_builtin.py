@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -43,11 +42,9 @@ CLAIMS = {claim.key: claim for claim in ALL}
 
 
 @pytest.fixture
-def core(core_file: Path) -> Iterator[ServedCore]:
-    """A core over HTTP that counts what it is asked, and can be killed."""
-    served = ServedCore(core_file)
-    yield served
-    served.close()
+def core(served_core: ServedCore) -> ServedCore:
+    """A core over HTTP that counts its requests, and can be stopped."""
+    return served_core
 
 
 def prepared(make_app: AppFactory, **keywords: Any) -> Flask:

@@ -312,7 +312,7 @@ def test_asynchronous_claims_and_validators_are_awaited_by_the_app(
         return answer
 
     app = PatientFlask("patient")
-    app.config["STSESSION_CONNECTION_URI"] = make_app.connection_uri
+    app.config.update(make_app.core_config)
     STSession(app)
     make_app.apps.append(app)
     add_views(app)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,17 +31,15 @@ def app(make_app: AppFactory) -> Flask:
 
 
 @pytest.fixture
-def core(core_file: Path) -> Iterator[ServedCore]:
-    """A core over HTTP that counts what it is asked, and can be killed."""
-    served = ServedCore(core_file)
-    yield served
-    served.close()
+def core(served_core: ServedCore) -> ServedCore:
+    """A core over HTTP that counts its requests, and can be stopped."""
+    return served_core
 
 
 @pytest.fixture
 def app_on_core(core: ServedCore) -> Iterator[Flask]:
     """An app on that core."""
-    factory = AppFactory(core.url)
+    factory = AppFactory({"STSESSION_CONNECTION_URI": core.url})
     yield add_payload_views(factory(core_timeout_seconds=(0.5, 2)))
     factory.close()
 

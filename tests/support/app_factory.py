@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from flask import Flask, g, request
 
 from flask_stsession import STSession, create_new_session, verify_session
+
+#: Takes settings of the core as keywords; the context gives the settings that connect an app to it.
+NewCore = Callable[..., AbstractContextManager[dict[str, Any]]]
+
+#: The core of apps that have none.
+NO_CORE: Mapping[str, Any] = {"STSESSION_CONNECTION_URI": "http://127.0.0.1:9"}
 
 #: Arguments of ``STSession``; all other keywords are settings.
 _EXTENSION_ARGUMENTS = ("claims", "global_claim_validators", "get_email")
@@ -15,24 +23,24 @@ _EXTENSION_ARGUMENTS = ("claims", "global_claim_validators", "get_email")
 class AppFactory:
     """Makes apps on one core, and closes what they opened.
 
-    :param connection_uri: of the core.
+    :param core_config: ``STSESSION_CONNECTION_URI``, and what else connects an app to the core.
     """
 
-    def __init__(self, connection_uri: str) -> None:
-        self.connection_uri = connection_uri
+    def __init__(self, core_config: Mapping[str, Any]) -> None:
+        self.core_config = core_config
         self.apps: list[Flask] = []
 
     def __call__(
         self, *, name: str = "app", extension: type[STSession] = STSession, init: bool = True, **keywords: Any
     ) -> Flask:
-        """An app with ``STSession``, and with the views ``/login``, ``/user`` and ``/open``.
+        """Make an app with ``STSession``, and with the views ``/login``, ``/user`` and ``/open``.
 
         :param extension: the class of the extension object.
         :param init: ``False`` leaves ``init_app`` to the test.
         """
         arguments = {key: keywords.pop(key) for key in _EXTENSION_ARGUMENTS if key in keywords}
         app = Flask(name)
-        app.config["STSESSION_CONNECTION_URI"] = self.connection_uri
+        app.config.update(self.core_config)
         app.config.update({f"STSESSION_{key.upper()}": value for key, value in keywords.items()})
         if init:
             extension(**arguments).init_app(app)
@@ -47,7 +55,7 @@ class AppFactory:
 
 
 def add_views(app: Flask) -> None:
-    """``POST /login`` (``userId``, and what else ``create_new_session`` takes), ``/user``, ``/open``."""
+    """Add ``POST /login`` (``userId``, arguments of ``create_new_session``), ``/user``, ``/open``."""
 
     @app.post("/login")
     def login() -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Blueprint, Flask, g, render_template_string, request, send_from_directory
 from flask_cors import CORS
-from support.app_factory import AppFactory
+from support.app_factory import NO_CORE, AppFactory
 from support.clients import signed_in
 from werkzeug.test import TestResponse
 
@@ -351,7 +351,10 @@ def test_token_headers_are_exposed_beside_those_of_the_app(
 @installations
 def test_refusals_can_be_read_by_the_website(make_app: AppFactory, installed: Installed) -> None:
     app = with_api(installed(make_app), installed)
-    outage = with_api(installed(AppFactory("http://127.0.0.1:9"), core_timeout_seconds=(0.5, 0.5)), installed)
+    outage = with_api(
+        installed(AppFactory(NO_CORE), core_timeout_seconds=(0.5, 0.5)),
+        installed,
+    )
     login = app.test_client().post("/login", headers={"st-auth-mode": "header"})
     token = {"Authorization": f"Bearer {login.headers['st-access-token']}", "Origin": ORIGIN}
     unauthorised = app.test_client().get("/api/user", headers={"Origin": ORIGIN})

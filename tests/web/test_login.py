@@ -215,9 +215,9 @@ def test_signing_out_ends_the_session_even_if_its_token_has_expired(
     leaving: Flask, served_core: ServedCore, by: str, is_expired: bool
 ) -> None:
     client = leaving.test_client(use_cookies=False)
-    served_core.core.offset = -7200.0 if is_expired else 0.0
+    served_core.makes_expired_tokens = is_expired
     created = client.post("/login", headers={"st-auth-mode": by})
-    served_core.core.offset = 0.0
+    served_core.makes_expired_tokens = False
     if by == "cookie":
         sent = cookie_header(**cookies_of(created))
     else:

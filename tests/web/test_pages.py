@@ -96,8 +96,8 @@ def _named(headers: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture
 def expiring(served_core: ServedCore) -> ServedCore:
-    """A core whose tokens, made now, have expired."""
-    served_core.core.offset = -7200.0
+    """A core whose access tokens have expired when they arrive."""
+    served_core.makes_expired_tokens = True
     return served_core
 
 
@@ -111,7 +111,7 @@ def app(make_app: AppFactory, expiring: ServedCore) -> Flask:
 def visitor(app: Flask, expiring: ServedCore) -> Visitor:
     """Signed in, with an expired access token."""
     visitor = Visitor(app)
-    expiring.core.offset = 0.0
+    expiring.makes_expired_tokens = False
     return visitor
 
 
@@ -397,7 +397,7 @@ def test_a_login_page_that_looks_for_a_session_is_carried_but_not_to_itself(
     app = make_app(connection_uri=expiring.url, login_url="/hello")
     app.add_url_rule("/hello", "hello", verify_session(session_required=False)(lambda: f"{bool(g.session)}"))
     visitor = Visitor(app)
-    expiring.core.offset = 0.0
+    expiring.makes_expired_tokens = False
     carried = visitor.get("/hello")
     assert is_our_page(carried)
     assert "data-login" not in carried.text
@@ -547,7 +547,7 @@ def test_without_a_login_url_navigations_get_json_and_there_is_no_route(make_app
 def test_a_token_by_header_is_not_carried(make_app: AppFactory, expiring: ServedCore) -> None:
     app = add_pages(make_app(connection_uri=expiring.url, login_url="/sign-in"))
     login = app.test_client().post("/login", json={}, headers={"st-auth-mode": "header"})
-    expiring.core.offset = 0.0
+    expiring.makes_expired_tokens = False
     bearer = {"Authorization": f"Bearer {login.headers['st-access-token']}"}
     answer = app.test_client().get("/page", headers={**ON_PLAIN_HTTP, **bearer})
     assert went_to(answer) == (302, "/sign-in?next=%2Fpage")
@@ -608,7 +608,7 @@ def test_signing_out_by_a_form_leads_to_the_login(visitor: Visitor) -> None:
 def test_without_our_refresh_route_nobody_is_carried(make_app: AppFactory, expiring: ServedCore) -> None:
     app = add_pages(make_app(connection_uri=expiring.url, login_url="/sign-in", routes=["signout"]))
     visitor = Visitor(app)
-    expiring.core.offset = 0.0
+    expiring.makes_expired_tokens = False
     before = visitor.tokens()
     assert went_to(visitor.get("/page")) == (302, "/sign-in?next=%2Fpage")
     assert went_to(visitor.post("/form")) == (303, "/sign-in?next=%2Fform")
@@ -633,7 +633,7 @@ def test_apps_below_a_path_are_carried_there(
     client = app.test_client(use_cookies=False)
     where: dict[str, Any] = {"environ_overrides": {"SCRIPT_NAME": root}}
     login = client.post("/login", json={}, headers={"st-auth-mode": "cookie"}, **where)
-    expiring.core.offset = 0.0
+    expiring.makes_expired_tokens = False
     cookies = [line.split(";")[0] for line in login.headers.getlist("Set-Cookie")]
     sent = {**NAVIGATES, "Cookie": "; ".join(cookies)}
     assert f"Path={mount}{base}/session/refresh" in login.headers.getlist("Set-Cookie")[1]
@@ -663,7 +663,7 @@ def test_a_guard_before_every_request_lets_the_way_through_the_refresh_pass(
 
     load = verify_session()(lambda: None)
     visitor = Visitor(app)
-    expiring.core.offset = 0.0
+    expiring.makes_expired_tokens = False
     carried = visitor.get("/page")
     with visitor.client.get("/auth/session/refresh.js") as script:
         assert script.status_code == 200

@@ -264,9 +264,9 @@ def test_the_headers_token_wins_if_it_is_a_sessions_at_all(
         GOOD: client.post("/login", headers=BY_HEADER).headers["st-access-token"],
         FOREIGN: "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln",
     }
-    served_core.core.offset = -7200.0
+    served_core.makes_expired_tokens = True
     token[EXPIRED] = client.post("/login", headers=BY_HEADER).headers["st-access-token"]
-    served_core.core.offset = 0.0
+    served_core.makes_expired_tokens = False
     headers = {}
     if header != ABSENT:
         headers["Authorization"] = f"Bearer {token[header]}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import flask_restful
@@ -21,7 +20,7 @@ import pytest
 from flask import Blueprint, Flask, g
 from flask.testing import FlaskClient
 from flask.views import MethodView
-from support.app_factory import AppFactory
+from support.app_factory import NO_CORE, AppFactory, NewCore
 from werkzeug.test import TestResponse
 
 from flask_stsession import (
@@ -244,12 +243,12 @@ class Frameworks:
 
 
 @pytest.fixture(scope="module")
-def apps(core_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frameworks]:
-    copied = tmp_path_factory.mktemp("verdicts") / "core.db"
-    copied.write_bytes(core_template.read_bytes())
-    live, dead = AppFactory(f"embedded:{copied}"), AppFactory("http://127.0.0.1:9")
-    yield Frameworks(live, dead)
-    live.close()
+def apps(new_core: NewCore) -> Iterator[Frameworks]:
+    dead = AppFactory(NO_CORE)
+    with new_core() as config:
+        live = AppFactory(config)
+        yield Frameworks(live, dead)
+        live.close()
     dead.close()
 
 

@@ -91,9 +91,9 @@ def token_of_kind(kind: str, client: FlaskClient, core: ServedCore) -> str | Non
         return "gärbage"
     if kind == "foreign":
         return "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"
-    core.core.offset = -7200.0 if kind == "expired" else 0.0
+    core.makes_expired_tokens = kind == "expired"
     good = client.post("/login", headers=BY_HEADER).headers["st-access-token"]
-    core.core.offset = 0.0
+    core.makes_expired_tokens = False
     signed, _, signature = good.rpartition(".")
     return f"{signed}.{signature[::-1]}" if kind == "forged" else good
 
