@@ -95,7 +95,8 @@ class Config:
         default=None,
         metadata=read.key(
             read.origins,
-            "Scheme and host of the website, or several.",
+            "Scheme and host of the website, or several; the origin of an app shell, such as "
+            "`capacitor://localhost`, exactly as it is sent.",
             example="https://www.example.com",
             otherwise="`API_DOMAIN`",
         ),
@@ -372,7 +373,7 @@ class Config:
         """SameSite, Secure and anti-CSRF at once; costs a look-up unless only the request can tell."""
         if self.api_domain is not None:
             return self._decided
-        if self.website_domain is None:
+        if not self.websites:
             # The website is where the API is: one site, whatever the host.
             return self._decided_for_https if api_origin.startswith("https:") else self._decided_for_http
         return self._decide(origin_of(api_origin))
@@ -405,7 +406,7 @@ class Config:
 
     @cached_property
     def websites(self) -> tuple[Origin, ...]:
-        """The origins of ``WEBSITE_DOMAIN``."""
+        """The origins of ``WEBSITE_DOMAIN``, without those of app shells, which have no site."""
         return tuple(filter(None, map(origin_of, self.website_domain or ())))
 
     def is_one_site(self, api: Origin) -> bool | None:

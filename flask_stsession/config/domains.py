@@ -8,6 +8,7 @@ it for the rest.
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Callable
@@ -37,6 +38,12 @@ else:
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+#: Schemes that browsers give no origin of their own, or that no page has.
+_WEB_SCHEMES = frozenset(
+    {"about", "blob", "data", "file", "filesystem", "ftp", "ftps", "http", "https", "javascript", "ws", "wss"}
+)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")  # RFC 3986, 3.1
+_SHELL_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(:[0-9]{1,5})?")
 #: The dots of IDNA 2003 (RFC 3490, 3.1), which browsers take as well.
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 _MAX_HOST_LENGTH = 253
@@ -138,6 +145,25 @@ def split_url(url: str) -> tuple[Origin, str]:
         raise ValueError("its port is not a number up to 65535") from error
     host = normal_host(parts.hostname or "")
     return Origin(parts.scheme, host, None if port == _DEFAULT_PORTS[parts.scheme] else port), parts.path
+
+
+def is_shell_url(url: str) -> bool:
+    """Return whether this may be a URL of an app shell, such as ``capacitor://localhost``.
+
+    Schemes of the web are not, nor is what looks like a misspelt ``https``.
+    """
+    scheme, separator, _ = url.lower().partition("://")
+    return bool(
+        separator
+        and _SCHEME.fullmatch(scheme)
+        and scheme not in _WEB_SCHEMES
+        and not difflib.get_close_matches(scheme, ("http", "https"), cutoff=0.75)
+    )
+
+
+def is_shell_origin(origin: str) -> bool:
+    """Return whether this is the origin of an app shell as it sends it: the scheme in lower case, a host."""
+    return is_shell_url(origin) and _SHELL_ORIGIN.fullmatch(origin) is not None
 
 
 def origin_of(url: str) -> Origin | None:

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from ..errors import ConfigError
-from .domains import is_local_host, origin_of, split_url
+from .domains import is_local_host, is_shell_origin, is_shell_url, origin_of, split_url
 
 PREFIX: Final = "STSESSION_"
 ENVIRONMENT_PREFIX: Final = "FLASK_"
@@ -254,12 +254,26 @@ def origin(given: Given) -> str:
 
 
 def origins(given: Given) -> tuple[str, ...]:
-    """One origin, or a list of several."""
+    """Return one origin or several as a tuple; those of app shells (``capacitor://localhost``) as written."""
     value = given.decoded()
     several = value if isinstance(value, (list, tuple)) else (value,)
     if not several:
         raise given.refused("it must name at least one website")
-    return tuple(dict.fromkeys(_origin(given, each) for each in several))
+    return tuple(dict.fromkeys(_website(given, each) for each in several))
+
+
+def _website(given: Given, value: object) -> str:
+    """Return the origin of a website, or of an app shell exactly as written."""
+    if not isinstance(value, str) or not is_shell_url(value.strip()):
+        return _origin(given, value)
+    origin = value.strip().removesuffix("/")
+    if not is_shell_origin(origin):
+        raise given.refused(
+            "the origin of an app shell must be written as the shell sends it: scheme in lower case and "
+            "host, without a path",
+            "capacitor://localhost",
+        )
+    return origin
 
 
 def _origin(given: Given, value: object) -> str:

@@ -144,7 +144,9 @@ def _origin_problem(
             f"where it comes from ({_SETTING}={mode}); browsers send them by themselves, others should "
             "use header transfer."
         )
-    if origin.strip().lower() not in allowed_origins:
+    # Browsers send websites in lower case, but app shells as they are named.
+    origin = origin.strip()
+    if origin not in allowed_origins and origin.lower() not in allowed_origins:
         return Reason.CSRF_MISMATCH, (
             f"The request comes from {origin!r}, which is not an origin of ours ({_SETTING}={mode}); if it "
             "is, add it to STSESSION_WEBSITE_DOMAIN."

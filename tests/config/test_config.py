@@ -160,6 +160,17 @@ def test_our_origins_are_the_api_and_the_websites() -> None:
     assert config.websites == (Origin("https", "a.b"), Origin("http", "c.d", 1))
 
 
+def test_origins_of_app_shells_are_ours_but_have_no_site() -> None:
+    shells = ["capacitor://localhost", "chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb"]
+    config = read({"API_DOMAIN": "https://api.example.com", "WEBSITE_DOMAIN": shells})
+    assert config.trusted_origins("") == ("https://api.example.com", *shells)
+    assert config.websites == ()
+    assert config.decisions("").same_site == "lax"
+    assert read({"WEBSITE_DOMAIN": shells}).decisions("http://localhost:5000/").same_site == "lax"
+    beside = read({"API_DOMAIN": "https://api.example.com", "WEBSITE_DOMAIN": [*shells, "https://b.org"]})
+    assert beside.decisions("").same_site == "none"
+
+
 @given(st.text(), st.text())
 def test_no_request_makes_the_decisions_fail(claimed: str, script_root: str) -> None:
     config = read({"WEBSITE_DOMAIN": "https://www.example.com"}, NO_LIST)

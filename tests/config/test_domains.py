@@ -17,6 +17,8 @@ from flask_stsession.config.domains import (
     is_host_or_parent,
     is_local_host,
     is_loopback,
+    is_shell_origin,
+    is_shell_url,
     normal_host,
     origin_of,
     split_url,
@@ -304,6 +306,26 @@ def test_an_origin_is_spelled_as_browsers_send_it(url: str, spelled: str, path: 
     assert origin_of(url) == parsed
 
 
+@pytest.mark.parametrize(
+    ("url", "may_be", "is_one"),
+    [
+        ("capacitor://localhost", True, True),
+        ("CAPACITOR://localhost", True, False),
+        ("capacitor://localhost/", True, False),
+        ("capacitor://", True, False),
+        ("chrome-extension://*", True, False),
+        ("https://localhost", False, False),
+        ("htttp://localhost", False, False),
+        ("file://localhost", False, False),
+        ("localhost", False, False),
+        ("://localhost", False, False),
+    ],
+)
+def test_origins_of_app_shells_have_a_scheme_of_their_own(url: str, may_be: bool, is_one: bool) -> None:
+    assert is_shell_url(url) is may_be
+    assert is_shell_origin(url) is is_one
+
+
 def test_the_host_of_a_request_comes_without_its_port() -> None:
     assert host_of("Example.com:80") == "example.com"
     assert host_of("[::1]:80") == host_of("::1") == "::1"
@@ -322,6 +344,7 @@ def test_cookies_of_a_parent_domain_reach_a_host_but_not_an_address() -> None:
 def test_no_text_makes_a_question_fail(text: str) -> None:
     is_local_host(text)
     is_loopback(text)
+    is_shell_origin(text)
     host_of(text)
     parsed = origin_of(text)
     if parsed is not None:

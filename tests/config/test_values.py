@@ -242,6 +242,82 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
         "FLASK_STSESSION_WEBSITE_DOMAIN='\"https://www.example.com\"').",
     ),
     (
+        {"WEBSITE_DOMAIN": "Capacitor://localhost"},
+        "STSESSION_WEBSITE_DOMAIN = 'Capacitor://localhost': the origin of an app shell must be written as "
+        "the shell sends it: scheme in lower case and host, without a path. Write for example "
+        "STSESSION_WEBSITE_DOMAIN = 'capacitor://localhost' (in the environment: "
+        "FLASK_STSESSION_WEBSITE_DOMAIN='\"capacitor://localhost\"').",
+    ),
+    (
+        {"WEBSITE_DOMAIN": "capacitor://localhost/index.html"},
+        "STSESSION_WEBSITE_DOMAIN = 'capacitor://localhost/index.html': the origin of an app shell must be "
+        "written as the shell sends it: scheme in lower case and host, without a path. Write for example "
+        "STSESSION_WEBSITE_DOMAIN = 'capacitor://localhost' (in the environment: "
+        "FLASK_STSESSION_WEBSITE_DOMAIN='\"capacitor://localhost\"').",
+    ),
+    (
+        {"WEBSITE_DOMAIN": "chrome-extension://*"},
+        "STSESSION_WEBSITE_DOMAIN = 'chrome-extension://*': the origin of an app shell must be written as "
+        "the shell sends it: scheme in lower case and host, without a path. Write for example "
+        "STSESSION_WEBSITE_DOMAIN = 'capacitor://localhost' (in the environment: "
+        "FLASK_STSESSION_WEBSITE_DOMAIN='\"capacitor://localhost\"').",
+    ),
+    (
+        {"WEBSITE_DOMAIN": "ionic://"},
+        "STSESSION_WEBSITE_DOMAIN = 'ionic://': the origin of an app shell must be written as the shell "
+        "sends it: scheme in lower case and host, without a path. Write for example "
+        "STSESSION_WEBSITE_DOMAIN = 'capacitor://localhost' (in the environment: "
+        "FLASK_STSESSION_WEBSITE_DOMAIN='\"capacitor://localhost\"').",
+    ),
+    (
+        {"WEBSITE_DOMAIN": "tauri://a b"},
+        "STSESSION_WEBSITE_DOMAIN = 'tauri://a b': the origin of an app shell must be written as the shell "
+        "sends it: scheme in lower case and host, without a path. Write for example "
+        "STSESSION_WEBSITE_DOMAIN = 'capacitor://localhost' (in the environment: "
+        "FLASK_STSESSION_WEBSITE_DOMAIN='\"capacitor://localhost\"').",
+    ),
+    (
+        {"WEBSITE_DOMAIN": "htps://www.example.com"},
+        "STSESSION_WEBSITE_DOMAIN = 'htps://www.example.com': it must be scheme and host, but it does not "
+        "begin with http:// or https://. Write for example STSESSION_WEBSITE_DOMAIN = "
+        "'https://www.example.com' (in the environment: "
+        "FLASK_STSESSION_WEBSITE_DOMAIN='\"https://www.example.com\"').",
+    ),
+    (
+        {"WEBSITE_DOMAIN": "file:///srv/index.html"},
+        "STSESSION_WEBSITE_DOMAIN = 'file:///srv/index.html': it must be scheme and host, but it does not "
+        "begin with http:// or https://. Write for example STSESSION_WEBSITE_DOMAIN = "
+        "'https://www.example.com' (in the environment: "
+        "FLASK_STSESSION_WEBSITE_DOMAIN='\"https://www.example.com\"').",
+    ),
+    (
+        {"WEBSITE_DOMAIN": "ws://www.example.com"},
+        "STSESSION_WEBSITE_DOMAIN = 'ws://www.example.com': it must be scheme and host, but it does not "
+        "begin with http:// or https://. Write for example STSESSION_WEBSITE_DOMAIN = "
+        "'https://www.example.com' (in the environment: "
+        "FLASK_STSESSION_WEBSITE_DOMAIN='\"https://www.example.com\"').",
+    ),
+    (
+        {"WEBSITE_DOMAIN": "*"},
+        "STSESSION_WEBSITE_DOMAIN = '*': it must be scheme and host, but it does not begin with http:// "
+        "or https://. Write for example STSESSION_WEBSITE_DOMAIN = 'https://www.example.com' (in the "
+        "environment: FLASK_STSESSION_WEBSITE_DOMAIN='\"https://www.example.com\"').",
+    ),
+    (
+        {"API_DOMAIN": "capacitor://localhost"},
+        "STSESSION_API_DOMAIN = 'capacitor://localhost': it must be scheme and host, but it does not begin "
+        "with http:// or https://. Write for example STSESSION_API_DOMAIN = 'https://api.example.com' (in "
+        "the environment: FLASK_STSESSION_API_DOMAIN='\"https://api.example.com\"').",
+    ),
+    (
+        {"WEBSITE_DOMAIN": "https://straße.example"},
+        "STSESSION_WEBSITE_DOMAIN = 'https://straße.example': it must be scheme and host, but "
+        "'straße.example' is 'xn--strae-oqa.example' by IDNA 2008, but 'strasse.example' by IDNA 2003; it "
+        "must be the one that is meant. Write for example STSESSION_WEBSITE_DOMAIN = "
+        "'https://www.example.com' (in the environment: "
+        "FLASK_STSESSION_WEBSITE_DOMAIN='\"https://www.example.com\"').",
+    ),
+    (
         {"API_BASE_PATH": "a//b"},
         "STSESSION_API_BASE_PATH = 'a//b': it must be a path of ASCII letters, digits and -._~@:+= "
         "between single slashes. Write for example STSESSION_API_BASE_PATH = '/auth' (in the "
@@ -649,6 +725,19 @@ def test_every_key_refuses_a_value_of_no_known_type(key: str) -> None:
         ("WEBSITE_DOMAIN", "https://a.example/", ("https://a.example",)),
         ("WEBSITE_DOMAIN", ["https://a.example", "https://A.example"], ("https://a.example",)),
         ("WEBSITE_DOMAIN", '["https://a.example", "http://b:1"]', ("https://a.example", "http://b:1")),
+        *(
+            ("WEBSITE_DOMAIN", shell, (shell.strip().removesuffix("/"),))
+            for shell in (
+                "capacitor://localhost",
+                "ionic://localhost",
+                "tauri://localhost",
+                "chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb",
+                "moz-extension://0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f",
+                "safari-web-extension://0A1B2C3D-0A1B-2C3D-4E5F-0A1B2C3D4E5F",
+                "my.app+shell://Local.Host:8080",
+                " capacitor://localhost/ ",
+            )
+        ),
         ("API_BASE_PATH", "auth/", "/auth"),
         ("API_BASE_PATH", "/", ""),
         ("API_BASE_PATH", "", ""),

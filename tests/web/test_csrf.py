@@ -13,7 +13,7 @@ from flask_stsession.web.csrf import check, is_checked, problem
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 MODES: tuple[AntiCsrf, ...] = ("VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE")
-OURS = frozenset({"https://app.example.com", "http://localhost:3000"})
+OURS = frozenset({"https://app.example.com", "http://localhost:3000", "my-shell://LocalHost"})
 
 
 def refusal(mode: AntiCsrf, method: str = "POST", **sent: Any) -> tuple[Reason, str]:
@@ -122,6 +122,7 @@ def test_via_custom_header_names_the_header_that_is_missing() -> None:
         {"sec_fetch_site": "cross-site", "origin": "http://localhost:3000"},
         {"origin": "https://app.example.com"},
         {"origin": "HTTPS://App.Example.com"},
+        {"sec_fetch_site": "cross-site", "origin": "my-shell://LocalHost"},
     ],
     ids=str,
 )
@@ -140,6 +141,7 @@ def test_via_origin_takes_what_comes_from_our_own_pages(sent: dict[str, str]) ->
         "https://app.example.com:8443",
         "https://app.example.com.evil.example",
         "https://app.example.com/",
+        "my-shell://localhost",
     ],
 )
 def test_via_origin_refuses_what_comes_from_elsewhere(site: str | None, origin: str) -> None:
