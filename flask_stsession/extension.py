@@ -364,6 +364,8 @@ def _make_transport(config: Config, core: AppCore | None) -> CoreTransport:
         hosts=(EMBEDDED_HOST,) if config.is_embedded else config.core_hosts,
         api_key=config.api_key,
         timeout=config.core_timeout_seconds,
+        max_response_bytes=config.core_max_response_bytes,
+        proxy=config.core_proxy,
         adapter=core,
     )
 

@@ -12,8 +12,8 @@ from ..concurrency import AgeClock, SingleFlight
 from ..constants import CDI_ROTATES_AT_REFRESH, CDI_VERSIONS, DEFAULT_TENANT
 from ..errors import CoreError
 from .cache import ReadCache
-from .http import CoreRequest, CoreTransport
-from .parsing import Answer
+from .http import CoreCall, CoreTransport
+from .parsing import CoreReply
 
 
 class CoreCalls:
@@ -61,10 +61,12 @@ class CoreCalls:
 
     def _get(
         self, rid: str, path: str, query: Mapping[str, str] | None = None, *, tenant_id: str | None = None
-    ) -> Answer:
+    ) -> CoreReply:
         return self._ask("GET", rid, path, tenant_id=tenant_id, query=query, repeatable=True)
 
-    def _put(self, rid: str, path: str, body: Mapping[str, Any], *, tenant_id: str | None = None) -> Answer:
+    def _put(
+        self, rid: str, path: str, body: Mapping[str, Any], *, tenant_id: str | None = None
+    ) -> CoreReply:
         return self._ask("PUT", rid, path, tenant_id=tenant_id, body=body, repeatable=True)
 
     def _post(
@@ -75,7 +77,7 @@ class CoreCalls:
         *,
         repeatable: bool,
         tenant_id: str | None = None,
-    ) -> Answer:
+    ) -> CoreReply:
         return self._ask("POST", rid, path, tenant_id=tenant_id, body=body, repeatable=repeatable)
 
     def _ask(
@@ -88,19 +90,20 @@ class CoreCalls:
         repeatable: bool,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-    ) -> Answer:
+    ) -> CoreReply:
         path = _tenant_prefix(tenant_id) + path
         content = None if body is None else json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
         version = self._versions.current()
-        request = CoreRequest(
+        call = CoreCall(
             method, path, query=query, content=content, rid=rid, cdi_version=version, repeatable=repeatable
         )
-        reply = self._transport.send(request)
-        if reply.refuses_version and not self._versions.pinned:
-            # The core was replaced by an older or newer one. It refused before doing anything.
-            version = self._versions.renegotiate(version)
-            reply = self._transport.send(replace(request, cdi_version=version))
-        return Answer(reply.json_object(), reply.source)
+        try:
+            return self._transport.send(call)
+        except CoreError as error:
+            if self._versions.pinned or not _refuses_version(error):
+                raise
+        # The core was replaced by an older or newer one. It refused before doing anything.
+        return self._transport.send(replace(call, cdi_version=self._versions.renegotiate(version)))
 
 
 class VersionNegotiator:
@@ -149,9 +152,8 @@ class VersionNegotiator:
         return self.current()
 
     def _ask(self) -> str:
-        request = CoreRequest("GET", "/apiversion", query=self._query, repeatable=True)
-        reply = self._transport.send(request)
-        theirs = Answer(reply.json_object(), reply.source).texts("versions")
+        reply = self._transport.send(CoreCall("GET", "/apiversion", query=self._query, repeatable=True))
+        theirs = reply.texts("versions")
         common = [version for version in CDI_VERSIONS if version in theirs]
         safe = [version for version in common if parse_version(version) < CDI_ROTATES_AT_REFRESH]
         if not safe:
@@ -167,6 +169,10 @@ def parse_version(version: str) -> tuple[int, int]:
     """
     major, minor = version.split(".")
     return int(major), int(minor)
+
+
+def _refuses_version(error: CoreError) -> bool:
+    return error.status == 400 and "cdi-version" in error.message and "not supported" in error.message
 
 
 def _no_version(source: str, theirs: Sequence[str], common: Sequence[str]) -> str:

@@ -5,8 +5,8 @@ is a close that crosses our request on the way: that request may have been execu
 fail where it must not be sent twice. Servers close connections that were idle for a fixed time (5 s
 is common), so one that comes near that is replaced instead.
 
-The timeout of a socket starts anew with every piece that arrives: an answer that comes in drops
-would never time out. Here it bounds the answer as a whole.
+The timeout of a socket starts anew with every piece that arrives: a response that comes in drops
+would never time out. Here it bounds the response as a whole, and so does a limit of its size.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from requests import Response
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.response import BaseHTTPResponse
 
 #: Connections that were idle for longer (s) are replaced.
 MAX_IDLE_SECONDS = 4.0
@@ -28,9 +30,9 @@ POOL_SIZE = 64
 
 
 class CoreAdapter(HTTPAdapter):
-    """A pool of such connections for ``requests``; retries nothing, that is decided above it.
+    """A pool of such connections for ``requests``; retries nothing, which is decided above it.
 
-    :param clock: seconds from a clock that only goes forward.
+    :param clock: a clock for ages, in s.
     """
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
@@ -40,20 +42,49 @@ class CoreAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pools, of our connections."""
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {
+        self.poolmanager.pool_classes_by_scheme = self._pools()
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Return the pools of connections through a proxy, of our connections."""
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = self._pools()
+        return manager
+
+    def _pools(self) -> dict[str, Any]:
+        return {
             "http": _careful(HTTPConnectionPool, HTTPConnection, self._clock),
             "https": _careful(HTTPSConnectionPool, HTTPSConnection, self._clock),
         }
 
 
+def read_at_most(response: Response, limit: int) -> bytes | None:
+    """Read the body of a response as it was sent, without undoing a content encoding.
+
+    :param limit: the most bytes to read.
+    :returns: ``None`` if there is more; the connection is closed then.
+    """
+    if not isinstance(response.raw, BaseHTTPResponse):
+        content = response.content  # of a core in this process
+        return content if len(content) <= limit else None
+    try:
+        content = response.raw.read(limit + 1, decode_content=False)
+    except BaseException:
+        response.close()
+        raise
+    if len(content) > limit:
+        response.close()
+        return None
+    return content
+
+
 def _careful(pool: type, connection: type, clock: Callable[[], float]) -> type:
-    """A pool class whose connections look after themselves, by this clock."""
+    """Return a pool class whose connections are of the careful kind, by this clock."""
     ours = type(connection.__name__, (_CarefulConnection, connection), {"clock": staticmethod(clock)})
     return type(pool.__name__, (pool,), {"ConnectionCls": ours})
 
 
 class _CarefulConnection:
-    """Goes before one of urllib3's connections in the order of bases."""
+    """A mix-in for one of urllib3's connections; comes first in the bases."""
 
     clock: Callable[[], float]
     sock: socket.socket | None
@@ -86,12 +117,12 @@ class BoundedSocket:
         self._clock = clock
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """A file to read the answer from, as ``http.client`` asks for it."""
+        """Return a file to read the response from, as ``http.client`` asks for it."""
         return io.BufferedReader(_BoundedReader(self._sock, self._clock))
 
 
 class _BoundedReader(io.RawIOBase):
-    """Reads from a socket for as long as its timeout says, all in all."""
+    """A raw file over a socket, whose timeout bounds all reads together."""
 
     def __init__(self, sock: socket.socket, clock: Callable[[], float]) -> None:
         self._sock = sock

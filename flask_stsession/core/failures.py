@@ -1,7 +1,7 @@
-"""How attempts to reach a core fail, and how that is told.
+"""How attempts to reach a core fail, and the words for it.
 
 Messages name the host, the path and the setting to look at. They never contain a token or the API
-key, nor the query, nor the words of an exception, which may quote any of them.
+key, nor the query, nor the text of an exception, which may quote any of them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-#: Shown of a text that some host answered.
+#: How much of a text from some host is shown.
 _EXCERPT_CHARACTERS = 200
 _EXCERPT_BYTES = 65536
 _TOKEN_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+/\\%=-"
@@ -27,16 +27,20 @@ CHECK_ADDRESS = "Check STSESSION_CONNECTION_URI, and that the core runs."
 CHECK_TIMEOUT = "STSESSION_CORE_TIMEOUT_SECONDS sets how long (connect, read) we wait."
 CHECK_IS_CORE = "Is STSESSION_CONNECTION_URI the address of a SuperTokens core?"
 CHECK_CORE_LOG = "The core's log should say why."
+CHECK_PROXY = "Check STSESSION_CORE_PROXY, and that the proxy may reach the core."
+CHECK_SIZE = "STSESSION_CORE_MAX_RESPONSE_BYTES limits the size of responses."
+CHECK_ENCODING = "A proxy in between must not compress responses: we do not ask for it."
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One attempt that led to no answer.
+    """One attempt without a usable response.
 
-    :param host: where it went.
+    :param host: the address of the host.
     :param text: what happened.
-    :param remedy: what to look at.
-    :param not_sent: is it certain that the host did not get the request?
+    :param remedy: the setting to look at, as a sentence.
+    :param not_sent: whether it is certain that the host did not get the request.
+    :param timed_out: whether the host took longer than we wait.
     :param cause: the exception, if there was one.
     """
 
@@ -44,29 +48,35 @@ class Failure:
     text: str
     remedy: str
     not_sent: bool = False
+    timed_out: bool = False
     cause: Exception | None = None
 
 
-def failure_of(error: requests.RequestException, host: str, timeout: tuple[float, float]) -> Failure:
-    """Translate an exception of ``requests``.
+def failure_of(
+    error: requests.RequestException | HTTPError, host: str, timeout: tuple[float, float]
+) -> Failure:
+    """Translate an exception of ``requests``, or of the urllib3 below it.
 
-    :param host: where the request was to go.
-    :param timeout: what was waited for a connection and for an answer, in s.
+    :param host: the address of the host.
+    :param timeout: how long was waited for a connection and for a response, in s.
     """
     chain = list(_chain(error))
     if isinstance(error, requests.ConnectTimeout):
         text = f"no connection within {timeout[0]:.3g} s"
-        return Failure(host, text, CHECK_TIMEOUT, not_sent=True, cause=error)
+        return Failure(host, text, CHECK_TIMEOUT, not_sent=True, timed_out=True, cause=error)
     for cause in chain:
         if isinstance(cause, ssl.SSLCertVerificationError):
             text = f"its certificate is not trusted ({cause.verify_message})"
             remedy = "REQUESTS_CA_BUNDLE names a file with further authorities."
             return Failure(host, text, remedy, not_sent=True, cause=error)
+    if isinstance(error, requests.exceptions.ProxyError):
+        text = "the proxy on the way to it does not connect us"
+        return Failure(host, text, CHECK_PROXY, not_sent=True, cause=error)
     # urllib3 raises these two only while there is no connection yet.
     not_sent = any(isinstance(cause, (NewConnectionError, ConnectTimeoutError)) for cause in chain)
     if not not_sent and any(isinstance(cause, (TimeoutError, requests.ReadTimeout)) for cause in chain):
-        text = f"no whole answer within {timeout[1]:.3g} s"
-        return Failure(host, text, CHECK_TIMEOUT, cause=error)
+        text = f"no whole response within {timeout[1]:.3g} s"
+        return Failure(host, text, CHECK_TIMEOUT, timed_out=True, cause=error)
     return Failure(host, _what(chain, not_sent), CHECK_ADDRESS, not_sent=not_sent, cause=error)
 
 
@@ -78,11 +88,11 @@ def _what(chain: list[BaseException], not_sent: bool) -> str:
             return "connection refused"
         if isinstance(cause, ssl.SSLError):
             return "the TLS connection failed"
-    return "no connection" if not_sent else "the connection was cut before there was a whole answer"
+    return "no connection" if not_sent else "the connection was cut before there was a whole response"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception and all that it was made from: urllib3 wraps by argument, ``reason`` and cause."""
+    """Yield an exception and all that it was made from: urllib3 wraps by argument, ``reason`` and cause."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
@@ -94,7 +104,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def shown(host: str) -> str:
-    """An address as messages show it: without name and password, should it have any, and without query."""
+    """Return an address as messages show it: without name, password and query."""
     try:
         parts = urlsplit(host)
     except ValueError:
@@ -103,11 +113,12 @@ def shown(host: str) -> str:
 
 
 def excerpt(content: bytes, secret: str | None = None) -> str:
-    """The beginning of what a host answered, without anything that could be a token.
+    """Return the beginning of a host's text, quoted, without anything that could be a token.
 
     A page may echo our request, and JSON that was cut off may hold new tokens.
 
     :param secret: the API key.
+    :returns: the empty string if there is nothing to show.
     """
     if content.lstrip()[:1] in (b"{", b"["):
         return f"{len(content)} bytes of JSON, not of the kind we expect"
@@ -118,4 +129,5 @@ def excerpt(content: bytes, secret: str | None = None) -> str:
         text = text.replace(secret, "…")
     text = _TOKEN_LIKE.sub("…", text)
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= _EXCERPT_CHARACTERS else text[:_EXCERPT_CHARACTERS] + "…"
+    shortened = text if len(text) <= _EXCERPT_CHARACTERS else text[:_EXCERPT_CHARACTERS] + "…"
+    return repr(shortened) if shortened else ""

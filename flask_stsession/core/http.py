@@ -1,19 +1,10 @@
-"""Requests to a core over HTTP: hosts, failover, retries and deadlines.
+"""HTTP towards a core: hosts, time-outs, retries, and what is never sent twice.
 
-Which requests are sent again, after what:
+Whatever goes wrong is one of our own errors, with the cause attached:
 
-=========================  ======================  ======================
-what happened              repeatable              not repeatable
-=========================  ======================  ======================
-no connection              the next host           the next host
-429                        after a pause           after a pause
-reset, timeout, 5xx,       the next host, or once  never: it may have been
-not the JSON that is due   more the same one       executed
-any other answer           never                   never
-=========================  ======================  ======================
-
-Repeatable are GET and PUT, and the POSTs that say so. This is the one place where the exceptions of
-``requests`` and ``urllib3`` become ours.
+- ``CoreUnavailableError``: no host gave a usable response; an outage, 503.
+- ``CoreError``: the core refused the request.
+- ``ConfigError``: the settings cannot be right.
 """
 
 from __future__ import annotations
@@ -26,22 +17,34 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter
+from urllib3.exceptions import HTTPError
 
-from ..concurrency import PerProcess
+from ..concurrency import AgeClock, PerProcess
 from ..constants import API_KEY_HEADER, CDI_VERSION_HEADER, RID_HEADER
 from ..errors import ConfigError, CoreError, CoreUnavailableError, Reason
-from .connections import CoreAdapter
-from .failures import CHECK_CORE_LOG, CHECK_IS_CORE, Failure, excerpt, failure_of, shown
+from .circuit import Circuit
+from .connections import CoreAdapter, read_at_most
+from .failures import (
+    CHECK_CORE_LOG,
+    CHECK_ENCODING,
+    CHECK_IS_CORE,
+    CHECK_SIZE,
+    CHECK_TIMEOUT,
+    Failure,
+    excerpt,
+    failure_of,
+    shown,
+)
+from .parsing import CoreReply
 
 logger = logging.getLogger("flask_stsession.core")
 
 #: For how long (s) a host that failed is tried after the others.
 _AVOID_SECONDS = 10.0
-#: All attempts at one request together, in read timeouts: under two, with room for telling of it.
+#: All attempts at one request together, in read timeouts: under two, with room to report the failure.
 _BUDGET_READ_TIMEOUTS = 1.9
 #: Before the same host is asked again after a failure, in s.
 _PAUSE_SECONDS = 0.05
@@ -58,14 +61,14 @@ _NO_ADDRESS = (
 
 
 @dataclass(frozen=True, slots=True)
-class CoreRequest:
+class CoreCall:
     """One request to a core.
 
     :param path: below the address of the core, with the tenant's prefix.
     :param content: the JSON to send; not in the ``repr``.
     :param rid: the recipe that it belongs to.
     :param cdi_version: the version of the interface that it is written in; ``None`` where none matters.
-    :param repeatable: does it do no harm if the core executes it twice?
+    :param repeatable: whether it does no harm if the core executes it twice.
     """
 
     method: str
@@ -77,48 +80,24 @@ class CoreRequest:
     repeatable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CoreReply:
-    """What a core answered: a verdict or a refusal, never a failure.
-
-    :param source: which host answered which request, for messages.
-    :param body: the JSON object of a 200; ``None`` with any other status.
-    :param text: of a refusal, cleared of secrets.
-    """
-
-    status: int
-    source: str
-    body: dict[str, Any] | None = field(default=None, repr=False)
-    text: str = ""
-
-    @property
-    def refuses_version(self) -> bool:
-        """Does the core not speak the version that the request was written in?"""
-        return self.status == 400 and "cdi-version" in self.text and "not supported" in self.text
-
-    def json_object(self) -> dict[str, Any]:
-        """The JSON object that a 200 carries.
-
-        :raises CoreError: the core refused; the message has its words and what to look at.
-        """
-        if self.body is not None:
-            return self.body
-        raise CoreError(f"{self.source} was refused with {self.status}: {self.text}", status=self.status)
-
-
 class CoreTransport:
     """Sends requests to one core, which may have several hosts.
 
     Keeps one pool of connections per process, made at first need. Takes nothing from the
     environment: a proxy or a ``.netrc`` meant for others would see the API key, or replace it. Only
     ``REQUESTS_CA_BUNDLE`` counts, for hosts with certificates of one's own. Redirects are not
-    followed, cookies not kept.
+    followed, cookies not kept, and no content encoding is asked for.
+
+    A host that does not answer in time is left alone for a while (:class:`~.circuit.Circuit`): requests
+    go to the other hosts, or fail at once.
 
     :param hosts: addresses of the core, with the base path if it has one; the first is preferred.
-    :param api_key: of the core.
-    :param timeout: how long (s) to wait for a connection, and for a whole answer.
-    :param adapter: takes the place of the network, for a core in this process.
-    :param clock: seconds from a clock that only goes forward.
+    :param api_key: the core's API key.
+    :param timeout: how long (s) to wait for a connection, and for a whole response.
+    :param max_response_bytes: the largest response that is read.
+    :param proxy: the URL of the HTTP proxy on the way to the core.
+    :param adapter: replaces the network, for a core in this process.
+    :param clock: a clock for ages, in s; an :class:`~flask_stsession.concurrency.AgeClock` by default.
     :param sleep: waits for so many seconds.
     :raises ConfigError: the API key cannot be sent in a header.
     """
@@ -129,46 +108,50 @@ class CoreTransport:
         hosts: Sequence[str],
         api_key: str | None = None,
         timeout: tuple[float, float] = (2.0, 10.0),
+        max_response_bytes: int = 10 * 1024 * 1024,
+        proxy: str | None = None,
         adapter: BaseAdapter | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._hosts = tuple(host.rstrip("/") for host in hosts)
+        self._clock = clock or AgeClock()
+        self._budget = _BUDGET_READ_TIMEOUTS * timeout[1]
+        self._hosts = [_Host(host.rstrip("/"), self._clock, sum(timeout)) for host in hosts]
         self._api_key = api_key
         self._timeout = timeout
+        self._max_response_bytes = max_response_bytes
+        self._proxies = {} if proxy is None else {"http": proxy, "https": proxy}
         self._adapter = adapter
-        self._clock = clock
         self._sleep = sleep
-        self._budget = _BUDGET_READ_TIMEOUTS * timeout[1]
         self._headers = {"Accept": "application/json", "User-Agent": "flask-stsession"}
         if api_key is not None:
             self._headers[API_KEY_HEADER] = _sendable(api_key)
         self._sessions = PerProcess(self._new_session)
-        #: Until when (by the clock) a host is tried last. Written and read whole, so without a lock.
-        self._avoid_until: dict[str, float] = {}
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(shown, self._hosts))})"
+        return f"{type(self).__name__}({', '.join(shown(host.url) for host in self._hosts)})"
 
-    def send(self, request: CoreRequest) -> CoreReply:
+    def send(self, call: CoreCall) -> CoreReply:
         """Send a request until a host answers, as far as sending it again is safe.
 
-        :raises CoreUnavailableError: none did, or all the core says is 429.
+        :raises CoreUnavailableError: no host did, or all that the core says is 429.
+        :raises CoreError: the core refused; the message has its words and what to look at.
         """
         deadline = self._clock() + self._budget
         failures: list[Failure] = []
         try:
-            for host in self._attempts(request, failures):
-                if failures and deadline - self._clock() < self._timeout[1] / 20:
+            for host in self._attempts(call, failures):
+                if failures and self._is_late(deadline):
                     break
-                result = self._try(host, request, deadline)
+                sent_at = self._clock()
+                result = self._try(host.url, call, deadline)
                 if isinstance(result, CoreReply):
-                    self._avoid_until.pop(host, None)
+                    self._note_success(host)
                     return result
+                self._note_failure(host, result, sent_at)
                 failures.append(result)
-                self._avoid(host, result)
                 del result
-            raise _unavailable(request, failures) from failures[-1].cause
+            raise _unavailable(call, failures) from failures[-1].cause
         finally:
             # The causes know this frame, by their tracebacks. If it knew them too, the sockets that
             # they left behind would stay open until the next garbage collection.
@@ -180,86 +163,113 @@ class CoreTransport:
         if session is not None:
             session.close()
 
-    def _attempts(self, request: CoreRequest, failures: Sequence[Failure]) -> Iterator[str]:
-        """Where to send a request next, as long as that is safe; reads what has failed so far."""
+    def _attempts(self, call: CoreCall, failures: list[Failure]) -> Iterator[_Host]:
+        """Yield the hosts to send a request to, as long as that is safe; reads what has failed so far."""
         now = self._clock()
-        for host in sorted(self._hosts, key=lambda host: self._avoid_until.get(host, now) > now):
+        for host in sorted(self._hosts, key=lambda host: host.comes_last(call, now)):
+            if not host.circuit.admits():
+                failures.append(host.left_alone())
+                continue
             yield host
-            if not (request.repeatable or failures[-1].not_sent):
+            if not (call.repeatable or failures[-1].not_sent):
                 return
-        # A host that was reached may only have closed an idle connection, or be starting.
-        again = next((failure for failure in failures if not failure.not_sent), None)
+        # A host that was reached may only have closed an idle connection, or be starting. One that hangs
+        # would only take the same time again.
+        again = next((each for each in failures if not (each.not_sent or each.timed_out)), None)
         if again is not None:
             self._sleep(_PAUSE_SECONDS)
-            yield again.host
+            yield next(host for host in self._hosts if host.url == again.host)
 
-    def _avoid(self, host: str, failure: Failure) -> None:
-        self._avoid_until[host] = self._clock() + _AVOID_SECONDS
-        if len(self._hosts) > 1:
-            logger.warning(
-                "%s: %s. Other hosts are tried before it for %g s.",
-                shown(host),
-                failure.text,
-                _AVOID_SECONDS,
-            )
+    def _is_late(self, deadline: float) -> bool:
+        return deadline - self._clock() < self._timeout[1] / 20
 
-    def _try(self, host: str, request: CoreRequest, deadline: float) -> CoreReply | Failure:
-        """Send a request to one host, again while it answers 429."""
+    def _try(self, host: str, call: CoreCall, deadline: float) -> CoreReply | Failure:
+        """Send a request to one host, again while it answers 429.
+
+        :raises CoreError: the core refused.
+        """
         pause = _RATE_LIMIT_PAUSE_SECONDS
-        answered = 0
+        limited = 0
         while True:
             timeout = self._share_of(max(deadline - self._clock(), 0.001))
             try:
                 response = self._sessions.get().send(
-                    self._prepare(host, request), timeout=timeout, allow_redirects=False
+                    self._prepare(host, call), timeout=timeout, allow_redirects=False, stream=True
                 )
+                content = read_at_most(response, self._max_response_bytes)
             except _NO_ADDRESS as error:
                 raise ConfigError(
                     f"STSESSION_CONNECTION_URI: {shown(host)!r} is no address of a core; write for instance "
                     "'http://localhost:3567'."
                 ) from error
-            except requests.RequestException as error:
+            except (requests.RequestException, HTTPError) as error:
                 return failure_of(error, host, timeout)
             if response.status_code != 429:
-                return self._judge(response, host, request)
-            answered += 1
+                return self._judge(response, content, host, call)
+            limited += 1
             wait = max(pause * random.uniform(0.5, 1.0), _retry_after(response))  # noqa: S311
-            if answered > _RATE_LIMIT_RETRIES or self._clock() + wait >= deadline:
+            if limited > _RATE_LIMIT_RETRIES or self._clock() + wait >= deadline:
                 raise CoreUnavailableError(
-                    f"The core at {shown(host)} limits how often it is asked: {request.method} "
-                    f"{request.path} was answered with 429 ({answered} times). Ask it less often, "
-                    "or raise its limit.",
+                    f"The core at {shown(host)} limits the rate of requests: {call.method} {call.path} "
+                    f"returned 429 ({limited} times). Send fewer requests, or raise the core's limit.",
                     reason=Reason.CORE_RATE_LIMITED,
                 )
             self._sleep(wait)
             pause *= 2
 
+    def _note_success(self, host: _Host) -> None:
+        host.avoid_until = 0.0
+        if host.circuit.came_back():
+            logger.info("The core at %s answers again.", shown(host.url))
+
+    def _note_failure(self, host: _Host, failure: Failure, sent_at: float) -> None:
+        if failure.timed_out:
+            pause = host.circuit.timed_out(sent_at)
+            what = "Requests are not sent to it for %g s; then one finds out whether it is back."
+        else:
+            host.circuit.came_back()
+            host.avoid_until = self._clock() + _AVOID_SECONDS
+            pause = _AVOID_SECONDS if len(self._hosts) > 1 else None
+            what = "Other hosts are tried before it for %g s."
+        if pause is not None:
+            logger.warning("%s: %s. %s", shown(host.url), failure.text, what % pause)
+
     def _share_of(self, left: float) -> tuple[float, float]:
-        """What one attempt may take of the time (s) that is left: for a connection, and for the answer."""
+        """Return what one attempt may take of the time (s) that is left: to connect, and to respond."""
         connect = min(self._timeout[0], max(left - self._timeout[1], left / 5))
         return connect, min(self._timeout[1], left - connect)
 
-    def _judge(self, response: requests.Response, host: str, request: CoreRequest) -> CoreReply | Failure:
-        status = response.status_code
-        if status >= 500:
-            words = excerpt(response.content, self._api_key)
-            return Failure(host, f"status {status}" + (f" ({words})" if words else ""), CHECK_CORE_LOG)
-        source = f"{request.method} {request.path} at {shown(host)}"
-        if status != 200:
-            return CoreReply(status, source, text=self._explain(response))
-        try:
-            body = json.loads(response.content)
-        except (ValueError, RecursionError) as error:
-            text = f"not JSON, but {excerpt(response.content, self._api_key) or 'nothing'}"
-            return Failure(host, text, CHECK_IS_CORE, cause=error)
-        if not isinstance(body, dict):
-            text = f"JSON that is no object, but {type(body).__name__}"
-            return Failure(host, text, CHECK_IS_CORE)
-        return CoreReply(status, source, body=body)
+    def _judge(
+        self, response: requests.Response, content: bytes | None, host: str, call: CoreCall
+    ) -> CoreReply | Failure:
+        """Return the JSON of a 200, or what is wrong with the response.
 
-    def _explain(self, response: requests.Response) -> str:
-        """The core's words on a refusal, and what to look at."""
-        words = excerpt(response.content, self._api_key) or "no reason given"
+        :param content: the body; ``None`` if it is too large.
+        :raises CoreError: the core refused the request.
+        """
+        encoding = response.headers.get("Content-Encoding", "identity")
+        if encoding.lower() != "identity":
+            return Failure(host, f"a response with the content encoding {encoding[:50]!r}", CHECK_ENCODING)
+        if content is None:
+            return Failure(host, f"a response of more than {self._max_response_bytes} bytes", CHECK_SIZE)
+        status = response.status_code
+        words = excerpt(content, self._api_key)
+        if status >= 500:
+            return Failure(host, f"status {status}" + (f" ({words})" if words else ""), CHECK_CORE_LOG)
+        source = f"{call.method} {call.path} at {shown(host)}"
+        if status != 200:
+            explained = self._explain(response, words or "no reason given")
+            raise CoreError(f"{source} was refused with {status}: {explained}", status=status)
+        try:
+            body = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            return Failure(host, f"not JSON, but {words or 'nothing'}", CHECK_IS_CORE, cause=error)
+        if not isinstance(body, dict):
+            return Failure(host, f"JSON that is no object, but {type(body).__name__}", CHECK_IS_CORE)
+        return CoreReply(body, source, response.headers.get("Date"))
+
+    def _explain(self, response: requests.Response, words: str) -> str:
+        """Return the core's words on a refusal, and what to look at."""
         status = response.status_code
         if status == 401:
             what = (
@@ -269,28 +279,28 @@ class CoreTransport:
         if 300 <= status < 400:
             target = shown(response.headers.get("Location", ""))
             return (
-                f"a redirect to {target}. Redirects are not followed, since they would carry the API key "
+                f"a redirect to {target!r}. Redirects are not followed, since they would carry the API key "
                 "elsewhere: put the final address into STSESSION_CONNECTION_URI."
             )
         if status == 404:
             return f"{words}. Has STSESSION_CONNECTION_URI the right path, and is the core new enough?"
         return words
 
-    def _prepare(self, host: str, request: CoreRequest) -> requests.PreparedRequest:
+    def _prepare(self, host: str, call: CoreCall) -> requests.PreparedRequest:
         headers = dict(self._headers)
-        if request.rid is not None:
-            headers[RID_HEADER] = request.rid
-        if request.cdi_version is not None:
-            headers[CDI_VERSION_HEADER] = request.cdi_version
-        if request.content is not None:
+        if call.rid is not None:
+            headers[RID_HEADER] = call.rid
+        if call.cdi_version is not None:
+            headers[CDI_VERSION_HEADER] = call.cdi_version
+        if call.content is not None:
             headers["Content-Type"] = "application/json; charset=utf-8"
         prepared = requests.PreparedRequest()
         prepared.prepare(
-            method=request.method,
-            url=host + request.path,
-            params=request.query,
+            method=call.method,
+            url=host + call.path,
+            params=call.query,
             headers=headers,
-            data=request.content,
+            data=call.content,
         )
         return prepared
 
@@ -298,24 +308,52 @@ class CoreTransport:
         session = _Session()
         session.trust_env = False
         session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+        session.proxies.update(self._proxies)
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = self._adapter or CoreAdapter(clock=self._clock)
         for host in self._hosts:
-            session.mount(host, adapter)
+            session.mount(host.url, adapter)
         return session
 
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Nowhere: ``requests`` would otherwise prepare the next request even when told not to follow."""
+        """Return ``None``: ``requests`` would prepare the next request even when told not to follow."""
         return None
 
 
-def _unavailable(request: CoreRequest, failures: Sequence[Failure]) -> CoreUnavailableError:
-    told = "; ".join(dict.fromkeys(f"{shown(failure.host)}: {failure.text}" for failure in failures))
+class _Host:
+    """One address of the core, and how it does.
+
+    :param url: its address, without a slash at the end.
+    :param clock: a clock for ages, in s.
+    :param probe_seconds: how long a request to it takes at most.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], float], probe_seconds: float) -> None:
+        self.url = url
+        self.circuit = Circuit(clock=clock, probe_seconds=probe_seconds)
+        #: Until when (by the clock) the other hosts are tried before it. Written and read whole.
+        self.avoid_until = 0.0
+
+    def comes_last(self, call: CoreCall, now: float) -> bool:
+        """Return whether the other hosts are better for this request.
+
+        What must not be sent twice is lost if it finds out that a host still hangs.
+        """
+        return now < self.avoid_until or (self.circuit.is_open and not call.repeatable)
+
+    def left_alone(self) -> Failure:
+        """Return why no request is sent to it."""
+        text = f"not asked, since it did not answer in time (next try in {self.circuit.pause_left:.1f} s)"
+        return Failure(self.url, text, CHECK_TIMEOUT, not_sent=True)
+
+
+def _unavailable(call: CoreCall, failures: Sequence[Failure]) -> CoreUnavailableError:
+    what = "; ".join(dict.fromkeys(f"{shown(failure.host)}: {failure.text}" for failure in failures))
     remedies = dict.fromkeys(failure.remedy for failure in failures)
-    message = f"The core did not answer {request.method} {request.path}. {told}. {' '.join(remedies)}"
-    if not request.repeatable and not failures[-1].not_sent:
+    message = f"The core did not answer {call.method} {call.path}. {what}. {' '.join(remedies)}"
+    if not call.repeatable and not failures[-1].not_sent:
         message += " The request may have been executed, so it was not sent again."
     return CoreUnavailableError(message, reason=Reason.CORE_UNREACHABLE)
 
@@ -331,6 +369,8 @@ def _sendable(api_key: str) -> str:
 
 
 def _retry_after(response: requests.Response) -> float:
-    """For how long the core asks us to wait, in s; 0 where it gives no number (RFC 9110, 10.2.3)."""
-    told = response.headers.get("Retry-After", "")
-    return min(float(told), _RETRY_AFTER_LIMIT_SECONDS) if told.isascii() and told.isdigit() else 0.0
+    """Return how long the core asks us to wait, in s; 0 if it gives no number (RFC 9110, 10.2.3)."""
+    seconds = response.headers.get("Retry-After", "")
+    if not (seconds.isascii() and seconds.isdigit()):
+        return 0.0
+    return min(float(seconds), _RETRY_AFTER_LIMIT_SECONDS)

@@ -1,6 +1,6 @@
-"""Reading the JSON of a core: the only place that knows the names in its answers.
+"""Read the JSON of a core: the only place that knows the names in its responses.
 
-An answer without what the interface promises comes from something that is not a core, or from a
+A response that lacks what the interface promises comes from something that is not a core, or from a
 broken one: an outage (503), never a ``KeyError`` in somebody's view.
 """
 
@@ -26,18 +26,20 @@ from .models import (
 PASSWORDLESS_FACTORS = ("otp-email", "otp-phone", "link-email", "link-phone")
 
 
-class Answer:
-    """One JSON object from a core, read by key and kind.
+class CoreReply:
+    """The JSON object of a core's 200, read by key and kind.
 
     :param body: the object.
-    :param source: the host and request that it answers, for messages.
+    :param source: the request and the host that it came from, for messages.
+    :param date: the header ``Date`` of the response (RFC 9110, 6.6.1).
     """
 
-    __slots__ = ("body", "source")
+    __slots__ = ("body", "date", "source")
 
-    def __init__(self, body: dict[str, Any], source: str) -> None:
+    def __init__(self, body: dict[str, Any], source: str, date: str | None = None) -> None:
         self.body = body
         self.source = source
+        self.date = date
 
     @property
     def status(self) -> str:
@@ -45,157 +47,159 @@ class Answer:
         return self.text("status")
 
     def text(self, key: str) -> str:
-        """The string under ``key``."""
+        """Return the string under ``key``."""
         value = self.body.get(key)
         if isinstance(value, str):
             return value
         raise self._broken(key, "a string")
 
     def optional_text(self, key: str) -> str | None:
-        """The string under ``key``, or ``None`` where there is none."""
+        """Return the string under ``key``, or ``None`` if there is none."""
         return None if self.body.get(key) is None else self.text(key)
 
     def number(self, key: str) -> int:
-        """The whole number under ``key``."""
+        """Return the whole number under ``key``."""
         value = self.body.get(key)
         if isinstance(value, int) and not isinstance(value, bool):
             return value
         raise self._broken(key, "a number")
 
     def flag(self, key: str) -> bool:
-        """The boolean under ``key``."""
+        """Return the boolean under ``key``."""
         value = self.body.get(key)
         if isinstance(value, bool):
             return value
         raise self._broken(key, "true or false")
 
     def texts(self, key: str) -> list[str]:
-        """The list of strings under ``key``."""
+        """Return the list of strings under ``key``."""
         value = self.body.get(key)
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return list(value)
         raise self._broken(key, "a list of strings")
 
     def optional_texts(self, key: str) -> tuple[str, ...] | None:
-        """The list of strings under ``key``, or ``None`` where there is none."""
+        """Return the list of strings under ``key``, or ``None`` if there is none."""
         return None if self.body.get(key) is None else tuple(self.texts(key))
 
     def mapping(self, key: str) -> dict[str, Any]:
-        """The object under ``key``."""
+        """Return the object under ``key``."""
         value = self.body.get(key)
         if isinstance(value, dict):
             return value
         raise self._broken(key, "an object")
 
     def mappings(self, key: str) -> list[dict[str, Any]]:
-        """The list of objects under ``key``."""
+        """Return the list of objects under ``key``."""
         value = self.body.get(key)
         if isinstance(value, list) and all(isinstance(item, dict) for item in value):
             return list(value)
         raise self._broken(key, "a list of objects")
 
-    def inner(self, key: str) -> Answer:
-        """The object under ``key``, to be read in turn."""
-        return Answer(self.mapping(key), self.source)
+    def inner(self, key: str) -> CoreReply:
+        """Return the object under ``key``, to be read in turn."""
+        return CoreReply(self.mapping(key), self.source)
 
-    def expect_ok(self) -> Answer:
-        """This answer, if its status is ``OK``.
+    def inners(self, key: str) -> list[CoreReply]:
+        """Return the objects in the list under ``key``, to be read in turn."""
+        return [CoreReply(each, self.source) for each in self.mappings(key)]
 
-        :raises CoreError: it is another; the interface knows no other here.
+    def expect_ok(self) -> CoreReply:
+        """Return this reply if its status is ``OK``.
+
+        :raises CoreError: it is another, which the interface does not have for this request.
         """
         if self.status != "OK":
             raise self.unexpected()
         return self
 
     def unexpected(self) -> CoreError:
-        """The error for a status that the interface does not have for this request."""
-        return CoreError(
-            f"{self.source} was answered with the status {self.status!r}, which we did not expect."
-        )
+        """Return the error for a status that the interface does not have for this request."""
+        return CoreError(f"{self.source} returned the unexpected status {self.status!r}.")
 
     def _broken(self, key: str, kind: str) -> CoreUnavailableError:
         return CoreUnavailableError(
-            f"{self.source} was answered with JSON without {kind} under {key!r}. Is "
-            "STSESSION_CONNECTION_URI the address of a SuperTokens core?"
+            f"{self.source} returned JSON without {kind} under {key!r}. Is STSESSION_CONNECTION_URI the "
+            "address of a SuperTokens core?"
         )
 
 
-def read_tokens(answer: Answer) -> SessionTokens:
-    """A new pair of tokens."""
+def read_tokens(reply: CoreReply) -> SessionTokens:
+    """Return the new pair of tokens."""
     return SessionTokens(
-        session=_session(answer.inner("session")),
-        access_token=_token(answer.inner("accessToken")),
-        refresh_token=_token(answer.inner("refreshToken")),
-        anti_csrf_token=answer.optional_text("antiCsrfToken"),
+        session=_session(reply.inner("session")),
+        access_token=_token(reply.inner("accessToken")),
+        refresh_token=_token(reply.inner("refreshToken")),
+        anti_csrf_token=reply.optional_text("antiCsrfToken"),
     )
 
 
-def read_verified(answer: Answer) -> VerifiedSession:
-    """A good access token, with what the core adds to it."""
+def read_verified(reply: CoreReply) -> VerifiedSession:
+    """Return what the core says of a valid access token."""
     return VerifiedSession(
-        session=_session(answer.inner("session")),
-        access_token=_optional_token(answer),
-        payload_update_available=answer.body.get("payloadUpdateAvailable") is True,
+        session=_session(reply.inner("session")),
+        access_token=_optional_token(reply),
+        payload_update_available=reply.body.get("payloadUpdateAvailable") is True,
     )
 
 
-def read_regenerated(answer: Answer) -> RegeneratedSession:
-    """A stored payload, with the token that carries it if the old one had not expired."""
-    return RegeneratedSession(_session(answer.inner("session")), _optional_token(answer))
+def read_regenerated(reply: CoreReply) -> RegeneratedSession:
+    """Return the stored payload, with the token that carries it unless the old one had expired."""
+    return RegeneratedSession(_session(reply.inner("session")), _optional_token(reply))
 
 
-def read_refusal(answer: Answer) -> Refusal:
-    """A no, which must be one of those that the interface knows."""
+def read_refusal(reply: CoreReply) -> Refusal:
+    """Return the refusal, whose status must be one that the interface has."""
     try:
-        status = Status(answer.status)
+        status = Status(reply.status)
     except ValueError as error:
-        raise answer.unexpected() from error
+        raise reply.unexpected() from error
     return Refusal(
-        status, answer.optional_text("message") or "", answer.optional_text("recentTokenReuseSubtype")
+        status, reply.optional_text("message") or "", reply.optional_text("recentTokenReuseSubtype")
     )
 
 
-def read_theft(answer: Answer) -> TokenTheft:
-    """The session whose replaced refresh token was used."""
-    session = answer.inner("session")
+def read_theft(reply: CoreReply) -> TokenTheft:
+    """Return the session whose replaced refresh token was used."""
+    session = reply.inner("session")
     user_id = session.text("userId")
     return TokenTheft(
         session_handle=session.text("handle"),
         user_id=user_id,
         recipe_user_id=session.optional_text("recipeUserId") or user_id,
-        recent_token_reuse_subtype=answer.optional_text("recentTokenReuseSubtype"),
+        recent_token_reuse_subtype=reply.optional_text("recentTokenReuseSubtype"),
     )
 
 
-def read_information(answer: Answer) -> SessionInformation:
-    """What the core stores about a session."""
-    user_id = answer.text("userId")
+def read_information(reply: CoreReply) -> SessionInformation:
+    """Return what the core stores about a session."""
+    user_id = reply.text("userId")
     return SessionInformation(
-        session_handle=answer.text("sessionHandle"),
+        session_handle=reply.text("sessionHandle"),
         user_id=user_id,
-        recipe_user_id=answer.optional_text("recipeUserId") or user_id,
-        tenant_id=answer.optional_text("tenantId") or DEFAULT_TENANT,
-        session_data_in_database=answer.mapping("userDataInDatabase"),
-        custom_claims_in_access_token_payload=answer.mapping("userDataInJWT"),
-        time_created=answer.number("timeCreated"),
-        expiry=answer.number("expiry"),
+        recipe_user_id=reply.optional_text("recipeUserId") or user_id,
+        tenant_id=reply.optional_text("tenantId") or DEFAULT_TENANT,
+        session_data_in_database=reply.mapping("userDataInDatabase"),
+        custom_claims_in_access_token_payload=reply.mapping("userDataInJWT"),
+        time_created=reply.number("timeCreated"),
+        expiry=reply.number("expiry"),
     )
 
 
-def read_tenant(answer: Answer) -> Tenant:
-    """A tenant, as CDI 5.1 and newer describe it."""
+def read_tenant(reply: CoreReply) -> Tenant:
+    """Return a tenant, as CDI 5.1 and newer describe it."""
     return Tenant(
-        tenant_id=answer.text("tenantId"),
-        first_factors=answer.optional_texts("firstFactors"),
-        required_secondary_factors=answer.optional_texts("requiredSecondaryFactors"),
-        core_config=_core_config(answer),
+        tenant_id=reply.text("tenantId"),
+        first_factors=reply.optional_texts("firstFactors"),
+        required_secondary_factors=reply.optional_texts("requiredSecondaryFactors"),
+        core_config=_core_config(reply),
     )
 
 
-def read_tenant_before_5_1(answer: Answer) -> Tenant:
-    """A tenant, as CDI 5.0 and older describe it: three kinds of login, each on or off."""
+def read_tenant_before_5_1(reply: CoreReply) -> Tenant:
+    """Return a tenant, as CDI 5.0 and older describe it: three kinds of login, each on or off."""
     factors = {
-        kind: answer.inner(key).flag("enabled")
+        kind: reply.inner(key).flag("enabled")
         for key, kind in (
             ("emailPassword", ("emailpassword",)),
             ("thirdParty", ("thirdparty",)),
@@ -203,19 +207,19 @@ def read_tenant_before_5_1(answer: Answer) -> Tenant:
         )
     }
     return Tenant(
-        tenant_id=answer.text("tenantId"),
+        tenant_id=reply.text("tenantId"),
         first_factors=None
         if all(factors.values())
         else tuple(factor for kind, enabled in factors.items() if enabled for factor in kind),
-        core_config=_core_config(answer),
+        core_config=_core_config(reply),
     )
 
 
-def _core_config(answer: Answer) -> dict[str, Any]:
-    return {} if answer.body.get("coreConfig") is None else answer.mapping("coreConfig")
+def _core_config(reply: CoreReply) -> dict[str, Any]:
+    return {} if reply.body.get("coreConfig") is None else reply.mapping("coreConfig")
 
 
-def _session(session: Answer) -> CoreSession:
+def _session(session: CoreReply) -> CoreSession:
     user_id = session.text("userId")
     return CoreSession(
         handle=session.text("handle"),
@@ -226,9 +230,9 @@ def _session(session: Answer) -> CoreSession:
     )
 
 
-def _token(token: Answer) -> TokenInfo:
+def _token(token: CoreReply) -> TokenInfo:
     return TokenInfo(token.text("token"), token.number("expiry"), token.number("createdTime"))
 
 
-def _optional_token(answer: Answer) -> TokenInfo | None:
-    return None if answer.body.get("accessToken") is None else _token(answer.inner("accessToken"))
+def _optional_token(reply: CoreReply) -> TokenInfo | None:
+    return None if reply.body.get("accessToken") is None else _token(reply.inner("accessToken"))

@@ -17,21 +17,21 @@ class RoleCalls(CoreCalls):
     def get_roles_for_user(self, user_id: str, *, tenant_id: str = DEFAULT_TENANT) -> list[str]:
         """The roles of a user in a tenant, in no order.
 
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
-        answer = self._get(_RID, "/recipe/user/roles", {"userId": user_id}, tenant_id=tenant_id)
-        return answer.expect_ok().texts("roles")
+        reply = self._get(_RID, "/recipe/user/roles", {"userId": user_id}, tenant_id=tenant_id)
+        return reply.expect_ok().texts("roles")
 
     def get_permissions_for_role(self, role: str, *, max_age: float = 0) -> list[str] | None:
         """The permissions of a role, in no order; ``None`` if there is no such role.
 
         :param max_age: how old (s) an answer from memory may be, the TTL of the cache at most; 0 asks now.
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
 
         def ask() -> tuple[str, ...] | None:
-            answer = self._get(_RID, "/recipe/role/permissions", {"role": role})
-            return None if answer.status == _UNKNOWN_ROLE else tuple(answer.expect_ok().texts("permissions"))
+            reply = self._get(_RID, "/recipe/role/permissions", {"role": role})
+            return None if reply.status == _UNKNOWN_ROLE else tuple(reply.expect_ok().texts("permissions"))
 
         known = self._cache.read(("permissions", role), ask, max_age=max_age)
         return None if known is None else list(known)
@@ -40,67 +40,67 @@ class RoleCalls(CoreCalls):
         """Create a role, or add permissions to one; safe to send again.
 
         :returns: was it created? ``False``: it had been there.
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         with self._cache.changing(("permissions", role)):
-            answer = self._put(_RID, "/recipe/role", {"role": role, "permissions": list(permissions)})
-            return answer.expect_ok().flag("createdNewRole")
+            reply = self._put(_RID, "/recipe/role", {"role": role, "permissions": list(permissions)})
+            return reply.expect_ok().flag("createdNewRole")
 
     def remove_permissions(self, role: str, permissions: Sequence[str]) -> bool:
         """Take permissions from a role; safe to send again.
 
         :returns: is there such a role?
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         with self._cache.changing(("permissions", role)):
             body = {"role": role, "permissions": list(permissions)}
-            answer = self._post(_RID, "/recipe/role/permissions/remove", body, repeatable=True)
-            return answer.status != _UNKNOWN_ROLE and answer.expect_ok() is answer
+            reply = self._post(_RID, "/recipe/role/permissions/remove", body, repeatable=True)
+            return reply.status != _UNKNOWN_ROLE and reply.expect_ok() is reply
 
     def delete_role(self, role: str) -> bool:
         """Delete a role, and take it from all who have it; safe to send again.
 
         :returns: was there such a role?
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         with self._cache.changing(("permissions", role)):
-            answer = self._post(_RID, "/recipe/role/remove", {"role": role}, repeatable=True)
-            return answer.expect_ok().flag("didRoleExist")
+            reply = self._post(_RID, "/recipe/role/remove", {"role": role}, repeatable=True)
+            return reply.expect_ok().flag("didRoleExist")
 
     def list_roles(self) -> list[str]:
         """All roles, in no order.
 
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         return self._get(_RID, "/recipe/roles").expect_ok().texts("roles")
 
     def get_users_with_role(self, role: str, *, tenant_id: str = DEFAULT_TENANT) -> list[str] | None:
         """The users who have a role in a tenant, in no order; ``None`` if there is no such role.
 
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
-        answer = self._get(_RID, "/recipe/role/users", {"role": role}, tenant_id=tenant_id)
-        return None if answer.status == _UNKNOWN_ROLE else answer.expect_ok().texts("users")
+        reply = self._get(_RID, "/recipe/role/users", {"role": role}, tenant_id=tenant_id)
+        return None if reply.status == _UNKNOWN_ROLE else reply.expect_ok().texts("users")
 
     def get_roles_with_permission(self, permission: str) -> list[str]:
         """The roles that permit something, in no order.
 
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
-        answer = self._get(_RID, "/recipe/permission/roles", {"permission": permission})
-        return answer.expect_ok().texts("roles")
+        reply = self._get(_RID, "/recipe/permission/roles", {"permission": permission})
+        return reply.expect_ok().texts("roles")
 
     def add_role_to_user(self, user_id: str, role: str, *, tenant_id: str = DEFAULT_TENANT) -> bool | None:
         """Give a user a role; safe to send again.
 
         :returns: was it new to the user? ``None``: there is no such role.
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         body = {"userId": user_id, "role": role}
-        answer = self._put(_RID, "/recipe/user/role", body, tenant_id=tenant_id)
-        if answer.status == _UNKNOWN_ROLE:
+        reply = self._put(_RID, "/recipe/user/role", body, tenant_id=tenant_id)
+        if reply.status == _UNKNOWN_ROLE:
             return None
-        return not answer.expect_ok().flag("didUserAlreadyHaveRole")
+        return not reply.expect_ok().flag("didUserAlreadyHaveRole")
 
     def remove_role_from_user(
         self, user_id: str, role: str, *, tenant_id: str = DEFAULT_TENANT
@@ -108,10 +108,10 @@ class RoleCalls(CoreCalls):
         """Take a role from a user; safe to send again.
 
         :returns: did the user have it? ``None``: there is no such role.
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         body = {"userId": user_id, "role": role}
-        answer = self._post(_RID, "/recipe/user/role/remove", body, tenant_id=tenant_id, repeatable=True)
-        if answer.status == _UNKNOWN_ROLE:
+        reply = self._post(_RID, "/recipe/user/role/remove", body, tenant_id=tenant_id, repeatable=True)
+        if reply.status == _UNKNOWN_ROLE:
             return None
-        return answer.expect_ok().flag("didUserHaveRole")
+        return reply.expect_ok().flag("didUserHaveRole")

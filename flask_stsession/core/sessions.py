@@ -7,7 +7,7 @@ from typing import Any
 
 from ..constants import ALGORITHM, DEFAULT_TENANT
 from .calls import CoreCalls
-from .http import CoreRequest
+from .http import CoreCall
 from .models import (
     Refusal,
     RegeneratedSession,
@@ -17,7 +17,6 @@ from .models import (
     VerifiedSession,
 )
 from .parsing import (
-    Answer,
     read_information,
     read_refusal,
     read_regenerated,
@@ -60,8 +59,8 @@ class SessionCalls(CoreCalls):
             "enableAntiCsrf": enable_anti_csrf,
             "useDynamicSigningKey": use_dynamic_signing_key,
         }
-        answer = self._post(_RID, "/recipe/session", body, tenant_id=tenant_id, repeatable=False)
-        return read_tokens(answer.expect_ok())
+        reply = self._post(_RID, "/recipe/session", body, tenant_id=tenant_id, repeatable=False)
+        return read_tokens(reply.expect_ok())
 
     def verify_session(
         self,
@@ -76,7 +75,7 @@ class SessionCalls(CoreCalls):
 
         On CDI 5.5 and older this also makes a refreshed pair of tokens the current one.
 
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         body = {
             "accessToken": access_token,
@@ -86,8 +85,8 @@ class SessionCalls(CoreCalls):
         }
         if anti_csrf_token is not None:
             body["antiCsrfToken"] = anti_csrf_token
-        answer = self._post(_RID, "/recipe/session/verify", body, repeatable=True)
-        return read_verified(answer) if answer.status == "OK" else read_refusal(answer)
+        reply = self._post(_RID, "/recipe/session/verify", body, repeatable=True)
+        return read_verified(reply) if reply.status == "OK" else read_refusal(reply)
 
     def refresh_session(
         self,
@@ -109,10 +108,10 @@ class SessionCalls(CoreCalls):
         }
         if anti_csrf_token is not None:
             body["antiCsrfToken"] = anti_csrf_token
-        answer = self._post(_RID, "/recipe/session/refresh", body, repeatable=False)
-        if answer.status == "OK":
-            return read_tokens(answer)
-        return read_theft(answer) if answer.status == "TOKEN_THEFT_DETECTED" else read_refusal(answer)
+        reply = self._post(_RID, "/recipe/session/refresh", body, repeatable=False)
+        if reply.status == "OK":
+            return read_tokens(reply)
+        return read_theft(reply) if reply.status == "TOKEN_THEFT_DETECTED" else read_refusal(reply)
 
     def regenerate(
         self, access_token: str, payload: Mapping[str, Any] | None = None
@@ -120,21 +119,21 @@ class SessionCalls(CoreCalls):
         """Store a new payload and get an access token with it; safe to send again.
 
         :param payload: replaces the session's; ``None`` takes the stored one.
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         body: dict[str, Any] = {"accessToken": access_token}
         if payload is not None:
             body["userDataInJWT"] = dict(payload)
-        answer = self._post(_RID, "/recipe/session/regenerate", body, repeatable=True)
-        return read_regenerated(answer) if answer.status == "OK" else read_refusal(answer)
+        reply = self._post(_RID, "/recipe/session/regenerate", body, repeatable=True)
+        return read_regenerated(reply) if reply.status == "OK" else read_refusal(reply)
 
     def get_session_information(self, handle: str) -> SessionInformation | None:
         """What the core stores about a session, ``None`` if it has ended or never was.
 
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
-        answer = self._get(_RID, "/recipe/session", {"sessionHandle": handle})
-        return None if answer.status == "UNAUTHORISED" else read_information(answer.expect_ok())
+        reply = self._get(_RID, "/recipe/session", {"sessionHandle": handle})
+        return None if reply.status == "UNAUTHORISED" else read_information(reply.expect_ok())
 
     def list_session_handles(
         self, user_id: str, *, tenant_id: str | None = None, all_tenants: bool = True
@@ -142,24 +141,24 @@ class SessionCalls(CoreCalls):
         """The handles of a user's sessions, in no order.
 
         :param tenant_id: whose sessions count where ``all_tenants`` is false.
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         # Only the default tenant's path may ask about all of them.
         query = {"userId": user_id, "fetchAcrossAllTenants": "true" if all_tenants else "false"}
-        answer = self._get(_RID, "/recipe/session/user", query, tenant_id=None if all_tenants else tenant_id)
-        return answer.expect_ok().texts("sessionHandles")
+        reply = self._get(_RID, "/recipe/session/user", query, tenant_id=None if all_tenants else tenant_id)
+        return reply.expect_ok().texts("sessionHandles")
 
     def revoke_sessions(self, handles: Iterable[str]) -> list[str]:
         """End sessions, all in one request; safe to send again.
 
         :returns: the handles of those that had not ended before.
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         wanted = list(handles)
         if not wanted:
             return []
-        answer = self._post(_RID, "/recipe/session/remove", {"sessionHandles": wanted}, repeatable=True)
-        return answer.expect_ok().texts("sessionHandlesRevoked")
+        reply = self._post(_RID, "/recipe/session/remove", {"sessionHandles": wanted}, repeatable=True)
+        return reply.expect_ok().texts("sessionHandlesRevoked")
 
     def revoke_sessions_of_user(
         self, user_id: str, *, tenant_id: str | None = None, all_tenants: bool = True
@@ -168,27 +167,27 @@ class SessionCalls(CoreCalls):
 
         :param tenant_id: whose sessions end where ``all_tenants`` is false.
         :returns: the handles of those that had not ended before.
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         body = {"userId": user_id, "revokeAcrossAllTenants": all_tenants}
-        answer = self._post(
+        reply = self._post(
             _RID,
             "/recipe/session/remove",
             body,
             tenant_id=None if all_tenants else tenant_id,
             repeatable=True,
         )
-        return answer.expect_ok().texts("sessionHandlesRevoked")
+        return reply.expect_ok().texts("sessionHandlesRevoked")
 
     def update_session_data(self, handle: str, data: Mapping[str, Any]) -> bool:
         """Replace the data that the core keeps with a session; safe to send again.
 
         :returns: does the session exist?
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         body = {"sessionHandle": handle, "userDataInDatabase": dict(data)}
-        answer = self._put(_RID, "/recipe/session/data", body)
-        return answer.status != "UNAUTHORISED" and answer.expect_ok() is answer
+        reply = self._put(_RID, "/recipe/session/data", body)
+        return reply.status != "UNAUTHORISED" and reply.expect_ok() is reply
 
     def update_access_token_payload(self, handle: str, payload: Mapping[str, Any]) -> bool:
         """Replace the stored payload; it reaches the client's token at the next refresh.
@@ -196,11 +195,11 @@ class SessionCalls(CoreCalls):
         Safe to send again.
 
         :returns: does the session exist?
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         body = {"sessionHandle": handle, "userDataInJWT": dict(payload)}
-        answer = self._put(_RID, "/recipe/jwt/data", body)
-        return answer.status != "UNAUTHORISED" and answer.expect_ok() is answer
+        reply = self._put(_RID, "/recipe/jwt/data", body)
+        return reply.status != "UNAUTHORISED" and reply.expect_ok() is reply
 
     def create_jwt(
         self,
@@ -215,7 +214,7 @@ class SessionCalls(CoreCalls):
         :param issuer: the ``iss`` claim, where the payload has none.
         :param validity_seconds: its life, in s.
         :raises CoreError: the core refuses payload or validity.
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         body = {
             "payload": dict(payload),
@@ -229,7 +228,7 @@ class SessionCalls(CoreCalls):
     def get_jwks(self) -> list[dict[str, Any]]:
         """The public keys in use, as JWKs (RFC 7517); needs no version, so asks for none.
 
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
-        reply = self._transport.send(CoreRequest("GET", "/.well-known/jwks.json", repeatable=True))
-        return Answer(reply.json_object(), reply.source).mappings("keys")
+        reply = self._transport.send(CoreCall("GET", "/.well-known/jwks.json", repeatable=True))
+        return reply.mappings("keys")

@@ -10,7 +10,7 @@ from ..constants import DEFAULT_TENANT
 from ..errors import CoreError
 from .calls import CoreCalls
 from .models import Tenant
-from .parsing import PASSWORDLESS_FACTORS, Answer, read_tenant, read_tenant_before_5_1
+from .parsing import PASSWORDLESS_FACTORS, read_tenant, read_tenant_before_5_1
 
 _RID = "multitenancy"
 #: From here on tenants are described by factors instead of three switches.
@@ -44,7 +44,7 @@ class TenantCalls(CoreCalls):
         :returns: was it created? ``False``: it had been there.
         :raises CoreError: the core refuses, for instance for want of a licence, or is too old for
             secondary factors.
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         body: dict[str, Any] = {"tenantId": tenant_id}
         if core_config is not None:
@@ -66,42 +66,42 @@ class TenantCalls(CoreCalls):
     def get_tenant(self, tenant_id: str = DEFAULT_TENANT) -> Tenant | None:
         """A tenant, or ``None`` if there is none with that id.
 
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         newer = self.cdi >= _CDI_FACTORS
         path = "/recipe/multitenancy/tenant/v2" if newer else "/recipe/multitenancy/tenant"
-        answer = self._get(_RID, path, tenant_id=tenant_id)
-        if answer.status == "TENANT_NOT_FOUND_ERROR":
+        reply = self._get(_RID, path, tenant_id=tenant_id)
+        if reply.status == "TENANT_NOT_FOUND_ERROR":
             return None
-        return (read_tenant if newer else read_tenant_before_5_1)(answer.expect_ok())
+        return (read_tenant if newer else read_tenant_before_5_1)(reply.expect_ok())
 
     def list_tenants(self) -> list[Tenant]:
         """All tenants of the app.
 
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         newer = self.cdi >= _CDI_FACTORS
         path = "/recipe/multitenancy/tenant/list/v2" if newer else "/recipe/multitenancy/tenant/list"
-        answer = self._get(_RID, path).expect_ok()
+        reply = self._get(_RID, path).expect_ok()
         read = read_tenant if newer else read_tenant_before_5_1
-        return [read(Answer(tenant, answer.source)) for tenant in answer.mappings("tenants")]
+        return [read(tenant) for tenant in reply.inners("tenants")]
 
     def delete_tenant(self, tenant_id: str) -> bool:
         """Delete a tenant; safe to send again.
 
         :returns: was there one with that id?
         :raises CoreError: the core refuses, as it does for the default tenant.
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         body = {"tenantId": tenant_id}
-        answer = self._post(_RID, "/recipe/multitenancy/tenant/remove", body, repeatable=True)
-        return answer.expect_ok().flag("didExist")
+        reply = self._post(_RID, "/recipe/multitenancy/tenant/remove", body, repeatable=True)
+        return reply.expect_ok().flag("didExist")
 
     def associate_user_to_tenant(self, tenant_id: str, recipe_user_id: str) -> str:
         """Let a login method be used in a tenant; safe to send again.
 
         :returns: the core's status, ``OK`` or the reason why not (``UNKNOWN_USER_ID_ERROR``, …).
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         body = {"recipeUserId": recipe_user_id}
         path = "/recipe/multitenancy/tenant/user"
@@ -111,12 +111,12 @@ class TenantCalls(CoreCalls):
         """Let a login method be used in a tenant no longer; safe to send again.
 
         :returns: could it be used there?
-        :raises CoreUnavailableError: no answer.
+        :raises CoreUnavailableError: no reply.
         """
         body = {"recipeUserId": recipe_user_id}
         path = "/recipe/multitenancy/tenant/user/remove"
-        answer = self._post(_RID, path, body, tenant_id=tenant_id, repeatable=True)
-        return answer.expect_ok().flag("wasAssociated")
+        reply = self._post(_RID, path, body, tenant_id=tenant_id, repeatable=True)
+        return reply.expect_ok().flag("wasAssociated")
 
 
 def _factors(key: str, factors: Sequence[str] | Keep | None) -> dict[str, list[str] | None]:

@@ -103,7 +103,7 @@ def test_a_pinned_version_that_the_core_refuses_is_an_error(
     with pytest.raises(CoreError) as caught:
         make_client(cdi_version="5.5").list_roles()
     assert str(caught.value) == (
-        f"GET /recipe/roles at {core.url} was refused with 400: cdi-version 5.5 not supported"
+        f"GET /recipe/roles at {core.url} was refused with 400: 'cdi-version 5.5 not supported'"
     )
     assert len(core.received) == 1
 
@@ -139,7 +139,7 @@ def test_who_is_refused_after_another_has_negotiated_anew_uses_what_came_of_it(
 def test_negotiating_anew_is_tried_once(core: ScriptedCore, make_client: MakeClient) -> None:
     core.answers["/apiversion"] = reply({"versions": ["5.5"]})
     core.answers["/recipe/roles"] = reply(raw=b"cdi-version 5.5 not supported", status=400)
-    with pytest.raises(CoreError, match=r"was refused with 400: cdi-version 5\.5 not supported$"):
+    with pytest.raises(CoreError, match=r"was refused with 400: 'cdi-version 5\.5 not supported'$"):
         make_client(cdi_version=None).list_roles()
     assert core.requests == ["GET /apiversion", "GET /recipe/roles"] * 2
 

@@ -73,9 +73,14 @@ def test_what_may_have_been_executed_is_sent_again_only_if_that_does_no_harm(
     core.will(FAILURES[failure])
     core.always(call.answer)
 
-    if call.repeatable:
+    if call.repeatable and failure != "timeout":
         assert call.do(client) == call.result
         assert core.requests == [call.sends, call.sends]
+    elif call.repeatable:
+        # The host seems to hang: another one would be asked, but not the same again.
+        with pytest.raises(CoreUnavailableError, match="no whole response within 10 s"):
+            call.do(client)
+        assert core.requests == [call.sends]
     else:
         with pytest.raises(
             CoreUnavailableError, match=r"may have been executed, so it was not sent again\.$"
@@ -138,7 +143,7 @@ def test_what_is_missing_from_an_answer_is_named(
     with pytest.raises(CoreUnavailableError) as caught:
         make_client().verify_session("access")
     assert str(caught.value) == (
-        f"POST /recipe/session/verify at {core.url} was answered with JSON without {missing}. "
+        f"POST /recipe/session/verify at {core.url} returned JSON without {missing}. "
         "Is STSESSION_CONNECTION_URI the address of a SuperTokens core?"
     )
 
@@ -147,7 +152,7 @@ def test_a_status_that_the_interface_does_not_have_is_named(
     core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.always({"status": "CAMPAIGN"})
-    told = r"was answered with the status 'CAMPAIGN', which we did not expect\.$"
+    told = r"returned the unexpected status 'CAMPAIGN'\.$"
     with pytest.raises(CoreError, match=told):
         make_client().verify_session("access")
     with pytest.raises(CoreError, match=told):

@@ -17,23 +17,23 @@ import requests
 from requests.adapters import BaseAdapter
 from support.scripted_core import FakeClock, ScriptedCore, refusing, reply, reply_and_close
 
-from flask_stsession.core.http import CoreRequest, CoreTransport
+from flask_stsession.core.http import CoreCall, CoreTransport
 from flask_stsession.errors import ConfigError, CoreError, STSessionError
 
 from .conftest import MakeTransport
 
-ASK = CoreRequest("GET", "/recipe/roles", repeatable=True)
-ACT = CoreRequest("POST", "/recipe/session", content=b'{"secret": "sent"}')
+ASK = CoreCall("GET", "/recipe/roles", repeatable=True)
+ACT = CoreCall("POST", "/recipe/session", content=b'{"secret": "sent"}')
 API_KEY = "an-api-key-of-27-characters"
 TOKEN = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImQtMSJ9." + "x" * 300 + "." + "y" * 342
 
 MakeCore = Callable[[], ScriptedCore]
 
 
-def refusal(transport: CoreTransport, request: CoreRequest = ASK) -> str:
+def refusal(transport: CoreTransport, request: CoreCall = ASK) -> str:
     """What is raised when the request is sent."""
     with pytest.raises(STSessionError) as caught:
-        transport.send(request).json_object()
+        transport.send(request)
     return str(caught.value)
 
 
@@ -43,7 +43,7 @@ def refusal(transport: CoreTransport, request: CoreRequest = ASK) -> str:
 def test_a_request_carries_the_key_the_version_the_recipe_and_json(
     core: ScriptedCore, make_transport: MakeTransport
 ) -> None:
-    request = CoreRequest("PUT", "/x", content=b"{}", rid="userroles", cdi_version="5.4")
+    request = CoreCall("PUT", "/x", content=b"{}", rid="userroles", cdi_version="5.4")
     make_transport(api_key=API_KEY).send(request)
     headers = core.received[0].headers
     assert {name: headers.get(name) for name in ("api-key", "cdi-version", "rid", "content-type")} == {
@@ -88,13 +88,35 @@ def test_neither_proxies_nor_netrc_of_the_environment_see_or_replace_the_key(
     assert "authorization" not in core.received[0].headers
 
 
+def test_a_proxy_is_used_where_it_is_set(make_core: MakeCore, make_transport: MakeTransport) -> None:
+    proxy = make_core()
+    transport = make_transport(
+        hosts=["http://core.invalid:3567"], proxy=proxy.url.replace("//", "//me:hidden@"), api_key=API_KEY
+    )
+    for _ in range(2):
+        transport.send(ASK)
+    assert proxy.requests == ["GET /recipe/roles"] * 2
+    assert proxy.received[0].headers["host"] == "core.invalid:3567"
+    assert proxy.received[0].headers["proxy-authorization"] == "Basic bWU6aGlkZGVu"
+    assert proxy.connections == 1
+
+
+def test_a_proxy_that_does_not_answer_is_named_without_its_password(make_transport: MakeTransport) -> None:
+    with refusing() as dead:
+        transport = make_transport(hosts=["http://core.invalid"], proxy=dead.replace("//", "//me:hidden@"))
+        assert refusal(transport) == (
+            "The core did not answer GET /recipe/roles. http://core.invalid: the proxy on the way to it does "
+            "not connect us. Check STSESSION_CORE_PROXY, and that the proxy may reach the core."
+        )
+
+
 def test_redirects_are_not_followed_with_the_key(
     core: ScriptedCore, make_core: MakeCore, make_transport: MakeTransport
 ) -> None:
     elsewhere = make_core()
     core.will(reply({}, status=302, headers={"Location": f"http://me:pw@{elsewhere.url[7:]}/x?token=abc"}))
     assert refusal(make_transport(api_key=API_KEY)) == (
-        f"GET /recipe/roles at {core.url} was refused with 302: a redirect to {elsewhere.url}/x. Redirects "
+        f"GET /recipe/roles at {core.url} was refused with 302: a redirect to '{elsewhere.url}/x'. Redirects "
         "are not "
         "followed, since they would carry the API key elsewhere: put the final address into "
         "STSESSION_CONNECTION_URI."
@@ -106,7 +128,9 @@ def test_a_redirect_to_nowhere_is_told_like_any_other(
     core: ScriptedCore, make_transport: MakeTransport
 ) -> None:
     core.will(reply({}, status=307, headers={"Location": "http://[::"}))
-    assert "was refused with 307: a redirect to an address that cannot be read." in refusal(make_transport())
+    assert "was refused with 307: a redirect to 'an address that cannot be read'." in refusal(
+        make_transport()
+    )
 
 
 def test_cookies_of_a_load_balancer_are_not_kept(core: ScriptedCore, make_transport: MakeTransport) -> None:
@@ -146,13 +170,11 @@ def test_a_refusal_has_method_path_status_and_the_words_of_the_core(
     core: ScriptedCore, make_transport: MakeTransport
 ) -> None:
     core.will(reply(raw=b"Field name 'userId' is invalid in JSON input", status=400))
-    transport = make_transport()
-    reply_ = transport.send(ACT)
     with pytest.raises(CoreError) as caught:
-        reply_.json_object()
+        make_transport().send(ACT)
     assert str(caught.value) == (
-        f"POST /recipe/session at {core.url} was refused with 400: Field name 'userId' is invalid in JSON "
-        "input"
+        f"POST /recipe/session at {core.url} was refused with 400: "
+        "\"Field name 'userId' is invalid in JSON input\""
     )
     assert caught.value.status == 400
 
@@ -164,22 +186,22 @@ def test_a_refusal_has_method_path_status_and_the_words_of_the_core(
             401,
             None,
             b"Invalid API key",
-            "Invalid API key. The core wants an API key: check STSESSION_API_KEY.",
+            "'Invalid API key'. The core wants an API key: check STSESSION_API_KEY.",
         ),
         (
             401,
             API_KEY,
             b"Invalid API key",
-            "Invalid API key. The core does not know our API key: check STSESSION_API_KEY.",
+            "'Invalid API key'. The core does not know our API key: check STSESSION_API_KEY.",
         ),
         (
             404,
             None,
             b"Not found",
-            "Not found. Has STSESSION_CONNECTION_URI the right path, and is the core new enough?",
+            "'Not found'. Has STSESSION_CONNECTION_URI the right path, and is the core new enough?",
         ),
         (402, None, b"", "no reason given"),
-        (405, None, b"Method\r\nnot   supported\x00", "Method not supported"),
+        (405, None, b"Method\r\nnot   supported\x00", "'Method not supported'"),
     ],
 )
 def test_a_refusal_names_the_setting_to_look_at(
@@ -197,9 +219,9 @@ def test_a_refusal_names_the_setting_to_look_at(
     ("raw", "told"),
     [
         (b"", "not JSON, but nothing"),
-        (b"<html>\n <body>Welcome</body>", "not JSON, but <html> <body>Welcome</body>"),
+        (b"<html>\n <body>Welcome</body>", "not JSON, but '<html> <body>Welcome</body>'"),
         (b'{"status": "OK", "token": "abc', "not JSON, but 30 bytes of JSON, not of the kind we expect"),
-        (b"\xff\xfe\x00", "not JSON, but �� "),
+        (b"\xff\xfe\x00", "not JSON, but '��'"),
         (b"[1]", "JSON that is no object, but list"),
         (b"null", "JSON that is no object, but NoneType"),
         (b"[" * 100_000, "not JSON, but 100000 bytes of JSON, not of the kind we expect"),
@@ -240,7 +262,7 @@ def test_a_host_that_echoes_what_we_send_gets_no_secret_into_a_message_or_log(
     core.answers[""] = reply(raw=echo.encode(), status=status)
     transport = make_transport(api_key=API_KEY)
     with pytest.raises(STSessionError) as caught:
-        transport.send(CoreRequest("POST", "/x", content=TOKEN.encode(), repeatable=True)).json_object()
+        transport.send(CoreCall("POST", "/x", content=TOKEN.encode(), repeatable=True))
     told = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(transport)
     assert API_KEY not in told
     assert API_KEY[:12] not in told
@@ -355,5 +377,5 @@ def test_a_core_in_this_process_needs_no_network(
 
     monkeypatch.setattr(socket, "socket", None)
     transport = make_transport(hosts=["http+embedded://core"], adapter=Inside())
-    request = CoreRequest("GET", "/recipe/roles", query={"a": "b c"})
-    assert transport.send(request).json_object() == {"asked": "http+embedded://core/recipe/roles?a=b+c"}
+    request = CoreCall("GET", "/recipe/roles", query={"a": "b c"})
+    assert transport.send(request).body == {"asked": "http+embedded://core/recipe/roles?a=b+c"}

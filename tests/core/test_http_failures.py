@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import gzip
 import socket
 import ssl
 from collections.abc import Callable
@@ -12,25 +13,36 @@ from typing import Any
 import pytest
 import requests
 from requests.adapters import BaseAdapter
-from support.scripted_core import FakeClock, ScriptedCore, close, drip, hang, refusing, reply, reset, say
+from support.scripted_core import (
+    FakeClock,
+    Link,
+    ScriptedCore,
+    close,
+    drip,
+    hang,
+    refusing,
+    reply,
+    reset,
+    say,
+)
 
-from flask_stsession.core.http import CoreRequest, CoreTransport
+from flask_stsession.core.http import CoreCall, CoreTransport
 from flask_stsession.errors import CoreUnavailableError, Reason, STSessionError
 
 from .conftest import MakeTransport
 
-ASK = CoreRequest("GET", "/recipe/roles", repeatable=True)
-ACT = CoreRequest("POST", "/recipe/session", content=b'{"secret": "sent"}')
+ASK = CoreCall("GET", "/recipe/roles", repeatable=True)
+ACT = CoreCall("POST", "/recipe/session", content=b'{"secret": "sent"}')
 API_KEY = "an-api-key-of-27-characters"
 TOKEN = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImQtMSJ9." + "x" * 300 + "." + "y" * 342
 
 MakeCore = Callable[[], ScriptedCore]
 
 
-def refusal(transport: CoreTransport, request: CoreRequest = ASK) -> str:
+def refusal(transport: CoreTransport, request: CoreCall = ASK) -> str:
     """What is raised when the request is sent."""
     with pytest.raises(STSessionError) as caught:
-        transport.send(request).json_object()
+        transport.send(request)
     return str(caught.value)
 
 
@@ -57,7 +69,7 @@ def test_a_host_without_address_is_told_as_such(make_transport: MakeTransport) -
 def test_no_answer_in_time_names_the_setting(core: ScriptedCore, make_transport: MakeTransport) -> None:
     core.will(hang)
     assert refusal(make_transport(timeout=(0.5, 0.05)), ACT) == (
-        f"The core did not answer POST /recipe/session. {core.url}: no whole answer within 0.05 s. "
+        f"The core did not answer POST /recipe/session. {core.url}: no whole response within 0.05 s. "
         "STSESSION_CORE_TIMEOUT_SECONDS sets how long (connect, read) we wait. The request may have been "
         "executed, "
         "so it was not sent again."
@@ -68,7 +80,7 @@ def test_an_answer_in_drops_is_as_late_as_none(core: ScriptedCore, make_core: Ma
     core.will(drip)
     transport = CoreTransport(hosts=[core.url], timeout=(0.5, 0.1))
     try:
-        assert "no whole answer within 0.1 s" in refusal(transport, ACT)
+        assert "no whole response within 0.1 s" in refusal(transport, ACT)
     finally:
         transport.close()
 
@@ -77,10 +89,8 @@ def test_a_reset_connection_is_told(core: ScriptedCore, make_transport: MakeTran
     core.will(reset)
     assert refusal(make_transport(), ACT) == (
         f"The core did not answer POST /recipe/session. {core.url}: the connection was cut before there was "
-        "a whole "
-        "answer. Check STSESSION_CONNECTION_URI, and that the core runs. The request may have been executed, "
-        "so "
-        "it was not sent again."
+        "a whole response. Check STSESSION_CONNECTION_URI, and that the core runs. The request may have been "
+        "executed, so it was not sent again."
     )
 
 
@@ -89,7 +99,7 @@ def test_an_error_of_the_core_is_told_with_its_words(
 ) -> None:
     core.will(reply(raw=b"Internal Error", status=500), reply(raw=b"", status=502))
     assert refusal(make_transport()) == (
-        f"The core did not answer GET /recipe/roles. {core.url}: status 500 (Internal Error); {core.url}: "
+        f"The core did not answer GET /recipe/roles. {core.url}: status 500 ('Internal Error'); {core.url}: "
         "status 502. "
         "The core's log should say why."
     )
@@ -154,20 +164,20 @@ class _Raising(BaseAdapter):
     ("error", "told"),
     [
         (requests.ConnectTimeout(), "no connection within 2 s"),
-        (requests.ReadTimeout(), "no whole answer within 10 s"),
+        (requests.ReadTimeout(), "no whole response within 10 s"),
         (
             requests.exceptions.SSLError(ssl.SSLError("wrong version number")),
             "the TLS connection failed",
         ),
         (
             requests.exceptions.ChunkedEncodingError(),
-            "the connection was cut before there was a whole answer",
+            "the connection was cut before there was a whole response",
         ),
         (
             requests.exceptions.ContentDecodingError(),
-            "the connection was cut before there was a whole answer",
+            "the connection was cut before there was a whole response",
         ),
-        (requests.exceptions.ProxyError(), "the connection was cut before there was a whole answer"),
+        (requests.exceptions.ProxyError(), "the proxy on the way to it does not connect us"),
     ],
 )
 def test_every_error_of_requests_becomes_an_outage(
@@ -176,7 +186,8 @@ def test_every_error_of_requests_becomes_an_outage(
     adapter = _Raising(error)
     message = refusal(make_transport(hosts=["http://core"], adapter=adapter))
     assert message.startswith(f"The core did not answer GET /recipe/roles. http://core: {told}.")
-    assert adapter.asked == (1 if isinstance(error, requests.ConnectTimeout) else 2)
+    once = (requests.Timeout, requests.exceptions.ProxyError)
+    assert adapter.asked == (1 if isinstance(error, once) else 2)
 
 
 def test_a_certificate_that_is_not_trusted_is_told_and_nothing_was_sent(
@@ -254,7 +265,7 @@ def test_all_that_happened_is_told_host_by_host(core: ScriptedCore, make_transpo
         assert refusal(make_transport(hosts=[dead, core.url])) == (
             f"The core did not answer GET /recipe/roles. {dead}: connection refused; {core.url}: status 500; "
             f"{core.url}: "
-            "the connection was cut before there was a whole answer. Check STSESSION_CONNECTION_URI, and "
+            "the connection was cut before there was a whole response. Check STSESSION_CONNECTION_URI, and "
             "that the "
             "core runs. The core's log should say why."
         )
@@ -271,9 +282,8 @@ def test_a_core_that_says_too_often_is_asked_again_after_longer_and_longer_pause
     with pytest.raises(CoreUnavailableError) as caught:
         make_transport().send(ACT)
     assert str(caught.value) == (
-        f"The core at {core.url} limits how often it is asked: POST /recipe/session was answered with 429 (6 "
-        "times). "
-        "Ask it less often, or raise its limit."
+        f"The core at {core.url} limits the rate of requests: POST /recipe/session returned 429 (6 times). "
+        "Send fewer requests, or raise the core's limit."
     )
     assert caught.value.reason is Reason.CORE_RATE_LIMITED
     for pause, longest in zip(clock.slept, (0.1, 0.2, 0.4, 0.8, 1.6), strict=True):
@@ -333,3 +343,178 @@ def test_waiting_for_a_limit_ends_with_the_time_that_is_left(
     with pytest.raises(CoreUnavailableError):
         make_transport(timeout=(1.0, 3.0)).send(ACT)
     assert sum(clock.slept) < 6
+
+
+# Hosts that hang
+
+
+class Hosts(BaseAdapter):
+    """Hosts by name, of which some hang; a request to one of those takes the whole time-out."""
+
+    def __init__(self, clock: FakeClock, *hanging: str) -> None:
+        super().__init__()
+        self.clock = clock
+        self.hanging = set(hanging)
+        self.asked: list[str] = []
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        host = str(request.url).split("/")[2]
+        self.asked.append(host)
+        if host in self.hanging:
+            self.clock.now += kwargs["timeout"][1]
+            raise requests.ReadTimeout
+        response = requests.Response()
+        response.status_code, response._content = 200, b"{}"
+        return response
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_host_that_hangs_makes_one_request_wait_and_the_others_fail_at_once(
+    make_transport: MakeTransport, clock: FakeClock
+) -> None:
+    hosts = Hosts(clock, "core")
+    transport = make_transport(hosts=["http://core"], adapter=hosts)
+    refusal(transport)
+    started = clock.now
+    for request in (ASK, ACT) * 10:
+        assert refusal(transport, request) == (
+            f"The core did not answer {request.method} {request.path}. http://core: not asked, since it did "
+            "not answer in time (next try in 2.0 s). STSESSION_CORE_TIMEOUT_SECONDS sets how long (connect, "
+            "read) we wait."
+        )
+    assert (hosts.asked, clock.now) == (["core"], started)
+
+
+def test_a_host_that_goes_on_hanging_is_asked_after_longer_and_longer_pauses(
+    make_transport: MakeTransport, clock: FakeClock
+) -> None:
+    hosts = Hosts(clock, "core")
+    transport = make_transport(hosts=["http://core"], adapter=hosts)
+    pauses: list[float] = []
+    failed_at = clock.now
+    while len(pauses) < 6:
+        before = len(hosts.asked)
+        refusal(transport, ACT)
+        if len(hosts.asked) > before:
+            pauses.append(round(clock.now - 10 - failed_at, 1))
+            failed_at = clock.now
+        clock.now += 0.1
+    assert pauses == pytest.approx([0, 2, 4, 8, 16, 30], abs=0.21)
+
+
+def test_a_host_that_is_back_is_asked_by_all_again(
+    make_transport: MakeTransport, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="flask_stsession.core")
+    hosts = Hosts(clock, "core")
+    transport = make_transport(hosts=["http://core"], adapter=hosts)
+    refusal(transport)
+    hosts.hanging.clear()
+    clock.now += 2
+    for _ in range(3):
+        transport.send(ACT)
+    assert len(hosts.asked) == 4
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        (
+            "WARNING",
+            "http://core: no whole response within 10 s. Requests are not sent to it for 2 s; then one finds "
+            "out whether it is back.",
+        ),
+        ("INFO", "The core at http://core answers again."),
+    ]
+
+
+def test_with_two_hosts_of_which_one_hangs_one_request_per_probe_waits(
+    make_transport: MakeTransport, clock: FakeClock
+) -> None:
+    hosts = Hosts(clock, "first")
+    transport = make_transport(hosts=["http://first", "http://second"], adapter=hosts)
+    waited = 0
+    for _ in range(600):
+        before = clock.now
+        transport.send(ASK)
+        waited += clock.now > before
+        clock.now += 0.1
+    assert waited == hosts.asked.count("first") <= 5
+    assert hosts.asked.count("second") == 600
+
+
+def test_what_cannot_be_repeated_is_never_spent_on_finding_out_whether_a_host_is_back(
+    make_transport: MakeTransport, clock: FakeClock
+) -> None:
+    hosts = Hosts(clock, "first")
+    transport = make_transport(hosts=["http://first", "http://second"], adapter=hosts)
+    transport.send(ASK)
+    for _ in range(100):
+        transport.send(ACT)
+        clock.now += 1
+    assert hosts.asked.count("first") == 1
+
+
+def test_all_hosts_that_hang_are_named(make_transport: MakeTransport, clock: FakeClock) -> None:
+    hosts = Hosts(clock, "first", "second")
+    transport = make_transport(hosts=["http://first", "http://second"], adapter=hosts, timeout=(0.1, 1))
+    refusal(transport)
+    assert refusal(transport).startswith(
+        "The core did not answer GET /recipe/roles. http://first: not asked, since it did not answer in time "
+        "(next try in 1.2 s); http://second: not asked, since it did not answer in time (next try in 2.0 s)."
+    )
+
+
+# Responses that are too much
+
+
+def endless(link: Link) -> None:
+    """Send without end."""
+    link.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+    while not link.stopping.is_set():
+        link.send(b"x" * 65536)
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_a_response_over_the_limit_is_not_read_to_its_end(
+    status: int, core: ScriptedCore, make_transport: MakeTransport
+) -> None:
+    core.will(reply(raw=b" " * 2001, status=status))
+    assert refusal(make_transport(max_response_bytes=2000), ACT) == (
+        f"The core did not answer POST /recipe/session. {core.url}: a response of more than 2000 bytes. "
+        "STSESSION_CORE_MAX_RESPONSE_BYTES limits the size of responses. The request may have been executed, "
+        "so it was not sent again."
+    )
+
+
+def test_a_response_of_just_the_limit_is_read_and_the_connection_kept(
+    core: ScriptedCore, make_transport: MakeTransport
+) -> None:
+    core.always({})
+    core.will(reply(raw=b'{"a":"' + b"x" * 1992 + b'"}'))
+    transport = make_transport(max_response_bytes=2000)
+    assert len(transport.send(ACT).body["a"]) == 1992
+    transport.send(ACT)
+    assert core.connections == 1
+
+
+def test_a_response_without_end_is_given_up(core: ScriptedCore, make_transport: MakeTransport) -> None:
+    core.will(endless)
+    assert "a response of more than 100000 bytes" in refusal(make_transport(max_response_bytes=100_000), ACT)
+
+
+def test_chunks_count_without_their_frames(core: ScriptedCore, make_transport: MakeTransport) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    core.will(say(head + b"1\r\n{\r\n" * 1 + b"1\r\n}\r\n0\r\n\r\n"))
+    assert make_transport(max_response_bytes=2).send(ACT).body == {}
+
+
+def test_a_small_response_that_would_be_decoded_to_a_large_one_is_not_decoded(
+    core: ScriptedCore, make_transport: MakeTransport
+) -> None:
+    bomb = gzip.compress(b" " * 50_000_000)
+    core.will(reply(raw=bomb, headers={"Content-Encoding": "gzip"}))
+    assert refusal(make_transport(), ACT) == (
+        f"The core did not answer POST /recipe/session. {core.url}: a response with the content encoding "
+        "'gzip'. A proxy in between must not compress responses: we do not ask for it. The request may have "
+        "been executed, so it was not sent again."
+    )
+    assert core.received[0].headers["accept-encoding"] == "identity"

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from support.scripted_core import FakeClock, ScriptedCore, say
 
 from flask_stsession.core.failures import excerpt
-from flask_stsession.core.http import CoreRequest, CoreTransport
+from flask_stsession.core.http import CoreCall, CoreTransport
 from flask_stsession.errors import STSessionError
 
 PIECES = (
@@ -66,7 +66,7 @@ def test_no_bytes_from_a_host_lead_to_anything_but_an_answer_or_our_errors(
     core, transport = talker
     core.answers[""] = say(data)
     try:
-        transport.send(CoreRequest("POST", "/x", content=b"{}", repeatable=repeatable)).json_object()
+        transport.send(CoreCall("POST", "/x", content=b"{}", repeatable=repeatable))
     except STSessionError as error:
         told = str(error)
     else:

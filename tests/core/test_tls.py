@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from support.scripted_core import FakeClock, ScriptedCore, reply_and_close
 
-from flask_stsession.core.http import CoreRequest
+from flask_stsession.core.http import CoreCall
 from flask_stsession.errors import CoreUnavailableError
 
 from .conftest import MakeTransport
 
-ACT = CoreRequest("POST", "/recipe/session", content=b"{}")
+ACT = CoreCall("POST", "/recipe/session", content=b"{}")
 
 
 @pytest.fixture

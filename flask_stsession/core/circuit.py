@@ -1,0 +1,101 @@
+"""A circuit breaker: a host that did not answer in time is left alone for a while.
+
+Waiting for a host that hangs ties up the threads of the app: one core that accepts connections and
+says nothing would stop requests that do not even need it. A host that refuses connections does no
+such harm, and needs no circuit.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from ..concurrency import PerProcess
+
+#: For how long (s) a host is left alone after its first time-out, and at most: each further one doubles it.
+FIRST_PAUSE_SECONDS: Final = 2.0
+LONGEST_PAUSE_SECONDS: Final = 30.0
+
+
+class _Open(NamedTuple):
+    since: float
+    probe_at: float
+    pause: float
+
+
+class Circuit:
+    """Whether requests to one host are sent.
+
+    Closed: yes. Open, after a time-out: no, for a pause. Half-open, when the pause is over: one request
+    is let through as a probe, and all others go on failing at once. If the probe comes back, the circuit
+    is closed; if it times out as well, the next pause is twice as long.
+
+    The probe is claimed by putting off the next one, not by a flag: a thread that is killed, frozen or
+    left in the parent of a fork while it probes leaves nothing behind that would have to be undone.
+
+    :param clock: a clock for ages, in s.
+    :param probe_seconds: how long a probe takes at most.
+    """
+
+    def __init__(self, *, clock: Callable[[], float], probe_seconds: float) -> None:
+        self._clock = clock
+        self._probe_seconds = probe_seconds
+        self._lock = PerProcess(threading.Lock)
+        self._open: _Open | None = None
+        self._came_back_at = -math.inf
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the host was found hanging, and has not come back since."""
+        return self._open is not None
+
+    @property
+    def pause_left(self) -> float:
+        """The time in s until a request is let through."""
+        opened = self._open
+        return 0.0 if opened is None else max(opened.probe_at - self._clock(), 0.0)
+
+    def admits(self) -> bool:
+        """Return whether a request may be sent; while the circuit is half-open, claim the probe."""
+        if not self.is_open:
+            return True
+        with self._lock.get():
+            now = self._clock()
+            opened = self._open
+            if opened is not None and now < opened.probe_at:
+                return False
+            self._open = None if opened is None else opened._replace(probe_at=now + self._probe_seconds)
+            return True
+
+    def came_back(self) -> bool:
+        """Close the circuit: a request came back, with a response or with a quick failure.
+
+        :returns: whether it was open.
+        """
+        self._came_back_at = self._clock()
+        if self._open is None:
+            return False
+        with self._lock.get():
+            was_open = self._open is not None
+            self._open = None
+        return was_open
+
+    def timed_out(self, sent_at: float) -> float | None:
+        """Open the circuit, unless the time-out says nothing new.
+
+        One slow request among others that come back does not show that the host hangs, and neither do
+        those that were waiting already when the circuit was opened.
+
+        :param sent_at: when the request was sent, by the clock.
+        :returns: the pause in s, if this time-out has opened the circuit.
+        """
+        with self._lock.get():
+            opened = self._open
+            if self._came_back_at >= sent_at or (opened is not None and sent_at < opened.since):
+                return None
+            pause = FIRST_PAUSE_SECONDS if opened is None else min(2 * opened.pause, LONGEST_PAUSE_SECONDS)
+            now = self._clock()
+            self._open = _Open(now, now + pause, pause)
+            return pause
