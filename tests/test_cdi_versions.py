@@ -120,9 +120,10 @@ def test_without_a_pinned_version_a_lost_response_to_a_refresh_is_never_theft(
     assert extension(client).manager.client.cdi == (5, 5)
     lost = client.refresh_token
     client.refresh()
+    elsewhere = make_client(make_app, served_core, None, name="elsewhere")
     served_core.end_grace_period()
-    assert says(client.refresh(lost)) == (200, {})
-    assert client.get().status_code == 200
+    assert says(elsewhere.refresh(lost)) == (200, {})
+    assert elsewhere.get().status_code == 200
 
 
 def test_with_cdi_5_6_a_response_that_was_lost_for_longer_than_the_grace_period_is_theft(
@@ -131,8 +132,9 @@ def test_with_cdi_5_6_a_response_that_was_lost_for_longer_than_the_grace_period_
     client = make_client(make_app, served_core, "5.6")
     lost = client.refresh_token
     client.refresh()
+    elsewhere = make_client(make_app, served_core, "5.6", name="elsewhere")
     served_core.end_grace_period()
-    assert says(client.refresh(lost)) == (401, {"message": "token theft detected"})
+    assert says(elsewhere.refresh(lost)) == (401, {"message": "token theft detected"})
 
 
 def test_with_cdi_5_6_the_core_is_not_asked_right_after_a_refresh_either(
@@ -198,8 +200,9 @@ def test_a_reuse_that_the_core_forgives_is_unauthorised_and_cleared(
         client = make_client(make_app, served, "5.6")
         reused = client.refresh_token
         client.refresh()
+        elsewhere = make_client(make_app, served, "5.6", name="elsewhere")
         served.core.offset = LATER
-        answer = client.refresh(reused)
+        answer = elsewhere.refresh(reused)
         assert says(answer) == (401, {"message": "unauthorised"})
         assert is_cleared(answer)
     finally:
@@ -308,10 +311,11 @@ def test_what_is_revoked_through_this_process_is_never_answered_from_memory(
     assert says(client.get()) == (401, {"message": "unauthorised"})
 
 
-def test_with_cdi_5_6_a_session_revoked_through_this_process_is_refused_at_once(
-    make_app: AppFactory, served_core: ServedCore
+@pytest.mark.parametrize("version", ["4.0", "5.4", "5.5", "5.6"])
+def test_a_session_revoked_through_this_process_is_refused_at_once(
+    make_app: AppFactory, served_core: ServedCore, version: str
 ) -> None:
-    client = make_client(make_app, served_core, "5.6")
+    client = make_client(make_app, served_core, version)
     with client.client.application.app_context():
         assert extension(client).revoke_session(handle_of(client)) is True
     served_core.counted()
@@ -321,13 +325,16 @@ def test_with_cdi_5_6_a_session_revoked_through_this_process_is_refused_at_once(
     assert served_core.counted() == NOTHING
 
 
-def test_with_cdi_5_4_a_revoked_sessions_token_verifies_until_it_expires_as_recorded(
-    make_app: AppFactory, served_core: ServedCore
+@pytest.mark.parametrize("version", ["4.0", "5.4", "5.5"])
+def test_up_to_cdi_5_5_the_access_token_of_a_session_revoked_elsewhere_verifies_until_it_expires(
+    make_app: AppFactory, served_core: ServedCore, version: str
 ) -> None:
-    client = make_client(make_app, served_core, "5.4")
-    with client.client.application.app_context():
-        extension(client).revoke_session(handle_of(client))
+    client = make_client(make_app, served_core, version)
+    elsewhere = make_client(make_app, served_core, version, name="elsewhere")
+    with elsewhere.client.application.app_context():
+        extension(elsewhere).revoke_session(handle_of(client))
     assert client.get().status_code == 200
+    assert client.get("/checked").status_code == 401
 
 
 # Tokens of older cores

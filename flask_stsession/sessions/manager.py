@@ -6,21 +6,25 @@ revoked handles, answers of the core that may be reused) is bounded and the app'
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
-
-from cachetools import TTLCache
 
 from .. import signals
 from ..claims.validation import claims_context
-from ..concurrency import SingleFlight
 from ..constants import TransferMethod
-from ..core.models import Refusal, SessionInformation, SessionTokens, Status, TokenTheft
+from ..core.models import (
+    Refusal,
+    SessionInformation,
+    SessionTokens,
+    Status,
+    TokenInfo,
+    TokenTheft,
+    VerifiedSession,
+)
 from ..errors import (
     ConfigError,
     Reason,
@@ -29,10 +33,14 @@ from ..errors import (
     UnauthorisedError,
 )
 from ..tokens import access_token as tokens
+from ..tokens.masked import MaskedToken
+from ..tokens.refresh_token import has_shape_of_refresh_token
 from .by_handle import SessionsByHandle
+from .handle_locks import HandleLocks
 from .new_session import NewSession
+from .outcomes import RecentOutcomes
 from .payloads import json_object, merged, refuse_oversize, without_protected
-from .revocation import RevokedHandles
+from .revocation import ConfirmedTokens, RevokedHandles
 from .session import REMEMBER_KEY, Session
 
 if TYPE_CHECKING:
@@ -90,11 +98,11 @@ class SessionManager:
         self._settings = settings
         self._sender = sender
         self._clock = clock
-        self._lock = threading.Lock()
-        self._refreshing: SingleFlight[SessionTokens] = SingleFlight("refreshing with this token")
+        self._locks = HandleLocks()
+        self._refreshed: RecentOutcomes[SessionTokens] = RecentOutcomes("refreshing with this token")
+        self._first_uses: RecentOutcomes[VerifiedSession] = RecentOutcomes("using this token first")
         self._revoked = RevokedHandles()
-        ttl = settings.check_database_ttl_seconds
-        self._checked: TTLCache[bytes, bool] | None = TTLCache(10_000, ttl, timer=clock) if ttl > 0 else None
+        self._confirmed = ConfirmedTokens(settings.check_database_ttl_seconds)
 
     def now_ms(self) -> int:
         """The time, in ms since 1970."""
@@ -111,19 +119,27 @@ class SessionManager:
         transfer_method: TransferMethod | None = None,
         context: dict[str, Any] | None = None,
         ask_core: bool = True,
+        allow_revoked: bool = False,
     ) -> Session:
-        """The session of an access token whose signature and expiry have been checked.
+        """Return the session of an access token whose signature and expiry have been checked.
 
         The core is asked only if the database is to be checked, or, with CDI up to 5.5, if the token is
-        fresh from a refresh: its first use there makes the refresh final.
+        fresh from a refresh: its first use makes the refresh final. Requests that use such a token at the
+        same time share one call of the core, and its result serves for ten seconds.
 
         :param ask_core: ``False`` never does.
+        :param allow_revoked: return a session that was revoked through this process as well.
         :raises UnauthorisedError: the session has been revoked.
         :raises TryRefreshTokenError: CDI 5.6: the core no longer knows this token.
         :raises CoreUnavailableError: the core was needed and did not answer.
         """
-        if token.session_handle in self._revoked:
+        handle = token.session_handle
+        if handle in self._revoked and not allow_revoked:
             raise UnauthorisedError("The session was revoked through this process.")
+        refreshed = self._refreshed.of(handle)
+        if refreshed is not None and refreshed.access_token.token == token.raw:
+            # The new pair has arrived: whoever presents the old refresh token from now on has stolen it.
+            self._refreshed.forget(handle)
         session = Session(self, token, transfer_method=transfer_method, context=context)
         if ask_core and (check_database or self._is_unpromoted(token)):
             self._ask_core(session, check_database=check_database, enable_anti_csrf=enable_anti_csrf)
@@ -142,40 +158,47 @@ class SessionManager:
         return token.parent_refresh_token_hash1 is not None and not self.client.rotates_at_refresh
 
     def _ask_core(self, session: Session, *, check_database: bool, enable_anti_csrf: bool) -> None:
-        raw = session.get_access_token()
-        reusable = self._checked if check_database else None
-        digest = hashlib.sha256(raw.encode()).digest()
-        if reusable is not None:
-            with self._lock:
-                if digest in reusable:
-                    session.database_checked = True
-                    return
+        digest = _digest(session.get_access_token())
+        if not check_database:
+            answer, _ = self._first_uses.run(
+                (digest, enable_anti_csrf),
+                lambda: self._verify_at_core(session, enable_anti_csrf=enable_anti_csrf),
+                handle_of=lambda verified: verified.session.handle,
+            )
+        elif digest in self._confirmed:
+            session.database_checked = True
+            return
+        else:
+            answer = self._verify_at_core(session, check_database=True, enable_anti_csrf=enable_anti_csrf)
+            session.database_checked = True
+        if answer.access_token is not None:
+            session.replace_access_token(self._accept(answer.access_token), renewed=True)
+        elif answer.payload_update_available:
+            self._regenerate(session, None)
+        elif check_database:
+            self._confirmed.add(digest)
+
+    def _verify_at_core(
+        self, session: Session, *, check_database: bool = False, enable_anti_csrf: bool
+    ) -> VerifiedSession:
         answer = self.client.verify_session(
-            raw,
+            session.get_access_token(),
             anti_csrf_token=None,
             do_anti_csrf_check=False,  # checked here already, without the core
             enable_anti_csrf=enable_anti_csrf,
             check_database=check_database,
         )
-        if isinstance(answer, Refusal):
-            if answer.status is Status.TRY_REFRESH_TOKEN:
-                raise TryRefreshTokenError(f"The core does not accept the access token: {answer.message}")
-            if self.client.rotates_at_refresh:
-                # CDI 5.6 says this of a revoked session and of a token that was rotated away alike:
-                # the refresh decides which it is, so nothing is cleared here.
-                raise TryRefreshTokenError(
-                    f"The core no longer knows the access token: {answer.message}",
-                    reason=Reason.SESSION_ENDED,
-                )
-            raise UnauthorisedError(f"The core says: {answer.message}")
-        session.database_checked = session.database_checked or check_database
-        if answer.access_token is not None:
-            session.replace_access_token(self._accept(answer.access_token.token), renewed=True)
-        elif answer.payload_update_available:
-            self._regenerate(session, None)
-        elif reusable is not None:
-            with self._lock:
-                reusable[digest] = True
+        if not isinstance(answer, Refusal):
+            return answer
+        if answer.status is Status.TRY_REFRESH_TOKEN:
+            raise TryRefreshTokenError(f"The core does not accept the access token: {answer.message}")
+        if self.client.rotates_at_refresh:
+            # CDI 5.6 says this of a revoked session and of a token that was rotated away alike:
+            # the refresh decides which it is, so nothing is cleared here.
+            raise TryRefreshTokenError(
+                f"The core no longer knows the access token: {answer.message}", reason=Reason.SESSION_ENDED
+            )
+        raise UnauthorisedError(f"The core refused the access token: {answer.message}")
 
     # Create, refresh, revoke
 
@@ -240,20 +263,29 @@ class SessionManager:
         *,
         anti_csrf_token: str | None = None,
         enable_anti_csrf: bool = False,
+        tenant_id: str | None = None,
         transfer_method: TransferMethod | None = None,
         context: dict[str, Any] | None = None,
     ) -> Session:
-        """New tokens for a refresh token. Calls in flight with the same token share one call of the core.
+        """Exchange a refresh token for a new pair of tokens.
 
-        :raises UnauthorisedError: the session has ended, or the token is none.
+        Requests with the same refresh token share one call of the core. Its result serves again until the
+        new pair is first used, for ten seconds at most, since a client may not have received it. Only the
+        same anti-CSRF token and tenant get it.
+
+        :param tenant_id: the only tenant whose sessions the request may have.
+        :raises UnauthorisedError: the session has ended, or the value is not a refresh token.
         :raises TokenTheftError: the token had been replaced; the session is revoked.
         :raises CoreUnavailableError: the core did not answer; the token is as good as before.
         """
-        if not refresh_token.isascii():
-            raise UnauthorisedError("What came in the place of a refresh token is none.")
-        key = (hashlib.sha256(refresh_token.encode()).digest(), anti_csrf_token, enable_anti_csrf)
-        answer, is_ours = self._refreshing.run(
-            key, lambda: self._refresh_at_core(refresh_token, anti_csrf_token, enable_anti_csrf)
+        refresh_token = MaskedToken(refresh_token)  # receivers of our signals may raise below this frame
+        if not has_shape_of_refresh_token(refresh_token):
+            raise UnauthorisedError("The value sent as refresh token is not one.", reason=Reason.MALFORMED)
+        key = (_digest(refresh_token), anti_csrf_token, enable_anti_csrf, tenant_id)
+        answer, is_ours = self._refreshed.run(
+            key,
+            lambda: self._refresh_at_core(refresh_token, anti_csrf_token, enable_anti_csrf),
+            handle_of=lambda tokens: tokens.session.handle,
         )
         session = self._session_of(answer, transfer_method, context)
         if is_ours:
@@ -311,13 +343,15 @@ class SessionManager:
             signals.session_revoked.send(self._sender, session_handles=list(revoked), user_id=user_id)
 
     def _remember_revoked(self, handles: Sequence[str]) -> None:
-        if self._checked is not None:
-            with self._lock:
-                self._checked.clear()
-        # Up to CDI 5.5 the reference SDKs let a revoked session's access token verify until it
-        # expires, unless the database is checked; this is recorded, and kept there.
-        if self.client.rotates_at_refresh:
-            self._revoked.add(handles)
+        self._revoked.add(handles)
+        self._confirmed.clear()
+        for handle in handles:
+            self._refreshed.forget(handle)
+            self._first_uses.forget(handle)
+
+    def is_revoked(self, handle: str) -> bool:
+        """Return whether a session was revoked through this process."""
+        return handle in self._revoked
 
     # Query and change
 
@@ -368,7 +402,7 @@ class SessionManager:
             session.end_on_client()
             raise UnauthorisedError(f"The session has been revoked: {answer.message}")
         if answer.access_token is not None:
-            session.replace_access_token(self._accept(answer.access_token.token))
+            session.replace_access_token(self._accept(answer.access_token))
         else:
             session.replace_payload(answer.session.payload)
 
@@ -379,19 +413,24 @@ class SessionManager:
     ) -> Session:
         return Session(
             self,
-            self._accept(answer.access_token.token),
+            self._accept(answer.access_token),
             transfer_method=method,
             refresh_token=answer.refresh_token,
             context=context,
         )
 
-    def _accept(self, raw: str) -> AccessToken:
-        """Parse a token that the core just gave to us; its key may be newer than our key set."""
-        token = tokens.parse(raw)
+    def _accept(self, new: TokenInfo) -> AccessToken:
+        """Parse a token that the core has just returned; its key may be newer than our key set."""
+        token = tokens.parse(new.token)
         if token is None:
             raise ConfigError(
-                "The core made an access token that is none of a session (its version is unknown). "
-                "Is STSESSION_CONNECTION_URI a SuperTokens core of a supported version?"
+                "The core returned an access token in an unknown format. Is STSESSION_CONNECTION_URI a "
+                "SuperTokens core of a supported version?"
             )
         self.keys.expect(token.kid)
+        self._revoked.note_life((new.expiry - new.created_time) / 1000)
         return token
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode()).digest()

@@ -1,33 +1,117 @@
-"""The sessions that this process has revoked, so that their tokens are refused here at once."""
+"""What this process knows of revoked sessions, and of those that the core has just confirmed."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
 
-#: How many are remembered. An access token that outlives its session's place here would have to be older
-#: than that many revocations.
-MOST_HANDLES = 100_000
+from cachetools import TTLCache
+
+from ..concurrency import AgeClock, PerProcess
+
+#: So many handles are remembered in any case, whatever their age.
+_FEWEST_HANDLES: Final = 100_000
+#: In s. A handle is forgotten only when it is older than this, and than the longest life of a token seen.
+_SHORTEST_MEMORY: Final = 24 * 3600
+_MOST_CONFIRMED: Final = 10_000
 
 
 class RevokedHandles:
-    """The handles revoked last; asked at every verification, so without a lock.
+    """The sessions that were revoked through this process, whose tokens it refuses from then on.
 
-    :param size: how many are remembered.
+    Every verification asks, so no lock is taken: each step is one operation on a dict, which the GIL and
+    free-threaded builds make atomic. A child process inherits what its parent knew when it forked.
+
+    :param size: the number of handles to remember whatever their age.
+    :param monotonic: seconds from a clock that only goes forward.
+    :param wall: seconds since 1970.
     """
 
-    def __init__(self, size: int = MOST_HANDLES) -> None:
+    def __init__(
+        self,
+        *,
+        size: int = _FEWEST_HANDLES,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._size = size
-        self._lock = threading.Lock()
-        # A dict keeps the order in which they came.
-        self._handles: dict[str, None] = {}
+        self._monotonic = monotonic
+        self._wall = wall
+        self._longest_life: float = _SHORTEST_MEMORY
+        # A dict keeps the order of insertion: the oldest is first.
+        self._handles: dict[str, tuple[float, float]] = {}
 
     def __contains__(self, handle: str) -> bool:
         return handle in self._handles
 
     def add(self, handles: Iterable[str]) -> None:
-        """Remember these, and forget the oldest where there are too many."""
-        with self._lock:
-            self._handles.update(dict.fromkeys(handles))
-            while len(self._handles) > self._size:
-                del self._handles[next(iter(self._handles))]
+        """Remember handles until the last token of their sessions has expired."""
+        now = (self._monotonic(), self._wall())
+        for handle in handles:
+            self._handles.pop(handle, None)
+            self._handles[handle] = now
+        while len(self._handles) > self._size and self._forget_oldest(now):
+            pass
+
+    def note_life(self, seconds: float) -> None:
+        """Learn the life of an access token, in s: no handle is forgotten sooner."""
+        self._longest_life = max(self._longest_life, seconds)
+
+    def _forget_oldest(self, now: tuple[float, float]) -> bool:
+        try:
+            oldest = next(iter(self._handles))
+            monotonic, wall = self._handles[oldest]
+        except (RuntimeError, StopIteration, KeyError):  # another thread changes it, and forgets as well
+            return False
+        # The smaller of the two ages: one clock that was set forward must not end a revocation.
+        if min(now[0] - monotonic, now[1] - wall) <= self._longest_life:
+            return False
+        self._handles.pop(oldest, None)
+        return True
+
+
+class ConfirmedTokens:
+    """The access tokens whose sessions the core confirmed lately (``STSESSION_CHECK_DATABASE``).
+
+    :param ttl_seconds: for how long a confirmation counts; 0: never.
+    :param timer: seconds from a clock for ages.
+    """
+
+    def __init__(self, ttl_seconds: float, timer: Callable[[], float] | None = None) -> None:
+        self._ttl_seconds = ttl_seconds
+        self._timer = AgeClock() if timer is None else timer
+        self._memory = PerProcess(self._make_memory)
+
+    def _make_memory(self) -> _Confirmed:
+        return _Confirmed(TTLCache(_MOST_CONFIRMED, self._ttl_seconds, timer=self._timer))
+
+    def __contains__(self, digest: bytes) -> bool:
+        if not self._ttl_seconds:
+            return False
+        memory = self._memory.get()
+        with memory.lock:
+            return digest in memory.tokens
+
+    def add(self, digest: bytes) -> None:
+        """Remember that the core has confirmed the session of a token."""
+        if not self._ttl_seconds:
+            return
+        memory = self._memory.get()
+        with memory.lock:
+            memory.tokens[digest] = True
+
+    def clear(self) -> None:
+        """Forget all: sessions were revoked through this process."""
+        memory = self._memory.get()
+        with memory.lock:
+            memory.tokens.clear()
+
+
+class _Confirmed:
+    """The memory of one process."""
+
+    def __init__(self, tokens: TTLCache[bytes, bool]) -> None:
+        self.lock = threading.Lock()
+        self.tokens = tokens

@@ -78,8 +78,7 @@ class TokenVerifier:
         if verified is not None and verified.key is key:
             return token
         self._check_signature(token, key)
-        # A parent hash makes the core promote the session at the next use, so it must be asked each time.
-        if token.parent_refresh_token_hash1 is None and not allow_expired:
+        if not allow_expired:
             self._verified.add(digest, _Verified(token, key))
         return token
 

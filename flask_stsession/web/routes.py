@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, current_app, jsonify
 
 from . import pages
-from .verify import SESSION_ONLY, load_session, required_session
+from .verify import SESSION_ONLY, SESSION_TO_END, load_session, required_session
 
 if TYPE_CHECKING:
     from flask import Response
@@ -64,7 +64,7 @@ def refresh() -> Response:
 def sign_out() -> BaseResponse:
     """``POST {base}/signout``: end this request's session; there must be one."""
     ext = _extension()
-    load_session(ext, SESSION_ONLY)
+    load_session(ext, SESSION_TO_END)
     ext.sign_out()
     return pages.signed_out(ext) or jsonify({"status": "OK"})
 

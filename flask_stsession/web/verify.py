@@ -59,6 +59,7 @@ class VerifyOptions:
     max_auth_age: float | None = None
     tenant: str | None = None
     ignore_invalid: bool = False
+    allow_revoked: bool = False
     user_context: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -72,6 +73,8 @@ class VerifyOptions:
 REQUIRED = VerifyOptions()
 #: What our own routes ask for: a session, whatever it proves.
 SESSION_ONLY = VerifyOptions(override_global_claim_validators=lambda *_: [])
+#: What sign-out asks for: signing out twice is no error.
+SESSION_TO_END = VerifyOptions(override_global_claim_validators=lambda *_: [], allow_revoked=True)
 
 
 def load_session(ext: STSession, options: VerifyOptions = REQUIRED) -> Session | None:
@@ -221,6 +224,7 @@ def _verified_session(
         enable_anti_csrf=method == "cookie" and ext.config.anti_csrf == "VIA_TOKEN",
         transfer_method=method,
         context=state.context,
+        allow_revoked=options.allow_revoked,
     )
 
 

@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timezone
@@ -20,10 +21,21 @@ from support.served_core import ServedCore
 
 from flask_stsession import STSession, create_new_session, verify_session
 from flask_stsession.constants import PROTECTED_CLAIMS
-from flask_stsession.errors import ConfigError, CoreUnavailableError, ProtectedClaimError
+from flask_stsession.errors import (
+    ConfigError,
+    CoreUnavailableError,
+    ProtectedClaimError,
+    TokenTheftError,
+    UnauthorisedError,
+)
 from flask_stsession.sessions.manager import ManagerSettings, SessionManager
+from flask_stsession.sessions.session import Session
+from flask_stsession.signals import session_refreshed
 
+REFRESH = "POST /recipe/session/refresh"
+VERIFY = "POST /recipe/session/verify"
 BY_COOKIE = {"st-auth-mode": "cookie"}
+REFRESH_TOKEN = f"content.{'ab' * 32}.V2"
 BY_HEADER = {"st-auth-mode": "header"}
 
 NOT_JSON = [
@@ -339,9 +351,9 @@ def test_who_waits_for_a_refresh_that_is_cut_short_gets_an_outage_not_its_end() 
         client=stub, verifier=nothing, keys=nothing, settings=ManagerSettings(), sender=None, extension=None
     )
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(manager.refresh, "token")
+        first = pool.submit(manager.refresh, REFRESH_TOKEN)
         assert client.asked.wait(30)
-        second = pool.submit(manager.refresh, "token")
+        second = pool.submit(manager.refresh, REFRESH_TOKEN)
         while not second.running():
             time.sleep(0.001)
         time.sleep(0.05)  # until it waits for the first
@@ -350,3 +362,164 @@ def test_who_waits_for_a_refresh_that_is_cut_short_gets_an_outage_not_its_end() 
         error = second.exception(30)
     assert isinstance(error, CoreUnavailableError)
     assert str(error) == "Another thread was refreshing with this token, and was cut short."
+
+
+# Refreshing again, and the first use of what a refresh returned
+
+
+@pytest.fixture
+def by_token(make_app: AppFactory, served_core: ServedCore) -> Iterator[STSession]:
+    """An extension object with anti-CSRF tokens, in an app context."""
+    app = make_app(connection_uri=served_core.url, anti_csrf="VIA_TOKEN")
+    with app.app_context():
+        yield app.extensions["stsession"]
+
+
+def pair_of(session: Session) -> tuple[str, str]:
+    """The access token and the refresh token of a new pair."""
+    tokens = session.get_all_session_tokens_dangerously()
+    return tokens["accessToken"], tokens["refreshToken"]
+
+
+def test_a_refresh_whose_response_was_lost_gets_the_same_pair_again(ext: STSession, core: ServedCore) -> None:
+    _, lost = pair_of(ext.create_new_session_without_request_response("alice"))
+    core.counted()
+    first = pair_of(ext.refresh_session_without_request_response(lost))
+    assert pair_of(ext.refresh_session_without_request_response(lost)) == first
+    assert core.counted() == Counter({REFRESH: 1})
+
+
+def test_only_the_refresh_that_the_core_answered_sends_the_signal(ext: STSession) -> None:
+    _, lost = pair_of(ext.create_new_session_without_request_response("alice"))
+    heard: list[str] = []
+
+    def hear(sender: Any, session: Session, **_: Any) -> None:
+        heard.append(session.get_handle())
+
+    with session_refreshed.connected_to(hear, ext.app):
+        ext.refresh_session_without_request_response(lost)
+        ext.refresh_session_without_request_response(lost)
+    assert len(heard) == 1
+
+
+def test_a_refresh_token_is_theft_as_soon_as_the_new_access_token_was_used(ext: STSession) -> None:
+    _, stolen = pair_of(ext.create_new_session_without_request_response("alice"))
+    access, _ = pair_of(ext.refresh_session_without_request_response(stolen))
+    ext.verify_access_token(access)
+    with pytest.raises(TokenTheftError):
+        ext.refresh_session_without_request_response(stolen)
+
+
+def test_a_refresh_token_is_theft_as_soon_as_the_new_refresh_token_was_used(ext: STSession) -> None:
+    _, stolen = pair_of(ext.create_new_session_without_request_response("alice"))
+    _, new = pair_of(ext.refresh_session_without_request_response(stolen))
+    ext.refresh_session_without_request_response(new)
+    with pytest.raises(TokenTheftError):
+        ext.refresh_session_without_request_response(stolen)
+
+
+def test_an_old_access_token_does_not_count_as_the_first_use_of_the_new_pair(ext: STSession) -> None:
+    old_access, lost = pair_of(ext.create_new_session_without_request_response("alice"))
+    first = pair_of(ext.refresh_session_without_request_response(lost))
+    ext.verify_access_token(old_access)
+    assert pair_of(ext.refresh_session_without_request_response(lost)) == first
+
+
+def test_a_pair_is_never_handed_to_another_anti_csrf_token(by_token: STSession, core: ServedCore) -> None:
+    created = by_token.create_new_session_without_request_response("alice", disable_anti_csrf=False)
+    tokens = created.get_all_session_tokens_dangerously()
+    refresh_token, anti_csrf = tokens["refreshToken"], tokens["antiCsrfToken"]
+    assert anti_csrf is not None
+    by_token.refresh_session_without_request_response(refresh_token, anti_csrf_token=anti_csrf)
+    core.counted()
+    for wrong in ("wrong", None):
+        with pytest.raises(UnauthorisedError):
+            by_token.refresh_session_without_request_response(refresh_token, anti_csrf_token=wrong)
+    assert core.counted() == Counter({REFRESH: 2})
+
+
+def test_a_call_in_flight_is_never_shared_with_another_anti_csrf_token(
+    by_token: STSession, core: ServedCore
+) -> None:
+    created = by_token.create_new_session_without_request_response("alice", disable_anti_csrf=False)
+    tokens = created.get_all_session_tokens_dangerously()
+    both = threading.Barrier(2, timeout=30)
+    core.core.before = lambda asked: None if asked != REFRESH else wait(both)
+    refresh = by_token.manager.refresh
+    with ThreadPoolExecutor(2) as pool:
+        right = pool.submit(
+            refresh, tokens["refreshToken"], anti_csrf_token=tokens["antiCsrfToken"], enable_anti_csrf=True
+        )
+        wrong = pool.submit(refresh, tokens["refreshToken"], anti_csrf_token="wrong", enable_anti_csrf=True)
+        assert right.result(30).get_user_id() == "alice"
+        assert isinstance(wrong.exception(30), UnauthorisedError)
+
+
+def test_a_pair_is_never_handed_to_another_tenant(ext: STSession, core: ServedCore) -> None:
+    _, lost = pair_of(ext.create_new_session_without_request_response("alice"))
+    ext.manager.refresh(lost, tenant_id="one")
+    core.counted()
+    ext.manager.refresh(lost, tenant_id="two")
+    assert core.counted() == Counter({REFRESH: 1})
+
+
+def test_a_pair_of_a_revoked_session_is_not_handed_out_again(ext: STSession) -> None:
+    created = ext.create_new_session_without_request_response("alice")
+    _, lost = pair_of(created)
+    ext.refresh_session_without_request_response(lost)
+    ext.revoke_session(created.get_handle())
+    with pytest.raises(UnauthorisedError):
+        ext.refresh_session_without_request_response(lost)
+
+
+@pytest.mark.parametrize("value", ["", "garbage", "é", "x" * 100_000, "a.b.c", f"a.{'ab' * 32}.V2 "])
+def test_a_value_without_the_shape_of_a_refresh_token_is_refused_without_the_core(
+    ext: STSession, core: ServedCore, value: str
+) -> None:
+    with pytest.raises(UnauthorisedError) as caught:
+        ext.refresh_session_without_request_response(value)
+    assert str(caught.value) == "The value sent as refresh token is not one."
+    assert caught.value.reason == "malformed"
+    assert not core.counted()
+
+
+def test_requests_that_use_a_refreshed_token_together_ask_the_core_once(
+    ext: STSession, core: ServedCore
+) -> None:
+    _, refresh_token = pair_of(ext.create_new_session_without_request_response("alice"))
+    access, _ = pair_of(ext.refresh_session_without_request_response(refresh_token))
+    token = ext.manager.verifier.verify(access)
+    assert token is not None
+    core.counted()
+    with ThreadPoolExecutor(20) as pool:
+        together = list(pool.map(lambda _: ext.manager.verify(token), range(20)))
+    later = ext.manager.verify(token)
+    assert {session.get_access_token() for session in together} == {later.get_access_token()}
+    assert later.get_access_token() != access
+    assert core.counted() == Counter({VERIFY: 1})
+
+
+def test_a_refreshed_token_asks_again_where_the_database_is_to_be_checked(
+    ext: STSession, core: ServedCore
+) -> None:
+    _, refresh_token = pair_of(ext.create_new_session_without_request_response("alice"))
+    access, _ = pair_of(ext.refresh_session_without_request_response(refresh_token))
+    core.counted()
+    for _ in range(2):
+        ext.verify_access_token(access)
+        ext.verify_access_token(access, check_database=True)
+    assert core.counted()[VERIFY] == 3
+
+
+def test_a_refreshed_token_of_a_revoked_session_is_refused(ext: STSession) -> None:
+    created = ext.create_new_session_without_request_response("alice")
+    access, _ = pair_of(ext.refresh_session_without_request_response(pair_of(created)[1]))
+    ext.verify_access_token(access)
+    ext.revoke_session(created.get_handle())
+    with pytest.raises(UnauthorisedError) as caught:
+        ext.verify_access_token(access)
+    assert str(caught.value) == "The session was revoked through this process."
+
+
+def wait(barrier: threading.Barrier) -> None:
+    barrier.wait()

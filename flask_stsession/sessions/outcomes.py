@@ -1,0 +1,113 @@
+"""Results of the core about a session's tokens, which serve again for a few seconds.
+
+Requests that a browser sends together carry the same token. One call of the core serves all of them,
+whether they arrive while it is in flight or just after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+from ..concurrency import AgeClock, SingleFlight
+
+T = TypeVar("T")
+
+#: For how long (s) a result may serve again.
+OUTCOME_SECONDS: Final = 10.0
+_MOST_OUTCOMES: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome(Generic[T]):
+    """A result, and the call that it came from."""
+
+    key: Hashable = field(repr=False)
+    handle: str
+    result: T = field(repr=False)
+    landed_at: float
+
+
+class RecentOutcomes(Generic[T]):
+    """Coalesce calls with an equal key, and let their result serve again for a short while.
+
+    Errors are shared with calls in flight, and not kept. There is at most one result per session, the
+    latest. No lock is taken: each step is one operation on a dict, which the GIL and free-threaded builds
+    make atomic; threads that race can at worst lose a result, and the core is asked again.
+
+    :param what: the call in words, for the callers that wait for one that is cut short.
+    :param seconds: for how long a result serves.
+    :param size: the most results to keep.
+    :param timer: seconds from a clock for ages.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        seconds: float = OUTCOME_SECONDS,
+        size: int = _MOST_OUTCOMES,
+        timer: Callable[[], float] | None = None,
+    ) -> None:
+        self._flights: SingleFlight[tuple[T, bool]] = SingleFlight(what)
+        self._seconds = seconds
+        self._size = size
+        self._timer = AgeClock() if timer is None else timer
+        self._by_key: dict[Hashable, _Outcome[T]] = {}
+        self._by_handle: dict[str, _Outcome[T]] = {}
+
+    def run(self, key: Hashable, call: Callable[[], T], *, handle_of: Callable[[T], str]) -> tuple[T, bool]:
+        """Return the result of a call, made now unless an equal one is in flight or has just landed.
+
+        :param key: callers with equal keys share a result.
+        :param handle_of: returns the handle of the session that a result belongs to.
+        :returns: the result, and whether this caller made the call.
+        """
+
+        def call_and_keep() -> tuple[T, bool]:
+            kept = self._fresh(key)  # by a flight that landed since the caller looked
+            if kept is not None:
+                return kept.result, False
+            result = call()
+            self._keep(_Outcome(key, handle_of(result), result, self._timer()))
+            return result, True
+
+        kept = self._fresh(key)
+        if kept is not None:
+            return kept.result, False
+        (result, was_made), is_ours = self._flights.run(key, call_and_keep)
+        return result, was_made and is_ours
+
+    def of(self, handle: str) -> T | None:
+        """Return the latest result about a session, if one is kept."""
+        kept = self._by_handle.get(handle)
+        return None if kept is None else kept.result
+
+    def forget(self, handle: str) -> None:
+        """Let no result about this session serve again."""
+        kept = self._by_handle.pop(handle, None)
+        if kept is not None:
+            self._by_key.pop(kept.key, None)
+
+    def _fresh(self, key: Hashable) -> _Outcome[T] | None:
+        kept = self._by_key.get(key)
+        if kept is None or self._timer() - kept.landed_at > self._seconds:
+            return None
+        return kept
+
+    def _keep(self, outcome: _Outcome[T]) -> None:
+        self.forget(outcome.handle)
+        self._by_key[outcome.key] = outcome
+        self._by_handle[outcome.handle] = outcome
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        now = self._timer()
+        try:
+            for handle, kept in list(self._by_handle.items()):  # the oldest first
+                if len(self._by_handle) <= self._size and now - kept.landed_at <= self._seconds:
+                    return
+                self.forget(handle)
+        except RuntimeError:  # another thread changes it, and forgets as well
+            return

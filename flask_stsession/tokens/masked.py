@@ -1,0 +1,16 @@
+"""Tokens that no log and no error report shows by accident."""
+
+from __future__ import annotations
+
+
+class MaskedToken(str):
+    """A token whose ``repr`` does not show it.
+
+    Error reporters such as Sentry collect the local variables of every frame by their ``repr``, those of
+    our frames around a user's function too, and descend into tuples and dicts to do so.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<token of {len(self)} characters>"

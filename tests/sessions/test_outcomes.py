@@ -1,0 +1,122 @@
+"""Results that serve again for a few seconds, and calls that are shared while in flight."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from flask_stsession.sessions.outcomes import RecentOutcomes
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Calls:
+    """Calls that count, each with a result of its own."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> str:
+        self.count += 1
+        return f"session:{self.count}"
+
+
+def handle_of(result: str) -> str:
+    return result.partition(":")[0]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def outcomes(clock: Clock) -> RecentOutcomes[str]:
+    return RecentOutcomes("asking", seconds=10, size=3, timer=clock)
+
+
+@pytest.fixture
+def call() -> Calls:
+    return Calls()
+
+
+def test_a_result_serves_again_for_a_while(outcomes: RecentOutcomes[str], clock: Clock, call: Calls) -> None:
+    assert outcomes.run("key", call, handle_of=handle_of) == ("session:1", True)
+    clock.now += 10
+    assert outcomes.run("key", call, handle_of=handle_of) == ("session:1", False)
+    clock.now += 0.001
+    assert outcomes.run("key", call, handle_of=handle_of) == ("session:2", True)
+
+
+def test_another_key_never_gets_the_result(outcomes: RecentOutcomes[str], call: Calls) -> None:
+    outcomes.run(("digest", "anti-csrf"), call, handle_of=handle_of)
+    assert outcomes.run(("digest", "other"), call, handle_of=handle_of) == ("session:2", True)
+
+
+def test_a_forgotten_session_is_asked_about_again(outcomes: RecentOutcomes[str], call: Calls) -> None:
+    outcomes.run("key", call, handle_of=handle_of)
+    assert outcomes.of("session") == "session:1"
+    outcomes.forget("session")
+    outcomes.forget("unknown")
+    assert outcomes.of("session") is None
+    assert outcomes.run("key", call, handle_of=handle_of) == ("session:2", True)
+
+
+def test_only_the_latest_result_about_a_session_is_kept(outcomes: RecentOutcomes[str], call: Calls) -> None:
+    outcomes.run("first", call, handle_of=handle_of)
+    outcomes.run("second", call, handle_of=handle_of)
+    assert outcomes.run("second", call, handle_of=handle_of) == ("session:2", False)
+    assert outcomes.run("first", call, handle_of=handle_of) == ("session:3", True)
+
+
+def test_the_oldest_results_make_room_and_old_ones_are_dropped(
+    outcomes: RecentOutcomes[str], clock: Clock
+) -> None:
+    for name in "abcd":
+        outcomes.run(name, lambda name=name: f"{name}:", handle_of=handle_of)  # type: ignore[misc]
+    assert [outcomes.of(name) is None for name in "abcd"] == [True, False, False, False]
+    clock.now += 11
+    outcomes.run("e", lambda: "e:", handle_of=handle_of)
+    assert [outcomes.of(name) is None for name in "bcde"] == [True, True, True, False]
+
+
+def test_an_error_is_not_kept(outcomes: RecentOutcomes[str], call: Calls) -> None:
+    def fail() -> str:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        outcomes.run("key", fail, handle_of=handle_of)
+    assert outcomes.run("key", call, handle_of=handle_of) == ("session:1", True)
+
+
+def test_concurrent_calls_with_one_key_are_made_once(outcomes: RecentOutcomes[str]) -> None:
+    go_on = threading.Event()
+    made: list[int] = []
+
+    def call() -> str:
+        made.append(1)
+        assert go_on.wait(30)
+        return "session:1"
+
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(outcomes.run, "key", call, handle_of=handle_of) for _ in range(8)]
+        go_on.set()
+        results = [each.result(30) for each in waiting]
+    assert made == [1]
+    assert sorted(results) == [("session:1", False)] * 7 + [("session:1", True)]
+
+
+def test_a_repr_shows_no_result(outcomes: RecentOutcomes[str], call: Calls) -> None:
+    outcomes.run("secret key", call, handle_of=handle_of)
+    assert "session:1" not in repr(outcomes._by_key["secret key"])
+    assert "secret" not in repr(outcomes._by_key["secret key"])

@@ -1,0 +1,25 @@
+"""A token that is text in every respect but its ``repr``."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+from flask_stsession.tokens.masked import MaskedToken
+
+
+def test_neither_it_nor_what_holds_it_shows_it_in_a_repr() -> None:
+    token = MaskedToken("secret")
+    held = ({"token": token}, [token], (token,))
+    for shown in (repr(token), f"{token!r}", "%r" % token, repr(held)):  # noqa: UP031
+        assert "secret" not in shown
+    assert repr(token) == "<token of 6 characters>"
+
+
+def test_it_is_the_text_everywhere_else() -> None:
+    token = MaskedToken("secret")
+    assert token == "secret"
+    assert f"{token}" == str(token) == "secret"
+    assert hash(token) == hash("secret")
+    assert json.dumps({"token": token}) == '{"token": "secret"}'
+    assert repr(pickle.loads(pickle.dumps(token))) == repr(token)
