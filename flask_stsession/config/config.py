@@ -302,7 +302,7 @@ class Config:
         known = {read.key_of(each.name): each for each in fields(cls) if each.metadata}
         values: dict[str, Any] = {}
         for key, value in settings.items():
-            if not isinstance(key, str) or not key.startswith(read.PREFIX):
+            if not read.is_meant_as_key(key, known):
                 continue
             if key not in known:
                 raise read.no_such_key(key, list(known))

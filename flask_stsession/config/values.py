@@ -1,19 +1,20 @@
-"""How the value of one setting is read: typed values, and the strings of an environment.
+"""Read the value of one setting, from Python or from the strings of an environment.
 
-Flask's ``from_prefixed_env`` decodes what is JSON and leaves the rest as text, so ``30`` may come
-as a number or as text. What can mean one thing only is understood, anything else is refused by a
-:class:`~flask_stsession.errors.ConfigError` that shows both spellings of a value that would do.
+Flask's ``from_prefixed_env`` decodes values that are JSON and keeps others as text, so ``30`` may
+arrive as a number or as text. A value that can mean only one thing is understood. Any other raises a
+:class:`~flask_stsession.errors.ConfigError` that shows a good value in both spellings.
 """
 
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
 import math
 import re
 import reprlib
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -25,33 +26,45 @@ PREFIX: Final = "STSESSION_"
 ENVIRONMENT_PREFIX: Final = "FLASK_"
 EMBEDDED: Final = "embedded:"
 
+#: Types of values, in words.
+_KINDS: Final = {
+    "bool": "True or False",
+    "dict": "a dict",
+    "float": "a number",
+    "int": "a number",
+    "list": "a list",
+    "tuple": "a list",
+}
+
 _PATH = re.compile(r"(/[A-Za-z0-9._~@:+=-]+)*")
 _COOKIE_PREFIX = re.compile(r"[A-Za-z0-9._-]{0,64}")
 _ENDPOINT = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 
 def show(value: object) -> str:
-    """The value as a message may quote it: one line, not too long."""
+    """Return the value as a message may quote it: in one line, shortened, look-alike letters escaped."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = 120
     try:
-        return short.repr(value)
+        shown = short.repr(value)
     except ValueError:  # an int of more digits than Python agrees to print
         return f"<{type(value).__name__}>"
+    ascii_shown = shown.encode("ascii", "backslashreplace").decode()
+    return shown if shown.isascii() else f"{shown} (in ASCII: {ascii_shown})"
 
 
 def spelled(key: str, value: object) -> str:
-    """How to set a key to a value, in Python and in the environment."""
+    """Return how to set a key to a value, in Python and in the environment."""
     as_json = shlex.quote(json.dumps(value))
     return f"{key} = {value!r} (in the environment: {ENVIRONMENT_PREFIX}{key}={as_json})"
 
 
 @dataclass(frozen=True)
 class Given:
-    """A value that was given for a key.
+    """The value that an app has set for a key.
 
     :param key: with its prefix.
-    :param example: a value that would do.
+    :param example: a good value, for messages.
     :param secret: never show the value.
     """
 
@@ -61,7 +74,7 @@ class Given:
     secret: bool = False
 
     def refused(self, problem: str, example: object = None) -> ConfigError:
-        """The error that names key, value, problem and what to write instead."""
+        """Return an error that names the key, the value, the problem and a good value."""
         parts = self.value if isinstance(self.value, (list, tuple)) else [self.value]
         # An @ may follow a password that slipped into a URL.
         hidden = self.secret or any(isinstance(part, str) and "@" in part for part in parts)
@@ -70,7 +83,7 @@ class Given:
         return ConfigError(f"{self.key} = {shown}: {problem}. Write for example {remedy}.")
 
     def decoded(self) -> Any:
-        """The value, or what it says as JSON if it is text that is JSON."""
+        """Return the value, decoded if it is text that is JSON."""
         if not isinstance(self.value, str):
             return self.value
         try:
@@ -83,16 +96,16 @@ Parser = Callable[[Given], Any]
 
 
 def key(parse: Parser, doc: str, *, example: object = None, otherwise: str = "") -> dict[str, Any]:
-    """What makes a field a key of the configuration; one that is not in ``repr`` is never shown.
+    """Return the metadata of a field that is a key. The value of a field with ``repr=False`` is never shown.
 
-    :param example: a value that would do, for messages; the default, if not given.
-    :param otherwise: what its absence means, in words.
+    :param example: a good value, for messages; the default if omitted.
+    :param otherwise: the effect of leaving the key unset, in words; the default if omitted.
     """
     return {"parse": parse, "doc": doc, "example": example, "otherwise": otherwise}
 
 
 class Setting(NamedTuple):
-    """One key, for documentation."""
+    """A key as documented."""
 
     key: str
     default: str
@@ -100,30 +113,45 @@ class Setting(NamedTuple):
 
 
 def key_of(name: str) -> str:
-    """The key of the field with this name."""
+    """Return the key of the field with this name."""
     return PREFIX + name.upper()
 
 
+def is_meant_as_key(key: object, known: Collection[str]) -> bool:
+    """Return whether an app means this as a key of ours: by its prefix, or but for its spelling."""
+    if not isinstance(key, str):
+        return False
+    if key.startswith(PREFIX) or key.upper() in known:
+        return True
+    return not key.isascii() and bool(difflib.get_close_matches(key[:100].upper(), known, cutoff=0.85))
+
+
 def no_such_key(key: str, known: Sequence[str]) -> ConfigError:
-    """The error of a key that does not exist; its value stays out of it, it may be a misspelt API key."""
+    """Return the error of a key that does not exist, without its value, which may be an API key."""
     names = [each.removeprefix(PREFIX) for each in known]
-    close = difflib.get_close_matches(key[:100].removeprefix(PREFIX).upper(), names, n=1)
+    close = difflib.get_close_matches(key[:100].upper().partition("_")[2], names, n=1)
     hint = f"Did you mean {PREFIX}{close[0]}?" if close else f"The keys are {', '.join(known)}."
-    return ConfigError(f"There is no setting {key[:100]!r}. {hint}")
+    return ConfigError(f"There is no setting {key[:100]!a}. {hint}")
+
+
+def _not_text(given: Given) -> ConfigError:
+    """Return the error of a value that is not text; an environment makes a number of digits, for example."""
+    kind = type(given.value).__name__
+    return given.refused(f"it must be text, not {_KINDS.get(kind, kind)}")
 
 
 def text(given: Given) -> str:
-    """Text that says something, in one line."""
+    """Return text of one line that is not blank, without blanks around it."""
     value = given.value
     if not isinstance(value, str):
-        raise given.refused("it must be text")
+        raise _not_text(given)
     if not value.strip() or not value.isprintable():
         raise given.refused("it must be printable text in one line, and not empty")
     return value.strip()
 
 
 def api_key(given: Given) -> str:
-    """An API key: what fits into a header."""
+    """Return an API key, which must fit into a header."""
     value = text(given)
     if not value.isascii() or " " in value:
         raise given.refused("it must be ASCII without spaces, as it goes into a header")
@@ -131,37 +159,39 @@ def api_key(given: Given) -> str:
 
 
 def boolean(given: Given) -> bool:
-    """True or False."""
+    """Return True or False."""
     value = given.decoded()
-    if isinstance(value, str) and value.lower() in ("true", "false"):
-        return value.lower() == "true"
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
     if not isinstance(value, bool):
         raise given.refused("it must be True or False")
     return value
 
 
 def one_of(*choices: str, otherwise: str = "") -> Parser:
-    """One of these words, in capitals or not.
+    """Return a parser for one of these words, in capitals or not.
 
-    :param otherwise: what else will do, to say it when refusing.
+    :param otherwise: the end of the message, naming other good values.
     """
     spellings = {choice.lower(): choice for choice in choices}
 
     def parse(given: Given) -> str:
         value = given.value
-        if not isinstance(value, str) or value.lower() not in spellings:
+        spelling = value.strip().lower() if isinstance(value, str) else None
+        if spelling not in spellings:
             raise given.refused(f"it must be one of {', '.join(choices)}{otherwise}")
-        return spellings[value.lower()]
+        return spellings[spelling]
 
     return parse
 
 
 def version(*versions: str) -> Parser:
-    """One of these versions; an environment makes a number of ``5.4``."""
+    """Return a parser for one of these versions; an environment makes a number of ``5.4``."""
 
     def parse(given: Given) -> str:
         value = given.value
         named = str(value) if isinstance(value, float) else value
+        named = named.strip() if isinstance(named, str) else named
         if not isinstance(named, str) or named not in versions:
             raise given.refused(f"it must be one of {', '.join(versions)}")
         return named
@@ -170,16 +200,25 @@ def version(*versions: str) -> Parser:
 
 
 def function_or_one_of(*choices: str) -> Parser:
-    """A function that chooses, or one of these words."""
+    """Return a parser for one of these words, or a function that returns one."""
     parse_choice = one_of(*choices, otherwise=", or a function")
-    return lambda given: given.value if callable(given.value) else parse_choice(given)
+
+    def parse(given: Given) -> Any:
+        value = given.value
+        if not callable(value):
+            return parse_choice(given)
+        if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(type(value).__call__):
+            raise given.refused("the function must not be async, as its result is not awaited")
+        return value
+
+    return parse
 
 
 def number(minimum: float, maximum: float, *, whole: bool = False, above: bool = False) -> Parser:
-    """A number within bounds.
+    """Return a parser for a number within bounds.
 
-    :param whole: integers only.
-    :param above: the minimum itself is too little.
+    :param whole: accept integers only.
+    :param above: the number must be greater than the minimum.
     """
     kind = "a whole number" if whole else "a number"
     bounds = f"above {minimum}" if above else f"of at least {minimum}"
@@ -199,14 +238,14 @@ def number(minimum: float, maximum: float, *, whole: bool = False, above: bool =
 
 
 def is_number(value: object, *, whole: bool = False) -> bool:
-    """Is this a finite number, and no boolean in disguise?"""
+    """Return whether this is a finite number; ``True`` and ``False`` are not."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return isinstance(value, int) or (not whole and math.isfinite(value))
 
 
 def timeouts(maximum: float) -> Parser:
-    """Two timeouts in seconds, to connect and to read; one number counts for both."""
+    """Return a parser for two timeouts (s), to connect and to read; one number sets both."""
 
     def parse(given: Given) -> tuple[float, float]:
         value = given.decoded()
@@ -225,12 +264,12 @@ def timeouts(maximum: float) -> Parser:
 
 
 def names_of(*names: str) -> Parser:
-    """True for all of these names, False for none, or a list of some."""
+    """Return a parser for True (all of these names), False (none) or a list of some."""
 
     def parse(given: Given) -> tuple[str, ...]:
         value = given.decoded()
         if isinstance(value, str):
-            value = {"true": True, "false": False}.get(value.lower(), (value,))
+            value = {"true": True, "false": False}.get(value.strip().lower(), (value.strip(),))
         if isinstance(value, bool):
             return names if value else ()
         if not isinstance(value, (list, tuple, set, frozenset)) or not all(name in names for name in value):
@@ -241,7 +280,7 @@ def names_of(*names: str) -> Parser:
 
 
 def mapping(given: Given) -> Mapping[str, Any]:
-    """A dict with text for keys; a read-only copy of it."""
+    """Return a read-only copy of a dict whose keys are text."""
     value = given.decoded()
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise given.refused("it must be a dict with text for keys")
@@ -249,13 +288,15 @@ def mapping(given: Given) -> Mapping[str, Any]:
 
 
 def origin(given: Given) -> str:
-    """Scheme and host of a website or API: ``https://api.example.com``."""
+    """Return the origin of an API: scheme and host, such as ``https://api.example.com``."""
     return _origin(given, given.value)
 
 
 def origins(given: Given) -> tuple[str, ...]:
     """Return one origin or several as a tuple; those of app shells (``capacitor://localhost``) as written."""
     value = given.decoded()
+    if isinstance(value, str) and "," in value:
+        raise given.refused("several websites must be a list", [part.strip() for part in value.split(",")])
     several = value if isinstance(value, (list, tuple)) else (value,)
     if not several:
         raise given.refused("it must name at least one website")
@@ -290,14 +331,14 @@ def _origin(given: Given, value: object) -> str:
 
 
 def _with_scheme(host: str) -> str | None:
-    """The URL that was probably meant by a host without scheme; ``None``: no idea."""
+    """Return the URL that a host without scheme probably means, or ``None`` if it is not a host."""
     scheme = "http" if is_local_host(host) else "https"
     origin_meant = None if "://" in host else origin_of(f"{scheme}://{host}")
     return None if origin_meant is None else str(origin_meant)
 
 
 def core_address(given: Given) -> str:
-    """Where the core is: ``embedded:…``, or http(s) URLs with ``;`` between them."""
+    """Return the address of the core: ``embedded:…``, or http(s) URLs separated by ``;``."""
     value = text(given)
     if value.lower().startswith(EMBEDDED):
         if "://" in value:
@@ -334,10 +375,10 @@ def proxy(given: Given) -> str:
 
 
 def url_path(given: Given) -> str:
-    """A path without trailing slash; nothing for the root."""
+    """Return a path without trailing slash; the root is empty."""
     value = given.value
     if not isinstance(value, str):
-        raise given.refused("it must be text")
+        raise _not_text(given)
     path = value.strip().strip("/")
     path = f"/{path}" if path else ""
     if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
@@ -346,7 +387,7 @@ def url_path(given: Given) -> str:
 
 
 def cookie_domain(given: Given) -> str:
-    """A domain for cookies, perhaps with a leading dot; of a URL its host counts."""
+    """Return a domain for cookies, with its leading dot if it has one; of a URL the host."""
     value = text(given)
     dot = "." if value.startswith(".") else ""
     try:
@@ -359,7 +400,7 @@ def cookie_domain(given: Given) -> str:
 
 
 def optional_cookie_domain(given: Given) -> str:
-    """As :func:`cookie_domain`; empty text means: without a domain."""
+    """Return as :func:`cookie_domain` does; empty text means cookies without a domain."""
     return "" if given.value == "" else cookie_domain(given)
 
 
@@ -367,7 +408,7 @@ def cookie_prefix(given: Given) -> str:
     """Return text that may begin the name of a cookie."""
     value = given.value
     if not isinstance(value, str):
-        raise given.refused("it must be text")
+        raise _not_text(given)
     value = value.strip()
     if not _COOKIE_PREFIX.fullmatch(value):
         raise given.refused("it must be at most 64 ASCII letters, digits and -._")
@@ -378,12 +419,12 @@ def cookie_prefix(given: Given) -> str:
 
 
 def optional_number(parse: Parser) -> Parser:
-    """A number, or ``None``, which is a value of its own here."""
+    """Return a parser that also accepts ``None``, as a value with a meaning of its own."""
     return lambda given: None if given.decoded() is None else parse(given)
 
 
 def endpoint_or_path(given: Given) -> str:
-    """An endpoint (``auth.login``) or a path of this app (``/login``)."""
+    """Return an endpoint (``auth.login``) or a path of this app (``/login``)."""
     value = text(given)
     is_path = value.startswith("/") and not value.startswith("//") and "\\" not in value
     if not is_path and not _ENDPOINT.fullmatch(value):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import string
 from collections.abc import Mapping
 from typing import Any
@@ -17,10 +19,23 @@ from flask_stsession.errors import ConfigError, Reason
 
 KEYS = [setting.key for setting in describe_settings()]
 NO_LIST = Sites(None)
+#: Empty text has a meaning here: the root, no prefix, no domain.
+MAY_BE_EMPTY = {
+    f"STSESSION_{key}"
+    for key in ("API_BASE_PATH", "API_GATEWAY_PATH", "COOKIE_PREFIX", "OLDER_COOKIE_DOMAIN")
+}
 
 
 def read(settings: Mapping[str, Any]) -> Config:
     return Config.from_mapping({f"STSESSION_{key}": value for key, value in settings.items()})
+
+
+def example(key: str, spelled: str, environment: str) -> str:
+    """Return the end of a message, which shows a good value."""
+    return (
+        f"Write for example STSESSION_{key} = {spelled} (in the environment: "
+        f"FLASK_STSESSION_{key}={environment})."
+    )
 
 
 WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
@@ -33,13 +48,25 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
         "There is no setting 'STSESSION_CONNECTION_URL'. Did you mean STSESSION_CONNECTION_URI?",
     ),
     (
+        {"API_\u041aEY": "hunter2"},  # a Cyrillic letter
+        "There is no setting 'STSESSION_API_\\u041aEY'. Did you mean STSESSION_API_KEY?",
+    ),
+    (
+        {"api_key": "hunter2"},
+        "There is no setting 'STSESSION_api_key'. Did you mean STSESSION_API_KEY?",
+    ),
+    (
+        {" API_KEY": "hunter2"},
+        "There is no setting 'STSESSION_ API_KEY'. Did you mean STSESSION_API_KEY?",
+    ),
+    (
         {"GREETING": "hello"},
         "There is no setting 'STSESSION_GREETING'. The keys are " + ", ".join(KEYS) + ".",
     ),
     (
         {"CONNECTION_URI": 5},
-        "STSESSION_CONNECTION_URI = 5: it must be text. Write for example STSESSION_CONNECTION_URI = "
-        "'https://core.example.com:3567' (in the environment: "
+        "STSESSION_CONNECTION_URI = 5: it must be text, not a number. Write for example "
+        "STSESSION_CONNECTION_URI = 'https://core.example.com:3567' (in the environment: "
         "FLASK_STSESSION_CONNECTION_URI='\"https://core.example.com:3567\"').",
     ),
     (
@@ -103,8 +130,29 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"API_KEY": 12345678},
-        "STSESSION_API_KEY = (not shown): it must be text. Write for example STSESSION_API_KEY = "
-        "'the-key-of-your-core' (in the environment: FLASK_STSESSION_API_KEY='\"the-key-of-your-core\"').",
+        "STSESSION_API_KEY = (not shown): it must be text, not a number. Write for example "
+        "STSESSION_API_KEY = 'the-key-of-your-core' (in the environment: "
+        "FLASK_STSESSION_API_KEY='\"the-key-of-your-core\"').",
+    ),
+    (
+        {"API_KEY": b"hunter2"},
+        "STSESSION_API_KEY = (not shown): it must be text, not bytes. "
+        + example("API_KEY", "'the-key-of-your-core'", "'\"the-key-of-your-core\"'"),
+    ),
+    (
+        {"API_KEY": ["hunter2"]},
+        "STSESSION_API_KEY = (not shown): it must be text, not a list. "
+        + example("API_KEY", "'the-key-of-your-core'", "'\"the-key-of-your-core\"'"),
+    ),
+    (
+        {"LOGIN_URL": {"path": "/login"}},
+        "STSESSION_LOGIN_URL = {'path': '/login'}: it must be text, not a dict. "
+        + example("LOGIN_URL", "'/login'", "'\"/login\"'"),
+    ),
+    (
+        {"API_GATEWAY_PATH": True},
+        "STSESSION_API_GATEWAY_PATH = True: it must be text, not True or False. "
+        + example("API_GATEWAY_PATH", "'/gateway'", "'\"/gateway\"'"),
     ),
     (
         {"API_KEY": "hunter2 hunter2"},
@@ -311,11 +359,19 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"WEBSITE_DOMAIN": "https://straße.example"},
-        "STSESSION_WEBSITE_DOMAIN = 'https://straße.example': it must be scheme and host, but "
+        "STSESSION_WEBSITE_DOMAIN = 'https://straße.example' (in ASCII: "
+        "'https://stra\\xdfe.example'): it must be scheme and host, but "
         "'straße.example' is 'xn--strae-oqa.example' by IDNA 2008, but 'strasse.example' by IDNA 2003; it "
         "must be the one that is meant. Write for example STSESSION_WEBSITE_DOMAIN = "
         "'https://www.example.com' (in the environment: "
         "FLASK_STSESSION_WEBSITE_DOMAIN='\"https://www.example.com\"').",
+    ),
+    (
+        {"WEBSITE_DOMAIN": "https://a.org, https://b.org"},
+        "STSESSION_WEBSITE_DOMAIN = 'https://a.org, https://b.org': several websites must be a list. "
+        + example(
+            "WEBSITE_DOMAIN", "['https://a.org', 'https://b.org']", '\'["https://a.org", "https://b.org"]\''
+        ),
     ),
     (
         {"API_BASE_PATH": "a//b"},
@@ -337,8 +393,8 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"API_BASE_PATH": 3},
-        "STSESSION_API_BASE_PATH = 3: it must be text. Write for example STSESSION_API_BASE_PATH = "
-        "'/auth' (in the environment: FLASK_STSESSION_API_BASE_PATH='\"/auth\"').",
+        "STSESSION_API_BASE_PATH = 3: it must be text, not a number. Write for example "
+        "STSESSION_API_BASE_PATH = '/auth' (in the environment: FLASK_STSESSION_API_BASE_PATH='\"/auth\"').",
     ),
     (
         {"API_GATEWAY_PATH": "/<name>"},
@@ -384,8 +440,9 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"COOKIE_DOMAIN": 7},
-        "STSESSION_COOKIE_DOMAIN = 7: it must be text. Write for example STSESSION_COOKIE_DOMAIN = "
-        "'.example.com' (in the environment: FLASK_STSESSION_COOKIE_DOMAIN='\".example.com\"').",
+        "STSESSION_COOKIE_DOMAIN = 7: it must be text, not a number. Write for example "
+        "STSESSION_COOKIE_DOMAIN = '.example.com' (in the environment: "
+        "FLASK_STSESSION_COOKIE_DOMAIN='\".example.com\"').",
     ),
     (
         {"OLDER_COOKIE_DOMAIN": "-.example.com"},
@@ -402,6 +459,11 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
         {"COOKIE_SECURE": 1},
         "STSESSION_COOKIE_SECURE = 1: it must be True or False. Write for example "
         "STSESSION_COOKIE_SECURE = True (in the environment: FLASK_STSESSION_COOKIE_SECURE=true).",
+    ),
+    (
+        {"COOKIE_SAME_SITE": "l\u0430x"},  # a Cyrillic letter
+        "STSESSION_COOKIE_SAME_SITE = 'l\u0430x' (in ASCII: 'l\\u0430x'): it must be one of lax, strict, "
+        "none. " + example("COOKIE_SAME_SITE", "'lax'", "'\"lax\"'"),
     ),
     (
         {"COOKIE_SAME_SITE": "loose"},
@@ -447,8 +509,8 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"COOKIE_PREFIX": 2},
-        "STSESSION_COOKIE_PREFIX = 2: it must be text. Write for example STSESSION_COOKIE_PREFIX = 'shop_' "
-        "(in the environment: FLASK_STSESSION_COOKIE_PREFIX='\"shop_\"').",
+        "STSESSION_COOKIE_PREFIX = 2: it must be text, not a number. Write for example "
+        "STSESSION_COOKIE_PREFIX = 'shop_' (in the environment: FLASK_STSESSION_COOKIE_PREFIX='\"shop_\"').",
     ),
     (
         {"SESSION_EXPIRED_STATUS_CODE": 200},
@@ -579,6 +641,21 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
         "FLASK_STSESSION_CORE_MAX_RESPONSE_BYTES=10485760).",
     ),
     (
+        {"CORE_CACHE_TTL_SECONDS": float("nan")},
+        "STSESSION_CORE_CACHE_TTL_SECONDS = nan: it must be a number of at least 0 and at most 315360000. "
+        + example("CORE_CACHE_TTL_SECONDS", "30", "30"),
+    ),
+    (
+        {"CORE_CACHE_TTL_SECONDS": "NaN"},
+        "STSESSION_CORE_CACHE_TTL_SECONDS = 'NaN': it must be a number of at least 0 and at most 315360000. "
+        + example("CORE_CACHE_TTL_SECONDS", "30", "30"),
+    ),
+    (
+        {"CORE_CACHE_TTL_SECONDS": "\uff13\uff10"},
+        "STSESSION_CORE_CACHE_TTL_SECONDS = '\uff13\uff10' (in ASCII: '\\uff13\\uff10'): it must be a "
+        "number of at least 0 and at most 315360000. " + example("CORE_CACHE_TTL_SECONDS", "30", "30"),
+    ),
+    (
         {"CORE_CACHE_TTL_SECONDS": True},
         "STSESSION_CORE_CACHE_TTL_SECONDS = True: it must be a number of at least 0 and at most "
         "315360000. Write for example STSESSION_CORE_CACHE_TTL_SECONDS = 30 (in the environment: "
@@ -640,8 +717,8 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"LOGIN_URL": 5},
-        "STSESSION_LOGIN_URL = 5: it must be text. Write for example STSESSION_LOGIN_URL = '/login' (in "
-        "the environment: FLASK_STSESSION_LOGIN_URL='\"/login\"').",
+        "STSESSION_LOGIN_URL = 5: it must be text, not a number. Write for example STSESSION_LOGIN_URL = "
+        "'/login' (in the environment: FLASK_STSESSION_LOGIN_URL='\"/login\"').",
     ),
     (
         {"ROUTES": "refresh,signout"},
@@ -717,6 +794,7 @@ def test_every_key_refuses_a_value_of_no_known_type(key: str) -> None:
         ("EMBEDDED_CORE", '{"access_token_validity": 30}', {"access_token_validity": 30}),
         ("CDI_VERSION", "5.4", "5.4"),
         ("CDI_VERSION", 5.4, "5.4"),
+        ("CDI_VERSION", " 5.4 ", "5.4"),
         ("API_DOMAIN", "https://api.example.com/", "https://api.example.com"),
         ("API_DOMAIN", "HTTPS://API.Example.com:443", "https://api.example.com"),
         ("API_DOMAIN", "http://localhost:5000", "http://localhost:5000"),
@@ -750,6 +828,8 @@ def test_every_key_refuses_a_value_of_no_known_type(key: str) -> None:
         ("COOKIE_DOMAIN", ".Example.com", ".example.com"),
         ("OLDER_COOKIE_DOMAIN", "example.com", "example.com"),
         ("COOKIE_SECURE", "True", True),
+        ("COOKIE_SECURE", " True ", True),
+        ("COOKIE_SAME_SITE", " Lax ", "lax"),
         ("COOKIE_SECURE", False, False),
         ("COOKIE_SAME_SITE", "None", "none"),
         ("COOKIE_PARTITIONED", "False", False),
@@ -800,6 +880,50 @@ def test_an_environment_is_read_like_a_config(monkeypatch: pytest.MonkeyPatch) -
     config = Config.from_mapping(settings)
     assert (config.cdi_version, config.check_database, config.core_timeout_seconds) == ("5.4", True, (1, 5))
     assert (config.anti_csrf, config.api_domain) == ("NONE", "https://api.example.com")
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_value_advised_for_an_environment_is_understood(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Config.from_mapping({key: object()})
+    advised = re.search(r"\(in the environment: (FLASK_\S+?=.*)\)\.$", str(refused.value))
+    assert advised is not None
+    name, _, value = shlex.split(advised[1])[0].partition("=")
+    monkeypatch.setenv(name, value)
+    settings = flask.Config("")
+    settings.from_prefixed_env()
+    assert Config.from_mapping(settings).keys_set >= {key}
+
+
+@pytest.mark.parametrize("key", sorted(set(KEYS) - MAY_BE_EMPTY))
+@pytest.mark.parametrize("blank", ["", " ", "\t", "\u3000"])
+def test_blank_text_is_refused_where_it_means_nothing(key: str, blank: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{key} = "):
+        Config.from_mapping({key: blank})
+
+
+@pytest.mark.parametrize("key", ["stsession_api_key", "StSession_API_KEY", "S\u0422SESSION_API_KEY"])
+def test_a_key_of_ours_in_another_spelling_is_named(key: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Config.from_mapping({key: "hunter2"})
+    assert str(refused.value) == f"There is no setting {key!a}. Did you mean STSESSION_API_KEY?"
+
+
+def test_an_async_function_cannot_choose_the_transfer_method() -> None:
+    async def choose(request: object, for_create_new_session: bool) -> str:
+        return "cookie"
+
+    class Chooser:
+        async def __call__(self, request: object, for_create_new_session: bool) -> str:
+            return "cookie"
+
+    for function in (choose, Chooser()):
+        with pytest.raises(
+            ConfigError, match=r": the function must not be async, as its result is not awaited\."
+        ):
+            read({"TOKEN_TRANSFER_METHOD": function})
 
 
 ANYTHING = st.recursive(
