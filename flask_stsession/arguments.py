@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .constants import DEFAULT_TENANT
-from .web.current import extension_of_current_app
+from .web.context import current_app_state
 
 if TYPE_CHECKING:
     from .core.client import CoreClient
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -21,7 +22,40 @@ def core_of_current_app() -> CoreClient:
 
     :raises RuntimeError: there is no app context, or no STSession on the app.
     """
-    return extension_of_current_app().manager.client
+    return current_app_state().manager.client
+
+
+def keyword_only(*positional: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a method take these arguments by position and all others by keyword, and say so in words.
+
+    supertokens-python has other orders of arguments; what is meant for it must not be mistaken here.
+
+    :param positional: names of the arguments after ``self`` that may go by position.
+    :raises TypeError: at a call with more of them; the message shows how to write it.
+    """
+
+    def decorate(method: Callable[P, R]) -> Callable[P, R]:
+        @wraps(method)
+        def called(*args: P.args, **named: P.kwargs) -> R:
+            if len(args) > 1 + len(positional):
+                shown = [str(each) for each in list(signature(method).parameters.values())[1:]]
+                shown.insert(len(positional), "*")
+                usage = ", ".join(name.partition(":")[0] + _default(name) for name in shown)
+                raise TypeError(
+                    f"{method.__name__}() takes only {' and '.join(positional)} as a positional argument: "
+                    f"write {method.__name__}({usage}). Unlike in supertokens-python, the current "
+                    "request is used."
+                )
+            return method(*args, **named)
+
+        return called
+
+    return decorate
+
+
+def _default(parameter: str) -> str:
+    _, equals, default = parameter.partition(" = ")
+    return f"={default}" if equals else ""
 
 
 def tenant_may_be_left_out(function: Callable[..., R]) -> Callable[..., R]:

@@ -18,11 +18,11 @@ from .config.config import describe_settings
 from .constants import DEFAULT_TENANT
 from .embedded.server import core_command
 from .errors import STSessionError
-from .web.current import extension_of_current_app
+from .web.context import current_app_state
 
 if TYPE_CHECKING:
     from .config.config import Config
-    from .extension import STSession
+    from .web.base import AppState
 
 _PREFIX = "STSESSION_"
 
@@ -53,7 +53,7 @@ def roles_group() -> None:
 @roles_group.command("list")
 def list_roles() -> None:
     """List all roles, with what they permit."""
-    client = _extension().manager.client
+    client = _app_state().manager.client
     roles = sorted(client.list_roles())
     if not roles:
         click.echo(
@@ -69,7 +69,7 @@ def list_roles() -> None:
 @click.argument("permissions", metavar="[PERMISSION]...", nargs=-1)
 def create_role(role: str, permissions: Sequence[str]) -> None:
     """Create ROLE, or add permissions to it."""
-    _extension()
+    _app_state()
     created = userroles.create_new_role_or_add_permissions(role, permissions)
     click.echo(
         f"{'Created' if created else 'There was'} the role {role!r}. "
@@ -81,7 +81,7 @@ def create_role(role: str, permissions: Sequence[str]) -> None:
 @click.argument("role")
 def delete_role(role: str) -> None:
     """Delete ROLE, and take it from all who have it."""
-    _extension()
+    _app_state()
     if not userroles.delete_role(role):
         raise userroles.UnknownRoleError(role)
     click.echo(f"Deleted the role {role!r}.")
@@ -98,7 +98,7 @@ _tenant_option = click.option(
 @_tenant_option
 def give_role(user_id: str, role: str, tenant_id: str) -> None:
     """Give USER (an id) the role ROLE."""
-    _extension()
+    _app_state()
     new = userroles.add_role_to_user(tenant_id, user_id, role)
     click.echo(f"{user_id!r} {'now has' if new else 'had already'} the role {role!r}{_where(tenant_id)}.")
 
@@ -109,7 +109,7 @@ def give_role(user_id: str, role: str, tenant_id: str) -> None:
 @_tenant_option
 def take_role(user_id: str, role: str, tenant_id: str) -> None:
     """Take the role ROLE from USER (an id)."""
-    _extension()
+    _app_state()
     had = userroles.remove_user_role(tenant_id, user_id, role)
     click.echo(
         f"{user_id!r} {'no longer has' if had else 'did not have'} the role {role!r}{_where(tenant_id)}."
@@ -121,7 +121,7 @@ def take_role(user_id: str, role: str, tenant_id: str) -> None:
 @_tenant_option
 def show_roles(user_id: str, tenant_id: str) -> None:
     """Show the roles of USER (an id), and what they permit."""
-    client = _extension().manager.client
+    client = _app_state().manager.client
     roles = sorted(client.get_roles_for_user(user_id, tenant_id=tenant_id))
     if not roles:
         click.echo(f"{user_id!r} has no roles{_where(tenant_id)}.", err=True)
@@ -132,13 +132,13 @@ def show_roles(user_id: str, tenant_id: str) -> None:
 @stsession_group.command("settings")
 def show_settings() -> None:
     """Show every setting of the app, and whether it was set. Secrets are not shown."""
-    config = _extension().config
+    config = _app_state().config
     _table((setting.key, *_value(config, setting.key, setting.default)) for setting in describe_settings())
 
 
-def _extension() -> STSession:
+def _app_state() -> AppState:
     try:
-        return extension_of_current_app()
+        return current_app_state()
     except RuntimeError as error:
         raise click.ClickException(str(error)) from error
 

@@ -26,6 +26,9 @@ FDI_VERSION_HEADER: Final = "fdi-version"
 TransferMethod = Literal["cookie", "header"]
 BOTH_METHODS: Final[tuple[TransferMethod, TransferMethod]] = ("cookie", "header")
 
+#: Id of the validator that fails for the session of another tenant.
+TENANT_VALIDATOR: Final = "st-tenant"
+
 FRONT_TOKEN_REMOVE: Final = "remove"
 
 #: Request headers that a frontend SDK may send, for ``Access-Control-Allow-Headers``.

@@ -35,7 +35,7 @@ from .arguments import checked_user_id, core_of_current_app, tenant_may_be_left_
 from .claims.builtin import EmailVerificationClaim
 from .constants import DEFAULT_TENANT
 from .core.models import VerifiedEmail
-from .web.current import extension_of_current_app
+from .web.context import current_extension
 
 __all__ = [
     "EmailVerificationClaim",
@@ -141,4 +141,4 @@ def _address(recipe_user_id: str, email: str | None, tenant_id: str | None) -> s
     checked_user_id(recipe_user_id, "recipe_user_id")
     if email is not None:
         return email
-    return extension_of_current_app().email_of(recipe_user_id, tenant_id or DEFAULT_TENANT)
+    return current_extension().email_of(recipe_user_id, tenant_id or DEFAULT_TENANT)

@@ -1,45 +1,60 @@
-"""``STSession``: the one place where the parts are put together."""
+"""``STSession``: the object that users hold, and the one place where the parts are put together."""
 
 from __future__ import annotations
 
-import copy
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, has_app_context, has_request_context
+from werkzeug.exceptions import HTTPException
 
 from . import signals
+from .arguments import checked_user_id, keyword_only
 from .claims.builtin import AuthTimeClaim, EmailVerificationClaim
 from .config import load
-from .config.config import Config
-from .constants import ACCESS_TOKEN_COOKIE, CORS_REQUEST_HEADERS
+from .constants import ACCESS_TOKEN_COOKIE, CORS_REQUEST_HEADERS, DEFAULT_TENANT
 from .core.client import CoreClient
 from .core.http import CoreTransport
 from .core.in_process import EMBEDDED_HOST, AppCore
-from .errors import ConfigError
-from .offline import OfflineOperations
-from .operations import SessionOperations
+from .errors import ConfigError, Reason, TryRefreshTokenError, UnauthorisedError
 from .sessions.loaders import Loaders
 from .sessions.manager import ManagerSettings, SessionManager
+from .sessions.new_session import NewSession
+from .sessions.payloads import json_object
 from .tokens.jwks import KeySet
 from .tokens.verifier import TokenVerifier
-from .web import hooks, routes
-from .web.current import NAME, extension_of_current_app
-from .web.guards import verify_options
-from .web.protection import guard_for
+from .web import csrf, hooks, login, refresh, routes
+from .web.base import NAME, STATE, AppState, Extension
+from .web.context import check_current_request, current_app_state, origin_of_api, request_state, this_request
+from .web.guards import Protection, default_options_response, verify_options
+from .web.verify import (
+    SESSION_ONLY,
+    VerifyOptions,
+    load_session,
+    renews_by_itself,
+    required_session,
+    validators_for,
+)
 
 if TYPE_CHECKING:
+    from flask import Request
+
     from .claims.base import SessionClaim, SessionClaimValidator
+    from .config.config import Config
     from .core.models import SessionInformation
+    from .errors import ClaimValidationError
     from .sessions.session import Session
+    from .web.verify import OverrideValidators
 
 logger = logging.getLogger("flask_stsession")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_HUNDRED_YEARS_IN_SECONDS = 3_153_600_000
 
-class STSession(SessionOperations, OfflineOperations):
+
+class STSession(Extension):
     """SuperTokens sessions for a Flask app.
 
     ::
@@ -47,17 +62,19 @@ class STSession(SessionOperations, OfflineOperations):
         app = Flask(__name__)
         stsession = STSession(app)
 
-    or, with an app factory, ``stsession = STSession()`` and ``stsession.init_app(app)``. One object may
-    serve several apps: inside of a request or an app context it works on ``current_app``; elsewhere use
-    ``app.extensions["stsession"]``, which is bound to its app.
+    or, with an app factory, ``stsession = STSession()`` and ``stsession.init_app(app)``. It is then
+    ``app.extensions["stsession"]``. One object may serve several apps: it then works on ``current_app``, and
+    outside of an app context its methods raise ``RuntimeError``.
 
-    Subclass it to change what it does: every function of this package and every route of ours goes
-    through these methods.
+    Subclass it to change what it does: every function of this package and every route of ours calls these
+    methods.
 
     :param app: initialised at once, if given.
     :param claims: fetched and built into every new session.
     :param global_claim_validators: run by every guard, but not at refresh and sign-out.
-    :param get_email: ``f(user_id, tenant_id)``, the user's address or ``None``; for e-mail verification.
+    :param get_email: ``f(user_id, tenant_id)``, which returns the user's address or ``None``; for e-mail
+        verification.
+    :raises ConfigError: ``EmailVerificationClaim`` is among the claims without a ``get_email``.
     """
 
     def __init__(
@@ -69,20 +86,22 @@ class STSession(SessionOperations, OfflineOperations):
         get_email: Callable[[str, str], str | None] | None = None,
     ) -> None:
         self._claims = tuple(claims)
+        self._global_claim_validators = tuple(global_claim_validators)
         self._loaders = Loaders(get_email)
+        # The state of the only app; ``None`` before there is one, and once there are several.
+        self._only: AppState | None = None
+        self._apps = 0
         if EmailVerificationClaim in self._claims and get_email is None:
             raise ConfigError(
                 "EmailVerificationClaim is among the claims, but there is no get_email to return addresses: "
                 "STSession(claims=[...], get_email=f), where f(user_id, tenant_id) returns the address or "
                 "None."
             )
-        self._global_claim_validators = tuple(global_claim_validators)
-        self._bound: _Bound | None = None
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Read the app's settings and register hooks, error handler and routes. Makes no request.
+        """Read the app's settings, and register hooks, an error handler and routes. Make no request.
 
         :raises ConfigError: a setting is wrong, or the app has been initialised before.
         """
@@ -92,25 +111,33 @@ class STSession(SessionOperations, OfflineOperations):
                 "STSession(app) and no init_app."
             )
         config = load(app.config)
-        bound = copy.copy(self)
-        blueprint = routes.make_blueprint(config, with_email=self._loaders.get_email is not None)
         core = AppCore(app, config) if config.is_embedded else None
         transport = _make_transport(config, core)
-        manager = _make_manager(app, config, bound, transport)
-        bound._bound = _Bound(app, config, manager, blueprint, core, transport)
-        app.extensions[NAME] = bound
-        hooks.register(app, bound)
-        app.register_blueprint(blueprint)
-        bound.exempt_from_csrf_protect(app)
+        state = AppState(
+            app=app,
+            extension=self,
+            config=config,
+            manager=_make_manager(app, config, self, transport),
+            blueprint=routes.make_blueprint(config, with_email=self._loaders.get_email is not None),
+            transport=transport,
+            core=core,
+            refresh_route=config.api_base_path + routes.REFRESH,
+        )
+        self._apps += 1
+        self._only = state if self._apps == 1 else None
+        app.extensions[NAME] = self
+        app.extensions[STATE] = state
+        hooks.register(state)
+        app.register_blueprint(state.blueprint)
 
     def close(self) -> None:
         """Close connections and the embedded core's database; for tests and scripts that make many apps."""
-        bound = self._of_current_app()
-        bound.transport.close()
-        if bound.core is not None:
-            bound.core.close_core()
+        state = self._state
+        state.transport.close()
+        if state.core is not None:
+            state.core.close_core()
 
-    # To be overridden
+    # Methods to override
 
     def get_global_claim_validators(
         self,
@@ -120,21 +147,24 @@ class STSession(SessionOperations, OfflineOperations):
         claim_validators_added_by_other_recipes: list[SessionClaimValidator],
         user_context: dict[str, Any],
     ) -> list[SessionClaimValidator]:
-        """The validators that every guard runs; those given to the constructor, unless overridden.
+        """Return the validators that every guard runs; those given to the constructor, unless overridden.
 
         :param claim_validators_added_by_other_recipes: those given to the constructor.
         """
         return claim_validators_added_by_other_recipes
 
     def get_login_url(self) -> str | None:
-        """Endpoint or path of the login page; ``STSESSION_LOGIN_URL`` unless overridden."""
+        """Return the endpoint or path of the login page; ``STSESSION_LOGIN_URL`` unless overridden."""
         return self.config.login_url
 
     def get_tenant_id(self) -> str | None:
-        """The only tenant whose sessions may pass, by the request's host for example; ``None``: any."""
+        """Return the only tenant whose sessions may pass, by the request's host for example.
+
+        :returns: ``None`` (unless overridden) for any tenant.
+        """
         return None
 
-    # Loaders, registered as decorators
+    # Functions of the app, registered with these as decorators
 
     def user_loader(self, function: F) -> F:
         """Register ``f(user_id)``, which returns the user for ``current_user``, or ``None``."""
@@ -147,6 +177,501 @@ class STSession(SessionOperations, OfflineOperations):
     def permissions_loader(self, function: F) -> F:
         """Register ``f(user_id, tenant_id)``: the app's own table of permissions, instead of the core's."""
         return self._loaders.register("permissions", function)
+
+    # Guard many views at once
+
+    def protect(
+        self,
+        app_or_blueprint: Flask | Blueprint,
+        *,
+        exempt: Sequence[str | Callable[..., Any]] = (),
+        **verify_arguments: Any,
+    ) -> None:
+        """Guard every view of an app or a blueprint, before or after ``init_app``.
+
+        Never guarded: static files, our own routes, the login page, URLs without a view, and views that
+        :func:`~flask_stsession.session_exempt` marks.
+
+        :param exempt: endpoint names or view functions to leave out.
+        :param verify_arguments: as for :func:`~flask_stsession.verify_session`.
+        """
+        options = verify_options("protect()", **verify_arguments)
+        app_or_blueprint.before_request(Protection(exempt, options))
+
+    # The session of this request
+
+    @keyword_only("user_id")
+    def create_new_session(
+        self,
+        user_id: str,
+        *,
+        tenant_id: str | None = None,
+        recipe_user_id: str | None = None,
+        access_token_payload: Mapping[str, Any] | None = None,
+        session_data_in_database: Mapping[str, Any] | None = None,
+        disable_anti_csrf: bool | None = None,
+        remember: bool = True,
+    ) -> Session:
+        """Sign a user in: create a session, whose tokens go to the client with this response.
+
+        Check the password (or whatever proves the user) before.
+
+        :param user_id: of the user, a non-empty string.
+        :param tenant_id: ``"public"`` by default.
+        :param recipe_user_id: of the login method, where a user has several.
+        :param access_token_payload: JSON; readable by the client.
+        :param session_data_in_database: JSON; stays in the core.
+        :param disable_anti_csrf: create no anti-CSRF token although ``STSESSION_ANTI_CSRF`` is ``VIA_TOKEN``.
+        :param remember: ``False`` makes cookies that end with the browser, kept so across refreshes.
+        :raises TypeError: the user id is no non-empty string, or arguments come in another SDK's order.
+        :raises ConfigError: this host is not configured, or the token would not fit into a cookie.
+        :raises CoreUnavailableError: the core does not answer.
+        """
+        new = NewSession(
+            user_id=checked_user_id(user_id),
+            tenant_id=tenant_id or DEFAULT_TENANT,
+            recipe_user_id=recipe_user_id,
+            access_token_payload=access_token_payload or {},
+            session_data_in_database=session_data_in_database or {},
+            disable_anti_csrf=bool(disable_anti_csrf),
+            remember=remember,
+        )
+        return login.create(self._state, new)
+
+    @overload
+    def get_session(
+        self,
+        request: Request | None = None,
+        session_required: Literal[True] = True,
+        anti_csrf_check: bool | None = None,
+        check_database: bool | None = None,
+        override_global_claim_validators: OverrideValidators | None = None,
+    ) -> Session: ...
+
+    @overload
+    def get_session(
+        self,
+        request: Request | None = None,
+        session_required: bool = True,
+        anti_csrf_check: bool | None = None,
+        check_database: bool | None = None,
+        override_global_claim_validators: OverrideValidators | None = None,
+    ) -> Session | None: ...
+
+    def get_session(
+        self,
+        request: Request | None = None,
+        session_required: bool = True,
+        anti_csrf_check: bool | None = None,
+        check_database: bool | None = None,
+        override_global_claim_validators: OverrideValidators | None = None,
+    ) -> Session | None:
+        """Verify this request's session: :func:`~flask_stsession.verify_session` as a function.
+
+        :param request: the current one, if given.
+        :param session_required: ``False`` returns ``None`` where there is no session.
+        :param anti_csrf_check: as in :func:`~flask_stsession.verify_session`, like the rest.
+        :raises SessionHTTPError: the verdict.
+        :raises HTTPException: Flask's default response to OPTIONS, where a session is required.
+        """
+        check_current_request(request)
+        current = this_request()
+        if renews_by_itself(current) or (current.method == "OPTIONS" and not session_required):
+            return None
+        if current.method == "OPTIONS":
+            # The caller's code must not run on without a session; raised, the response ends the request.
+            raise HTTPException(response=default_options_response())
+        options = VerifyOptions(
+            anti_csrf_check=anti_csrf_check,
+            session_required=session_required,
+            check_database=check_database,
+            override_global_claim_validators=override_global_claim_validators,
+        )
+        return load_session(self._state, options)
+
+    def refresh_session(self, request: Request | None = None) -> Session:
+        """Exchange this request's refresh token for new tokens, which go out with the response.
+
+        :param request: the current one, if given.
+        :raises UnauthorisedError: no refresh token, or the session has ended; the client is cleared.
+        :raises TokenTheftError: the token had been replaced; the session is revoked.
+        :raises CoreUnavailableError: the core does not answer; nothing is cleared.
+        """
+        check_current_request(request)
+        return refresh.refresh(self._state)
+
+    def sign_out(self) -> None:
+        """End this request's session, an expired one included, and clear the client in any case.
+
+        :raises CoreUnavailableError: the core does not answer; nothing is cleared.
+        """
+        login.sign_out(self._state)
+
+    # Sessions without a request
+
+    @keyword_only("user_id")
+    def create_new_session_without_request_response(
+        self,
+        user_id: str,
+        *,
+        tenant_id: str | None = None,
+        recipe_user_id: str | None = None,
+        access_token_payload: Mapping[str, Any] | None = None,
+        session_data_in_database: Mapping[str, Any] | None = None,
+        disable_anti_csrf: bool = True,
+    ) -> Session:
+        """Create a session whose tokens you hand out yourself: ``get_all_session_tokens_dangerously()``.
+
+        The parameters are those of :meth:`create_new_session`; anti-CSRF tokens are made only if asked for.
+        """
+        new = NewSession(
+            user_id=checked_user_id(user_id),
+            tenant_id=tenant_id or DEFAULT_TENANT,
+            recipe_user_id=recipe_user_id,
+            access_token_payload=access_token_payload or {},
+            session_data_in_database=session_data_in_database or {},
+            disable_anti_csrf=disable_anti_csrf,
+        )
+        return self.manager.create(
+            new,
+            claims=self._claims,
+            issuer=self._issuer(),
+            enable_anti_csrf=self.config.anti_csrf == "VIA_TOKEN",
+        )
+
+    def get_session_without_request_response(
+        self,
+        access_token: str,
+        anti_csrf_token: str | None = None,
+        *,
+        anti_csrf_check: bool | None = None,
+        check_database: bool | None = None,
+        override_global_claim_validators: OverrideValidators | None = None,
+    ) -> Session:
+        """Verify an access token that came by other means than a request.
+
+        :param access_token: the raw token.
+        :param anti_csrf_token: what the client sent beside it.
+        :param anti_csrf_check: compare it with the token's own (``VIA_TOKEN``); no by default.
+        :raises UnauthorisedError: this is no token of a session, or it was revoked.
+        :raises TryRefreshTokenError: the token has expired, or is not genuine.
+        :raises InvalidClaimsError: a validator failed.
+        :raises CoreUnavailableError: the core was needed and did not answer.
+        """
+        state = self._state
+        token = state.manager.verifier.verify(access_token)
+        if token is None:
+            raise UnauthorisedError(
+                "The value given as access token is not a session token.",
+                reason=Reason.MALFORMED,
+                clear_tokens=False,
+            )
+        if anti_csrf_check:
+            problem = csrf.problem(
+                "VIA_TOKEN", anti_csrf_token=token.anti_csrf_token, anti_csrf_header=anti_csrf_token
+            )
+            if problem is not None:
+                reason, message = problem
+                raise TryRefreshTokenError(message, reason=reason)
+        session = state.manager.verify(
+            token, check_database=state.config.check_database if check_database is None else check_database
+        )
+        options = VerifyOptions(override_global_claim_validators=override_global_claim_validators)
+        session.assert_claims(validators_for(state, session, options))
+        return session
+
+    def verify_access_token(
+        self,
+        token: str,
+        *,
+        check_database: bool | None = None,
+        override_global_claim_validators: OverrideValidators | None = None,
+    ) -> Session:
+        """Verify an access token outside of a request, for sockets and jobs for example.
+
+        :raises: what :meth:`get_session_without_request_response` raises.
+        """
+        return self.get_session_without_request_response(
+            token,
+            check_database=check_database,
+            override_global_claim_validators=override_global_claim_validators,
+        )
+
+    def refresh_session_without_request_response(
+        self, refresh_token: str, disable_anti_csrf: bool = False, anti_csrf_token: str | None = None
+    ) -> Session:
+        """Exchange a refresh token that came by other means than a request for new tokens.
+
+        :param disable_anti_csrf: do not check ``anti_csrf_token``, although ``STSESSION_ANTI_CSRF`` is
+            ``VIA_TOKEN``.
+        :raises UnauthorisedError: the session has ended.
+        :raises TokenTheftError: the token had been replaced; the session is revoked.
+        """
+        state = self._state
+        return state.manager.refresh(
+            refresh_token,
+            anti_csrf_token=anti_csrf_token,
+            enable_anti_csrf=not disable_anti_csrf and state.config.anti_csrf == "VIA_TOKEN",
+        )
+
+    # Sessions by handle or user
+
+    def revoke_session(self, handle: str) -> bool:
+        """End a session.
+
+        :returns: whether it was still there.
+        """
+        return self.revoke_multiple_sessions([handle]) == [handle]
+
+    def revoke_multiple_sessions(self, handles: Iterable[str]) -> list[str]:
+        """End several sessions in one call of the core.
+
+        :returns: the handles of those that were still there.
+        :raises TypeError: ``handles`` is one handle, which as text would count as many of one letter.
+        """
+        if isinstance(handles, str):
+            raise TypeError(
+                "handles must be several session handles, not a str: write revoke_session(handle)."
+            )
+        wanted = list(handles)
+        return self.manager.revoke(wanted) if wanted else []
+
+    def revoke_all_sessions_for_user(
+        self, user_id: str, *, tenant_id: str | None = None, revoke_across_all_tenants: bool = True
+    ) -> list[str]:
+        """End all sessions of a user.
+
+        :param tenant_id: of which tenant, if ``revoke_across_all_tenants=False``.
+        :returns: their handles.
+        """
+        return self.manager.revoke_all_of_user(
+            user_id, tenant_id=tenant_id, all_tenants=revoke_across_all_tenants and tenant_id is None
+        )
+
+    def get_all_session_handles_for_user(
+        self, user_id: str, *, tenant_id: str | None = None, fetch_across_all_tenants: bool = True
+    ) -> list[str]:
+        """Return the handles of a user's sessions.
+
+        :param tenant_id: of which tenant, if ``fetch_across_all_tenants=False``.
+        """
+        return self.manager.client.list_session_handles(
+            user_id, tenant_id=tenant_id, all_tenants=fetch_across_all_tenants and tenant_id is None
+        )
+
+    def list_sessions(self, user_id: str, *, tenant_id: str | None = None) -> list[SessionInformation]:
+        """Return a user's sessions, oldest first, for a page on which they end those they do not know."""
+        handles = self.get_all_session_handles_for_user(user_id, tenant_id=tenant_id)
+        found = [self.manager.by_handle.information(handle) for handle in handles]
+        return sorted((each for each in found if each is not None), key=lambda each: each.time_created)
+
+    def get_session_information(self, handle: str) -> SessionInformation | None:
+        """Return what the core knows of a session; ``None`` if there is none with that handle."""
+        return self.manager.by_handle.information(handle)
+
+    def update_session_data_in_database(self, handle: str, data: Mapping[str, Any]) -> bool:
+        """Replace the data kept with a session in the core.
+
+        :returns: ``False`` if there is no session with that handle.
+        """
+        return self.manager.by_handle.update_data(handle, data)
+
+    def merge_into_access_token_payload(self, handle: str, update: Mapping[str, Any]) -> bool:
+        """Merge keys into the payload of a session; its next access token carries them.
+
+        :param update: ``None`` removes a key.
+        :returns: ``False`` if there is no session with that handle.
+        :raises ProtectedClaimError: for a key that belongs to the session itself.
+        """
+        return self.manager.by_handle.merge_payload(handle, update)
+
+    # Claims, of this request's session or of the one with a handle
+
+    def sync_get_claim_value(self, claim: SessionClaim[Any], *, session_handle: str | None = None) -> Any:
+        """Return the value of a claim; ``None`` if the session has none.
+
+        :param session_handle: of the session; by default this request's.
+        :raises SessionDoesNotExistError: there is none with that handle.
+        :raises SessionHTTPError: the request has no valid session.
+        """
+        if session_handle is None:
+            return self._own_session().get_claim_value(claim)
+        return self.manager.by_handle.get_claim_value(session_handle, claim)
+
+    def get_claim_value(self, claim: SessionClaim[Any], *, session_handle: str | None = None) -> Any:
+        """Do the same as :meth:`sync_get_claim_value`."""
+        return self.sync_get_claim_value(claim, session_handle=session_handle)
+
+    def fetch_and_set_claim(self, claim: SessionClaim[Any], *, session_handle: str | None = None) -> bool:
+        """Ask a claim's source, and set the claim to what it returns.
+
+        :returns: ``False`` if there is no session with that handle.
+        """
+        if session_handle is None:
+            self._own_session().fetch_and_set_claim(claim)
+            return True
+        return self.manager.by_handle.fetch_and_set_claim(session_handle, claim)
+
+    def set_claim_value(
+        self, claim: SessionClaim[Any], value: Any, *, session_handle: str | None = None
+    ) -> bool:
+        """Set a claim without asking its source; ``None`` removes it.
+
+        :returns: ``False`` if there is no session with that handle.
+        """
+        if session_handle is None:
+            self._own_session().set_claim_value(claim, value)
+            return True
+        return self.manager.by_handle.set_claim_value(session_handle, claim, value)
+
+    def remove_claim(self, claim: SessionClaim[Any], *, session_handle: str | None = None) -> bool:
+        """Remove a claim from the session.
+
+        :returns: ``False`` if there is no session with that handle.
+        """
+        if session_handle is None:
+            self._own_session().remove_claim(claim)
+            return True
+        return self.manager.by_handle.remove_claim(session_handle, claim)
+
+    def validate_claims_for_session_handle(
+        self, handle: str, *, override_global_claim_validators: Any = None
+    ) -> list[ClaimValidationError]:
+        """Run the validators on a session by its handle; fetch and store claims that are due first.
+
+        :param override_global_claim_validators: ``f(global_validators, session_information, user_context)``,
+            which returns the validators to run.
+        :returns: one error for each validator that failed.
+        :raises SessionDoesNotExistError: there is no session with that handle.
+        """
+        return self.manager.by_handle.validate_claims(
+            handle,
+            global_validators=lambda found, context: self.get_global_claim_validators(
+                tenant_id=found.tenant_id,
+                user_id=found.user_id,
+                claim_validators_added_by_other_recipes=list(self._global_claim_validators),
+                user_context=context,
+            ),
+            override=override_global_claim_validators,
+        )
+
+    # Keys, tokens of other kinds, and facts about the interface
+
+    def create_jwt(
+        self,
+        payload: Mapping[str, Any],
+        validity_seconds: float | None = None,
+        *,
+        use_static_signing_key: bool | None = None,
+    ) -> str:
+        """Create a JWT of your own, signed by the core with a key of :meth:`get_jwks`; no session.
+
+        :param payload: JSON; ``iss``, ``iat`` and ``exp`` are added.
+        :param validity_seconds: life of the token, a hundred years by default.
+        :param use_static_signing_key: sign with the key that is never renewed; yes by default.
+        :raises CoreError: the core refuses it.
+        """
+        return self.manager.client.create_jwt(
+            json_object(payload, argument="payload"),
+            issuer=self._issuer() or "",
+            validity_seconds=_HUNDRED_YEARS_IN_SECONDS if validity_seconds is None else int(validity_seconds),
+            use_static_signing_key=use_static_signing_key is not False,
+        )
+
+    def get_jwks(self) -> dict[str, Any]:
+        """Return the public keys that sign our tokens, as a JWK set (RFC 7517)."""
+        return {"keys": self.manager.keys.raw()}
+
+    def get_open_id_discovery_configuration(self) -> dict[str, Any]:
+        """Return the discovery document (OpenID Connect Discovery 1.0, section 3).
+
+        :raises ConfigError: outside of a request, while ``STSESSION_API_DOMAIN`` is not set.
+        """
+        issuer = self._issuer()
+        if issuer is None:
+            raise ConfigError(
+                "The issuer is not known outside of a request, unless STSESSION_API_DOMAIN is set to the "
+                'scheme and host of this API, "https://api.example.com" for example.'
+            )
+        return routes.discovery_document(issuer)
+
+    @staticmethod
+    def get_all_cors_headers() -> list[str]:
+        """Return the request headers that a frontend SDK sends, for ``Access-Control-Allow-Headers``."""
+        return list(CORS_REQUEST_HEADERS)
+
+    @staticmethod
+    def openapi_security_schemes() -> dict[str, Any]:
+        """Return security schemes of protected views, for ``components.securitySchemes`` (OpenAPI 3.1)."""
+        return {
+            "stsessionBearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            "stsessionCookie": {"type": "apiKey", "in": "cookie", "name": ACCESS_TOKEN_COOKIE},
+        }
+
+    # The app in question
+
+    @property
+    def app(self) -> Flask:
+        """The app that this object works on."""
+        return self._state.app
+
+    @property
+    def config(self) -> Config:
+        """The settings, as read by ``init_app``."""
+        return self._state.config
+
+    @property
+    def manager(self) -> SessionManager:
+        """Verifies and changes sessions, from tokens rather than requests."""
+        return self._state.manager
+
+    @property
+    def blueprint(self) -> Blueprint:
+        """Our routes: to exempt them from another extension, for example."""
+        return self._state.blueprint
+
+    @property
+    def _state(self) -> AppState:
+        """What ``init_app`` made for the app in question."""
+        if self._only is not None:
+            return self._only
+        if not self._apps:
+            raise RuntimeError(
+                "This STSession has no app yet. Write STSession(app), or stsession.init_app(app)."
+            )
+        if not has_app_context():
+            raise RuntimeError(
+                f"This STSession serves {self._apps} apps, so outside of an app context it cannot know which "
+                'one is meant. Do it in "with app.app_context():".'
+            )
+        return current_app_state()
+
+    # For the rest of this package
+
+    @property
+    def session_claims(self) -> tuple[SessionClaim[Any], ...]:
+        """The claims that are built into every new session."""
+        return self._claims
+
+    @property
+    def claim_max_age_seconds(self) -> float | None:
+        """``STSESSION_CLAIM_MAX_AGE_SECONDS``, which built-in claims ask for."""
+        return self.config.claim_max_age_seconds
+
+    def global_validators_for(self, session: Session) -> list[SessionClaimValidator]:
+        """Return the validators that every guard runs on this session."""
+        ask = self.get_global_claim_validators
+        if getattr(ask, "__func__", None) is STSession.get_global_claim_validators:
+            # Decoding the payload for nobody to look at would be much of what a verification costs.
+            return list(self._global_claim_validators)
+        return list(
+            ask(
+                tenant_id=session.get_tenant_id(),
+                user_id=session.get_user_id(),
+                claim_validators_added_by_other_recipes=list(self._global_claim_validators),
+                user_context=session.context(),
+            )
+        )
 
     def load_user(self, user_id: str) -> Any:
         """Return what the ``user_loader`` returns for a user.
@@ -181,11 +706,6 @@ class STSession(SessionOperations, OfflineOperations):
         """Set ``EmailVerificationClaim`` to what the core says about the session's user; return that."""
         return self._loaders.update_email_verification(self.manager, session)
 
-    @property
-    def session_claims(self) -> tuple[SessionClaim[Any], ...]:
-        """The claims that are built into every new session."""
-        return self._claims
-
     def require_auth_time(self) -> None:
         """Refuse ``max_auth_age`` where sessions do not carry the time of the login.
 
@@ -196,167 +716,17 @@ class STSession(SessionOperations, OfflineOperations):
                 "max_auth_age= needs the time of the login in the session: STSession(claims=[AuthTimeClaim])."
             )
 
-    # Guarding many views at once
+    def _own_session(self) -> Session:
+        session = request_state(this_request()).session
+        return required_session(self._state, SESSION_ONLY) if session is None else session
 
-    def protect(
-        self,
-        app_or_blueprint: Flask | Blueprint,
-        *,
-        exempt: Sequence[str | Callable[..., Any]] = (),
-        **verify_arguments: Any,
-    ) -> None:
-        """Guard every view of an app or a blueprint, before or after ``init_app``.
-
-        Never guarded: OPTIONS, static files, our own routes, the login page, URLs without a view, and what
-        :func:`~flask_stsession.session_exempt` marks.
-
-        :param exempt: endpoint names or view functions to leave out.
-        :param verify_arguments: as for :func:`~flask_stsession.verify_session`.
-        """
-        guard = guard_for(exempt, verify_options(**verify_arguments))
-        app_or_blueprint.before_request(guard)
-
-    # What it is bound to
-
-    @property
-    def app(self) -> Flask:
-        """The app that this object works on."""
-        return self._of_current_app().app
-
-    @property
-    def config(self) -> Config:
-        """The settings, as read by ``init_app``."""
-        return (self._bound or self._of_current_app()).config
-
-    @property
-    def claim_max_age_seconds(self) -> float | None:
-        """``STSESSION_CLAIM_MAX_AGE_SECONDS``, which built-in claims ask for."""
-        return self.config.claim_max_age_seconds
-
-    @property
-    def manager(self) -> SessionManager:
-        """Verifies and changes sessions, from tokens rather than requests."""
-        return (self._bound or self._of_current_app()).manager
-
-    @property
-    def blueprint(self) -> Blueprint:
-        """Our routes: to exempt them from another extension, for example."""
-        return self._of_current_app().blueprint
-
-    @property
-    def refresh_route(self) -> str:
-        """The path at which the app itself sees requests for a refresh."""
-        return self._of_current_app().refresh_route
-
-    # Facts about the interface
-
-    def get_open_id_discovery_configuration(self) -> dict[str, Any]:
-        """What ``{base}/.well-known/openid-configuration`` answers (OpenID Connect Discovery 1.0, section 3).
-
-        :raises ConfigError: outside of a request, while ``STSESSION_API_DOMAIN`` is not set.
-        """
-        issuer = self._issuer()
-        if issuer is None:
-            raise ConfigError(
-                "The issuer is not known outside of a request, unless STSESSION_API_DOMAIN is set to the "
-                'scheme and host of this API, "https://api.example.com" for example.'
-            )
-        endpoints = {
-            "authorization_endpoint": "auth",
-            "token_endpoint": "token",
-            "userinfo_endpoint": "userinfo",
-            "revocation_endpoint": "revoke",
-            "token_introspection_endpoint": "introspect",
-            "end_session_endpoint": "end_session",
-        }
-        return {
-            "issuer": issuer,
-            "jwks_uri": issuer + routes.JWKS,
-            **{name: f"{issuer}/oauth/{path}" for name, path in endpoints.items()},
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["RS256"],
-            "response_types_supported": ["code", "id_token", "id_token token"],
-        }
-
-    @staticmethod
-    def get_all_cors_headers() -> list[str]:
-        """The request headers that a frontend SDK sends, for ``Access-Control-Allow-Headers``."""
-        return list(CORS_REQUEST_HEADERS)
-
-    @staticmethod
-    def openapi_security_schemes() -> dict[str, Any]:
-        """Security schemes of protected views, for ``components.securitySchemes`` (OpenAPI 3.1)."""
-        return {
-            "stsessionBearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-            "stsessionCookie": {"type": "apiKey", "in": "cookie", "name": ACCESS_TOKEN_COOKIE},
-        }
-
-    # For the other parts of this package
-
-    def global_validators_for(self, session: Session) -> list[SessionClaimValidator]:
-        """The validators that every guard runs on this session."""
-        ask = self.get_global_claim_validators
-        if getattr(ask, "__func__", None) is STSession.get_global_claim_validators:
-            # Decoding the payload for nobody to look at would be much of what a verification costs.
-            return list(self._global_claim_validators)
-        return list(
-            ask(
-                tenant_id=session.get_tenant_id(),
-                user_id=session.get_user_id(),
-                claim_validators_added_by_other_recipes=list(self._global_claim_validators),
-                user_context=session.context(),
-            )
-        )
-
-    def exempt_from_csrf_protect(self, app: Flask) -> None:
-        """Keep Flask-WTF's ``CSRFProtect`` off our routes, which check for themselves."""
-        protect = app.extensions.get("csrf")
-        if protect is not None and hasattr(protect, "exempt"):
-            protect.exempt(self.blueprint)
-
-    def _self(self) -> STSession:
-        """This object, bound to the app in question."""
-        return self if self._bound is not None else extension_of_current_app()
-
-    def _of_current_app(self) -> _Bound:
-        bound = self._bound
-        if bound is None:
-            bound = extension_of_current_app()._bound
-            assert bound is not None
-        return bound
-
-    def _offline_validators(
-        self, found: SessionInformation, context: dict[str, Any]
-    ) -> list[SessionClaimValidator]:
-        return self.get_global_claim_validators(
-            tenant_id=found.tenant_id,
-            user_id=found.user_id,
-            claim_validators_added_by_other_recipes=list(self._global_claim_validators),
-            user_context=context,
-        )
-
-
-class _Bound:
-    """What an extension object needs of the one app that it is bound to."""
-
-    __slots__ = ("app", "blueprint", "config", "core", "manager", "refresh_route", "transport")
-
-    def __init__(
-        self,
-        app: Flask,
-        config: Config,
-        manager: SessionManager,
-        blueprint: Blueprint,
-        core: AppCore | None,
-        transport: CoreTransport,
-    ) -> None:
-        self.core = core
-        self.transport = transport
-        self.app = app
-        self.config = config
-        self.manager = manager
-        self.blueprint = blueprint
-        self.refresh_route = config.api_base_path + routes.REFRESH
+    def _issuer(self) -> str | None:
+        """Return the ``iss`` of tokens made here; needs a request where the API domain is not configured."""
+        config = self.config
+        if has_request_context():
+            request = this_request()
+            return config.issuer(origin_of_api(request), request.script_root)
+        return None if config.api_domain is None else config.issuer(config.api_domain, "")
 
 
 def _make_transport(config: Config, core: AppCore | None) -> CoreTransport:

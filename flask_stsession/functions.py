@@ -7,7 +7,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from .extension import STSession
-from .web.current import extension_of_current_app
+from .web.context import current_extension
 from .web.navigation import next_url as next_url
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def _function(method: Callable[Concatenate[STSession, P], R]) -> Callable[P, R]:
 
     @wraps(method)
     def function(*args: P.args, **kwargs: P.kwargs) -> R:
-        bound: Callable[P, R] = getattr(extension_of_current_app(), name)
+        bound: Callable[P, R] = getattr(current_extension(), name)
         return bound(*args, **kwargs)
 
     return function
@@ -86,5 +86,5 @@ def get_session(
 
 @wraps(STSession.get_session)
 def get_session(*args: Any, **kwargs: Any) -> Session | None:
-    session: Session | None = extension_of_current_app().get_session(*args, **kwargs)
+    session: Session | None = current_extension().get_session(*args, **kwargs)
     return session

@@ -265,7 +265,7 @@ def test_a_jwt_of_ones_own_is_no_session(ext: STSession) -> None:
     token = ext.create_jwt({"sub": "alice", "sessionHandle": NOBODY})
     with pytest.raises(UnauthorisedError) as caught:
         ext.verify_access_token(token)
-    assert str(caught.value) == "The access token is none of a session."
+    assert str(caught.value) == "The value given as access token is not a session token."
     assert caught.value.reason == "malformed"
     assert caught.value.clear_tokens is False
 
@@ -352,7 +352,7 @@ def test_a_stolen_refresh_token_is_found_out_without_a_request_too(
 def test_what_is_no_token_is_unauthorised(ext: STSession, token: str) -> None:
     with pytest.raises(UnauthorisedError) as caught:
         ext.verify_access_token(token)
-    assert str(caught.value) == "The access token is none of a session."
+    assert str(caught.value) == "The value given as access token is not a session token."
     with pytest.raises(UnauthorisedError):
         ext.refresh_session_without_request_response(token)
 

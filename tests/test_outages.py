@@ -148,7 +148,8 @@ def test_an_outage_is_told_by_a_signal_and_a_log_record_without_tokens(
         warm.post("/auth/session/refresh")
     assert told == ["core_unreachable"]
     [record] = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert record.getMessage().startswith("503 for POST /auth/session/refresh: The core did not answer POST ")
+    prefix = "503 for POST '/auth/session/refresh': The core did not answer POST "
+    assert record.getMessage().startswith(prefix)
     assert token.value not in caplog.text
 
 

@@ -85,7 +85,13 @@ def test_one_extension_object_may_serve_two_apps(make_app: AppFactory, make_othe
         assert (ext.app, ext.config.api_base_path) == (one, "/auth")
         with two.app_context():
             assert (ext.app, ext.config.api_base_path) == (two, "/st")
-    assert one.extensions["stsession"].app is one
+    assert one.extensions["stsession"] is two.extensions["stsession"] is ext
+    with pytest.raises(RuntimeError) as caught:
+        ext.get_jwks()
+    assert str(caught.value) == (
+        "This STSession serves 2 apps, so outside of an app context it cannot know which one is meant. Do it "
+        'in "with app.app_context():".'
+    )
 
 
 def test_one_app_is_initialised_once(app: Flask) -> None:
@@ -99,13 +105,21 @@ def test_one_app_is_initialised_once(app: Flask) -> None:
 
 
 def test_outside_of_an_app_context_a_function_says_what_to_do() -> None:
-    for use in (get_jwks, lambda: STSession().config, lambda: create_new_session("alice")):
+    for use in (get_jwks, lambda: create_new_session("alice")):
         with pytest.raises(RuntimeError) as caught:
             use()
         assert str(caught.value) == (
             "flask-stsession was used outside of an app context, so it cannot know which app is meant. Use "
             'app.extensions["stsession"], or do it in "with app.app_context():".'
         )
+
+
+def test_an_extension_object_without_an_app_says_so() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        STSession().get_jwks()
+    assert str(caught.value) == (
+        "This STSession has no app yet. Write STSession(app), or stsession.init_app(app)."
+    )
 
 
 def test_an_app_without_the_extension_says_so() -> None:
@@ -129,7 +143,7 @@ class Noting(STSession):
 
     noted: list[str]
 
-    def create_new_session(self, user_id: str, **options: Any) -> Session:  # type: ignore[override]
+    def create_new_session(self, user_id: str, **options: Any) -> Session:
         self.noted.append(f"create {user_id}")
         return super().create_new_session(user_id, **options)
 

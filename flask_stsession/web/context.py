@@ -1,4 +1,7 @@
-"""What this package knows of one request: on the request object itself, so that nothing can leak."""
+"""Look up the current app, request and extension, and keep our state of a request on the request itself.
+
+State that hangs on the request object cannot leak into another one.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,16 @@ from flask import current_app, g, request as current_request
 from ..errors import ConfigError
 from ..sessions.client_changes import ClientChanges
 from ..sessions.session import Session
+from .base import STATE
 
 if TYPE_CHECKING:
     from flask import Flask, Request
     from werkzeug.local import LocalProxy
 
     from ..errors import SessionHTTPError
+    from .base import AppState, Extension
 
+#: Where the state of a request hangs on the request object.
 _ATTRIBUTE = "_stsession_state"
 
 
@@ -79,6 +85,57 @@ def this_app() -> Flask:
     return _APP._get_current_object()
 
 
+def app_state_of(app: Flask) -> AppState:
+    """Return what ``init_app`` made for this app.
+
+    :raises RuntimeError: there is no STSession on the app.
+    """
+    state: AppState | None = app.extensions.get(STATE)
+    if state is None:
+        raise RuntimeError(
+            f"The app {app.name!r} has no STSession. Initialise it: STSession(app), or "
+            "stsession.init_app(app)."
+        )
+    return state
+
+
+def current_app_state() -> AppState:
+    """Return what ``init_app`` made for the current app.
+
+    :raises RuntimeError: there is no app context, or no STSession on the app.
+    """
+    try:
+        app = this_app()
+    except RuntimeError:
+        raise RuntimeError(
+            "flask-stsession was used outside of an app context, so it cannot know which app is meant. Use "
+            'app.extensions["stsession"], or do it in "with app.app_context():".'
+        ) from None
+    return app_state_of(app)
+
+
+def current_extension() -> Extension:
+    """Return the extension object of the current app.
+
+    :raises RuntimeError: there is no app context, or no STSession on the app.
+    """
+    return current_app_state().extension
+
+
+def check_current_request(request: object) -> None:
+    """Refuse a request other than the current one, the only one that can be answered.
+
+    :param request: whatever was given as ``request=``; ``None`` means the current one.
+    :raises TypeError: it is another one.
+    """
+    if request is None or request is current_request or request is this_request():
+        return
+    raise TypeError(
+        f"{request!r:.100} is not the current request, the only one that can be answered. Omit the argument; "
+        "the current request is used."
+    )
+
+
 def this_namespace() -> dict[str, Any]:
     """What ``g`` holds."""
     namespace: dict[str, Any] = _G._get_current_object().__dict__
@@ -90,7 +147,7 @@ def existing_state(request: Request) -> RequestState | None:
     return request.__dict__.get(_ATTRIBUTE)
 
 
-def state_of(request: Request) -> RequestState:
+def request_state(request: Request) -> RequestState:
     """The state of a request, made at first need."""
     state: RequestState | None = request.__dict__.get(_ATTRIBUTE)
     if state is None:
@@ -113,3 +170,17 @@ def publish(session: Session | None) -> None:
             "of the signed-in user there. Keep yours under another name, g.db_session for example."
         )
     namespace["session"] = session
+
+
+def hand_out(state: RequestState, session: Session) -> None:
+    """Make a new or refreshed session this request's, and have its tokens go out with the response."""
+    state.consulted = True
+    state.session = session
+    session.attach(state.changes)
+    publish(session)
+
+
+def origin_of_api(request: Request) -> str:
+    """Return scheme and host of this request, as its client wrote them."""
+    environ = request.environ
+    return f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST') or request.host}"

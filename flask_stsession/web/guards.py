@@ -1,28 +1,45 @@
-"""``verify_session``, and what goes with it on a view."""
+"""Guards: ``verify_session`` for a view, ``protect`` for an app or a blueprint, and the exceptions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import wraps
-from inspect import iscoroutinefunction
+from inspect import Parameter, iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from flask import current_app
 
-from ..claims.builtin import PermissionClaim, UserRoleClaim
-from .current import extension_of_current_app
-from .hooks import EXEMPT, GUARDED
-from .verify import OverrideValidators, VerifyOptions, load_session
+from ..claims.base import SessionClaim, SessionClaimValidator
+from ..claims.builtin import AuthTimeClaim, PermissionClaim, UserRoleClaim
+from ..errors import ConfigError
+from .base import STATE
+from .context import current_app_state, this_app, this_request
+from .navigation import is_login_page
+from .verify import OverrideValidators, VerifyOptions, load_session, renews_by_itself
 
 if TYPE_CHECKING:
-    from ..claims.base import SessionClaimValidator
+    from flask import Flask, Response
+
     from ..claims.primitive import PrimitiveArrayClaim
+    from .base import AppState
+
+logger = logging.getLogger("flask_stsession")
 
 P = ParamSpec("P")
 R = TypeVar("R")
 V = TypeVar("V", bound=Callable[..., Any])
+
+#: On a guard: its options, also behind decorators that ``functools.wraps`` makes.
+OPTIONS = "__stsession_options__"
+#: On a function that ``verify_session`` has wrapped, and naming it: the wrapper is what must be registered.
+GUARDED = "__stsession_guarded__"
+#: On a view function or class that ``session_exempt`` marked, and naming it.
+EXEMPT = "__stsession_exempt__"
 
 
 @dataclass(frozen=True)
@@ -33,7 +50,7 @@ class AnyOf:
 
 
 def any_of(*values: str) -> AnyOf:
-    """One of these roles or permissions is enough, where a list asks for all of them.
+    """Accept any one of these roles or permissions, where a list asks for all of them.
 
     ::
 
@@ -41,7 +58,7 @@ def any_of(*values: str) -> AnyOf:
 
     :raises TypeError: without values, or with one that is no string.
     """
-    if not values or not all(isinstance(value, str) for value in values):
+    if not values or not all(isinstance(value, str) and value for value in values):
         raise TypeError(f'any_of takes one or more names, any_of("admin", "editor"), not {values!r}.')
     return AnyOf(values)
 
@@ -71,13 +88,7 @@ def verify_session(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 
 
-def verify_session(
-    anti_csrf_check: Any = None,
-    session_required: bool = True,
-    check_database: bool | None = None,
-    override_global_claim_validators: OverrideValidators | None = None,
-    **further: Any,
-) -> Any:
+def verify_session(anti_csrf_check: Any = None, *flags: Any, **options: Any) -> Any:
     """Protect a view: it runs only with a verified session, which it finds in ``g.session``.
 
     ::
@@ -95,15 +106,16 @@ def verify_session(
             return {"userId": g.session.get_user_id()}
 
     With or without parentheses; on functions, ``async def`` functions, methods of a ``MethodView`` and
-    ``before_request`` functions. Below the route, never above it. Where a POST reaches it on the path of
-    our refresh route, it refreshes the session.
+    ``before_request`` functions. Below the route, never above it; above a CORS decorator, never below it.
+    OPTIONS requests never reach the view: they get Flask's default response. Where a POST reaches the guard
+    on the path of our refresh route, it refreshes the session.
 
     :param anti_csrf_check: ``None``: for every method but GET, as ``STSESSION_ANTI_CSRF`` says.
     :param session_required: ``False`` runs the view without a session too; ``g.session`` is then ``None``.
     :param check_database: ask the core whether the session is still there; ``None``: as
         ``STSESSION_CHECK_DATABASE`` says.
-    :param override_global_claim_validators: ``f(global_validators, session, user_context)`` that answers the
-        validators to run.
+    :param override_global_claim_validators: ``f(global_validators, session, user_context)``, which returns
+        the validators to run.
     :param roles: a role, a list of them (all are needed), or :func:`any_of`.
     :param permissions: the same for permissions.
     :param validators: run beside the global ones.
@@ -113,17 +125,17 @@ def verify_session(
     :param tenant: the only tenant whose sessions may pass.
     :param ignore_invalid: with ``session_required=False``: an expired or broken session counts as none.
     :param user_context: copied into the request's own.
-    :raises ConfigError: at decoration, for a combination that cannot be met.
+    :raises TypeError: at decoration, for an argument of a wrong type.
+    :raises ConfigError: at decoration, for arguments that could protect nothing.
     """
     if callable(anti_csrf_check):
-        return _guard(anti_csrf_check, VerifyOptions())
-    options = verify_options(
-        anti_csrf_check, session_required, check_database, override_global_claim_validators, **further
-    )
-    return lambda view: _guard(view, options)
+        return _guard(anti_csrf_check, verify_options("verify_session()", None, *flags, **options))
+    checked = verify_options("verify_session()", anti_csrf_check, *flags, **options)
+    return lambda view: _guard(view, checked)
 
 
 def verify_options(
+    caller: str,
     anti_csrf_check: bool | None = None,
     session_required: bool = True,
     check_database: bool | None = None,
@@ -137,31 +149,168 @@ def verify_options(
     tenant: str | None = None,
     ignore_invalid: bool = False,
     user_context: Mapping[str, Any] | None = None,
+    **unknown: Any,
 ) -> VerifyOptions:
-    """The arguments of :func:`verify_session`, checked and reduced to what verification needs."""
-    needed: list[SessionClaimValidator] = []
-    if roles is not None:
-        needed.append(_holds(UserRoleClaim, roles, max_age_in_sec, "roles"))
-    if permissions is not None:
-        needed.append(_holds(PermissionClaim, permissions, max_age_in_sec, "permissions"))
-    needed.extend(validators or ())
+    """Check the arguments of a guard, and reduce them to what verification needs.
+
+    :param caller: ``verify_session()`` or ``protect()``, for messages.
+    :raises TypeError: an argument is unknown, or of a wrong type.
+    :raises ConfigError: the arguments could protect nothing.
+    """
+    _refuse_unknown(caller, unknown)
+    for name, value, takes_none in (
+        ("anti_csrf_check", anti_csrf_check, True),
+        ("session_required", session_required, False),
+        ("check_database", check_database, True),
+        ("ignore_invalid", ignore_invalid, False),
+    ):
+        _check_flag(caller, name, value, takes_none=takes_none)
+    _check_kinds(caller, override_global_claim_validators, user_context, tenant)
+    needed = _needed_validators(caller, roles, permissions, validators, max_age_in_sec, max_auth_age)
+    demands = {"roles": roles, "permissions": permissions, "max_auth_age": max_auth_age, "tenant": tenant}
+    named = [f"{name}=" for name, value in demands.items() if value is not None]
+    if named and not session_required:
+        raise ConfigError(
+            f"{caller} got {' and '.join(named)} with session_required=False: a request without a session "
+            "would pass unchecked. Remove session_required=False, or check in the view where there is a "
+            "session."
+        )
+    if ignore_invalid and session_required:
+        raise ConfigError(
+            f"{caller} got ignore_invalid=True, which turns an invalid session into none, while a session is "
+            "required. Write session_required=False, ignore_invalid=True."
+        )
     return VerifyOptions(
         anti_csrf_check=anti_csrf_check,
         session_required=session_required,
         check_database=check_database,
         override_global_claim_validators=override_global_claim_validators,
-        validators=tuple(needed),
-        max_auth_age=max_auth_age,
+        validators=needed,
+        needs_auth_time=max_auth_age is not None,
         tenant=tenant,
         ignore_invalid=ignore_invalid,
         user_context=user_context,
     )
 
 
-def session_exempt(view: V) -> V:
-    """Leave a view (a function or a ``View`` class) out of what :meth:`STSession.protect` guards."""
-    setattr(view, EXEMPT, True)
-    return view
+#: The arguments of a guard, as users write them.
+_SIGNATURE = signature(verify_options)
+_ARGUMENTS = [
+    each
+    for each in _SIGNATURE.parameters.values()
+    if each.name != "caller" and each.kind is not Parameter.VAR_KEYWORD
+]
+verify_session.__signature__ = _SIGNATURE.replace(  # type: ignore[attr-defined]
+    parameters=_ARGUMENTS, return_annotation=Parameter.empty
+)
+
+
+def _refuse_unknown(caller: str, unknown: Iterable[str]) -> None:
+    known = [each.name for each in _ARGUMENTS]
+    for name in unknown:
+        close = get_close_matches(name, known, n=1, cutoff=0.6)
+        advice = f"did you mean {close[0]}=?" if close else f"it takes {', '.join(known)}."
+        raise TypeError(f"{caller} has no argument {name!r}: {advice}")
+
+
+def _check_flag(caller: str, name: str, value: object, *, takes_none: bool) -> None:
+    if isinstance(value, bool) or (value is None and takes_none):
+        return
+    if isinstance(value, SessionClaimValidator):
+        advice = "For a validator, write validators=[...]."
+    elif isinstance(value, str | list | tuple | set | frozenset | AnyOf):
+        shown = list(value.values) if isinstance(value, AnyOf) else value
+        advice = f"For roles, write roles={shown!r}; for permissions, permissions={shown!r}."
+    elif isinstance(value, SessionClaim):
+        advice = "For a claim, write validators=[...] with one of its validators."
+    else:
+        advice = f"Write {name}=True or {name}=False."
+    raise TypeError(
+        f"{caller} takes True{', False or None' if takes_none else ' or False'} as {name}, not {value!r}. "
+        f"{advice}"
+    )
+
+
+def _check_kinds(caller: str, override: object, user_context: object, tenant: object) -> None:
+    if override is not None and not callable(override):
+        raise TypeError(
+            f"{caller} takes a function of (global_validators, session, user_context) as "
+            f"override_global_claim_validators, not {override!r}. For more validators, write "
+            "validators=[...]."
+        )
+    if user_context is not None and not isinstance(user_context, Mapping):
+        raise TypeError(f"{caller} takes a mapping as user_context, not {user_context!r}.")
+    if tenant is not None and (not isinstance(tenant, str) or not tenant.strip()):
+        raise ConfigError(
+            f"{caller} takes the id of a tenant as tenant=, not {tenant!r}. Omit it to let sessions of any "
+            "tenant pass, or override get_tenant_id() where the tenant depends on the request."
+        )
+
+
+def _needed_validators(
+    caller: str,
+    roles: Names | None,
+    permissions: Names | None,
+    validators: Sequence[SessionClaimValidator] | None,
+    max_age_in_sec: float | None,
+    max_auth_age: float | None,
+) -> tuple[SessionClaimValidator, ...]:
+    """Return one validator for each demand of a guard."""
+    for name, seconds in (("max_age_in_sec", max_age_in_sec), ("max_auth_age", max_auth_age)):
+        _check_seconds(caller, name, seconds)
+    if max_age_in_sec is not None and roles is None and permissions is None:
+        raise ConfigError(
+            f"{caller} got max_age_in_sec= without roles= or permissions=, to which alone it applies. "
+            "Give it to a validator of your own where that is created."
+        )
+    needed: list[SessionClaimValidator] = []
+    if roles is not None:
+        needed.append(_holds(UserRoleClaim, roles, max_age_in_sec, f"{caller} takes as roles="))
+    if permissions is not None:
+        needed.append(_holds(PermissionClaim, permissions, max_age_in_sec, f"{caller} takes as permissions="))
+    needed.extend(_checked_validators(caller, validators))
+    if max_auth_age is not None:
+        needed.append(AuthTimeClaim.validators.max_auth_age(max_auth_age))
+    return tuple(needed)
+
+
+def _check_seconds(caller: str, name: str, seconds: object) -> None:
+    if seconds is None:
+        return
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        raise TypeError(f"{caller} takes a number of seconds, 0 or more, as {name}=, not {seconds!r}.")
+
+
+def _checked_validators(caller: str, validators: object) -> Sequence[SessionClaimValidator]:
+    if validators is None:
+        return ()
+    if isinstance(validators, SessionClaimValidator):
+        raise TypeError(f"{caller} takes a list as validators=: write validators=[...].")
+    if isinstance(validators, str | SessionClaim) or not isinstance(validators, Iterable):
+        raise TypeError(f"{caller} takes a list of validators as validators=, not {validators!r}.")
+    listed = list(validators)
+    for each in listed:
+        if isinstance(each, SessionClaim):
+            raise TypeError(
+                f"{caller} got the claim {each!r} among validators=, but a claim checks nothing. Write "
+                "one of its validators, such as claim.validators.has_value(...)."
+            )
+        if not isinstance(each, SessionClaimValidator):
+            raise TypeError(f"{caller} got {each!r} among validators=, which is not a SessionClaimValidator.")
+    return listed
+
+
+def _holds(
+    claim: PrimitiveArrayClaim[str], names: Names, max_age: float | None, place: str
+) -> SessionClaimValidator:
+    if isinstance(names, AnyOf):
+        return claim.validators.includes_any(list(names.values), max_age)
+    if isinstance(names, str) and names:
+        return claim.validators.includes(names, max_age)
+    listed = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else []
+    if not listed or not all(isinstance(name, str) and name for name in listed):
+        raise TypeError(f"{place} a name, a list of names or any_of(...), not {names!r}.")
+    return claim.validators.includes_all(listed, max_age)
 
 
 def _guard(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:
@@ -170,15 +319,24 @@ def _guard(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:
             f"verify_session decorates functions, and {view.__name__} is a class. Decorate its methods, or "
             "all of them by decorators = [verify_session()] in the class."
         )
+    _warn_of_cors_below(view)
     is_async = iscoroutinefunction(view)
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        load_session(extension_of_current_app(), options)
+        request = this_request()
+        if request.method == "OPTIONS":
+            return default_options_response()  # type: ignore[return-value]
+        if renews_by_itself(request):
+            return None  # type: ignore[return-value]
+        load_session(current_app_state(), options)
         if is_async:
             return current_app.ensure_sync(view)(*args, **kwargs)  # type: ignore[no-any-return]
         return view(*args, **kwargs)
 
+    setattr(guarded, OPTIONS, options)
+    if is_exempt(view):
+        session_exempt(guarded)  # what ``protect`` leaves out may still be guarded by itself
     # Whoever registers one of these, and not the wrapper, misses the guard.
     inner: Any = view
     while inner is not None:
@@ -188,14 +346,102 @@ def _guard(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:
     return guarded
 
 
-def _holds(
-    claim: PrimitiveArrayClaim[str], names: Names, max_age: float | None, argument: str
-) -> SessionClaimValidator:
-    if isinstance(names, AnyOf):
-        return claim.validators.includes_any(list(names.values), max_age)
-    if isinstance(names, str):
-        return claim.validators.includes(names, max_age)
-    listed = list(names)
-    if not listed or not all(isinstance(name, str) for name in listed):
-        raise TypeError(f"{argument}= takes a name, a list of names or any_of(...), not {names!r}.")
-    return claim.validators.includes_all(listed, max_age)
+def default_options_response() -> Response:
+    """Return Flask's answer to OPTIONS: preflights carry no tokens (Fetch standard, CORS protocol)."""
+    return current_app.make_default_options_response()
+
+
+def _warn_of_cors_below(view: Callable[..., Any]) -> None:
+    """Name a decorator below the guard that answers OPTIONS itself: preflights never reach it."""
+    methods = getattr(view, "required_methods", ())
+    if getattr(view, "provide_automatic_options", None) is False and "OPTIONS" in methods:
+        logger.warning(
+            "@verify_session() stands above a decorator of the view %r that answers OPTIONS, a CORS "
+            "decorator for example. The guard answers preflights, so that decorator never sees them. Put it "
+            "above @verify_session().",
+            getattr(view, "__name__", view),
+        )
+
+
+def session_exempt(view: V) -> V:
+    """Leave a view (a function or a ``View`` class) out of what :meth:`STSession.protect` guards.
+
+    Only the very function or class counts: neither a subclass, nor a wrapper that a decorator makes of it.
+    """
+    setattr(view, EXEMPT, view)
+    return view
+
+
+def is_exempt(view: Any) -> bool:
+    """Return whether ``session_exempt`` marked this view function, or the class behind it."""
+    return _is_marked(view, EXEMPT) or _is_marked(getattr(view, "view_class", None), EXEMPT)
+
+
+def has_lost_exemption(view: Any) -> bool:
+    """Return whether the mark of ``session_exempt`` came from a wrapped function or a base class."""
+    places = (view, getattr(view, "view_class", None))
+    return any(hasattr(each, EXEMPT) for each in places) and not is_exempt(view)
+
+
+def is_bypassed(view: Any) -> bool:
+    """Return whether this is the function that ``verify_session`` has wrapped, not the wrapper."""
+    return _is_marked(view, GUARDED)
+
+
+def _is_marked(target: Any, mark: str) -> bool:
+    # ``functools.wraps`` and inheritance hand attributes on, so a mark counts only on what it names.
+    attributes = getattr(target, "__dict__", {})
+    return mark in attributes and attributes[mark] is target
+
+
+class Protection:
+    """Verify the session of every request but those exempt: the ``before_request`` function of ``protect``.
+
+    :param exempt: endpoint names or view functions.
+    :param options: of the guard.
+    :raises TypeError: ``exempt`` is one of them rather than a list, or holds something else.
+    """
+
+    def __init__(self, exempt: Sequence[str | Callable[..., Any]], options: VerifyOptions) -> None:
+        if isinstance(exempt, str) or callable(exempt):
+            raise TypeError(
+                f"protect() takes a list of endpoint names and functions as exempt=, not {exempt!r}."
+            )
+        self.endpoints = frozenset(each for each in exempt if isinstance(each, str))
+        self.views = tuple(each for each in exempt if not isinstance(each, str))
+        for view in self.views:
+            if not callable(view):
+                raise TypeError(f"protect() takes endpoint names and functions in exempt=, not {view!r}.")
+        self.options = options
+
+    def __call__(self) -> Response | None:
+        """Verify the session of the current request, unless it is exempt."""
+        request = this_request()
+        app = this_app()
+        endpoint = request.endpoint
+        if endpoint is None or endpoint in self.endpoints or _serves_static_files(app, endpoint):
+            return None
+        app_state: AppState | None = app.extensions.get(STATE)
+        if app_state is None:
+            raise ConfigError(
+                f"protect() guards the app {app.name!r}, which has no STSession: call "
+                "stsession.init_app(app) before the first request."
+            )
+        view = app.view_functions.get(endpoint)
+        if view in self.views or is_exempt(view) or request.blueprint == app_state.blueprint.name:
+            return None
+        login_url = app_state.extension.get_login_url()
+        if login_url is not None and is_login_page(request, login_url):
+            return None
+        if request.method == "OPTIONS":
+            return default_options_response()
+        load_session(app_state, self.options)
+        return None
+
+
+def _serves_static_files(app: Flask, endpoint: str) -> bool:
+    """Return whether this is Flask's own route for a static folder, not a view called ``static``."""
+    blueprint, _, name = endpoint.rpartition(".")
+    if name != "static":
+        return False
+    return (app.blueprints[blueprint] if blueprint else app).has_static_folder

@@ -25,7 +25,7 @@ from ..errors import (
     TryRefreshTokenError,
     UnauthorisedError,
 )
-from .context import state_of, this_request
+from .context import current_app_state, origin_of_api, request_state, this_request
 from .navigation import (
     CONTINUE_ENDPOINT,
     SCRIPT_ENDPOINT,
@@ -42,14 +42,14 @@ from .navigation import (
     url_of,
 )
 from .transport import read_tokens
-from .verify import origin_of_api, peek_session
+from .verify import holds_good_token, record_verdict
 
 if TYPE_CHECKING:
     from flask import Blueprint, Request
     from werkzeug.wrappers import Response as BaseResponse
 
     from ..errors import SessionHTTPError
-    from ..extension import STSession
+    from .base import AppState
 
 #: Below the refresh path, so that browsers send the refresh cookie along.
 CONTINUE = "/session/refresh/continue"
@@ -89,35 +89,37 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.add_url_rule(SCRIPT, script, refresh_script)
 
 
-def answer(ext: STSession, error: SessionHTTPError) -> BaseResponse:
-    """The response to a verdict, for whoever asked."""
-    elsewhere = sent_elsewhere(ext, error)
-    if elsewhere is not None:
-        return elsewhere
-    shows_page = _shows_page(this_request()) and ext.get_login_url() is not None
+def handle_verdict(error: SessionHTTPError) -> BaseResponse:
+    """Record a verdict, and return the response for whoever asked: the one error handler of ours."""
+    app_state = current_app_state()
+    record_verdict(app_state, error)
+    redirect_to_session = redirect_for(app_state, error)
+    if redirect_to_session is not None:
+        return redirect_to_session
+    shows_page = _shows_page(this_request()) and app_state.extension.get_login_url() is not None
     return _error_page(error) if shows_page else error.get_response()
 
 
-def sent_elsewhere(ext: STSession, error: SessionHTTPError) -> BaseResponse | None:
-    """The way to a session, for those who can be sent there; ``None`` where the verdict is to be told."""
+def redirect_for(app_state: AppState, error: SessionHTTPError) -> BaseResponse | None:
+    """Return the redirect to a session for a browser, or ``None`` where it gets the verdict itself."""
     if not isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError):
         return None
-    login = ext.get_login_url()
+    login = app_state.extension.get_login_url()
     request = this_request()
     if login is None:
         return None
     if is_htmx(request):
-        return _sent_by_htmx(ext, request, login, error)
-    return _sent_by_browser(ext, request, login, error) if _shows_page(request) else None
+        return _sent_by_htmx(app_state, request, login, error)
+    return _sent_by_browser(app_state, request, login, error) if _shows_page(request) else None
 
 
-def signed_out(ext: STSession) -> BaseResponse | None:
+def signed_out(app_state: AppState) -> BaseResponse | None:
     """Where a form that has signed out is sent: to the login page; ``None`` if it was not a form."""
     request = this_request()
-    login = ext.get_login_url()
+    login = app_state.extension.get_login_url()
     if login is None or not is_navigation(request):
         return None
-    return redirect(login_url(ext.config, request, login), 303)
+    return redirect(login_url(app_state.config, request, login), 303)
 
 
 def refresh_script() -> Response:
@@ -134,26 +136,26 @@ def continue_after_refresh() -> BaseResponse:
 
     :raises SessionHTTPError: nothing proves that one of our pages asked, or the refresh failed.
     """
-    ext: STSession = current_app.extensions["stsession"]
+    app_state = current_app_state()
     request = this_request()
     if request.method == "HEAD" or is_ahead_of_time(request):
         return Response(status=204, headers={"Cache-Control": "no-store"})
-    problem = origin_problem(ext.config, request, origin_of_api(request))
+    problem = origin_problem(app_state.config, request, origin_of_api(request))
     if problem is not None:
         reason, message = problem
         raise TryRefreshTokenError(message, reason=reason)
-    state_of(request).origin_checked = True
+    request_state(request).origin_checked = True
     navigates = is_navigation(request)
     if "kept" in request.args:
-        if peek_session(ext) is None:
+        if not holds_good_token(app_state):
             raise UnauthorisedError(
                 "The browser does not keep the cookies of the refresh.",
                 reason=Reason.EXPIRED,
                 clear_tokens=False,
             )
-    elif "force" in request.args or peek_session(ext) is None:
+    elif "force" in request.args or not holds_good_token(app_state):
         try:
-            ext.refresh_session()
+            app_state.extension.refresh_session()
         except ClearDuplicateSessionCookiesError:
             if not navigates:
                 raise
@@ -164,7 +166,7 @@ def continue_after_refresh() -> BaseResponse:
     if request.method == "GET":
         return _uncached(redirect(target, 303))
     if may_have_been_here(request) and "kept" not in request.args:
-        return _uncached(redirect(_continue_url(ext, request, target, "kept"), 307))
+        return _uncached(redirect(_continue_url(app_state, request, target, "kept"), 307))
     back = _uncached(redirect(target, 307))
     back.headers["Referrer-Policy"] = "origin"  # by this we know the form if it comes again
     return back
@@ -176,16 +178,16 @@ def _shows_page(request: Request) -> bool:
 
 
 def _sent_by_htmx(
-    ext: STSession, request: Request, login: str, error: SessionHTTPError
+    app_state: AppState, request: Request, login: str, error: SessionHTTPError
 ) -> BaseResponse | None:
     """The JSON of an API, with ``HX-Redirect``: htmx 1 and 2 follow it whatever the status, but for 3xx."""
-    page = page_of(ext.config, request, origin_of_api(request))
+    page = page_of(app_state.config, request, origin_of_api(request))
     if isinstance(error, TryRefreshTokenError) and error.reason in _FORGERIES:
         return None
     if isinstance(error, TryRefreshTokenError) and _can_carry(request):
-        target = _onwards(ext, request, page or "/")
+        target = _onwards(app_state, request, page or "/")
     else:
-        target = login_url(ext.config, request, login, then=page)
+        target = login_url(app_state.config, request, login, then=page)
         if page is not None and page.partition("?")[0] == target.partition("?")[0]:
             return None  # the login page itself may use htmx
     response = _uncached(error.get_response())
@@ -194,23 +196,25 @@ def _sent_by_htmx(
 
 
 def _sent_by_browser(
-    ext: STSession, request: Request, login: str, error: SessionHTTPError
+    app_state: AppState, request: Request, login: str, error: SessionHTTPError
 ) -> BaseResponse | None:
-    problem = origin_problem(ext.config, request, origin_of_api(request))
+    problem = origin_problem(app_state.config, request, origin_of_api(request))
     is_form = request.method == "POST"
     if is_form and problem is not None and problem[0] is Reason.CSRF_MISMATCH:
         return None  # another site's form
-    here = _origin_of_navigation(ext, request)
+    here = _origin_of_navigation(app_state, request)
     if isinstance(error, TryRefreshTokenError):
         if error.reason in _FORGERIES:
             return None
         if _can_carry(request) and is_form:
-            return _carried_form(ext, request, here) if problem is None else None
+            return _carried_form(app_state, request, here) if problem is None else None
         if _can_carry(request):
-            return _page(ext, request, login, error, here)
+            return _page(app_state, request, login, error, here)
     if is_login_page(request, login):
         return None
-    return _uncached(redirect(login_url(ext.config, request, login, then=here), 303 if is_form else 302))
+    return _uncached(
+        redirect(login_url(app_state.config, request, login, then=here), 303 if is_form else 302)
+    )
 
 
 def _can_carry(request: Request) -> bool:
@@ -225,13 +229,13 @@ def _can_carry(request: Request) -> bool:
     )
 
 
-def _origin_of_navigation(ext: STSession, request: Request) -> str | None:
+def _origin_of_navigation(app_state: AppState, request: Request) -> str | None:
     """Where the person wanted to go; no route of ours is a page to come back to after signing in."""
     if request.endpoint == CONTINUE_ENDPOINT:
         return _next_of(request)
-    if request.blueprint == ext.blueprint.name:
+    if request.blueprint == app_state.blueprint.name:
         return None
-    return url_of(ext.config, request)
+    return url_of(app_state.config, request)
 
 
 def _next_of(request: Request) -> str | None:
@@ -239,35 +243,35 @@ def _next_of(request: Request) -> str | None:
     return wanted if is_local_path(wanted) else None
 
 
-def _carried_form(ext: STSession, request: Request, here: str | None) -> BaseResponse:
+def _carried_form(app_state: AppState, request: Request, here: str | None) -> BaseResponse:
     # 307 keeps method and body (RFC 9110, 15.4.8). Our sign-out is a form's target too.
-    target = here or url_of(ext.config, request) or "/"
-    return _uncached(redirect(_onwards(ext, request, target), 307))
+    target = here or url_of(app_state.config, request) or "/"
+    return _uncached(redirect(_onwards(app_state, request, target), 307))
 
 
-def _onwards(ext: STSession, request: Request, target: str) -> str:
+def _onwards(app_state: AppState, request: Request, target: str) -> str:
     """Our route that refreshes and goes on to ``target``."""
     # A token that would do by itself was refused by the core: only a new one helps.
-    return _continue_url(ext, request, target, *([] if peek_session(ext) is None else ["force"]))
+    return _continue_url(app_state, request, target, *(["force"] if holds_good_token(app_state) else []))
 
 
-def _continue_url(ext: STSession, request: Request, target: str, *flags: str) -> str:
+def _continue_url(app_state: AppState, request: Request, target: str, *flags: str) -> str:
     query = urlencode({"next": target, **dict.fromkeys(flags, "1")})
-    return f"{ext.config.mount_path(request.script_root)}{CONTINUE}?{query}"
+    return f"{app_state.config.mount_path(request.script_root)}{CONTINUE}?{query}"
 
 
 def _page(
-    ext: STSession, request: Request, login: str, error: SessionHTTPError, here: str | None
+    app_state: AppState, request: Request, login: str, error: SessionHTTPError, here: str | None
 ) -> BaseResponse:
-    onwards = _onwards(ext, request, here or "/")
+    onwards = _onwards(app_state, request, here or "/")
     version = hashlib.sha256(_SCRIPT_FILE.read_bytes()).hexdigest()[:16]
-    target = login_url(ext.config, request, login, then=here)
+    target = login_url(app_state.config, request, login, then=here)
     body = _PAGE.format(
-        script=f"{ext.config.mount_path(request.script_root)}{SCRIPT}?v={version}",
+        script=f"{app_state.config.mount_path(request.script_root)}{SCRIPT}?v={version}",
         onwards=onwards,
         login="" if is_login_page(request, login) else Markup(' data-login="{}"').format(target),
         # Coming back from here by itself, without script, the browser did not keep the new cookies.
-        automatic="" if comes_from_itself(ext.config, request) else _AUTOMATIC.format(onwards=onwards),
+        automatic="" if comes_from_itself(app_state.config, request) else _AUTOMATIC.format(onwards=onwards),
     )
     response = _uncached(Response(body, error.code, mimetype="text/html"))
     response.headers["Referrer-Policy"] = "same-origin"

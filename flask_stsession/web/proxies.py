@@ -1,43 +1,44 @@
-"""``current_session`` and ``current_user``: whose request this is, looked up when first used."""
+"""``current_session`` and ``current_user``: proxies to this request's session and its user."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import current_app, has_request_context
+from flask import has_request_context
 from werkzeug.local import LocalProxy
 
 from ..errors import Reason, UnauthorisedError
-from .context import state_of, this_request
-from .verify import peek_session, refuse
+from .base import STATE
+from .context import request_state, this_app, this_request
+from .verify import peek_session, record_verdict
 
 if TYPE_CHECKING:
-    from ..extension import STSession
     from ..sessions.session import Session
+    from .base import AppState
 
 
 def _current_session() -> Session | None:
     if not has_request_context():
         return None
-    ext: STSession | None = current_app.extensions.get("stsession")
-    return None if ext is None else peek_session(ext)
+    app_state: AppState | None = this_app().extensions.get(STATE)
+    return None if app_state is None else peek_session(app_state)
 
 
 def _current_user() -> Any:
     session = _current_session()
     if session is None:
         return None
-    state = state_of(this_request())
+    app_state: AppState = this_app().extensions[STATE]
+    state = request_state(this_request())
     user_id = session.get_user_id()
     if state.user_id != user_id:  # a view may sign somebody else in
-        ext: STSession = current_app.extensions["stsession"]
-        user = ext.load_user(user_id)
+        user = app_state.extension.load_user(user_id)
         if user is None:
             error = UnauthorisedError(
                 f"The user_loader knows no user {user_id!r}, whose session is still alive.",
                 reason=Reason.USER_GONE,
             )
-            refuse(ext, error)
+            record_verdict(app_state, error)
             raise error
         state.user = user
         state.user_id = user_id
@@ -47,5 +48,5 @@ def _current_user() -> Any:
 #: This request's session, on any view, verified at first use; falsy where there is none or no request.
 current_session: Session = LocalProxy(_current_session)  # type: ignore[assignment]
 
-#: What the ``user_loader`` answers for ``current_session``; falsy where nobody is signed in.
+#: The user that the ``user_loader`` returns for ``current_session``; falsy where nobody is signed in.
 current_user: Any = LocalProxy(_current_user)

@@ -6,11 +6,12 @@ Source: Frontend Driver Interface. They dispatch to the app's extension object, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, current_app, jsonify
+from flask import Blueprint, jsonify
 
 from . import pages
+from .context import current_app_state, current_extension
 from .verify import SESSION_ONLY, SESSION_TO_END, load_session, required_session
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
 
     from ..config.config import Config
-    from ..extension import STSession
 
 REFRESH = "/session/refresh"
 SIGN_OUT = "/signout"
@@ -50,43 +50,63 @@ def make_blueprint(config: Config, *, with_email: bool) -> Blueprint:
     return blueprint
 
 
-def _extension() -> STSession:
-    ext: STSession = current_app.extensions["stsession"]
-    return ext
-
-
 def refresh() -> Response:
     """``POST {base}/session/refresh``: new tokens."""
-    _extension().refresh_session()
+    current_extension().refresh_session()
     return jsonify({})
 
 
 def sign_out() -> BaseResponse:
     """``POST {base}/signout``: end this request's session; there must be one."""
-    ext = _extension()
-    load_session(ext, SESSION_TO_END)
-    ext.sign_out()
-    return pages.signed_out(ext) or jsonify({"status": "OK"})
+    app_state = current_app_state()
+    load_session(app_state, SESSION_TO_END)
+    app_state.extension.sign_out()
+    return pages.signed_out(app_state) or jsonify({"status": "OK"})
 
 
 def jwks() -> Response:
     """``GET {base}/jwt/jwks.json``: the public keys of our tokens (RFC 7517), for anybody."""
-    ext = _extension()
-    response = jsonify(ext.get_jwks())
-    response.headers["Cache-Control"] = f"max-age={int(ext.config.jwks_refresh_seconds)}, must-revalidate"
+    app_state = current_app_state()
+    response = jsonify(app_state.extension.get_jwks())
+    response.headers["Cache-Control"] = (
+        f"max-age={int(app_state.config.jwks_refresh_seconds)}, must-revalidate"
+    )
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 
 
 def openid_configuration() -> Response:
     """``GET {base}/.well-known/openid-configuration`` (OpenID Connect Discovery 1.0, section 4)."""
-    response = jsonify(_extension().get_open_id_discovery_configuration())
+    response = jsonify(current_extension().get_open_id_discovery_configuration())
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 
 
 def email_verify() -> Response:
     """``GET {base}/user/email/verify``: ask the core, and put its answer into the session's claim."""
-    ext = _extension()
-    session = required_session(ext, SESSION_ONLY)
-    return jsonify({"status": "OK", "isVerified": ext.update_email_verification(session)})
+    app_state = current_app_state()
+    session = required_session(app_state, SESSION_ONLY)
+    return jsonify({"status": "OK", "isVerified": app_state.extension.update_email_verification(session)})
+
+
+def discovery_document(issuer: str) -> dict[str, Any]:
+    """Return the discovery document of an issuer (OpenID Connect Discovery 1.0, section 3).
+
+    :param issuer: the ``iss`` of our tokens.
+    """
+    endpoints = {
+        "authorization_endpoint": "auth",
+        "token_endpoint": "token",
+        "userinfo_endpoint": "userinfo",
+        "revocation_endpoint": "revoke",
+        "token_introspection_endpoint": "introspect",
+        "end_session_endpoint": "end_session",
+    }
+    return {
+        "issuer": issuer,
+        "jwks_uri": issuer + JWKS,
+        **{name: f"{issuer}/oauth/{path}" for name, path in endpoints.items()},
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "response_types_supported": ["code", "id_token", "id_token token"],
+    }

@@ -525,9 +525,8 @@ def test_the_time_of_the_login_must_be_among_the_claims(make_app: AppFactory) ->
     app = prepared(make_app)
     app.testing = True
     guarded(app, max_auth_age=60)
-    client = signed_in(app)
     with pytest.raises(ConfigError) as caught:
-        client.get("/guarded")
+        app.test_client().get("/guarded")
     assert str(caught.value) == (
         "max_auth_age= needs the time of the login in the session: STSession(claims=[AuthTimeClaim])."
     )

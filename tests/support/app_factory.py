@@ -51,7 +51,8 @@ class AppFactory:
     def close(self) -> None:
         """Close connections and databases."""
         for app in self.apps:
-            app.extensions["stsession"].close()
+            with app.app_context():
+                app.extensions["stsession"].close()
 
 
 def add_views(app: Flask) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
+import flask_cors
 import pytest
 from flask import Flask, Response, abort, g, stream_with_context
 from flask.testing import FlaskClient
@@ -24,7 +25,7 @@ from flask_stsession import (
     signals,
     verify_session,
 )
-from flask_stsession.claims import ClaimValidationResult, SessionClaimValidator
+from flask_stsession.claims import ClaimValidationResult, SessionClaimValidator, UserRoleClaim
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -139,13 +140,15 @@ def test_no_session_can_be_both_required_and_ignored() -> None:
     with pytest.raises(ConfigError) as caught:
         verify_session(ignore_invalid=True)
     assert str(caught.value) == (
-        "ignore_invalid=True turns an invalid session into none, which a required session cannot be; write "
-        "session_required=False, ignore_invalid=True."
+        "verify_session() got ignore_invalid=True, which turns an invalid session into none, while a session "
+        "is required. Write session_required=False, ignore_invalid=True."
     )
 
 
 def test_an_unknown_argument_is_refused_at_decoration() -> None:
-    with pytest.raises(TypeError, match=r"unexpected keyword argument 'role'"):
+    with pytest.raises(
+        TypeError, match=r"^verify_session\(\) has no argument 'role': did you mean roles=\?$"
+    ):
         verify_session(role="admin")  # type: ignore[call-overload]
 
 
@@ -163,7 +166,9 @@ def test_any_of_takes_names(values: Any) -> None:
 def test_roles_and_permissions_take_names(argument: str, names: Any) -> None:
     with pytest.raises(TypeError) as caught:
         verify_session(**{argument: names})
-    assert str(caught.value) == f"{argument}= takes a name, a list of names or any_of(...), not {names!r}."
+    assert str(caught.value) == (
+        f"verify_session() takes as {argument}= a name, a list of names or any_of(...), not {names!r}."
+    )
 
 
 # Methods of HTTP
@@ -180,15 +185,202 @@ def test_options_is_never_checked_and_head_is(app: Flask) -> None:
     assert signed_in(app).head("/user").status_code == 200
 
 
-def test_a_view_that_answers_options_itself_runs_without_a_session(app: Flask, alice: FlaskClient) -> None:
-    @app.route("/own", methods=["GET", "OPTIONS"])
-    @verify_session()
-    def own() -> dict[str, Any]:
-        return {"session": g.session is not None}
+@pytest.mark.parametrize("session_required", [True, False])
+def test_options_never_reaches_a_guarded_view_whatever_its_route_says(
+    app: Flask, alice: FlaskClient, session_required: bool
+) -> None:
+    ran = []
 
-    assert alice.options("/own").get_json() == {"session": False}
-    assert alice.get("/own").get_json() == {"session": True}
-    assert app.test_client().get("/own").status_code == 401
+    @app.route("/own", methods=["POST", "OPTIONS"], provide_automatic_options=False)
+    @verify_session(session_required=session_required)
+    def own() -> str:
+        ran.append("own")
+        return "ran"
+
+    class Own(MethodView):
+        @verify_session(session_required=session_required)
+        def options(self) -> str:
+            ran.append("method")
+            return "ran"
+
+        def get(self) -> str:
+            return "public"
+
+    app.add_url_rule("/method", view_func=Own.as_view("method"))
+    for client in (alice, app.test_client()):
+        responses = [client.options(path) for path in ("/own", "/method")]
+        assert [(each.status_code, each.text) for each in responses] == [(200, ""), (200, "")]
+        assert sorted(responses[0].allow or ()) == ["OPTIONS", "POST"]
+    assert ran == []
+    assert alice.post("/own").text == "ran"
+
+
+def test_get_session_ends_an_options_request_where_a_session_is_required(app: Flask) -> None:
+    ran = []
+
+    @app.route("/own", methods=["DELETE", "OPTIONS"], provide_automatic_options=False)
+    def own() -> str:
+        get_session()
+        ran.append("own")
+        return "ran"
+
+    @app.errorhandler(Exception)
+    def handle(error: Exception) -> tuple[str, int]:
+        return "handled", 500
+
+    response = app.test_client().options("/own")
+    assert (response.status_code, sorted(response.allow or ()), ran) == (200, ["DELETE", "OPTIONS"], [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("admin",),
+            "verify_session() takes True, False or None as anti_csrf_check, not 'admin'. For roles, "
+            "write roles='admin'; for permissions, permissions='admin'.",
+        ),
+        (
+            (["admin", "editor"],),
+            "verify_session() takes True, False or None as anti_csrf_check, not ['admin', "
+            "'editor']. For roles, write roles=['admin', 'editor']; for permissions, permissions=['admin', "
+            "'editor'].",
+        ),
+        (
+            (None, "admin"),
+            "verify_session() takes True or False as session_required, not 'admin'. For roles, "
+            "write roles='admin'; for permissions, permissions='admin'.",
+        ),
+        (
+            (None, None),
+            "verify_session() takes True or False as session_required, not None. Write "
+            "session_required=True or session_required=False.",
+        ),
+        (
+            (None, True, 1),
+            "verify_session() takes True, False or None as check_database, not 1. Write "
+            "check_database=True or check_database=False.",
+        ),
+        (
+            (None, True, None, "admin"),
+            "verify_session() takes a function of (global_validators, session, "
+            "user_context) as override_global_claim_validators, not 'admin'. For more validators, write "
+            "validators=[...].",
+        ),
+    ],
+)
+def test_other_values_than_flags_are_refused_with_what_was_meant(
+    arguments: tuple[Any, ...], message: str
+) -> None:
+    with pytest.raises(TypeError) as caught:
+        verify_session(*arguments)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("first", [Fails("x"), UserRoleClaim, any_of("admin"), 0, b"x", {"roles": "x"}])
+def test_nothing_else_passes_for_a_flag_or_a_view(first: Any) -> None:
+    with pytest.raises(TypeError, match=r"^verify_session\(\) takes True, False or None as anti_csrf_check"):
+        verify_session(first)
+
+
+@pytest.mark.parametrize(
+    "demand",
+    [{"roles": "admin"}, {"permissions": "blog:delete"}, {"max_auth_age": 60}, {"tenant": "acme"}],
+)
+def test_no_demand_goes_with_an_optional_session(demand: dict[str, Any]) -> None:
+    flags: list[dict[str, Any]] = [{}, {"ignore_invalid": True}]
+    for options in flags:
+        with pytest.raises(ConfigError) as caught:
+            verify_session(None, False, **options, **demand)
+        assert str(caught.value) == (
+            f"verify_session() got {next(iter(demand))}= with session_required=False: a request without a "
+            "session would pass unchecked. Remove session_required=False, or check in the view where "
+            "there is a session."
+        )
+
+
+@pytest.mark.parametrize("tenant", ["", " ", 7])
+def test_a_tenant_has_an_id(tenant: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^verify_session\(\) takes the id of a tenant as tenant=, not "):
+        verify_session(tenant=tenant)
+
+
+def test_a_maximal_age_of_claims_needs_roles_or_permissions() -> None:
+    with pytest.raises(ConfigError, match=r"^verify_session\(\) got max_age_in_sec= without roles= or perm"):
+        verify_session(max_age_in_sec=0)
+
+
+@pytest.mark.parametrize("name", ["max_age_in_sec", "max_auth_age"])
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "60", True])
+def test_ages_are_numbers_of_seconds(name: str, seconds: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        verify_session(roles="admin", **{name: seconds})
+    assert str(caught.value) == (
+        f"verify_session() takes a number of seconds, 0 or more, as {name}=, not {seconds!r}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("validators", "message"),
+    [
+        (Fails("x"), "takes a list as validators=: write validators=[...]."),
+        (UserRoleClaim, "takes a list of validators as validators=, not <PrimitiveArrayClaim 'st-role'>."),
+        ("admin", "takes a list of validators as validators=, not 'admin'."),
+        (7, "takes a list of validators as validators=, not 7."),
+        (
+            [UserRoleClaim],
+            "got the claim <PrimitiveArrayClaim 'st-role'> among validators=, but a claim "
+            "checks nothing. Write one of its validators, such as claim.validators.has_value(...).",
+        ),
+        (["admin"], "got 'admin' among validators=, which is not a SessionClaimValidator."),
+        ([Fails], f"got {Fails!r} among validators=, which is not a SessionClaimValidator."),
+    ],
+)
+def test_validators_are_validators(validators: Any, message: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        verify_session(validators=validators)
+    assert str(caught.value) == f"verify_session() {message}"
+
+
+def test_help_shows_the_signature_that_a_user_writes() -> None:
+    shown = str(inspect.signature(verify_session))
+    assert shown.startswith("(anti_csrf_check: 'bool | None' = None, session_required: 'bool' = True, ")
+    assert "roles: 'Names | None' = None" in shown
+    assert not {"flags", "options", "unknown", "caller"} & set(inspect.signature(verify_session).parameters)
+
+
+def test_arguments_beside_a_view_count(app: Flask, alice: FlaskClient) -> None:
+    def show() -> str:
+        return "secret"
+
+    guard: Any = verify_session
+    app.add_url_rule("/show", view_func=guard(show, validators=[Fails("x")]))
+    assert alice.get("/show").get_json() == refused_by("x")
+
+
+def test_a_cors_decorator_below_the_guard_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    def page() -> str:
+        return "page"
+
+    verify_session()(flask_cors.cross_origin()(page))
+    assert caplog.messages == [
+        "@verify_session() stands above a decorator of the view 'page' that answers OPTIONS, a CORS "
+        "decorator for example. The guard answers preflights, so that decorator never sees them. Put it "
+        "above @verify_session()."
+    ]
+
+
+def test_a_cors_decorator_above_the_guard_goes_on_working(app: Flask, alice: FlaskClient) -> None:
+    @app.route("/page", methods=["POST", "OPTIONS"])
+    @flask_cors.cross_origin(origins="https://shop.example", supports_credentials=True)
+    @verify_session()
+    def page() -> str:
+        return "page"
+
+    headers = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
+    preflight = app.test_client().options("/page", headers=headers)
+    assert preflight.headers["Access-Control-Allow-Origin"] == "https://shop.example"
+    assert app.test_client().post("/page").status_code == 401
 
 
 def test_a_post_to_the_refresh_path_refreshes_once_whatever_guards_it(make_app: AppFactory) -> None:

@@ -33,8 +33,7 @@ def test_a_user_id_that_is_no_text_is_refused_with_the_remedy(stsession: STSessi
         with pytest.raises(TypeError) as caught:
             create(user_id)
         assert str(caught.value) == (
-            f"user_id must be a non-empty str, not {user_id!r}: write {USAGE}, with str(user.id) for a "
-            "number."
+            f"user_id must be a non-empty str, not {user_id!r}: write str(user.id) for a number."
         )
 
 
@@ -43,8 +42,8 @@ def test_arguments_in_another_sdks_order_are_refused_with_our_spelling(stsession
     with pytest.raises(TypeError) as caught:
         supertokens_python("request", "public", "alice", {}, {})
     assert str(caught.value) == (
-        f"Only user_id goes by position: {USAGE}. The request is found by itself, unlike in "
-        "supertokens-python."
+        f"create_new_session() takes only user_id as a positional argument: write {USAGE}. Unlike in "
+        "supertokens-python, the current request is used."
     )
 
 
@@ -53,8 +52,8 @@ def test_only_the_current_request_can_be_answered(app: Flask, stsession: STSessi
     with app.test_request_context(), pytest.raises(TypeError) as caught:
         stsession.refresh_session(wrong)
     assert str(caught.value) == (
-        "{'my': 'request'} is not the current request, the only one that can be answered. Leave the argument "
-        "away: the current request is found by itself."
+        "{'my': 'request'} is not the current request, the only one that can be answered. Omit the "
+        "argument; the current request is used."
     )
 
 

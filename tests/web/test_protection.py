@@ -111,7 +111,9 @@ def test_endpoints_and_functions_can_be_exempt(make_app: AppFactory) -> None:
 def test_what_is_exempt_comes_in_a_list(app: Flask, exempt: Any) -> None:
     with pytest.raises(TypeError) as caught:
         app.extensions["stsession"].protect(app, exempt=exempt)
-    assert str(caught.value) == f"exempt= takes a list of endpoint names and functions, not {exempt!r}."
+    assert str(caught.value) == (
+        f"protect() takes a list of endpoint names and functions as exempt=, not {exempt!r}."
+    )
 
 
 def test_views_can_be_marked_as_exempt(make_app: AppFactory) -> None:
@@ -227,8 +229,7 @@ def test_options_of_the_guard_hold_for_every_view(app: Flask) -> None:
 
 
 def test_an_option_that_there_is_not_is_refused_at_once(app: Flask) -> None:
-    # Python 3.13 adds the suggestion to its own message.
-    message = r"unexpected keyword argument 'role'(\. Did you mean 'roles'\?)?$"
+    message = r"^protect\(\) has no argument 'role': did you mean roles=\?$"
     with pytest.raises(TypeError, match=message):
         app.extensions["stsession"].protect(app, role="admin")
 

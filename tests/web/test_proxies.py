@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import requests
-from flask import Flask, g, render_template_string
+from flask import Flask, g, render_template_string, request
 from flask.testing import FlaskClient
 from support.app_factory import AppFactory
 from support.clients import signed_in
-from werkzeug.test import TestResponse
+from support.served_core import ServedCore
 
 from flask_stsession import (
     ConfigError,
@@ -21,6 +21,7 @@ from flask_stsession import (
     create_new_session,
     current_session,
     current_user,
+    revoke_all_sessions_for_user,
     signals,
     verify_session,
 )
@@ -108,7 +109,7 @@ def test_it_is_looked_up_once_per_request(app: Flask) -> None:
     assert app.test_client().get("/twice").get_json() == {"same": True, "session": False}
 
 
-def test_a_post_needs_no_anti_csrf_to_be_looked_at_and_all_of_it_to_pass_a_guard(
+def test_a_post_by_cookie_without_its_anti_csrf_header_has_no_current_session(
     make_app: AppFactory,
 ) -> None:
     app = make_app(anti_csrf="VIA_CUSTOM_HEADER")
@@ -119,11 +120,12 @@ def test_a_post_needs_no_anti_csrf_to_be_looked_at_and_all_of_it_to_pass_a_guard
 
     @app.post("/guarded")
     def guarded() -> Any:
-        current_session.get_user_id()
+        assert bool(current_session) is ("rid" in request.headers)
         return guarded_show()()
 
     client = signed_in(app)
-    assert client.post("/looked-at").get_json() == {"current": "alice", "g": None}
+    assert client.post("/looked-at").get_json() == {"current": None, "g": None}
+    assert client.post("/looked-at", headers={"rid": "x"}).get_json() == {"current": "alice", "g": None}
     refused = client.post("/guarded")
     assert (refused.status_code, refused.get_json()) == (401, {"message": "try refresh token"})
     assert client.post("/guarded", headers={"rid": "x"}).get_json() == {"current": "alice", "g": "alice"}
@@ -140,16 +142,21 @@ def test_changes_made_through_it_reach_the_client(app: Flask) -> None:
     assert client.get("/user").get_json()["payload"]["colour"] == "red"
 
 
-def test_the_core_is_never_asked(make_app: AppFactory) -> None:
-    app = make_app(cdi_version="5.4", check_database=True)
+@pytest.mark.parametrize("checks", [False, True])
+def test_the_core_is_asked_only_where_the_app_checks_the_database(
+    make_app: AppFactory, served_core: ServedCore, checks: bool
+) -> None:
+    app = make_app(connection_uri=served_core.url, check_database=checks)
     app.add_url_rule("/show", "show", show)
     client = signed_in(app)
+    client.get("/user")  # brings the keys
+    client.post("/auth/session/refresh")  # a guard will tell the core of the first use of the new token
+    asked = len(served_core.core.asked)
     assert client.get("/show").get_json() == {"current": "alice", "g": None}
-    revoked: TestResponse = client.get("/user")
-    elsewhere = make_app(name="elsewhere").extensions["stsession"]
-    elsewhere.revoke_session(revoked.get_json()["payload"]["sessionHandle"])
-    assert client.get("/show").get_json() == {"current": "alice", "g": None}
-    assert client.get("/user").status_code == 401
+    assert bool(served_core.core.asked[asked:]) is checks
+    with make_app(connection_uri=served_core.url).app_context():
+        revoke_all_sessions_for_user("alice")
+    assert client.get("/show").get_json() == {"current": None if checks else "alice", "g": None}
 
 
 @pytest.mark.parametrize("kind", ["none", "garbage", "foreign", "spoilt", "expired", "revoked"])

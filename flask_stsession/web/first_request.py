@@ -1,0 +1,244 @@
+"""What can be known only once the app is complete, checked when the first request comes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from functools import wraps
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from ..errors import (
+    ConfigError,
+    CoreUnavailableError,
+    InvalidClaimsError,
+    SessionHTTPError,
+    TokenTheftError,
+    TryRefreshTokenError,
+    UnauthorisedError,
+)
+from . import pages
+from .context import this_request
+from .guards import OPTIONS, Protection, has_lost_exemption, is_bypassed, is_exempt
+from .verify import VerifyOptions, record_verdict
+
+if TYPE_CHECKING:
+    from flask import Blueprint, Flask
+
+    from .base import AppState
+
+logger = logging.getLogger("flask_stsession")
+
+
+_VERDICTS = (
+    UnauthorisedError,
+    TryRefreshTokenError,
+    TokenTheftError,
+    InvalidClaimsError,
+    CoreUnavailableError,
+)
+
+
+class FirstRequest:
+    """Look once, when the first request comes, at all that has been registered with the app.
+
+    :param app_state: of the app.
+    """
+
+    def __init__(self, app_state: AppState) -> None:
+        self._state = app_state
+        self.pending = True
+        self.found_unguarded = False
+        # Endpoints, and a ``before_request`` function, that were registered without their guard.
+        self._endpoints: frozenset[str] = frozenset()
+        self._function: str | None = None
+
+    def refuse(self, endpoint: str | None) -> None:
+        """Serve nothing that its author takes for guarded.
+
+        :raises ConfigError: saying what to put where.
+        """
+        if self._function is not None:
+            raise _bypassed(self._function)
+        if endpoint in self._endpoints:
+            raise _misordered(endpoint)
+
+    def check(self) -> None:
+        """Look at what has been registered; Flask takes nothing more from now on.
+
+        :raises ConfigError: a guard asks for something that the app does not have; so does every request.
+        """
+        app = self._state.app
+        # All of this before ``pending`` falls: the request of another thread must not slip by.
+        for function in chain.from_iterable(app.before_request_funcs.values()):
+            if is_bypassed(function) and not is_exempt(function):
+                self._function = getattr(function, "__name__", str(function))
+        self._endpoints = frozenset(
+            endpoint
+            for endpoint, view in app.view_functions.items()
+            if is_bypassed(view) and not is_exempt(view)
+        )
+        self.found_unguarded = bool(self._function or self._endpoints)
+        _check_exemptions(app)
+        if any(options.needs_auth_time for options in _guard_options(app)):
+            self._state.extension.require_auth_time()
+        exempt_from_csrf_protect(app, self._state.blueprint)
+        _let_own_handlers_record(self._state)
+        if "handle_user_exception" in vars(app):
+            _record_before_apis_respond(self._state)
+        self._warn_of_shared_rules()
+        self.pending = False
+
+    def _warn_of_shared_rules(self) -> None:
+        ours = self._state.blueprint.name + "."
+        rules: dict[str, set[str]] = {}
+        url_map = self._state.app.url_map
+        for rule in url_map.iter_rules():
+            if rule.endpoint.startswith(ours):
+                rules.setdefault(rule.rule.rstrip("/"), set()).update(rule.methods or ())
+        for rule in url_map.iter_rules():
+            shared = rules.get(rule.rule.rstrip("/"), set()) & (rule.methods or set()) - {"OPTIONS", "HEAD"}
+            if shared and not rule.endpoint.startswith(ours):
+                logger.warning(
+                    "%s %s is served by the endpoint %r of the app and by a route of flask-stsession. Leave "
+                    "ours out of STSESSION_ROUTES to serve it yourself.",
+                    "/".join(sorted(shared)),
+                    rule.rule,
+                    rule.endpoint,
+                )
+
+
+def _protections(app: Flask) -> Iterator[Protection]:
+    functions = chain.from_iterable(app.before_request_funcs.values())
+    return (function for function in functions if isinstance(function, Protection))
+
+
+def _guard_options(app: Flask) -> Iterator[VerifyOptions]:
+    """Yield the options of every guard that can be found: of functions, view classes and ``protect``."""
+    for protection in _protections(app):
+        yield protection.options
+    functions: list[Any] = [*chain.from_iterable(app.before_request_funcs.values())]
+    for view in app.view_functions.values():
+        functions.append(view)
+        view_class: Any = getattr(view, "view_class", None)
+        for method in getattr(view_class, "methods", None) or ():
+            functions.append(getattr(view_class, method.lower(), None))
+    for function in functions:
+        options = getattr(function, OPTIONS, None)
+        if isinstance(options, VerifyOptions):
+            yield options
+
+
+def _check_exemptions(app: Flask) -> None:
+    """Find exemptions that name nothing, or that a decorator has lost."""
+    for protection in _protections(app):
+        for endpoint in sorted(protection.endpoints - app.view_functions.keys()):
+            raise ConfigError(
+                f"protect() got the endpoint {endpoint!r} in exempt=, which the app does not have. Its "
+                f"endpoints are {', '.join(sorted(app.view_functions))}."
+            )
+        for view in protection.views:
+            if view not in app.view_functions.values():
+                raise ConfigError(
+                    f"protect() got the function {getattr(view, '__name__', view)!r} in exempt=, which is "
+                    "not the view of any endpoint. Name its endpoint, or give the function that was "
+                    "registered."
+                )
+    for endpoint, view in app.view_functions.items():
+        if has_lost_exemption(view):
+            logger.warning(
+                "The view of the endpoint %r is not exempt: @session_exempt marks a function that a "
+                "decorator has wrapped since, or a base class. Put @session_exempt right below the route, or "
+                "on the class itself.",
+                endpoint,
+            )
+
+
+def exempt_from_csrf_protect(app: Flask, blueprint: Blueprint) -> None:
+    """Keep Flask-WTF's ``CSRFProtect`` off our routes, which check for themselves."""
+    protect = app.extensions.get("csrf")
+    if protect is not None and hasattr(protect, "exempt"):
+        protect.exempt(blueprint)
+
+
+def _let_own_handlers_record(app_state: AppState) -> None:
+    """Have the app's own error handlers record a verdict before they respond to it.
+
+    A handler of a status, or of a blueprint, is found before ours. It may change the body; what the verdict
+    clears on the client stays cleared, and a browser is still sent to where it gets a session, unless the
+    handler is for our exceptions and so knows what it does.
+    """
+    for handlers_by_code in app_state.app.error_handler_spec.values():
+        for handlers in handlers_by_code.values():
+            for kind, handler in list(handlers.items()):
+                if handler is not pages.handle_verdict and _handles_verdicts(kind):
+                    handlers[kind] = _recording(app_state, kind, handler)
+
+
+def _handles_verdicts(kind: type[Exception]) -> bool:
+    return issubclass(kind, SessionHTTPError) or any(issubclass(verdict, kind) for verdict in _VERDICTS)
+
+
+def _recording(
+    app_state: AppState, kind: type[Exception], handler: Callable[..., Any]
+) -> Callable[[Exception], Any]:
+    is_for_ours = issubclass(kind, SessionHTTPError)
+
+    @wraps(handler)
+    def handle(error: Exception) -> Any:
+        if isinstance(error, SessionHTTPError):
+            record_verdict(app_state, error)
+            redirect = None if is_for_ours else pages.redirect_for(app_state, error)
+            if redirect is not None:
+                return redirect
+        return app_state.app.ensure_sync(handler)(error)
+
+    return handle
+
+
+def _record_before_apis_respond(app_state: AppState) -> None:
+    """Record verdicts that views raise under Flask-RESTful or Flask-RESTX, before those respond to them.
+
+    Both replace this method of the app when they are initialised, and respond to the errors of their views
+    without asking any error handler of Flask's: nothing else would see that a verdict clears tokens, or send
+    a browser on. So it is replaced once more, around theirs, and only where one of them is.
+    """
+    app = app_state.app
+    handle = app.handle_user_exception
+
+    def handle_user_exception(e: Exception) -> Any:
+        if isinstance(e, SessionHTTPError):
+            record_verdict(app_state, e)
+            redirect = None if _has_own_handler(app, e) else pages.redirect_for(app_state, e)
+            if redirect is not None:
+                return redirect
+        return handle(e)
+
+    app.handle_user_exception = handle_user_exception  # type: ignore[method-assign]
+
+
+def _has_own_handler(app: Flask, error: SessionHTTPError) -> bool:
+    """Return whether the app handles this error by its class, not by its status or with all others."""
+    return any(
+        issubclass(kind, SessionHTTPError) and isinstance(error, kind) and handler is not pages.handle_verdict
+        for name in (*this_request().blueprints, None)
+        for handlers in app.error_handler_spec.get(name, {}).values()
+        for kind, handler in handlers.items()
+    )
+
+
+def _misordered(endpoint: str) -> ConfigError:
+    return ConfigError(
+        f"The view of the endpoint {endpoint!r} is not protected: @verify_session() stands above the route, "
+        "so the function was registered without it. Put @app.route(...) (or @app.get, @blueprint.post, ...) "
+        "on top and @verify_session() below it. If the view is meant to be public as well, mark it with "
+        "@session_exempt."
+    )
+
+
+def _bypassed(name: str) -> ConfigError:
+    return ConfigError(
+        f"The before_request function {name!r} guards nothing: @verify_session() stands above "
+        "@before_request, so the function was registered without it. Put @before_request on top and "
+        "@verify_session() below it."
+    )

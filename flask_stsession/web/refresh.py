@@ -1,0 +1,154 @@
+"""Exchange the refresh token of the current request for new tokens."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ..constants import (
+    ACCESS_TOKEN_COOKIE,
+    ANTI_CSRF_HEADER,
+    REFRESH_TOKEN_COOKIE,
+    RID_HEADER,
+    TransferMethod,
+)
+from ..errors import (
+    ClearDuplicateSessionCookiesError,
+    DuplicateSessionCookiesError,
+    Reason,
+    SessionHTTPError,
+    TokenTheftError,
+    UnauthorisedError,
+)
+from ..sessions.client_changes import StrayCookie
+from . import csrf
+from .context import RequestState, hand_out, origin_of_api, request_state, this_request
+from .transport import RequestTokens, allowed_transfer, read_tokens
+from .verify import record_verdict
+
+if TYPE_CHECKING:
+    from flask import Request
+
+    from ..config.config import Config
+    from ..sessions.session import Session
+    from .base import AppState
+
+logger = logging.getLogger("flask_stsession")
+
+
+def refresh(app_state: AppState) -> Session:
+    """Exchange this request's refresh token for new tokens (FDI: ``POST {base}/session/refresh``).
+
+    :raises SessionHTTPError: the verdict, with what it clears on the client already recorded.
+    """
+    try:
+        return _refreshed(app_state)
+    except SessionHTTPError as error:
+        record_verdict(app_state, error)
+        raise
+
+
+def _refreshed(app_state: AppState) -> Session:
+    request = this_request()
+    state = request_state(request)
+    state.consulted = True
+    config = app_state.config
+    sent = read_tokens(request.environ)
+    _refuse_duplicates(config, request, sent, state)
+    allowed = allowed_transfer(config, request, for_create_new_session=False)
+    method, refresh_token = _refresh_token(sent, allowed)
+    if refresh_token is None:
+        state.changes.clear_legacy_cookie = sent.legacy
+        raise UnauthorisedError(
+            "The request carries no refresh token; the refresh cookie is sent to "
+            f"{config.mount_path(request.script_root)}/session/refresh only.",
+            reason=Reason.REFRESH_TOKEN_MISSING,
+        )
+    if method == "cookie" and not state.origin_checked:
+        _check_anti_csrf(config, request)
+    try:
+        session = app_state.manager.refresh(
+            refresh_token,
+            anti_csrf_token=request.headers.get(ANTI_CSRF_HEADER),
+            enable_anti_csrf=method == "cookie" and config.anti_csrf == "VIA_TOKEN",
+            transfer_method=method,
+            context=state.context,
+        )
+    except (UnauthorisedError, TokenTheftError):
+        state.changes.clear_legacy_cookie = sent.legacy
+        raise
+    if method == "cookie" and sent.bearer is not None:
+        state.changes.clear("header")
+    if method == "header" and sent.refresh_cookies:
+        state.changes.clear("cookie")
+    state.changes.clear_legacy_cookie = sent.legacy
+    hand_out(state, session)
+    return session
+
+
+def _refresh_token(sent: RequestTokens, allowed: str) -> tuple[TransferMethod, str | None]:
+    """The token that counts: any bearer token, else the cookie (FDI)."""
+    if sent.bearer is not None and allowed != "cookie":
+        return "header", sent.bearer
+    if sent.refresh_cookies and sent.refresh_cookies[0] and allowed != "header":
+        return "cookie", sent.refresh_cookies[0]
+    return "header", None
+
+
+def _check_anti_csrf(config: Config, request: Request) -> None:
+    """What can be checked without the core; the token of ``VIA_TOKEN`` is the core's to check."""
+    origin = origin_of_api(request)
+    mode = config.decisions(origin).anti_csrf
+    if mode == "VIA_TOKEN":
+        return
+    found = csrf.problem(
+        mode,
+        rid_present=RID_HEADER in request.headers,
+        sec_fetch_site=request.headers.get("Sec-Fetch-Site"),
+        origin=request.headers.get("Origin"),
+        allowed_origins=config.trusted_origins(origin),
+    )
+    if found is not None:
+        reason, message = found
+        raise UnauthorisedError(message, reason=reason)
+
+
+def _refuse_duplicates(config: Config, request: Request, sent: RequestTokens, state: RequestState) -> None:
+    """Expire what a change of the cookie domain left behind, so that the client is not stuck."""
+    refresh_path = f"{config.mount_path(request.script_root)}/session/refresh"
+    paths = {ACCESS_TOKEN_COOKIE: "/", REFRESH_TOKEN_COOKIE: refresh_path}
+    found = {ACCESS_TOKEN_COOKIE: sent.access_cookies, REFRESH_TOKEN_COOKIE: sent.refresh_cookies}
+    duplicated = [name for name, values in found.items() if len(values) > 1]
+    if not duplicated:
+        return
+    older = config.older_cookie_domain
+    if older is not None:
+        strays = [StrayCookie(name, older or None, paths[name]) for name in duplicated]
+        state.changes.stray_cookies += tuple(strays)
+        raise ClearDuplicateSessionCookiesError
+    logger.error(
+        "A request carries several cookies named %s, left over from another cookie domain. All of them are "
+        "being cleared, which may end the session. Set STSESSION_OLDER_COOKIE_DOMAIN to the domain that "
+        "STSESSION_COOKIE_DOMAIN had before ('' if it had none) to keep such sessions.",
+        " and ".join(duplicated),
+    )
+    places = [(domain, path) for domain in _cookie_domains(config) for path in _ancestors(refresh_path)]
+    state.changes.stray_cookies += tuple(
+        StrayCookie(name, domain, path) for name in duplicated for domain, path in places
+    )
+    raise DuplicateSessionCookiesError(clear_tokens=False)
+
+
+def _cookie_domains(config: Config) -> list[str | None]:
+    """Where cookies of ours may lie: never from the request's Host header, which anybody can set."""
+    domains: list[str | None] = [None]
+    if config.cookie_domain is not None:
+        domains.append(config.cookie_domain.lstrip("."))  # a dot makes no other cookie (RFC 6265, 5.2.3)
+    if config.api is not None:
+        domains.extend(config.sites.registrable_parents(config.api.host))
+    return list(dict.fromkeys(domains))
+
+
+def _ancestors(path: str) -> list[str]:
+    parts = path.strip("/").split("/")
+    return ["/", *("/" + "/".join(parts[: count + 1]) for count in range(len(parts)))]
