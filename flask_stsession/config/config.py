@@ -1,8 +1,8 @@
-"""The settings of one app, read once from ``app.config`` and never changed.
+"""Hold the settings of one app, read once from ``app.config`` and never changed.
 
-Each field of :class:`Config` is one key; its default, type and documentation are there and nowhere
-else. What follows from several of them (SameSite, Secure, anti-CSRF, issuer) is a method, as without
-``STSESSION_API_DOMAIN`` it depends on the origin of the request; with it, all is computed once.
+Each field of :class:`Config` is one key, with its default, type and documentation. What depends on
+several of them (SameSite, Secure, anti-CSRF, issuer) is a method, because it depends on the origin of
+the request where ``STSESSION_API_DOMAIN`` is not set; where it is, the result is computed once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LONGEST_TIMEOUT: Final = 3600
 
 
 class Decisions(NamedTuple):
-    """What the settings and the API's origin decide together."""
+    """The attributes of cookies and the anti-CSRF mode that settings and API origin result in."""
 
     same_site: SameSite
     secure: bool
@@ -40,10 +40,10 @@ class Decisions(NamedTuple):
 
 @dataclass(frozen=True)
 class Config:
-    """The settings of one app; ``STSESSION_`` before a field's name in capitals is its key.
+    """The settings of one app. A field's key is its name in capitals, after ``STSESSION_``.
 
-    ``api_origin`` is everywhere ``request.root_url`` or its origin, which counts where ``API_DOMAIN``
-    is not set, and ``script_root`` is ``request.script_root``, where ``API_GATEWAY_PATH`` is not.
+    In all methods, ``api_origin`` is ``request.root_url`` or its origin, used where ``API_DOMAIN`` is not
+    set, and ``script_root`` is ``request.script_root``, used where ``API_GATEWAY_PATH`` is not set.
     """
 
     connection_uri: str = field(
@@ -51,8 +51,8 @@ class Config:
         metadata=read.key(
             read.core_address,
             "Where the core is: `embedded:` (SQLite in the instance folder), `embedded:/path/file.db`, "
-            "`embedded:relative.db`, `embedded::memory:`, or a core's URL; several hosts with `;` between "
-            "them; a path such as `/appid-x` belongs to it.",
+            "`embedded:relative.db`, `embedded::memory:`, or a core's URL, with its path if it has one, such "
+            "as `/appid-x`; several hosts are separated by `;`.",
             example="https://core.example.com:3567",
         ),
     )
@@ -86,8 +86,8 @@ class Config:
         default=None,
         metadata=read.key(
             read.origin,
-            "Scheme and host of this API. Without it the app is in local development: Secure, SameSite and "
-            "issuer follow the request, and sessions for public hosts are refused.",
+            "Scheme and host of this API. If not set, the app is in local development: Secure, SameSite "
+            "and issuer follow the request, and no session is created on a public host.",
             example="https://api.example.com",
         ),
     )
@@ -101,12 +101,14 @@ class Config:
             otherwise="`API_DOMAIN`",
         ),
     )
-    api_base_path: str = field(default="/auth", metadata=read.key(read.url_path, "Where our own routes are."))
+    api_base_path: str = field(
+        default="/auth", metadata=read.key(read.url_path, "The path of this package's own routes.")
+    )
     api_gateway_path: str | None = field(
         default=None,
         metadata=read.key(
             read.url_path,
-            "A path that a gateway puts before this app's.",
+            "The path that a gateway puts before the paths of this app.",
             example="/gateway",
             otherwise="`request.script_root`",
         ),
@@ -116,19 +118,19 @@ class Config:
         metadata=read.key(
             read.function_or_one_of(*ALLOWED_TRANSFERS),
             "How tokens travel: `any`, `cookie`, `header`, or a function "
-            "`f(request, for_create_new_session)` that answers one of them.",
+            "`f(request, for_create_new_session)` that returns one of them.",
             example="cookie",
         ),
     )
     cookie_domain: str | None = field(
         default=None,
-        metadata=read.key(read.cookie_domain, "Domain of the session's cookies.", example=".example.com"),
+        metadata=read.key(read.cookie_domain, "The domain of the session's cookies.", example=".example.com"),
     )
     older_cookie_domain: str | None = field(
         default=None,
         metadata=read.key(
             read.optional_cookie_domain,
-            "The domain that the cookies had before `COOKIE_DOMAIN` was changed; the empty string: none.",
+            "The domain that the cookies had before `COOKIE_DOMAIN` was changed; empty if they had none.",
             example=".example.com",
         ),
     )
@@ -163,7 +165,7 @@ class Config:
         default=None,
         metadata=read.key(
             read.one_of("VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE"),
-            "Protection of sessions by cookie: `VIA_TOKEN` (header `anti-csrf`), `VIA_CUSTOM_HEADER` (header "
+            "Anti-CSRF for sessions by cookie: `VIA_TOKEN` (header `anti-csrf`), `VIA_CUSTOM_HEADER` (header "
             "`rid`), `VIA_ORIGIN` (headers that browsers set) or `NONE`.",
             example="VIA_CUSTOM_HEADER",
             otherwise="`VIA_CUSTOM_HEADER` where SameSite is `none`; `VIA_ORIGIN` with `LOGIN_URL`; `NONE`",
@@ -201,7 +203,7 @@ class Config:
     check_database_ttl_seconds: float = field(
         default=0,
         metadata=read.key(
-            read.number(0, _TEN_YEARS), "How long one such answer may be reused (s).", example=5
+            read.number(0, _TEN_YEARS), "How long the result of such a check is reused (s).", example=5
         ),
     )
     jwks_refresh_seconds: float = field(
@@ -224,7 +226,7 @@ class Config:
         default=(2, 10),
         metadata=read.key(
             read.timeouts(_LONGEST_TIMEOUT),
-            "Timeouts of a call to the core: connect and read (s); one number counts for both.",
+            "Timeouts of a call to the core: connect and read (s); one number sets both.",
         ),
     )
     core_proxy: str | None = field(
@@ -245,13 +247,13 @@ class Config:
     core_cache_ttl_seconds: float = field(
         default=30,
         metadata=read.key(
-            read.number(0, _TEN_YEARS), "How long answers of the core may be reused (s); 0: never."
+            read.number(0, _TEN_YEARS), "How long responses of the core are cached (s); 0: not at all."
         ),
     )
     verified_token_cache_size: int = field(
         default=10000,
         metadata=read.key(
-            read.number(0, 10_000_000, whole=True), "How many verified tokens are remembered; 0: none."
+            read.number(0, 10_000_000, whole=True), "How many verified tokens are cached; 0: none."
         ),
     )
     max_access_token_bytes: int = field(
@@ -280,12 +282,12 @@ class Config:
         default=ROUTE_NAMES,
         metadata=read.key(
             read.names_of(*ROUTE_NAMES),
-            f"Which of our routes are served: True, False, or some of {', '.join(ROUTE_NAMES)}.",
+            f"Which of the package's routes are served: True, False, or some of {', '.join(ROUTE_NAMES)}.",
             example=("refresh", "signout"),
             otherwise="True",
         ),
     )
-    #: The keys that were set, with their prefix: a default may be meant, or only not thought of.
+    #: The keys that the app has set, with their prefix; a default may have been set on purpose.
     keys_set: frozenset[str] = field(default=frozenset(), repr=False)
     sites: Sites = field(default_factory=Sites, compare=False, repr=False)
 
@@ -317,17 +319,17 @@ class Config:
 
     @property
     def core_hosts(self) -> tuple[str, ...]:
-        """The URLs of the core's hosts, in order; none of the embedded core."""
+        """The URLs of the core's hosts, in order; empty for the embedded core."""
         return () if self.is_embedded else tuple(self.connection_uri.split(";"))
 
     @property
     def is_embedded(self) -> bool:
-        """Is the core the one in this process?"""
+        """Whether the core is the embedded one, in this process."""
         return self.connection_uri.startswith(read.EMBEDDED)
 
     @property
     def embedded_database(self) -> str:
-        """Where the embedded core keeps its data: a path, ``:memory:``, or nothing for the usual place."""
+        """The database of the embedded core: a path, ``:memory:``, or empty for the default path."""
         return self.connection_uri[len(read.EMBEDDED) :] if self.is_embedded else ""
 
     @staticmethod
@@ -345,7 +347,7 @@ class Config:
         )
 
     def issuer(self, api_origin: str, script_root: str) -> str:
-        """The ``iss`` of our tokens: API domain, gateway path and base path."""
+        """Return the ``iss`` of new tokens: API domain, gateway path and base path."""
         return self.own_origin(api_origin) + self.mount_path(script_root)
 
     @cached_property
@@ -354,27 +356,27 @@ class Config:
         return None if self.api_domain is None else origin_of(self.api_domain)
 
     def mount_path(self, script_root: str) -> str:
-        """The path of our routes as clients see it: gateway path and base path."""
+        """Return the path of our routes as clients see it: gateway path and base path."""
         gateway = script_root.rstrip("/") if self.api_gateway_path is None else self.api_gateway_path
         return gateway + self.api_base_path
 
     def own_origin(self, api_origin: str) -> str:
-        """The origin of this API."""
+        """Return the origin of this API."""
         if self.api_domain is not None:
             return self.api_domain
         origin = origin_of(api_origin)
         return api_origin.rstrip("/") if origin is None else str(origin)
 
     def trusted_origins(self, api_origin: str) -> tuple[str, ...]:
-        """The origins from which our own pages send requests: the API's and the websites'."""
+        """Return the origins from which our own pages send requests: the API's and the websites'."""
         return (self.own_origin(api_origin), *(self.website_domain or ()))
 
     def decisions(self, api_origin: str) -> Decisions:
-        """SameSite, Secure and anti-CSRF at once; costs a look-up unless only the request can tell."""
+        """Return SameSite, Secure and anti-CSRF; computed anew only where they depend on the request."""
         if self.api_domain is not None:
             return self._decided
         if not self.websites:
-            # The website is where the API is: one site, whatever the host.
+            # API and website are on one host, so they are one site, whichever it is.
             return self._decided_for_https if api_origin.startswith("https:") else self._decided_for_http
         return self._decide(origin_of(api_origin))
 
@@ -393,7 +395,7 @@ class Config:
     def _decide(self, api: Origin | None) -> Decisions:
         same_site = self.cookie_same_site
         if same_site is None:
-            # Where nobody can tell (an odd Host header) the stricter anti-CSRF is the safer guess.
+            # Where it is unknown (an invalid Host header), "none" brings the stricter anti-CSRF.
             same_site = "lax" if api is not None and self.is_one_site(api) else "none"
         secure = self.cookie_secure
         if secure is None:
@@ -410,13 +412,13 @@ class Config:
         return tuple(filter(None, map(origin_of, self.website_domain or ())))
 
     def is_one_site(self, api: Origin) -> bool | None:
-        """Are the API and all of its websites one site? ``None``: only a public suffix list could tell."""
+        """Return whether API and websites are one site; ``None`` if that needs a list not installed."""
         verdicts = [self.sites.same_site(api, website) for website in self.websites]
         return False if False in verdicts else None if None in verdicts else True
 
 
 def describe_settings() -> list[read.Setting]:
-    """Every key with its default and what it means, in the order of the documentation."""
+    """Return every key with its default and its meaning, in the order of the documentation."""
     return [
         read.Setting(
             read.key_of(each.name), each.metadata["otherwise"] or repr(each.default), each.metadata["doc"]

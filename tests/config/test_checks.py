@@ -1,4 +1,4 @@
-"""Settings that do not go together, or hardly as meant."""
+"""Settings that contradict each other, or hardly work as meant, and hosts that they do not provide for."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_a_prefix_for_secure_cookies_is_taken_where_they_are_secure(secure: dict
     assert read({"COOKIE_PREFIX": "__Secure-", **secure}).cookie_prefix == "__Secure-"
 
 
-def test_an_older_cookie_domain_may_have_been_none() -> None:
+def test_older_cookies_may_have_had_no_domain() -> None:
     assert read({"OLDER_COOKIE_DOMAIN": "", "COOKIE_DOMAIN": ".example.com"}).older_cookie_domain == ""
 
 
@@ -225,7 +225,7 @@ INSECURE_NONE = (
         ({"WEBSITE_DOMAIN": ["http://localhost", "http://b.org"]}, "http://localhost, http://b.org"),
     ],
 )
-def test_insecure_same_site_none_is_an_error_in_the_log_and_no_session_by_cookie(
+def test_same_site_none_without_secure_is_logged_as_an_error(
     settings: dict[str, Any], website: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     problem = INSECURE_NONE.format(website=website)

@@ -1,4 +1,4 @@
-"""What the settings say together: defaults, what follows from the domains, what follows from the request."""
+"""The settings of an app: defaults, and what follows from the domains and from the request."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def read(settings: Mapping[str, Any], sites: Sites | None = None) -> Config:
 
 
 @pytest.mark.parametrize("key", [key for key in KEYS if key != "STSESSION_CLAIM_MAX_AGE_SECONDS"])
-def test_none_is_as_good_as_not_set(key: str) -> None:
+def test_none_counts_as_not_set(key: str) -> None:
     config = Config.from_mapping({key: None})
     assert config == Config.from_mapping({})
     assert config.keys_set == frozenset()
 
 
-def test_none_as_maximal_age_of_claims_means_only_when_missing() -> None:
+def test_claims_of_no_maximal_age_are_fetched_only_when_missing() -> None:
     assert read({"CLAIM_MAX_AGE_SECONDS": None}).claim_max_age_seconds is None
     assert read({}).claim_max_age_seconds == 300
 
 
-def test_keys_of_others_are_left_alone() -> None:
+def test_keys_of_others_are_ignored() -> None:
     config = Config.from_mapping({"SECRET_KEY": "x", "stsession_x": 1, 5: 6})  # type: ignore[dict-item]
     assert config == read({})
 
@@ -122,7 +122,9 @@ def test_the_domains_decide_the_attributes_of_cookies(
         ({"ANTI_CSRF": "VIA_TOKEN"}, ("lax", True, "VIA_TOKEN")),
     ],
 )
-def test_what_is_set_goes_before_what_the_domains_say(settings: dict[str, Any], decided: object) -> None:
+def test_explicit_settings_override_what_follows_from_the_domains(
+    settings: dict[str, Any], decided: object
+) -> None:
     assert read({"API_DOMAIN": "https://api.example.com", **settings}).decisions("") == decided
 
 
@@ -178,7 +180,7 @@ def test_no_request_makes_the_decisions_fail(claimed: str, script_root: str) -> 
     config.issuer(claimed, script_root)
 
 
-def test_a_function_may_choose_the_transfer_method_but_nothing_else() -> None:
+def test_a_function_may_return_a_transfer_method_and_nothing_else() -> None:
     config = read({"TOKEN_TRANSFER_METHOD": lambda request, for_create_new_session: "cookie"})
     for answer in ("any", "cookie", "header"):
         assert config.checked_transfer_method(answer) == answer
@@ -190,7 +192,7 @@ def test_a_function_may_choose_the_transfer_method_but_nothing_else() -> None:
     )
 
 
-def test_the_origin_of_the_api_is_known_from_the_settings_only() -> None:
+def test_the_origin_of_the_api_comes_from_the_settings_only() -> None:
     assert read({}).api is None
     assert read({"API_DOMAIN": "https://api.example.com:8443"}).api == Origin(
         "https", "api.example.com", 8443

@@ -1,4 +1,4 @@
-"""Hosts, origins and sites: what is one site to a browser, with and without a public suffix list."""
+"""Hosts, origins and sites, with and without a public suffix list."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ PAIRS: list[tuple[str, str, bool, bool | None]] = [
 
 
 @pytest.mark.parametrize(("one", "other", "same", "same_without_list"), PAIRS)
-def test_sites_are_told_apart_as_browsers_do(
+def test_origins_are_one_site_where_browsers_say_so(
     one: str, other: str, same: bool, same_without_list: bool | None
 ) -> None:
     for first, second in ((one, other), (other, one)):
@@ -69,7 +69,7 @@ def test_sites_are_told_apart_as_browsers_do(
         assert NO_LIST.same_site(origin(first), origin(second)) is same_without_list
 
 
-def test_the_list_is_loaded_at_the_first_question_that_needs_it_and_only_once() -> None:
+def test_the_list_is_loaded_once_when_it_is_first_needed() -> None:
     class Suffixes:
         def privatesuffix(self, domain: str, /) -> str | None:
             return domain.split(".", 1)[1]
@@ -88,7 +88,7 @@ def test_the_list_is_loaded_at_the_first_question_that_needs_it_and_only_once() 
     assert len(loaded) == 1
 
 
-def test_without_the_extra_the_module_works_and_there_is_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_module_imports_and_has_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "publicsuffixlist", None)
     spec = importlib.util.spec_from_file_location("domains_without_the_extra", domains.__file__)
     assert spec is not None
@@ -341,7 +341,7 @@ def test_cookies_of_a_parent_domain_reach_a_host_but_not_an_address() -> None:
 
 
 @given(st.text() | st.text(alphabet="ab.:/[]@?#1%\\ ", max_size=12).map("http://".__add__))
-def test_no_text_makes_a_question_fail(text: str) -> None:
+def test_no_text_makes_a_function_fail(text: str) -> None:
     is_local_host(text)
     is_loopback(text)
     is_shell_origin(text)

@@ -1,4 +1,4 @@
-"""How the value of one setting is read, from Python or an environment, and refused in which words."""
+"""Values of single settings, from Python and from an environment: those understood, those refused."""
 
 from __future__ import annotations
 
@@ -758,14 +758,14 @@ def test_a_wrong_value_is_refused_with_what_to_write_instead(settings: dict[str,
     assert "hunter2" not in message
 
 
-def test_a_number_too_long_to_print_is_refused_all_the_same() -> None:
+def test_a_number_too_long_to_print_is_refused_by_its_type() -> None:
     with pytest.raises(
         ConfigError, match=r"^STSESSION_CLAIM_MAX_AGE_SECONDS = <int>: it must be a number of "
     ):
         read({"CLAIM_MAX_AGE_SECONDS": 10**5000})
 
 
-def test_json_nested_too_deep_is_refused_as_the_text_that_it_is() -> None:
+def test_json_nested_too_deep_is_refused_as_text() -> None:
     with pytest.raises(ConfigError, match=r"^STSESSION_ROUTES = '\[\[\["):
         read({"ROUTES": "[" * 100_000})
 
@@ -866,7 +866,7 @@ def test_a_good_value_is_understood(key: str, value: object, expected: object) -
     assert config.keys_set == {f"STSESSION_{key}"}
 
 
-def test_an_environment_is_read_like_a_config(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_from_an_environment_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("FLASK_STSESSION_"):
             monkeypatch.delenv(name)
@@ -947,7 +947,7 @@ ALMOST = st.builds(
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), ANYTHING | ALMOST, min_size=1, max_size=3))
-def test_no_setting_whatever_is_in_it_raises_anything_but_a_config_error(settings: dict[str, Any]) -> None:
+def test_any_value_raises_a_config_error_or_nothing(settings: dict[str, Any]) -> None:
     try:
         config = Config.from_mapping(settings, sites=NO_LIST)
     except ConfigError:
