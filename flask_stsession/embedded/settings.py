@@ -7,7 +7,6 @@ once and kept in a frozen dataclass; the default, the unit and the meaning of a 
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
@@ -30,11 +29,11 @@ class Settings:
 
     #: Life of an access token, seconds.
     access_token_validity: int = 3600
-    #: Share of its life by which an access token may be shorter, at random: 0 to 1.
+    #: Share of its life by which an access token may be shorter, at random: 0 to 0.25.
     access_token_validity_jitter: float = 0.05
     #: Life of a refresh token and of a session that is not used, minutes; fractions are fine.
     refresh_token_validity: float = 144_000.0
-    #: For how long the previous refresh token may be used again (CDI 5.6), seconds.
+    #: For how long the previous refresh token may be used again (CDI 5.6), seconds: 0 to 300.
     refresh_token_rotation_grace_period: float = 30.0
     #: After how long a new dynamic signing key takes over, hours.
     access_token_dynamic_signing_key_update_interval: float = 168.0
@@ -106,7 +105,7 @@ def _wrong(key: str, value: object, remedy: str) -> EmbeddedCoreError:
 
 
 def _number(
-    remedy: str, *, above: float | None = None, least: float | None = None, most: float = math.inf
+    remedy: str, *, above: float | None = None, least: float | None = None, most: float
 ) -> Callable[[str, object], float]:
     def read(key: str, value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float, str)):
@@ -115,17 +114,19 @@ def _number(
             number = float(value)
         except (ValueError, OverflowError):
             raise _wrong(key, value, remedy) from None
-        # Ten thousand years in the smallest unit: what is longer would overflow SQLite's integers.
-        fits = math.isfinite(number) and number <= min(most, 3.2e14)
-        if not fits or (above is not None and number <= above) or (least is not None and number < least):
+        if (
+            not number <= most
+            or (above is not None and number <= above)
+            or (least is not None and number < least)
+        ):
             raise _wrong(key, value, remedy)
         return number
 
     return read
 
 
-def _whole(remedy: str) -> Callable[[str, object], int]:
-    number = _number(remedy, least=1)
+def _whole(remedy: str, *, most: float) -> Callable[[str, object], int]:
+    number = _number(remedy, least=1, most=most)
 
     def read(key: str, value: object) -> int:
         found = number(key, value)
@@ -174,19 +175,40 @@ def _read_api_keys(key: str, value: object) -> tuple[str, ...]:
     return tuple(words)
 
 
+#: The limits of a core 12.1. It leaves some validities without one; ours is a hundred years, more than any
+#: clock or cookie needs.
+_MOST_ACCESS_SECONDS: Final = 86_400_000
+_MOST_GRACE_SECONDS: Final = 300
+_MOST_JITTER: Final = 0.25
+_CENTURY_MINUTES: Final = 52_560_000
+
 _READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
-    "access_token_validity": _whole("a whole number of seconds from 1 on, for example 3600"),
-    "access_token_validity_jitter": _number(
-        "a share from 0 (none) up to 0.5, for example 0.05 for 5 %", least=0, most=0.5
+    "access_token_validity": _whole(
+        f"a whole number of seconds from 1 to {_MOST_ACCESS_SECONDS}, for example 3600",
+        most=_MOST_ACCESS_SECONDS,
     ),
-    "refresh_token_validity": _number("a number of minutes above 0, for example 144000", above=0),
-    "refresh_token_rotation_grace_period": _number("a number of seconds from 0 on, for example 30", least=0),
+    "access_token_validity_jitter": _number(
+        f"a share from 0 (none) to {_MOST_JITTER}, for example 0.05 for 5 %", least=0, most=_MOST_JITTER
+    ),
+    "refresh_token_validity": _number(
+        f"a number of minutes above 0, at most {_CENTURY_MINUTES}, for example 144000",
+        above=0,
+        most=_CENTURY_MINUTES,
+    ),
+    "refresh_token_rotation_grace_period": _number(
+        f"a number of seconds from 0 to {_MOST_GRACE_SECONDS}, for example 30",
+        least=0,
+        most=_MOST_GRACE_SECONDS,
+    ),
     "access_token_dynamic_signing_key_update_interval": _number(
-        "a number of hours above 0, for example 168", above=0
+        f"a number of hours above 0, at most {_CENTURY_MINUTES // 60}, for example 168",
+        above=0,
+        most=_CENTURY_MINUTES / 60,
     ),
     "recent_token_reuse_behaviour": _read_reuse,
     "api_keys": _read_api_keys,
     "email_verification_token_lifetime": _whole(
-        "a whole number of milliseconds from 1 on, for example 86400000"
+        f"a whole number of milliseconds from 1 to {_CENTURY_MINUTES * 60_000}, for example 86400000",
+        most=_CENTURY_MINUTES * 60_000,
     ),
 }

@@ -1,4 +1,4 @@
-"""The settings of the embedded core: what is understood, and what is said of what is not."""
+"""The settings of the embedded core: which values are accepted, and how others are refused."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ import pytest
 from flask_stsession.embedded.errors import EmbeddedCoreError
 from flask_stsession.embedded.settings import Settings, read_settings
 
-SECONDS = "a whole number of seconds from 1 on, for example 3600"
+SECONDS = "a whole number of seconds from 1 to 86400000, for example 3600"
 REUSE = (
     "RECENT_PREV, ORPHANED_BRANCH, both with a comma between them, or nothing;"
     " they are the reuses that get UNAUTHORISED instead of TOKEN_THEFT_DETECTED"
 )
-MILLISECONDS = "a whole number of milliseconds from 1 on, for example 86400000"
+JITTER = "a share from 0 (none) to 0.25, for example 0.05 for 5 %"
+MINUTES = "a number of minutes above 0, at most 52560000, for example 144000"
+GRACE = "a number of seconds from 0 to 300, for example 30"
+HOURS = "a number of hours above 0, at most 876000, for example 168"
+MILLISECONDS = "a whole number of milliseconds from 1 to 3153600000000, for example 86400000"
 KEY = "abcdefghijklmnopqrst"
 
 
@@ -79,27 +83,35 @@ def test_nothing_is_a_value_for_lists(empty: Any) -> None:
         ("access_token_validity", None, f"access_token_validity is None: give {SECONDS}"),
         ("access_token_validity", "nan", f"access_token_validity is 'nan': give {SECONDS}"),
         ("access_token_validity", 10**400, f"access_token_validity is {10**400}: give {SECONDS}"),
-        (
-            "access_token_validity_jitter",
-            5,
-            "access_token_validity_jitter is 5:"
-            " give a share from 0 (none) up to 0.5, for example 0.05 for 5 %",
-        ),
-        (
-            "refresh_token_validity",
-            "inf",
-            "refresh_token_validity is 'inf': give a number of minutes above 0, for example 144000",
-        ),
+        ("access_token_validity", 86_400_001, f"access_token_validity is 86400001: give {SECONDS}"),
+        ("access_token_validity_jitter", 0.26, f"access_token_validity_jitter is 0.26: give {JITTER}"),
+        ("access_token_validity_jitter", -0.1, f"access_token_validity_jitter is -0.1: give {JITTER}"),
+        ("refresh_token_validity", "inf", f"refresh_token_validity is 'inf': give {MINUTES}"),
+        ("refresh_token_validity", 52_560_001, f"refresh_token_validity is 52560001: give {MINUTES}"),
         (
             "refresh_token_rotation_grace_period",
             -1,
-            "refresh_token_rotation_grace_period is -1: give a number of seconds from 0 on, for example 30",
+            f"refresh_token_rotation_grace_period is -1: give {GRACE}",
+        ),
+        (
+            "refresh_token_rotation_grace_period",
+            "300.5",
+            f"refresh_token_rotation_grace_period is '300.5': give {GRACE}",
         ),
         (
             "access_token_dynamic_signing_key_update_interval",
             0,
-            "access_token_dynamic_signing_key_update_interval is 0:"
-            " give a number of hours above 0, for example 168",
+            f"access_token_dynamic_signing_key_update_interval is 0: give {HOURS}",
+        ),
+        (
+            "access_token_dynamic_signing_key_update_interval",
+            876_001,
+            f"access_token_dynamic_signing_key_update_interval is 876001: give {HOURS}",
+        ),
+        (
+            "email_verification_token_lifetime",
+            10**13,
+            f"email_verification_token_lifetime is 10000000000000: give {MILLISECONDS}",
         ),
         (
             "recent_token_reuse_behaviour",
@@ -138,6 +150,20 @@ def test_a_wrong_setting_is_named_with_its_value_and_the_remedy(key: str, value:
     with pytest.raises(EmbeddedCoreError) as raised:
         read_settings({key: value})
     assert str(raised.value) == message
+
+
+def test_the_limits_themselves_are_accepted() -> None:
+    settings = read_settings(
+        {
+            "access_token_validity": 86_400_000,
+            "access_token_validity_jitter": 0.25,
+            "refresh_token_validity": 52_560_000,
+            "refresh_token_rotation_grace_period": 300,
+            "access_token_dynamic_signing_key_update_interval": 876_000,
+            "email_verification_token_lifetime": 3_153_600_000_000,
+        }
+    )
+    assert settings.refresh_token_validity_ms == settings.key_interval_ms == 3_153_600_000_000
 
 
 def test_a_refresh_token_must_outlive_its_access_token() -> None:
