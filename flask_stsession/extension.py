@@ -16,7 +16,7 @@ from .config import load
 from .constants import ACCESS_TOKEN_COOKIE, CORS_REQUEST_HEADERS, DEFAULT_TENANT
 from .core.client import CoreClient
 from .core.http import CoreTransport
-from .core.in_process import EMBEDDED_HOST, AppCore
+from .core.in_process import EMBEDDED_HOST, AppCore, HostApp
 from .errors import ConfigError, Reason, TryRefreshTokenError, UnauthorisedError
 from .sessions.loaders import Loaders
 from .sessions.manager import ManagerSettings, SessionManager
@@ -111,7 +111,7 @@ class STSession(Extension):
                 "STSession(app) and no init_app."
             )
         config = load(app.config)
-        core = AppCore(app, config) if config.is_embedded else None
+        core = AppCore(host_of(app), config) if config.is_embedded else None
         transport = _make_transport(config, core)
         state = AppState(
             app=app,
@@ -727,6 +727,15 @@ class STSession(Extension):
             request = this_request()
             return config.issuer(origin_of_api(request), request.script_root)
         return None if config.api_domain is None else config.issuer(config.api_domain, "")
+
+
+def host_of(app: Flask) -> HostApp:
+    """Return what the core room needs to know of an app, without Flask."""
+    return HostApp(
+        instance_path=lambda: app.instance_path,
+        is_testing=lambda: app.testing,
+        is_debug=lambda: app.debug,
+    )
 
 
 def _make_transport(config: Config, core: AppCore | None) -> CoreTransport:

@@ -56,8 +56,6 @@ STILL_TO_TEST = {
     "embedded.recipes.session_admin",
     "embedded.recipes.tenants",
     "embedded.request",
-    "embedded.storage.pool",
-    "embedded.storage.session_records",
     "embedded.tokens",
     "functions",
     "sessions.payloads",

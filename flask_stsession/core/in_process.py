@@ -1,101 +1,142 @@
-"""Where the embedded core of an app keeps its data, decided when it is first needed."""
+"""The embedded core of an app: where it keeps its data, and how the client reaches it."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
 from .. import embedded
-from ..errors import ConfigError
+from ..errors import ConfigError, CoreUnavailableError, Reason
 
 if TYPE_CHECKING:
-    from flask import Flask
-
     from ..config.config import Config
     from ..embedded import EmbeddedCore
 
 logger = logging.getLogger("flask_stsession.core")
 
 #: The address under which the client reaches the core in this process; nothing is sent anywhere.
-EMBEDDED_HOST = "http://embedded-core.invalid"
+EMBEDDED_HOST: Final = "http://embedded-core.invalid"
 
-_IN_MEMORY = ":memory:"
-_ELSEWHERE = (
+IN_MEMORY: Final = ":memory:"
+_DEFAULT_FILE: Final = "stsession/core.db"
+_ELSEWHERE: Final = (
     'Set STSESSION_CONNECTION_URI to "embedded:/a/path/that/stays/core.db", or to the address of a '
     "SuperTokens core."
 )
 
 
-class AppCore(BaseAdapter):
-    """The embedded core of one app, made at its first request.
+@dataclass(frozen=True, slots=True)
+class HostApp:
+    """What decides about an app's core; called when the core is first needed, as ``init_app`` may come early.
 
-    :param app: decides the place; asked at first need, since ``app.testing`` and the instance folder may
-        be set after ``init_app``.
+    :param instance_path: returns the absolute path of the app's instance folder.
+    :param is_testing: returns whether the app is being tested.
+    :param is_debug: returns whether the app runs in debug mode.
+    """
+
+    instance_path: Callable[[], str]
+    is_testing: Callable[[], bool]
+    is_debug: Callable[[], bool]
+
+
+class AppCore(BaseAdapter):
+    """The transport to the embedded core of one app; the core is made for the first request.
+
+    :param app: says where the core keeps its data.
     :param config: of the app.
     :raises ConfigError: a key or value in ``STSESSION_EMBEDDED_CORE`` is wrong.
     """
 
-    def __init__(self, app: Flask, config: Config) -> None:
+    def __init__(self, app: HostApp, config: Config) -> None:
         super().__init__()
-        self._adapter = embedded.EmbeddedAdapter(self._made)
+        self._adapter = embedded.EmbeddedAdapter(self._make)
         self._app = app
         self._config = config
-        if config.embedded_core:
-            _check_settings(config.embedded_core)
-        self._own: EmbeddedCore | None = None
-
-    def _made(self) -> EmbeddedCore:
-        self._own = make_core(self._app, self._config)
-        return self._own
+        self._core: EmbeddedCore | None = None
+        _check_settings(config.embedded_core)
 
     def close_core(self) -> None:
         """Close the database, if one was opened."""
-        if self._own is not None:
-            self._own.close()
+        if self._core is not None:
+            self._core.close()
 
     def close(self) -> None:
-        """Do nothing: other threads may be asking the core; :meth:`close_core` ends it."""
+        """Do nothing: other threads may be using the core; :meth:`close_core` closes it."""
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        """Answer a request.
+        """Call the core.
 
-        :raises ConfigError: there can be no core in the place that the settings name.
+        :raises ConfigError: the place that the settings name is not fit for a database.
+        :raises CoreUnavailableError: the database cannot be used at the moment.
         """
         try:
-            return self._adapter.send(request, *args, **kwargs)
+            response = self._adapter.send(request, *args, **kwargs)
         except embedded.EmbeddedCoreError as error:
             raise ConfigError(f"STSESSION_CONNECTION_URI: {error}.") from error
+        if response.status_code == 503:
+            # Raised here, so that the client does not send it again: the core has waited for long enough.
+            raise CoreUnavailableError(
+                f"The embedded core did not answer {request.method} {request.path_url.partition('?')[0]}."
+                f" {response.text}; the log of flask_stsession.embedded names the file and the remedy.",
+                reason=Reason.CORE_UNREACHABLE,
+            )
+        return response
+
+    def _make(self) -> EmbeddedCore:
+        self._core = make_core(self._app, self._config)
+        return self._core
 
 
-def make_core(app: Flask, config: Config) -> EmbeddedCore:
-    """The core that ``STSESSION_CONNECTION_URI`` and ``STSESSION_EMBEDDED_CORE`` describe.
+def make_core(app: HostApp, config: Config) -> EmbeddedCore:
+    """Return the core that ``STSESSION_CONNECTION_URI`` and ``STSESSION_EMBEDDED_CORE`` describe.
 
-    :raises ConfigError: its place would not last, or cannot be written.
+    :raises ConfigError: its data would not last in that place, or cannot be written there.
     """
-    database = _database(app, config)
-    is_explicit = "STSESSION_CONNECTION_URI" in config.keys_set
-    try:
-        core = embedded.EmbeddedCore(database, config.embedded_core)
-    except embedded.EmbeddedCoreError as error:
-        raise ConfigError(f"STSESSION_CONNECTION_URI: {error}.") from error
-    if database != _IN_MEMORY and not is_explicit:
-        level = logging.INFO if app.debug and not core.created else logging.WARNING
-        made = "An empty database was made" if core.created else "The database is"
+    database = locate_database(app, config)
+    if database != IN_MEMORY and not Path(config.embedded_database).is_absolute():
+        _make_folder(Path(database).parent, Path(app.instance_path()))
+    core = embedded.EmbeddedCore(database, config.embedded_core)
+    if database != IN_MEMORY and "STSESSION_CONNECTION_URI" not in config.keys_set:
         logger.log(
-            level,
-            "No core is configured: the embedded one keeps sessions on this host. %s in %s. Set "
+            logging.INFO if app.is_debug() and not core.created else logging.WARNING,
+            "No core is configured: the embedded one keeps sessions on this host, in %s. Set "
             "STSESSION_CONNECTION_URI to say where they belong.",
-            made,
             database,
         )
     return core
+
+
+def locate_database(app: HostApp, config: Config) -> str:
+    """Return the path of the embedded core's database, or ``:memory:``. Makes nothing.
+
+    :raises ConfigError: data in the instance folder would not last.
+    """
+    named = config.embedded_database
+    if named == IN_MEMORY:
+        return named
+    if app.is_testing() and "STSESSION_CONNECTION_URI" not in config.keys_set:
+        return IN_MEMORY
+    if named and Path(named).is_absolute():
+        return named
+    instance = Path(app.instance_path())
+    if os.environ.get("AWS_LAMBDA_FUNCTION_NAME"):
+        raise ConfigError(
+            f"On AWS Lambda nothing that is written to {instance} lasts, sessions would be lost. {_ELSEWHERE}"
+        )
+    if instance.is_relative_to(sys.prefix):
+        raise ConfigError(
+            f"The instance folder {instance} lies in the virtual environment {sys.prefix} and would be lost "
+            f"with it. {_ELSEWHERE}"
+        )
+    return str(instance / (named or _DEFAULT_FILE))
 
 
 def _check_settings(given: Mapping[str, Any]) -> None:
@@ -106,35 +147,13 @@ def _check_settings(given: Mapping[str, Any]) -> None:
         raise ConfigError(f"STSESSION_EMBEDDED_CORE: {text}{'' if text.endswith('?') else '.'}") from error
 
 
-def _database(app: Flask, config: Config) -> str:
-    named = config.embedded_database
-    if named == _IN_MEMORY:
-        return named
-    if not named and "STSESSION_CONNECTION_URI" not in config.keys_set and app.testing:
-        return _IN_MEMORY
-    if named and Path(named).is_absolute():
-        return named
-    return str(_below_instance_folder(app, named or "stsession/core.db"))
-
-
-def _below_instance_folder(app: Flask, name: str) -> Path:
-    instance = Path(app.instance_path)
-    if os.environ.get("AWS_LAMBDA_FUNCTION_NAME"):
-        raise ConfigError(
-            f"On AWS Lambda nothing that is written to {instance} lasts, sessions would be lost. {_ELSEWHERE}"
-        )
-    if instance.is_relative_to(sys.prefix):
-        raise ConfigError(
-            f"The instance folder {instance} lies in the virtual environment {sys.prefix} and would be lost "
-            f"with it. {_ELSEWHERE}"
-        )
-    path = instance / name
-    is_ours = not path.parent.exists()
+def _make_folder(folder: Path, instance: Path) -> None:
+    """Make a private folder in or below the instance folder, which Git ignores."""
+    is_ours = not folder.exists()
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if is_ours and path.parent != instance:
-            path.parent.chmod(0o700)  # whatever the umask
-            (path.parent / ".gitignore").write_text("*\n", encoding="utf-8")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_ours and folder != instance:
+            folder.chmod(0o700)  # whatever the umask
+            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{path.parent} cannot be written ({error.strerror}). {_ELSEWHERE}") from error
-    return path
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}). {_ELSEWHERE}") from error

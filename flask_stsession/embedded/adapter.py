@@ -13,7 +13,8 @@ from requests.models import PreparedRequest, Response
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
-from .app import EmbeddedCore
+from .app import EmbeddedCore, send_unavailable
+from .errors import DatabaseUnavailableError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -60,7 +61,11 @@ class EmbeddedAdapter(BaseAdapter):
             response.status_code = int(code)
             response.headers = CaseInsensitiveDict(headers)
 
-        body = b"".join(self._embedded_core()(_environ(request), start_response))
+        try:
+            content = self._embedded_core()(_environ(request), start_response)
+        except DatabaseUnavailableError as error:  # while the core was being made
+            content = send_unavailable(error, start_response)
+        body = b"".join(content)
         response.raw = io.BytesIO(body)
         response.encoding = get_encoding_from_headers(response.headers)
         return response

@@ -24,7 +24,7 @@ from werkzeug.wsgi import get_input_stream
 
 from flask_stsession.constants import CDI_VERSIONS, DEFAULT_TENANT
 
-from .errors import DatabaseBusyError, EmbeddedCoreError, RequestRefusedError
+from .errors import DatabaseUnavailableError, EmbeddedCoreError, RequestRefusedError
 from .keys import KeyRing
 from .recipes.emails import EmailOperations
 from .recipes.jwts import JWTOperations
@@ -35,6 +35,7 @@ from .recipes.sessions import SessionOperations
 from .recipes.tenants import TenantOperations
 from .request import Answer, CoreRequest, Route, parse_body
 from .settings import Settings, read_settings
+from .storage.files import IN_MEMORY
 from .storage.store import Store
 from .tokens import SessionTokens
 
@@ -63,6 +64,15 @@ class _Response:
     answer: Answer
     headers: tuple[tuple[str, str], ...] = field(default=())
 
+    def send(self, start_response: StartResponse) -> Iterable[bytes]:
+        if isinstance(self.answer, str):
+            body, content_type = self.answer.encode("utf-8"), "text/plain; charset=utf-8"
+        else:
+            body, content_type = json.dumps(self.answer).encode("ascii"), "application/json; charset=utf-8"
+        headers = [("Content-Type", content_type), ("Content-Length", str(len(body))), *self.headers]
+        start_response(f"{self.status} {HTTPStatus(self.status).phrase}", headers)
+        return [body]
+
 
 class EmbeddedCore:
     """A core of one's own, for development, tests and applications on a single host.
@@ -75,7 +85,8 @@ class EmbeddedCore:
     :param settings: keys of a core's ``config.yaml``: the fields of
         :class:`~flask_stsession.embedded.settings.Settings`.
     :param clock: the time now, seconds since the epoch.
-    :param busy_timeout: how long to wait for others that write before answering 503, seconds.
+    :param busy_timeout: how long a request waits for locks, in all, before it gets 503, s.
+    :raises DatabaseUnavailableError: the database stayed locked for longer than the busy timeout.
     :raises EmbeddedCoreError: a setting is wrong or the database cannot be used. Calling the object raises
         it too if it was closed, or if its database is in the memory of another process.
     """
@@ -100,9 +111,16 @@ class EmbeddedCore:
         except (sqlite3.Error, LookupError) as error:
             self._store.close()
             raise EmbeddedCoreError(
-                f"the embedded core's database {os.fspath(database)} is damaged ({error}):"
+                f"the embedded core's database {self._store.name} is damaged ({error}):"
                 " put back a copy of it, or name another file"
             ) from error
+        if self.created and self._store.name != IN_MEMORY:
+            # Always, since it is what a mistyped path or an unmounted volume looks like.
+            logger.warning(
+                "Made an empty database for the embedded core: %s. Sessions and keys of any other file do not"
+                " count here. If there should have been one, stop this process and put it back.",
+                self._store.name,
+            )
         self._tenants = TenantOperations(self._store)
         self._routes: dict[str, dict[str, Route]] = {}
         for route in self._all_routes():
@@ -122,17 +140,7 @@ class EmbeddedCore:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
-        response = self._respond(environ)
-        if isinstance(response.answer, str):
-            body, content_type = response.answer.encode("utf-8"), "text/plain; charset=utf-8"
-        else:
-            body, content_type = (
-                json.dumps(response.answer).encode("ascii"),
-                "application/json; charset=utf-8",
-            )
-        headers = [("Content-Type", content_type), ("Content-Length", str(len(body))), *response.headers]
-        start_response(f"{response.status} {HTTPStatus(response.status).phrase}", headers)
-        return [body]
+        return self._respond(environ).send(start_response)
 
     def _clock_ms(self) -> int:
         return int(self._clock() * 1000)
@@ -157,17 +165,21 @@ class EmbeddedCore:
 
     def _respond(self, environ: WSGIEnvironment) -> _Response:
         try:
-            return self._answer(environ)
+            with self._store.one_patience():
+                return self._answer(environ)
         except RequestRefusedError as refusal:
             return _Response(refusal.status, refusal.text)
         except RecursionError:
             return _Response(400, "Invalid Json Input")
-        except DatabaseBusyError:
-            logger.warning("the embedded core's database was busy for too long")
-            return _Response(503, "The database is busy", (("Retry-After", "1"),))
-        except sqlite3.Error:
-            logger.exception("the embedded core cannot use its database")
-            return _Response(503, "The database cannot be used at the moment", (("Retry-After", "5"),))
+        except DatabaseUnavailableError as error:
+            return _unavailable(error)
+        except sqlite3.Error as error:
+            return _unavailable(
+                DatabaseUnavailableError(
+                    f"the embedded core's database {self._store.name} cannot be used ({error}): see that its"
+                    " disk has room and that the file is whole, readable and writable for this user"
+                )
+            )
         except EmbeddedCoreError:
             raise
         except Exception:
@@ -245,6 +257,16 @@ class EmbeddedCore:
         age = self.settings.key_lead_ms // 1000
         caching = (("Cache-Control", f"max-age={age}, must-revalidate"),)
         return _Response(200, {"keys": self._keys.public_keys()}, caching)
+
+
+def send_unavailable(error: DatabaseUnavailableError, start_response: StartResponse) -> Iterable[bytes]:
+    """Log why the database cannot be used and send the 503 that a core answers then."""
+    return _unavailable(error).send(start_response)
+
+
+def _unavailable(error: DatabaseUnavailableError) -> _Response:
+    logger.log(error.log_level, "%s", error)
+    return _Response(503, error.text, (("Retry-After", str(error.retry_after)),))
 
 
 def _split_path(path: str) -> tuple[str, list[str]]:

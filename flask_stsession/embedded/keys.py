@@ -1,4 +1,4 @@
-"""The signing keys: one that never changes and dynamic ones that take turns."""
+"""The signing keys: a static one, and dynamic ones that rotate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .settings import Settings
 from .storage.store import Store
 
 _REFRESH_KEY: Final = "refresh-token-key"
-#: A time that never comes; what SQLite can still store.
+#: Later than any clock, and small enough for SQLite's integers, ms.
 _NEVER: Final = 2**62
 
 
@@ -32,15 +32,16 @@ class _KeyRow(NamedTuple):
 
 
 class KeyRing:
-    """Signs JWTs with the key whose turn it is, and verifies those that any published key signed.
+    """Signs JWTs with the current key, and verifies JWTs that any published key signed.
 
     A dynamic key signs for one interval. Its successor is made and published a little earlier, so that
-    verifiers which look now and then know it when it starts. A key that signs no more stays published
-    until the last token that it signed has expired.
+    verifiers which fetch the keys now and then know it when it begins to sign. A key that signs no more stays
+    published until the last token that it signed has expired.
 
-    :param store: where the keys live.
-    :param settings: the interval of the turns.
-    :param clock_ms: the time now, ms.
+    :param store: where the keys are kept.
+    :param settings: how often dynamic keys rotate.
+    :param clock_ms: returns the time now, ms.
+    :raises LookupError: the database has no keys.
     """
 
     def __init__(self, store: Store, settings: Settings, clock_ms: Callable[[], int]) -> None:
@@ -50,11 +51,14 @@ class KeyRing:
         self._parsed: dict[str, SigningKey] = {}
         with store.read() as connection:
             row = connection.execute("SELECT value FROM secrets WHERE name = ?", (_REFRESH_KEY,)).fetchone()
+            kinds = connection.execute("SELECT DISTINCT dynamic FROM signing_keys").fetchall()
+        if row is None or len(kinds) < 2:
+            raise LookupError("it has lost its keys")
         self.sealer = RefreshTokenSealer(row[0])
 
     @staticmethod
     def insert_first(connection: sqlite3.Connection, settings: Settings, now: int) -> None:
-        """Make the keys that an empty database starts with."""
+        """Insert the first keys of a new database."""
         connection.execute(
             "INSERT INTO secrets (name, value) VALUES (?, ?)", (_REFRESH_KEY, RefreshTokenSealer.new_key())
         )
@@ -68,14 +72,12 @@ class KeyRing:
     def signing_key(self, *, dynamic: bool, expiry: int) -> SigningKey:
         """Return the key to sign a token with.
 
-        :param dynamic: whether by a dynamic key, else the static one.
+        :param dynamic: whether to use the current dynamic key rather than the static one.
         :param expiry: when the token will expire, ms; the key stays published until then.
         """
-        now = self._clock_ms()
         if not dynamic:
-            with self._store.read() as connection:
-                kid = str(connection.execute("SELECT kid FROM signing_keys WHERE dynamic = 0").fetchone()[0])
-            return self._key(kid)
+            return self._key(self._static_kid())
+        now = self._clock_ms()
         signer = _signer(self._dynamic_keys(now), now)
         if signer.keep_until < expiry:
             with self._store.write() as connection:
@@ -86,9 +88,9 @@ class KeyRing:
         return self._key(signer.kid)
 
     def verify(self, token: str) -> UnverifiedJWT:
-        """Take a JWT apart after checking that a published key signed it; its expiry is not looked at.
+        """Return the parts of a JWT that a published key signed; its expiry is not checked.
 
-        :raises InvalidTokenError: none did.
+        :raises InvalidTokenError: no published key signed it.
         """
         jwt = split_jwt(token)
         key = self._find(jwt.kid)
@@ -102,9 +104,11 @@ class KeyRing:
         dynamic = self._dynamic_keys(now)
         starts = _signer(dynamic, now).signs_from
         kids = [key.kid for key in dynamic if key.signs_from >= starts or key.keep_until > now]
+        return [self._key(kid).public_jwk() for kid in [*kids, self._static_kid()]]
+
+    def _static_kid(self) -> str:
         with self._store.read() as connection:
-            static = connection.execute("SELECT kid FROM signing_keys WHERE dynamic = 0").fetchall()
-        return [self._key(kid).public_jwk() for kid in kids + [str(row[0]) for row in static]]
+            return str(connection.execute("SELECT kid FROM signing_keys WHERE dynamic = 0").fetchone()[0])
 
     def _dynamic_keys(self, now: int) -> list[_KeyRow]:
         """Return the dynamic keys, newest first, after making the next one if it is due."""
@@ -123,6 +127,8 @@ class KeyRing:
                     (now, keys[0].kid),
                 )
                 keys = _select_dynamic(connection)
+        # A copy of the main file alone can verify what the new key signs.
+        self._store.checkpoint()
         return keys
 
     def _successor_is_due(self, newest: _KeyRow, now: int) -> bool:
@@ -148,7 +154,7 @@ class KeyRing:
 
 
 def _signer(keys: list[_KeyRow], now: int) -> _KeyRow:
-    """Return the key whose turn it is; the keys come newest first."""
+    """Return the key that signs now; the keys are sorted newest first."""
     return next(key for key in keys if key.signs_from <= now or key is keys[-1])
 
 

@@ -21,7 +21,7 @@ import click
 from .app import EmbeddedCore
 from .errors import EmbeddedCoreError
 from .settings import MIN_API_KEY_LENGTH
-from .storage.store import IN_MEMORY
+from .storage.files import IN_MEMORY
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -1,12 +1,15 @@
-"""Where the embedded core of an app keeps its data, and what is said about it."""
+"""Where the embedded core of an app keeps its data, and what the log says about it."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
+import sqlite3
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ from flask import Flask
 from support.app_factory import add_views
 
 from flask_stsession import STSession
-from flask_stsession.errors import ConfigError
+from flask_stsession.errors import ConfigError, CoreUnavailableError
 
 REMEDY = (
     'Set STSESSION_CONNECTION_URI to "embedded:/a/path/that/stays/core.db", or to the address of a '
@@ -29,7 +32,7 @@ MakeApp = Callable[..., Flask]
 
 @pytest.fixture
 def make(tmp_path: Path, core_template: Path) -> Iterator[MakeApp]:
-    """Makes apps with the instance folder ``tmp_path/instance``; a database with keys may lie there."""
+    """Return a maker of apps with the instance folder ``tmp_path/instance``, where a database may lie."""
     apps: list[Flask] = []
 
     def make_app(
@@ -54,12 +57,12 @@ def make(tmp_path: Path, core_template: Path) -> Iterator[MakeApp]:
 
 
 def sign_in(app: Flask) -> None:
-    """The first need of a core."""
+    """Use the core."""
     assert app.test_client().post("/login").status_code == 200
 
 
 def failure(app: Flask) -> str:
-    """Why there can be no core."""
+    """Return why there can be no core."""
     app.testing = True
     if "STSESSION_CONNECTION_URI" not in app.config:
         app.testing = False
@@ -152,6 +155,13 @@ def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     return [(r.levelname, r.getMessage()) for r in caplog.records if r.name == LOGGER]
 
 
+def made(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the empty databases that a WARNING was about."""
+    begin = "Made an empty database for the embedded core: "
+    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    return [text.removeprefix(begin).partition(". ")[0] for text in warnings if text.startswith(begin)]
+
+
 @pytest.mark.parametrize("debug", [False, True])
 def test_an_empty_database_that_nobody_asked_for_is_a_warning(
     make: MakeApp, tmp_path: Path, caplog: pytest.LogCaptureFixture, debug: bool
@@ -164,11 +174,11 @@ def test_an_empty_database_that_nobody_asked_for_is_a_warning(
     assert said(caplog) == [
         (
             "WARNING",
-            "No core is configured: the embedded one keeps sessions on this host. An empty database was made "
-            f"in {tmp_path}/instance/stsession/core.db. Set STSESSION_CONNECTION_URI to say where they "
-            "belong.",
+            "No core is configured: the embedded one keeps sessions on this host, in "
+            f"{tmp_path}/instance/stsession/core.db. Set STSESSION_CONNECTION_URI to say where they belong.",
         )
     ]
+    assert made(caplog) == [str(tmp_path / "instance" / "stsession" / "core.db")]
 
 
 @pytest.mark.parametrize(("debug", "level"), [(False, "WARNING"), (True, "INFO")])
@@ -182,7 +192,7 @@ def test_a_database_that_was_there_is_a_warning_outside_of_debug_mode_only(
     assert said(caplog) == [
         (
             level,
-            "No core is configured: the embedded one keeps sessions on this host. The database is in "
+            "No core is configured: the embedded one keeps sessions on this host, in "
             f"{tmp_path}/instance/stsession/core.db. Set STSESSION_CONNECTION_URI to say where they belong.",
         )
     ]
@@ -193,6 +203,17 @@ def test_an_explicit_address_is_silent(make: MakeApp, caplog: pytest.LogCaptureF
     caplog.set_level(logging.INFO)
     sign_in(make(uri))
     assert said(caplog) == []
+
+
+@pytest.mark.parametrize("name", ["", "core.db", "some/where/core.db"])
+def test_an_empty_database_at_an_explicit_address_is_a_warning_too(
+    make: MakeApp, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    app = make(f"embedded:{name}")
+    sign_in(app)
+    sign_in(app)
+    assert said(caplog) == []
+    assert made(caplog) == [str(tmp_path / "instance" / (name or "stsession/core.db"))]
 
 
 def test_sessions_in_memory_for_tests_are_silent(make: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
@@ -269,6 +290,63 @@ def test_a_place_that_is_made_writable_later_works_without_a_restart(make: MakeA
     sign_in(app)
 
 
+# Where it cannot be used at the moment
+
+
+@contextlib.contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold the write lock of a database, as another process may."""
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+@pytest.mark.slow
+def test_a_database_that_stays_locked_is_503_after_five_seconds_in_all(
+    make: MakeApp, core_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make(f"embedded:{core_file}")
+    sign_in(app)
+    with locked(core_file):
+        began = time.monotonic()
+        assert app.test_client().post("/login").status_code == 503
+        assert 5 <= time.monotonic() - began < 8
+    sign_in(app)
+    assert [r.getMessage() for r in caplog.records if r.name == "flask_stsession.embedded"] == [
+        f"the embedded core's database {core_file} stayed locked for longer than the busy timeout"
+        " (database is locked): see which process keeps a transaction open"
+    ]
+
+
+@pytest.mark.slow
+def test_a_new_database_that_stays_locked_is_503_and_works_later(make: MakeApp, tmp_path: Path) -> None:
+    file = tmp_path / "new.db"
+    file.touch(mode=0o600)
+    app = make(f"embedded:{file}")
+    with locked(file):
+        assert app.test_client().post("/login").status_code == 503
+    sign_in(app)
+
+
+def test_a_database_that_was_deleted_is_503_and_the_error_says_where_to_look(
+    make: MakeApp, core_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make(f"embedded:{core_file}")
+    sign_in(app)
+    core_file.unlink()
+    with app.test_request_context(), pytest.raises(CoreUnavailableError) as caught:
+        app.extensions["stsession"].revoke_all_sessions_for_user("user")
+    assert str(caught.value) == (
+        "The embedded core did not answer POST /recipe/session/remove. The database cannot be used at the"
+        " moment; the log of flask_stsession.embedded names the file and the remedy."
+    )
+    [error] = [
+        r for r in caplog.records if r.levelno == logging.ERROR and r.name == "flask_stsession.embedded"
+    ]
+    assert error.getMessage().startswith(f"the file {core_file} of the embedded core's database was deleted ")
+    assert not core_file.exists()
+
+
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_memory_is_refused_in_a_forked_child(make: MakeApp) -> None:
     app = make("embedded::memory:")
@@ -307,7 +385,17 @@ def test_memory_is_refused_in_a_forked_child(make: MakeApp) -> None:
         (
             {"access_token_validity": "soon"},
             "STSESSION_EMBEDDED_CORE: access_token_validity is 'soon': give a whole number of seconds from 1 "
-            "on, for example 3600.",
+            "to 86400000, for example 3600.",
+        ),
+        (
+            {"access_token_validity_jitter": 0.3},
+            "STSESSION_EMBEDDED_CORE: access_token_validity_jitter is 0.3: give a share from 0 (none) to "
+            "0.25, for example 0.05 for 5 %.",
+        ),
+        (
+            {"refresh_token_validity": 10**9},
+            "STSESSION_EMBEDDED_CORE: refresh_token_validity is 1000000000: give a number of minutes "
+            "above 0, at most 52560000, for example 144000.",
         ),
         (
             {"refresh_token_validity": 1},

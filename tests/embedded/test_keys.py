@@ -1,4 +1,4 @@
-"""Signing keys: their turns, how long they stay published, and whose signature counts."""
+"""Signing keys: how they rotate, how long they stay published, and which signatures are accepted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,6 +162,18 @@ def test_two_cores_on_one_file_take_turns_together(clock: Clock, tmp_path: Path)
             assert signs_with(first) == signs_with(second)
             assert first.kids() == second.kids()
             assert second.verify(first.create())["status"] == "OK"
+
+
+def test_a_copy_of_the_main_file_alone_has_the_newest_key(clock: Clock, tmp_path: Path) -> None:
+    settings = {"access_token_dynamic_signing_key_update_interval": 1}
+    with EmbeddedCore(tmp_path / "core.db", settings, clock=clock) as core, client_of(core) as client:
+        client.create()
+        clock.advance(HOUR - 59)
+        kids = client.kids()
+        shutil.copy(tmp_path / "core.db", tmp_path / "copy.db")
+    with EmbeddedCore(tmp_path / "copy.db", settings, clock=clock) as core, client_of(core) as client:
+        assert len(kids) == 3
+        assert client.kids() == kids
 
 
 # Tokens that are not this core's

@@ -181,7 +181,8 @@ def test_a_setting_needs_an_equals_sign() -> None:
 
 def test_a_wrong_setting_is_said_by_the_command() -> None:
     assert refused("--set", "access_token_validity=soon") == (
-        "Error: access_token_validity is 'soon': give a whole number of seconds from 1 on, for example 3600"
+        "Error: access_token_validity is 'soon': give a whole number of seconds from 1 to 86400000,"
+        " for example 3600"
     )
 
 
@@ -234,7 +235,9 @@ def test_a_process_says_where_it_listens_and_ends_cleanly(number: signal.Signals
             pair = client.create()
             assert pair["accessToken"]["expiry"] - pair["accessToken"]["createdTime"] <= 60_000
             # The client's connection is still open, which must not keep the process.
-            assert running.end(number) == (0, "", "")
+            code, said, log = running.end(number)
+    assert (code, said) == (0, "")
+    assert log.startswith(f"Made an empty database for the embedded core: {file}. ")
     assert [path.name for path in tmp_path.iterdir()] == ["core.db"]
 
 

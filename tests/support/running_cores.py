@@ -8,14 +8,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from flask_stsession.embedded.adapter import EmbeddedAdapter
-from flask_stsession.embedded.app import EmbeddedCore
+from flask_stsession.embedded.app import EmbeddedCore, EmbeddedCoreError
 from flask_stsession.embedded.server import CoreServer
 
 IN_PROCESS_URL = "http://embedded"
@@ -108,6 +110,34 @@ def served(core: EmbeddedCore) -> Iterator[str]:
     finally:
         server.stop()
         thread.join()
+
+
+def refusal_of(database: str | Path) -> str:
+    """Return why there can be no embedded core on a database."""
+    with pytest.raises(EmbeddedCoreError) as raised:
+        EmbeddedCore(database)
+    return str(raised.value)
+
+
+def in_forked_child(work: Callable[[], str]) -> str:
+    """Fork, run ``work`` in the child, and return its result, or its error as text."""
+    read_end, write_end = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads is the point
+        pid = os.fork()
+    if pid == 0:
+        said = "something that was not foreseen"
+        try:
+            said = work()
+        except EmbeddedCoreError as error:
+            said = f"{type(error).__name__}: {error}"
+        finally:
+            os.write(write_end, said.encode())
+            os._exit(0)
+    os.close(write_end)
+    os.waitpid(pid, 0)
+    with os.fdopen(read_end, "rb") as pipe:
+        return pipe.read().decode()
 
 
 class CoreProcess:

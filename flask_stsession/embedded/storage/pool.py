@@ -1,4 +1,4 @@
-"""SQLite connections, each lent to one thread at a time and none carried across a fork."""
+"""A pool of SQLite connections: each is lent to one thread at a time, and none crosses a fork."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from ..errors import EmbeddedCoreError
+from ..errors import DatabaseBusyError, EmbeddedCoreError
 
 _IDLE_CONNECTIONS: Final = 8
-#: A fork waits this long for running operations before it goes ahead, seconds.
+#: How long a fork waits for running operations before it goes ahead, s.
 _FORK_PATIENCE: Final = 5.0
 
 
@@ -22,17 +22,25 @@ class ConnectionPool:
 
     SQLite keeps its view of the file locks in process memory. A child that inherits an open connection
     believes that it holds locks which it does not, even through connections of its own, and data is lost
-    when another process then tidies up the write-ahead log. So nothing may be open while the process
-    forks: the fork waits for running operations, and idle connections are closed before it.
+    when another process then deletes the write-ahead log. So nothing may be open while the process forks:
+    the fork waits for running operations, and idle connections are closed before it.
 
     :param connect: opens a connection that any thread may use.
-    :param single: there is only one connection and it lives as long as the pool, as a private in-memory
-        database needs; others wait for it, and another process may not have it.
+    :param single: keep one connection for the life of the pool, as a private in-memory database needs;
+        threads take turns, and other processes are refused.
+    :param on_empty: called when this process has no connection open any more.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], *, single: bool) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        *,
+        single: bool,
+        on_empty: Callable[[], None] = lambda: None,
+    ) -> None:
         self._connect = connect
         self._single = single
+        self._on_empty = on_empty
         self._changed = threading.Condition(threading.Lock())
         self._idle: list[sqlite3.Connection] = []
         self._inherited: list[sqlite3.Connection] = []
@@ -43,20 +51,22 @@ class ConnectionPool:
             _close_before_forks(self)
 
     @contextlib.contextmanager
-    def connection(self) -> Iterator[sqlite3.Connection]:
+    def connection(self, *, timeout: float) -> Iterator[sqlite3.Connection]:
         """Lend a connection.
 
+        :param timeout: how long to wait for the only connection of an in-memory database, s.
+        :raises DatabaseBusyError: another thread had it for longer than that.
         :raises EmbeddedCoreError: the pool is closed, or in-memory and of another process.
         :raises sqlite3.Error: no connection could be opened.
         """
-        connection = self._take()
+        connection = self._take(timeout)
         try:
             yield connection
         finally:
             self._give_back(connection)
 
     def close(self) -> None:
-        """Close every connection, those now lent as soon as they come back."""
+        """Close every connection; those that are lent, as soon as they are given back."""
         if self._single and self._pid != os.getpid():
             return
         with self._changed:
@@ -64,7 +74,7 @@ class ConnectionPool:
             if self._pid == os.getpid():
                 self._close_idle()
 
-    def _take(self) -> sqlite3.Connection:
+    def _take(self, timeout: float) -> sqlite3.Connection:
         if self._single and self._pid != os.getpid():
             # Before the lock, which another thread of the parent may have held when it forked.
             raise EmbeddedCoreError(
@@ -73,8 +83,11 @@ class ConnectionPool:
             )
         with self._changed:
             self._notice_other_process()
-            if self._single:
-                self._changed.wait_for(lambda: self._lent == 0)
+            if self._single and not self._changed.wait_for(lambda: self._lent == 0, timeout):
+                raise DatabaseBusyError(
+                    "another thread used the in-memory database for longer than the busy timeout:"
+                    " name a file, which several threads can use at once"
+                )
             if self._closed:
                 raise EmbeddedCoreError("this embedded core was closed: make another EmbeddedCore")
             self._lent += 1
@@ -100,26 +113,29 @@ class ConnectionPool:
     def _close_idle(self) -> None:
         while self._idle:
             self._idle.pop().close()
+        if not self._lent:
+            self._on_empty()
 
     def _notice_other_process(self) -> None:
         if self._pid == os.getpid():
             return
-        # Forked behind Python's back, so the hooks below did not run. The connections are the parent's:
-        # not even closing them here would be safe.
+        # Forked without Python's knowledge, so that the hooks below did not run. The connections are the
+        # parent's: not even closing them here would be safe.
         self._inherited += self._idle
         self._idle = []
         self._lent = 0
         self._pid = os.getpid()
+        self._on_empty()
 
     def before_fork(self) -> None:
-        """Wait for running operations, close what is idle, and lend nothing until :meth:`after_fork`."""
+        """Wait for running operations, close idle connections, and lend none until :meth:`after_fork`."""
         self._changed.acquire()
         self._changed.wait_for(lambda: self._lent == 0, timeout=_FORK_PATIENCE)
         if self._pid == os.getpid():
             self._close_idle()
 
     def after_fork(self) -> None:
-        """Go on, in the parent and in the child alike."""
+        """Lend connections again, in the parent and in the child alike."""
         if not self._lent:
             self._pid = os.getpid()
         self._changed.release()

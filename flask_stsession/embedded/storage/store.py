@@ -1,8 +1,8 @@
 """The database of the embedded core: one SQLite file, or memory.
 
-What a transaction committed is on the disk (write-ahead log, ``synchronous=FULL``), so what was
-acknowledged survives the process being killed. Every writer begins with the write lock (``BEGIN
-IMMEDIATE``), so that what it read is still true when it writes.
+What a transaction committed is on the disk (write-ahead log, ``synchronous=FULL``), so that everything that
+was acknowledged survives the process being killed. Every writer begins with the write lock (``BEGIN
+IMMEDIATE``), so that its reads are still true when it writes.
 """
 
 from __future__ import annotations
@@ -13,80 +13,32 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Final
 
 from ..errors import DatabaseBusyError, EmbeddedCoreError
+from .files import IN_MEMORY, DatabaseFile, lost
+from .patience import Patience
 from .pool import ConnectionPool
+from .schema import STEPS, migrate, read_identity, read_version
 
-IN_MEMORY: Final = ":memory:"
-#: Marks a file as ours, in SQLite's header ("stse" in ASCII).
-_APPLICATION_ID: Final = 0x73747365
-_SCHEMA_VERSION: Final = 1
-#: All times are ms since the epoch, but for names that say otherwise.
-_SCHEMA: Final = (
-    """CREATE TABLE secrets (
-        name TEXT PRIMARY KEY,
-        value BLOB NOT NULL) WITHOUT ROWID""",
-    """CREATE TABLE signing_keys (
-        kid TEXT PRIMARY KEY,
-        dynamic INTEGER NOT NULL,
-        private_pem TEXT NOT NULL,
-        signs_from INTEGER NOT NULL,
-        keep_until INTEGER NOT NULL) WITHOUT ROWID""",
-    """CREATE TABLE tenants (
-        tenant_id TEXT PRIMARY KEY,
-        config TEXT NOT NULL) WITHOUT ROWID""",
-    """CREATE TABLE sessions (
-        handle TEXT PRIMARY KEY,
-        tenant_id TEXT NOT NULL,
-        user_id TEXT NOT NULL,
-        current_hash2 TEXT NOT NULL,
-        previous_hash2 TEXT,
-        rotated_at INTEGER NOT NULL,
-        data_in_jwt TEXT NOT NULL,
-        data_in_database TEXT NOT NULL,
-        dynamic_key INTEGER NOT NULL,
-        created_at INTEGER NOT NULL,
-        expires_at INTEGER NOT NULL) WITHOUT ROWID""",
-    "CREATE INDEX sessions_of_user ON sessions (user_id)",
-    "CREATE INDEX sessions_by_expiry ON sessions (expires_at)",
-    "CREATE TABLE roles (role TEXT PRIMARY KEY) WITHOUT ROWID",
-    """CREATE TABLE role_permissions (
-        role TEXT NOT NULL,
-        permission TEXT NOT NULL,
-        PRIMARY KEY (role, permission)) WITHOUT ROWID""",
-    """CREATE TABLE user_roles (
-        tenant_id TEXT NOT NULL,
-        user_id TEXT NOT NULL,
-        role TEXT NOT NULL,
-        PRIMARY KEY (tenant_id, user_id, role)) WITHOUT ROWID""",
-    "CREATE INDEX users_with_role ON user_roles (role)",
-    """CREATE TABLE email_tokens (
-        token_hash TEXT PRIMARY KEY,
-        tenant_id TEXT NOT NULL,
-        user_id TEXT NOT NULL,
-        email TEXT NOT NULL,
-        expires_at INTEGER NOT NULL) WITHOUT ROWID""",
-    "CREATE INDEX email_tokens_by_expiry ON email_tokens (expires_at)",
-    """CREATE TABLE verified_emails (
-        user_id TEXT NOT NULL,
-        email TEXT NOT NULL,
-        PRIMARY KEY (user_id, email)) WITHOUT ROWID""",
-    """CREATE TABLE user_metadata (
-        user_id TEXT PRIMARY KEY,
-        metadata TEXT NOT NULL) WITHOUT ROWID""",
-)
+#: How long a checkpoint waits for readers, during which it blocks writers.
+_CHECKPOINT_PATIENCE_MS: Final = 250
 
 
 class Store:
     """Transactions on the database.
 
     :param database: a file, made with its folder where missing, or ``:memory:``.
-    :param first_rows: writes what an empty database starts with, in the transaction that makes the tables.
-    :param busy_timeout: how long to wait for others that write, seconds.
-    :raises EmbeddedCoreError: there can be no such database there.
+    :param first_rows: writes the rows of a new database, in the transaction that makes the tables.
+    :param busy_timeout: how long to wait for locks, in all, s.
+    :raises DatabaseBusyError: the database stayed locked for that long.
+    :raises EmbeddedCoreError: the database cannot be used.
     """
+
+    #: The file, or ``:memory:``.
+    name: str
+    #: Whether this object made the tables.
+    created: bool
 
     def __init__(
         self,
@@ -95,20 +47,23 @@ class Store:
         *,
         busy_timeout: float,
     ) -> None:
-        self._name = os.fspath(database)
-        self._in_memory = self._name == IN_MEMORY
-        self._busy_timeout = busy_timeout
+        name = os.fspath(database)
+        self._file = None if name == IN_MEMORY else DatabaseFile(name)
+        self.name = str(self._file.path) if self._file else name
+        self._patience = Patience(busy_timeout)
         self._writing = threading.Lock()
-        if not self._in_memory:
-            _make_private_file(self._name)
-        self._pool = ConnectionPool(self._connect, single=self._in_memory)
+        self._identity: bytes | None = None
+        self._pool = ConnectionPool(self._connect, single=self._file is None, on_empty=self._note_all_closed)
         try:
-            #: Whether this object made the tables.
-            self.created = self._prepare(first_rows)
-        except (sqlite3.Error, DatabaseBusyError) as error:
+            with self.one_patience(), self._busy_is_ours(), self._lend() as connection:
+                self.created = self._prepare(connection, first_rows)
+                self._identity = read_identity(connection)
+                if self._file:
+                    self._file.note_opened()
+        except sqlite3.Error as error:
             self._pool.close()
             raise EmbeddedCoreError(
-                f"the embedded core's database {self._name} cannot be used ({error}): make it readable and"
+                f"the embedded core's database {self.name} cannot be used ({error}): make it readable and"
                 " writable for this user, move it away, or name another file"
             ) from error
         except BaseException:
@@ -119,42 +74,97 @@ class Store:
         """Close the database."""
         self._pool.close()
 
+    def one_patience(self) -> contextlib.AbstractContextManager[None]:
+        """Let this thread wait for locks no longer than one busy timeout, all waits inside taken together."""
+        return self._patience.shared()
+
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection to read with; each statement sees the last commit.
 
-        :raises DatabaseBusyError: the database could not be had in time.
+        :raises DatabaseBusyError: the database stayed locked for longer than the busy timeout.
+        :raises DatabaseLostError: a file of the database was deleted or replaced.
         """
-        with self._pool.connection() as connection, _busy_is_ours():
-            yield connection
+        with self.one_patience(), self._busy_is_ours():
+            self._check_files()
+            with self._lend() as connection, self._patience.waiting():
+                yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection inside a transaction that holds the write lock; committed at the end.
 
-        :raises DatabaseBusyError: the database could not be had in time; nothing was written.
+        :raises DatabaseBusyError: the database stayed locked for longer than the busy timeout; nothing was
+            written.
+        :raises DatabaseLostError: a file of the database was deleted or replaced; what was written may be
+            lost.
         """
+        with self.one_patience(), self._busy_is_ours():
+            self._check_files()
+            # The connection comes before the lock: a fork waits until none is lent, so it never finds the
+            # lock taken.
+            with self._lend() as connection, self._transaction(connection):
+                yield connection
+            # A commit into a file that is no longer there must not be acknowledged.
+            self._check_files()
+
+    def checkpoint(self) -> None:
+        """Copy the write-ahead log into the main file, so that a copy of that file alone has everything.
+
+        Readers of an older state may prevent it; the next checkpoint then makes up for it.
+        """
+        if self._file:
+            with self.one_patience(), self._busy_is_ours(), self._lend() as connection:
+                connection.execute(f"PRAGMA busy_timeout={_CHECKPOINT_PATIENCE_MS}")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    @contextlib.contextmanager
+    def _lend(self) -> Iterator[sqlite3.Connection]:
+        with self._pool.connection(timeout=self._patience.left) as connection:
+            connection.execute(f"PRAGMA busy_timeout={self._patience.left_ms}")
+            yield connection
+
+    @contextlib.contextmanager
+    def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
         # Threads queue here, which is fair and wakes them at once; SQLite's own waiting is for other
-        # processes. The connection comes first: a fork waits until none is lent, so it never finds
-        # this lock taken.
-        with self._pool.connection() as connection, _busy_is_ours():
-            if not self._writing.acquire(timeout=self._busy_timeout):
-                raise DatabaseBusyError("another thread is writing")
-            try:
+        # processes.
+        with self._patience.waiting() as seconds:
+            if not self._writing.acquire(timeout=seconds):
+                raise self._busy("another thread is writing")
+        try:
+            connection.execute(f"PRAGMA busy_timeout={self._patience.left_ms}")
+            with self._patience.waiting():
                 connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                    connection.execute("COMMIT")
-                except BaseException:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-                    raise
-            finally:
-                self._writing.release()
+            try:
+                yield
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        finally:
+            self._writing.release()
 
     def _connect(self) -> sqlite3.Connection:
+        if self._file is None:
+            return sqlite3.connect(IN_MEMORY, isolation_level=None, check_same_thread=False)
+        connection = self._open(self._file)
+        if self._identity is None:  # it is still being prepared
+            return connection
+        try:
+            # A file that was deleted while no connection was open may have given its inode number to
+            # another, so that only the identity tells. Reading it also opens the log.
+            if read_identity(connection) != self._identity:
+                raise lost(self._file.path, "was replaced")
+            self._file.note_opened()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _open(self, file: DatabaseFile) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self._name, timeout=self._busy_timeout, isolation_level=None, check_same_thread=False
+            file.uri, uri=True, timeout=self._patience.left, isolation_level=None, check_same_thread=False
         )
         try:
             connection.execute("PRAGMA synchronous=FULL")
@@ -163,79 +173,79 @@ class Store:
             raise
         return connection
 
-    def _prepare(self, first_rows: Callable[[sqlite3.Connection], None]) -> bool:
-        with self.read() as connection:
-            version = self._refuse_what_is_not_ours(connection)
+    def _prepare(
+        self, connection: sqlite3.Connection, first_rows: Callable[[sqlite3.Connection], None]
+    ) -> bool:
+        """Make the tables or bring them up to date; return whether the database was empty."""
+        version = read_version(connection, self.name)
+        if version < len(STEPS):
+            with self._transaction(connection):
+                # Looked at again under the write lock: of several processes that start at once, one makes
+                # the tables and keys and the others find them.
+                version = read_version(connection, self.name)
+                if version < len(STEPS):
+                    migrate(connection, version)
+                if version == 0:
+                    first_rows(connection)
+        if self._file:
+            # The log is switched on only now, so that a new database was committed to the main file itself:
+            # there is never a main file with tables and keys in the log alone.
             self._use_write_ahead_log(connection)
-        if version == _SCHEMA_VERSION:
-            return False
-        with self.write() as connection:
-            # Looked at again under the write lock: of several processes that start at once, one makes
-            # the tables and keys and the others find them.
-            if self._refuse_what_is_not_ours(connection) == _SCHEMA_VERSION:
-                return False
-            for statement in _SCHEMA:
-                connection.execute(statement)
-            first_rows(connection)
-            connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
-            return True
-
-    def _refuse_what_is_not_ours(self, connection: sqlite3.Connection) -> int:
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        mark = int(connection.execute("PRAGMA application_id").fetchone()[0])
-        tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
-        if mark != _APPLICATION_ID and (tables or mark):
-            raise EmbeddedCoreError(f"{self._name} is the database of another application: name another file")
-        if version > _SCHEMA_VERSION:
-            raise EmbeddedCoreError(
-                f"{self._name} was made by a newer flask-stsession (schema {version}, this one knows"
-                f" {_SCHEMA_VERSION}): update flask-stsession, or name another file"
-            )
-        return version
+            # For what an earlier process left in the log. PASSIVE waits for nobody.
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        return version == 0
 
     def _use_write_ahead_log(self, connection: sqlite3.Connection) -> None:
         # SQLite does not wait its busy timeout here: the switch needs the file for itself for a moment,
-        # and those who start at once would block each other.
-        deadline = time.monotonic() + self._busy_timeout
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode=WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if not _is_busy(error) or time.monotonic() >= deadline:
-                    raise
-                time.sleep(0.01)
+        # and processes that start at once would block each other.
+        with self._patience.waiting() as seconds:
+            deadline = time.monotonic() + seconds
+            while True:
+                try:
+                    connection.execute("PRAGMA journal_mode=WAL")
+                    return
+                except sqlite3.OperationalError as error:
+                    if not _is_busy(error) or time.monotonic() >= deadline:
+                        raise
+                    time.sleep(0.01)
 
+    def _check_files(self) -> None:
+        if self._file:
+            self._file.check(self._is_same_database)
 
-def _make_private_file(name: str) -> None:
-    path = Path(name)
-    if not name or path.is_dir():
-        raise EmbeddedCoreError(
-            f"{name!r} is not a file: name a file for the embedded core's database, or {IN_MEMORY}"
+    def _is_same_database(self) -> bool:
+        # Through a new connection, which has nothing cached.
+        assert self._file is not None
+        try:
+            with contextlib.closing(self._open(self._file)) as connection:
+                return read_identity(connection) == self._identity
+        except sqlite3.OperationalError as error:
+            if _is_busy(error):
+                raise
+            return False  # it has no such table
+        except sqlite3.DatabaseError:
+            return False
+
+    def _note_all_closed(self) -> None:
+        if self._file:
+            self._file.note_all_closed()
+
+    @contextlib.contextmanager
+    def _busy_is_ours(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if _is_busy(error):
+                raise self._busy(str(error)) from error
+            raise
+
+    def _busy(self, why: str) -> DatabaseBusyError:
+        return DatabaseBusyError(
+            f"the embedded core's database {self.name} stayed locked for longer than the busy timeout"
+            f" ({why}): see which process keeps a transaction open"
         )
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # It holds private keys. SQLite gives the files it makes beside it the same mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise EmbeddedCoreError(
-            f"the embedded core's database {name} cannot be made or written ({reason}):"
-            " make its folder writable for this user, or name another file"
-        ) from error
 
 
 def _is_busy(error: sqlite3.OperationalError) -> bool:
-    # The numeric code is known from Python 3.11 on.
-    return "locked" in str(error) or "busy" in str(error)
-
-
-@contextlib.contextmanager
-def _busy_is_ours() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if _is_busy(error):
-            raise DatabaseBusyError(str(error)) from error
-        raise
+    # The numeric code is known from Python 3.11 on. "locking protocol": too many raced for the log's locks.
+    return any(word in str(error) for word in ("locked", "busy", "locking protocol"))
