@@ -11,11 +11,15 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
-from flask.cli import AppGroup
+from click.core import ParameterSource
+from flask import Flask
+from flask.cli import AppGroup, ScriptInfo
 
 from . import userroles
 from .config.config import describe_settings
 from .constants import DEFAULT_TENANT
+from .core.in_process import IN_MEMORY
+from .embedded import EmbeddedCoreError, back_up
 from .embedded.server import core_command
 from .errors import STSessionError
 from .web.context import current_app_state
@@ -38,8 +42,67 @@ class _Group(AppGroup):
 
 
 stsession_group = _Group("stsession", help="SuperTokens sessions: the embedded core, roles, settings.")
-# Added as it is: wrapped by ``@stsession_group.command`` it would need an app.
-stsession_group.add_command(core_command)
+
+
+@click.pass_context
+def _run_core(context: click.Context, /, **options: Any) -> None:
+    if context.invoked_subcommand is None:
+        context.invoke(core_command, **options)
+
+
+core_group = click.Group(
+    "core",
+    callback=_run_core,
+    invoke_without_command=True,
+    params=core_command.params,
+    help=core_command.help,
+    short_help="Run the embedded core over HTTP, or back it up.",
+)
+# Added as it is: wrapped by ``@stsession_group.group`` it would need an app.
+stsession_group.add_command(core_group)
+
+
+@core_group.command("backup")
+@click.argument("file", type=click.Path(dir_okay=False))
+@click.option(
+    "--db",
+    "database",
+    type=click.Path(dir_okay=False),
+    help="The database to copy, instead of the app's.",
+)
+@click.pass_context
+def back_up_core(context: click.Context, file: str, database: str | None) -> None:
+    """Copy the embedded core's database to FILE, also while processes use it.
+
+    Copies the database of the app that flask finds, or the one that --db names. FILE must not exist. It holds
+    the keys that sign sessions; keep it as safe as the database.
+    """
+    parent = context.parent
+    if database is None and parent and parent.get_parameter_source("database") is ParameterSource.COMMANDLINE:
+        database = parent.params["database"]
+    source = database or _database_of_app(context.ensure_object(ScriptInfo).load_app())
+    try:
+        back_up(source, file)
+    except EmbeddedCoreError as error:
+        raise click.ClickException(f"{error}.") from error
+    click.echo(f"Copied {source} to {file}.")
+
+
+def _database_of_app(app: Flask) -> str:
+    with app.app_context():
+        state = _app_state()
+    if state.core is None:
+        raise click.ClickException(
+            f"The app {app.name!r} uses the core at {'; '.join(state.config.core_hosts)}, not an embedded "
+            "one: back up that core's own database, or name a file with --db."
+        )
+    database = state.core.locate()
+    if database == IN_MEMORY:
+        raise click.ClickException(
+            f"The app {app.name!r} keeps its sessions in memory, where no other process can copy them: set "
+            "STSESSION_CONNECTION_URI to 'embedded:' and a file."
+        )
+    return database
 
 
 @stsession_group.group("roles", short_help="Create and delete roles, give them to users.")

@@ -111,7 +111,7 @@ class STSession(Extension):
                 "STSession(app) and no init_app."
             )
         config = load(app.config)
-        core = AppCore(host_of(app), config) if config.is_embedded else None
+        core = AppCore(_host(app), config) if config.is_embedded else None
         transport = _make_transport(config, core)
         state = AppState(
             app=app,
@@ -729,8 +729,8 @@ class STSession(Extension):
         return None if config.api_domain is None else config.issuer(config.api_domain, "")
 
 
-def host_of(app: Flask) -> HostApp:
-    """Return what the core room needs to know of an app, without Flask."""
+def _host(app: Flask) -> HostApp:
+    """Return what decides about the app's core, without Flask."""
     return HostApp(
         instance_path=lambda: app.instance_path,
         is_testing=lambda: app.testing,

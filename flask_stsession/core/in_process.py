@@ -90,53 +90,46 @@ class AppCore(BaseAdapter):
             )
         return response
 
+    def locate(self) -> str:
+        """Return the path of the core's database, or ``:memory:``. Makes nothing.
+
+        :raises ConfigError: data in the app's instance folder would not last.
+        """
+        named = self._config.embedded_database
+        if named == IN_MEMORY or Path(named).is_absolute():
+            return named
+        if self._app.is_testing() and not self._is_explicit:
+            return IN_MEMORY
+        instance = self._app.instance_path()
+        if os.environ.get("AWS_LAMBDA_FUNCTION_NAME"):
+            raise ConfigError(
+                f"On AWS Lambda nothing that is written to {instance} lasts, sessions would be lost. "
+                f"{_ELSEWHERE}"
+            )
+        if Path(instance).is_relative_to(sys.prefix):
+            raise ConfigError(
+                f"The instance folder {instance} lies in the virtual environment {sys.prefix} and would be "
+                f"lost with it. {_ELSEWHERE}"
+            )
+        return str(Path(instance) / (named or _DEFAULT_FILE))
+
+    @property
+    def _is_explicit(self) -> bool:
+        return "STSESSION_CONNECTION_URI" in self._config.keys_set
+
     def _make(self) -> EmbeddedCore:
-        self._core = make_core(self._app, self._config)
-        return self._core
-
-
-def make_core(app: HostApp, config: Config) -> EmbeddedCore:
-    """Return the core that ``STSESSION_CONNECTION_URI`` and ``STSESSION_EMBEDDED_CORE`` describe.
-
-    :raises ConfigError: its data would not last in that place, or cannot be written there.
-    """
-    database = locate_database(app, config)
-    if database != IN_MEMORY and not Path(config.embedded_database).is_absolute():
-        _make_folder(Path(database).parent, Path(app.instance_path()))
-    core = embedded.EmbeddedCore(database, config.embedded_core)
-    if database != IN_MEMORY and "STSESSION_CONNECTION_URI" not in config.keys_set:
-        logger.log(
-            logging.INFO if app.is_debug() and not core.created else logging.WARNING,
-            "No core is configured: the embedded one keeps sessions on this host, in %s. Set "
-            "STSESSION_CONNECTION_URI to say where they belong.",
-            database,
-        )
-    return core
-
-
-def locate_database(app: HostApp, config: Config) -> str:
-    """Return the path of the embedded core's database, or ``:memory:``. Makes nothing.
-
-    :raises ConfigError: data in the instance folder would not last.
-    """
-    named = config.embedded_database
-    if named == IN_MEMORY:
-        return named
-    if app.is_testing() and "STSESSION_CONNECTION_URI" not in config.keys_set:
-        return IN_MEMORY
-    if named and Path(named).is_absolute():
-        return named
-    instance = Path(app.instance_path())
-    if os.environ.get("AWS_LAMBDA_FUNCTION_NAME"):
-        raise ConfigError(
-            f"On AWS Lambda nothing that is written to {instance} lasts, sessions would be lost. {_ELSEWHERE}"
-        )
-    if instance.is_relative_to(sys.prefix):
-        raise ConfigError(
-            f"The instance folder {instance} lies in the virtual environment {sys.prefix} and would be lost "
-            f"with it. {_ELSEWHERE}"
-        )
-    return str(instance / (named or _DEFAULT_FILE))
+        database = self.locate()
+        if database != IN_MEMORY and not Path(self._config.embedded_database).is_absolute():
+            _make_folder(Path(database).parent, Path(self._app.instance_path()))
+        self._core = core = embedded.EmbeddedCore(database, self._config.embedded_core)
+        if database != IN_MEMORY and not self._is_explicit:
+            logger.log(
+                logging.INFO if self._app.is_debug() and not core.created else logging.WARNING,
+                "No core is configured: the embedded one keeps sessions on this host, in %s. Set "
+                "STSESSION_CONNECTION_URI to say where they belong.",
+                database,
+            )
+        return core
 
 
 def _check_settings(given: Mapping[str, Any]) -> None:

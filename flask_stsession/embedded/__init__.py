@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from .app import EmbeddedCore
     from .errors import EmbeddedCoreError
     from .settings import read_settings
+    from .storage.backup import back_up
 
-__all__ = ["EmbeddedAdapter", "EmbeddedCore", "EmbeddedCoreError", "read_settings"]
+__all__ = ["EmbeddedAdapter", "EmbeddedCore", "EmbeddedCoreError", "back_up", "read_settings"]
 
 _HOMES = {
     "EmbeddedAdapter": "adapter",
     "EmbeddedCore": "app",
     "EmbeddedCoreError": "errors",
+    "back_up": "storage.backup",
     "read_settings": "settings",
 }
 
