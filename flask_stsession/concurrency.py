@@ -67,11 +67,12 @@ class SingleFlight(Generic[T]):
             return self._result_of(future), False
         return self._land(key, call, future), True
 
-    def start(self, key: Hashable, call: Callable[[], T]) -> Future[T]:
+    def start(self, key: Hashable, call: Callable[[], T]) -> tuple[Future[T], bool]:
         """Make the call in a thread of its own, unless one with an equal key is in flight.
 
-        :returns: the future of the call in flight; wait on it for as long as you like.
-        :raises RuntimeError: no thread can be started.
+        A process that can start no more threads makes the call here.
+
+        :returns: the future of the call, to wait on for as long as you like, and whether it was started here.
         """
         future, is_ours = self._join(key)
         if is_ours:
@@ -79,11 +80,9 @@ class SingleFlight(Generic[T]):
             thread = threading.Thread(target=self._fly, args=(key, call, future), name=name, daemon=True)
             try:
                 thread.start()
-            except BaseException as error:
-                self._in_flight.get().end(key)
-                future.set_exception(error)
-                raise
-        return future
+            except RuntimeError:
+                self._fly(key, call, future)
+        return future, is_ours
 
     def _join(self, key: Hashable) -> tuple[Future[T], bool]:
         future: Future[T] = Future()

@@ -1,18 +1,17 @@
-"""The core's public signing keys: fetched seldom, never in the way of those who have what they need.
+"""The core's public signing keys: renewed in the background, never in the way of requests that need none.
 
-Everything that is known hangs on one immutable snapshot, replaced as a whole, so that a hit is a
-look-up in a dict and takes no lock. Whoever finds the snapshot due for a fetch does it; the others go
-on with the keys there are. While the core does not answer, known keys go on being used for a bounded time.
+All that is known hangs on one immutable snapshot, replaced as a whole, so that a hit is a look-up in a
+dict and takes no lock. Keys that may still be used are renewed by a thread of their own: a request gives
+it a moment, then goes on with the keys there are. Only a process without usable keys waits for the core.
+While the core does not answer, known keys go on being used for a bounded time.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import os
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,16 +19,17 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import RSAAlgorithm
 
+from ..concurrency import AgeClock, SingleFlight
 from ..constants import ALGORITHM
 from ..errors import CoreError, CoreUnavailableError, Reason
 
 #: NIST SP 800-131A; also what RFC 7518, 3.3 demands of RS256.
 _MIN_KEY_BITS: Final = 2048
-#: How long a request with an unknown key waits, in s, for a fetch that another one has under way: enough for
-#: a core that is well, too short for made-up keys to tie up all threads while it is not.
+#: How long the request that asks for an unknown key waits, in s.
+_UNKNOWN_SECONDS: Final = 2.0
+#: The same for the requests that come while it does: enough for a core that is well, too short for made-up
+#: keys to tie up all threads while it is not.
 _JOIN_SECONDS: Final = 0.25
-_WAIT_FOR_IT: Final = -1.0
-_DO_NOT_WAIT: Final = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class _Snapshot:
     fetched_at: float
     #: What was wrong with the last attempt; ``None``: it succeeded, or there was none yet.
     problem: str | None
+    #: How many attempts in a row have failed.
+    failures: int
     #: When the next attempt is due.
     retry_at: float
     #: Until when a hit needs no second thought.
@@ -55,6 +57,7 @@ _NOTHING_YET: Final = _Snapshot(
     raw=(),
     fetched_at=-math.inf,
     problem=None,
+    failures=0,
     retry_at=-math.inf,
     check_at=-math.inf,
     asked_at=-math.inf,
@@ -65,12 +68,16 @@ class KeySet:
     """The signing keys of one core.
 
     :param fetch: asks the core for its JWKs; raises ``CoreUnavailableError`` or ``CoreError``.
-    :param refresh_seconds: keys older than this are fetched again, by the request that notices.
+    :param refresh_seconds: keys older than this are renewed.
     :param max_stale_seconds: while the core does not answer, keys are used up to this age.
-    :param cooldown_seconds: least time between two fetches for unknown keys, and after a failed one.
-    :param clock: a monotonic clock, in s.
-    :param logger: told of outages and of keys that cannot be used.
-    :param on_stale: called once per outage with the error and the age of the keys (s) that remain in use.
+    :param cooldown_seconds: least time between two fetches for unknown keys, and after a failed one; each
+        further failure doubles the latter, up to ``refresh_seconds``.
+    :param logger: logs outages, and keys that cannot be used.
+    :param clock: a clock for ages, in s; an :class:`~flask_stsession.concurrency.AgeClock` by default.
+    :param patience_seconds: how long the request that has usable keys renewed waits for them. A core nearby
+        answers sooner, so that a key that was taken away is refused at once; a core that hangs is not felt.
+    :param on_stale: called once per outage with the error and the age of the keys (s) that remain in use,
+        in the thread that renews them.
     """
 
     def __init__(
@@ -81,7 +88,8 @@ class KeySet:
         max_stale_seconds: float,
         cooldown_seconds: float,
         logger: logging.Logger,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
+        patience_seconds: float = 0.02,
         on_stale: Callable[[Exception, float], None] | None = None,
     ) -> None:
         self._fetch_jwks = fetch
@@ -89,19 +97,19 @@ class KeySet:
         self._max_stale_seconds = max_stale_seconds
         self._cooldown_seconds = cooldown_seconds
         self._logger = logger
-        self._clock = clock
+        self._clock = clock or AgeClock()
+        self._patience_seconds = patience_seconds
         self._on_stale = on_stale
         self._snapshot = _NOTHING_YET
         self._expected: set[str] = set()
-        # One per process id: a lock that another thread held during a fork stays locked in the child.
-        self._fetching: dict[int, threading.Lock] = {}
+        self._renewing: SingleFlight[_Snapshot] = SingleFlight("fetching the signing keys")
 
     def get(self, kid: str) -> RSAPublicKey | None:
-        """The current key with that id. A hit takes no lock.
+        """Return the current key with that id. A hit takes no lock.
 
         :param kid: of a shape that a core could have given; checked by the reader of the token.
-        :return: ``None``: the core has no such key, or was asked about unknown keys a moment ago.
-        :raises CoreUnavailableError: the key is not known and the core cannot be asked.
+        :returns: ``None``: the core has no such key, or was asked for unknown keys a moment ago.
+        :raises CoreUnavailableError: the key is not known and the core does not answer.
         """
         snapshot = self._snapshot
         key = snapshot.keys.get(kid)
@@ -110,113 +118,139 @@ class KeySet:
         return self._get_slowly(kid)
 
     def current(self, kid: str) -> bool:
-        """Is the key among those that were fetched last? Never fetches."""
+        """Return whether the key is among those that were fetched last. Never fetches."""
         return kid in self._snapshot.keys
 
     def expect(self, kid: str) -> None:
-        """The core just signed with this key: if it is unknown, its first use fetches, cooldown or not."""
+        """Note that the core just signed with this key, so that its first use fetches, cooldown or not."""
         if kid not in self._snapshot.keys:
             self._expected.add(kid)
 
     def raw(self) -> list[dict[str, Any]]:
-        """The JWKs as the core gave them, for a JWKS route of one's own.
+        """Return the JWKs as the core gave them, for a JWKS route of one's own.
 
-        :raises CoreUnavailableError: none were ever had, or they are too old.
+        :raises CoreUnavailableError: none have been fetched yet, or they are too old.
         """
         return [dict(jwk) for jwk in self._up_to_date(self._snapshot, None).raw if isinstance(jwk, dict)]
 
     def _get_slowly(self, kid: str) -> RSAPublicKey | None:
         before = self._snapshot
         snapshot = self._up_to_date(before, kid)
-        if snapshot is before and kid not in before.keys and self._may_ask_about(kid, before):
-            snapshot = self._fetch(before, kid, wait=_JOIN_SECONDS)
+        if snapshot is before and kid not in before.keys and self._may_ask_for(kid, before):
+            snapshot = self._ask_for(kid, before)
         key = snapshot.keys.get(kid)
         if key is None and snapshot.problem is not None:
-            raise CoreUnavailableError(
-                f"The signing key {kid} is not known, and the core cannot be asked: {snapshot.problem}",
-                reason=Reason.KEYS_UNAVAILABLE,
-            )
+            raise _unavailable(f"The signing key {kid!r} is not known", snapshot.problem)
         return key
 
     def _up_to_date(self, before: _Snapshot, kid: str | None) -> _Snapshot:
-        """The keys, fetched again if that is due; with none to go on with, wait for the fetch."""
+        """Return the keys, renewed if that is due; wait for the core only with none to go on with."""
         now = self._clock()
         snapshot = before
         if now >= before.retry_at:
-            usable = self._is_usable(before, now)
-            snapshot = self._fetch(before, kid, wait=_DO_NOT_WAIT if usable else _WAIT_FOR_IT)
-            now = self._clock()
-        if not self._is_usable(snapshot, now):
-            had = "are too old to go on with" if snapshot.keys else "were never had"
-            raise CoreUnavailableError(
-                f"The core's signing keys {had}, and it cannot be asked: {snapshot.problem}",
-                reason=Reason.KEYS_UNAVAILABLE,
-            )
+            if self._is_usable(before, now):
+                renewal, is_ours = self._start_renewal(before, kid)
+                if is_ours and before.problem is None:
+                    wait([renewal], self._patience_seconds)
+                snapshot = self._snapshot
+            else:
+                snapshot, _ = self._renewing.run("keys", lambda: self._renew(before, kid))
+        if not self._is_usable(snapshot, self._clock()):
+            too_old = "The signing keys are too old to go on with"
+            what = too_old if snapshot.keys else "No signing keys have been fetched yet"
+            raise _unavailable(what, snapshot.problem)
         return snapshot
 
     def _is_usable(self, snapshot: _Snapshot, now: float) -> bool:
         return now - snapshot.fetched_at <= self._max_stale_seconds
 
-    def _may_ask_about(self, kid: str, snapshot: _Snapshot) -> bool:
+    def _may_ask_for(self, kid: str, snapshot: _Snapshot) -> bool:
         return kid in self._expected or self._clock() >= snapshot.asked_at + self._cooldown_seconds
 
-    def _fetch(self, before: _Snapshot, kid: str | None, *, wait: float) -> _Snapshot:
-        """Fetch the keys, unless another thread does: then wait for it as said and take what it got.
+    def _ask_for(self, kid: str, before: _Snapshot) -> _Snapshot:
+        """Renew the keys for one that is not among them; the others are usable."""
+        is_expected = kid in self._expected
+        renewal, is_ours = self._start_renewal(before, kid)
+        in_time = wait([renewal], _UNKNOWN_SECONDS if is_ours or is_expected else _JOIN_SECONDS)
+        if not in_time.done and (is_ours or is_expected):
+            raise _unavailable(
+                f"The signing key {kid!r} is not known", f"no response within {_UNKNOWN_SECONDS:g} s"
+            )
+        return self._snapshot
 
-        :param before: what the caller saw; if something newer is there, that is the answer.
-        :param kid: whose key is wanted.
-        :param wait: how long for another thread's fetch, in s; -1: until it is done.
-        """
-        lock = self._fetching.setdefault(os.getpid(), threading.Lock())
-        if not lock.acquire(timeout=wait):
-            return self._snapshot
-        try:
-            if self._snapshot is not before:
+    def _start_renewal(self, before: _Snapshot, kid: str | None) -> tuple[Future[_Snapshot], bool]:
+        """Renew keys that are usable in a thread of its own, unless that is under way."""
+
+        def renew() -> _Snapshot:
+            try:
+                return self._renew(before, kid)
+            except Exception:
+                # No request is there to fail with it.
+                self._logger.exception("The signing keys could not be renewed.")
+                if self._snapshot is before:
+                    self._snapshot = self._failed(before, kid, "an unexpected error, see the log")
                 return self._snapshot
-            after, error = self._attempt(before, kid)
-            self._snapshot = after
-        finally:
-            lock.release()
-        self._report(before, error)
-        return after
 
-    def _attempt(self, before: _Snapshot, kid: str | None) -> tuple[_Snapshot, Exception | None]:
-        self._expected.clear()  # what is expected from now on may be too new for the answer we get
+        return self._renewing.start("keys", renew)
+
+    def _renew(self, before: _Snapshot, kid: str | None) -> _Snapshot:
+        """Fetch the keys, unless they have been since the caller looked.
+
+        :param before: what the caller saw.
+        :param kid: whose key is wanted.
+        """
+        if self._snapshot is not before:
+            return self._snapshot
+        self._expected.clear()  # what is expected from now on may be too new for the response
         started = self._clock()
         try:
             raw = self._fetch_jwks()
             keys = self._read(raw, before)
         except (CoreUnavailableError, CoreError) as error:
-            now = self._clock()
-            # With keys to go on with, the core is left alone for a while. With none, everybody waits for it:
-            # one that refuses at once is asked again at once, one that hangs is given as long as it took.
-            usable = self._is_usable(before, now)
-            pause = self._cooldown_seconds if usable else min(self._cooldown_seconds, now - started)
-            failed = replace(
-                before,
-                problem=str(error),
-                retry_at=now + pause,
-                check_at=min(now + pause, before.fetched_at + self._max_stale_seconds),
-                asked_at=before.asked_at if kid is None or kid in before.keys else now,
-            )
-            return failed, error
+            self._snapshot = self._failed(before, kid, str(error), took=self._clock() - started)
+            self._report_outage(before, error)
+            return self._snapshot
         now = self._clock()
         due = now + self._refresh_seconds
         # The first fetch is nobody's fault, unless it did not bring what it was made for.
         unknown = kid is not None and kid not in (before.keys or keys)
-        fetched = _Snapshot(
+        self._snapshot = _Snapshot(
             keys=keys,
             raw=tuple(raw),
             fetched_at=now,
             problem=None,
+            failures=0,
             retry_at=due,
             check_at=min(due, now + self._max_stale_seconds),
             asked_at=now if unknown else before.asked_at,
         )
-        return fetched, None
+        if before.problem is not None:
+            self._logger.info("The core returns its signing keys again.")
+        return self._snapshot
+
+    def _failed(self, before: _Snapshot, kid: str | None, problem: str, *, took: float = 0.0) -> _Snapshot:
+        """Return the snapshot after a failed attempt, with the time of the next one.
+
+        With keys to go on with, the core is left alone for longer and longer. With none, all requests wait
+        for it: one that refuses at once is asked again at once, one that hangs is given as long as it took.
+        """
+        now = self._clock()
+        if self._is_usable(before, now):
+            longest = max(self._refresh_seconds, self._cooldown_seconds)
+            pause = min(self._cooldown_seconds * 2.0 ** min(before.failures, 32), longest)
+        else:
+            pause = min(self._cooldown_seconds, took)
+        return replace(
+            before,
+            problem=problem,
+            failures=before.failures + 1,
+            retry_at=now + pause,
+            check_at=min(now + pause, before.fetched_at + self._max_stale_seconds),
+            asked_at=before.asked_at if kid is None or kid in before.keys else now,
+        )
 
     def _read(self, raw: Sequence[Any], before: _Snapshot) -> dict[str, RSAPublicKey]:
-        """The usable ones of these JWKs by their ids; those that have not changed stay the same objects."""
+        """Return the usable keys by their ids; those that have not changed stay the same objects."""
         keys: dict[str, RSAPublicKey] = {}
         for jwk in raw:
             if jwk in before.raw:
@@ -237,20 +271,15 @@ class KeySet:
             )
         return keys
 
-    def _report(self, before: _Snapshot, error: Exception | None) -> None:
-        """Tell of an outage when it begins and when it ends."""
-        if error is None:
-            if before.problem is not None:
-                self._logger.info("The core gives its signing keys again.")
-            return
+    def _report_outage(self, before: _Snapshot, error: Exception) -> None:
         if before.problem is not None:
             return
         if not before.keys:
-            self._logger.warning("The core's signing keys cannot be had: %s", error)
+            self._logger.warning("The core's signing keys could not be fetched: %s", error)
             return
         age = self._clock() - before.fetched_at
         self._logger.warning(
-            "The core's signing keys cannot be fetched again; those of %.0f s ago stay in use up to "
+            "The core's signing keys could not be renewed; those of %.0f s ago stay in use up to "
             "%.0f s (STSESSION_JWKS_MAX_STALE_SECONDS): %s",
             age,
             self._max_stale_seconds,
@@ -260,10 +289,16 @@ class KeySet:
             self._on_stale(error, age)
 
 
-def _read_jwk(jwk: Any) -> tuple[str, RSAPublicKey]:
-    """Id and key of one JWK (RFC 7517), if it is one for RS256 signatures.
+def _unavailable(what: str, problem: str | None) -> CoreUnavailableError:
+    return CoreUnavailableError(
+        f"{what}, and the core is unreachable: {problem}", reason=Reason.KEYS_UNAVAILABLE
+    )
 
-    :raises ValueError: it is not; says why.
+
+def _read_jwk(jwk: Any) -> tuple[str, RSAPublicKey]:
+    """Return id and key of one JWK (RFC 7517) for RS256 signatures.
+
+    :raises ValueError: it is not one; the message says why.
     """
     if not isinstance(jwk, dict):
         raise ValueError("it is not a JSON object")
@@ -278,7 +313,7 @@ def _read_jwk(jwk: Any) -> tuple[str, RSAPublicKey]:
         # Only the public members: with "d" among them a private key would come out.
         key = RSAAlgorithm.from_jwk({"kty": "RSA", "n": modulus, "e": exponent})
     except (jwt.PyJWTError, ValueError) as error:
-        raise ValueError(f"{kid!r} cannot be read: {error}") from error
+        raise ValueError(f"{kid!r} cannot be read: {str(error)!r}") from error
     if not isinstance(key, RSAPublicKey) or key.key_size < _MIN_KEY_BITS:
         raise ValueError(f"{kid!r} is shorter than {_MIN_KEY_BITS} bits")
     return kid, key

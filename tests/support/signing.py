@@ -152,8 +152,13 @@ class Hanging:
         assert self.released.wait(30)
 
 
-def key_set(core: Core, clock: Clock, on_stale: Callable[[Exception, float], None] | None = None) -> KeySet:
-    """The keys of that core."""
+def key_set(
+    core: Core,
+    clock: Clock,
+    on_stale: Callable[[Exception, float], None] | None = None,
+    patience_seconds: float = 30.0,
+) -> KeySet:
+    """The keys of that core; by default, whoever has them renewed waits for them."""
     return KeySet(
         fetch=core.fetch,
         refresh_seconds=REFRESH,
@@ -162,6 +167,7 @@ def key_set(core: Core, clock: Clock, on_stale: Callable[[Exception, float], Non
         clock=clock,
         logger=logging.getLogger("flask_stsession"),
         on_stale=on_stale,
+        patience_seconds=patience_seconds,
     )
 
 

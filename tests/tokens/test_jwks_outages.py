@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +48,14 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
+def renewed(keys: KeySet) -> None:
+    """Use a known key, and wait for the renewal that this may have started."""
+    assert keys.get(OLD.kid) is not None
+    for thread in threading.enumerate():
+        if thread.name == "flask-stsession: fetching the signing keys":
+            thread.join(10)
+
+
 def unavailable(keys: KeySet, kid: str = OLD.kid) -> str:
     with pytest.raises(CoreUnavailableError) as caught:
         keys.get(kid)
@@ -57,7 +67,7 @@ def test_with_no_key_ever_had_the_outage_is_said_and_ends_at_once(keys: KeySet, 
     core.error = DOWN
     for _ in range(2):
         assert unavailable(keys) == (
-            "The core's signing keys were never had, and it cannot be asked: "
+            "No signing keys have been fetched yet, and the core is unreachable: "
             "http://core:3567: connection refused"
         )
     with pytest.raises(CoreUnavailableError):
@@ -91,7 +101,7 @@ def test_known_keys_go_on_being_used_while_the_core_is_down(
     key = keys.get(OLD.kid)
     core.error = DOWN
     clock.now += REFRESH
-    assert keys.get(OLD.kid) is key
+    renewed(keys)
     assert outages == [(DOWN, REFRESH)]
     while clock.now + 300 <= 1_000 + MAX_STALE:
         clock.now += 300
@@ -100,24 +110,38 @@ def test_known_keys_go_on_being_used_while_the_core_is_down(
     assert len(outages) == 1, "told once per outage"
     clock.now = 1_000 + MAX_STALE + 1
     assert unavailable(keys) == (
-        "The core's signing keys are too old to go on with, and it cannot be asked: "
+        "The signing keys are too old to go on with, and the core is unreachable: "
         "http://core:3567: connection refused"
     )
     core.error = None
     assert keys.get(OLD.kid) is key
 
 
-def test_a_core_that_is_down_is_asked_once_per_cooldown(keys: KeySet, core: Core, clock: Clock) -> None:
+def test_a_core_that_is_down_is_asked_after_longer_and_longer_pauses(
+    keys: KeySet, core: Core, clock: Clock
+) -> None:
     keys.get(OLD.kid)
     core.error = DOWN
     clock.now += REFRESH
-    for _ in range(50):
-        assert keys.get(OLD.kid) is not None
-    assert core.fetches == 2
+    asked_at: list[float] = []
+    while len(asked_at) < 7:
+        before = core.fetches
+        renewed(keys)
+        if core.fetches > before:
+            asked_at.append(clock.now)
+        clock.now += 1
+    pauses = [later - earlier for earlier, later in itertools.pairwise(asked_at)]
+    assert pauses == [COOLDOWN, 2 * COOLDOWN, 4 * COOLDOWN, REFRESH, REFRESH, REFRESH]
+    core.error = None
+    clock.now += REFRESH
+    renewed(keys)
+    core.error = DOWN
+    clock.now += REFRESH
+    renewed(keys)
+    fetches = core.fetches
     clock.now += COOLDOWN
-    for _ in range(50):
-        assert keys.get(OLD.kid) is not None
-    assert core.fetches == 3
+    renewed(keys)
+    assert core.fetches == fetches + 1, "the pauses begin anew"
 
 
 def test_every_outage_is_told_anew(
@@ -132,15 +156,15 @@ def test_every_outage_is_told_anew(
     error: Exception | None
     for error in (None, DOWN, None, refused):
         core.error = error
-        keys.get(OLD.kid)
+        renewed(keys)
         clock.now += REFRESH
-        keys.get(OLD.kid)
+        renewed(keys)
     assert outages == [(DOWN, REFRESH), (refused, REFRESH)]
     assert [record.getMessage() for record in caplog.records] == [
-        "The core's signing keys cannot be fetched again; those of 60 s ago stay in use up to 86400 s "
+        "The core's signing keys could not be renewed; those of 60 s ago stay in use up to 86400 s "
         "(STSESSION_JWKS_MAX_STALE_SECONDS): http://core:3567: connection refused",
-        "The core gives its signing keys again.",
-        "The core's signing keys cannot be fetched again; those of 60 s ago stay in use up to 86400 s "
+        "The core returns its signing keys again.",
+        "The core's signing keys could not be renewed; those of 60 s ago stay in use up to 86400 s "
         "(STSESSION_JWKS_MAX_STALE_SECONDS): http://core:3567 answered 401: Invalid API key",
     ]
 
@@ -152,7 +176,7 @@ def test_an_unknown_key_is_our_outage_if_the_core_could_not_be_asked(
     core.error = DOWN
     for _ in range(50):
         assert unavailable(keys, NEW.kid) == (
-            "The signing key d-1700000099999 is not known, and the core cannot be asked: "
+            "The signing key 'd-1700000099999' is not known, and the core is unreachable: "
             "http://core:3567: connection refused"
         )
     assert core.fetches == 2, "one for the cooldown"
@@ -195,6 +219,51 @@ def test_nobody_with_a_known_key_waits_for_a_fetch(
     hanging.released.set()
     assert refresher.result(10) is key
     assert core.fetches == 2
+
+
+def test_the_request_that_has_keys_renewed_goes_on_after_a_moment(core: Core, clock: Clock) -> None:
+    keys = key_set(core, clock, patience_seconds=0.01)
+    key = keys.get(OLD.kid)
+    core.takes = hanging = Hanging()
+    clock.now += REFRESH
+    assert keys.get(OLD.kid) is key
+    assert hanging.started.wait(10)
+    core.jwks = [NEW.jwk()]
+    hanging.released.set()
+    renewed_at = time.monotonic()
+    while keys.get(OLD.kid) is not None:
+        assert time.monotonic() - renewed_at < 10
+    assert keys.current(NEW.kid)
+    assert core.fetches == 2
+
+
+def test_an_unexpected_error_of_a_renewal_is_logged_and_the_keys_stay(
+    keys: KeySet, core: Core, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = keys.get(OLD.kid)
+    core.error = ZeroDivisionError("oh")
+    clock.now += REFRESH
+    for _ in range(5):
+        assert keys.get(OLD.kid) is key
+    [record] = caplog.records
+    assert (record.levelname, record.getMessage()) == ("ERROR", "The signing keys could not be renewed.")
+    assert record.exc_info is not None
+    assert core.fetches == 2
+
+
+def test_an_unknown_key_of_this_process_own_session_waits_for_a_renewal_under_way(
+    keys: KeySet, core: Core, clock: Clock, threads: ThreadPoolExecutor
+) -> None:
+    keys.get(OLD.kid)
+    core.jwks.append(NEW.jwk())
+    core.takes = hanging = Hanging()
+    clock.now += REFRESH
+    refresher = threads.submit(keys.get, OLD.kid)
+    assert hanging.started.wait(10)
+    keys.expect(NEW.kid)
+    threading.Timer(0.5, hanging.released.set).start()
+    assert keys.get(NEW.kid) is not None
+    refresher.result(10)
 
 
 def test_a_made_up_key_waits_only_briefly_for_a_fetch_under_way(
