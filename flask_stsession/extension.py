@@ -759,7 +759,8 @@ def _make_manager(app: Flask, config: Config, ext: STSession, transport: CoreTra
     )
 
     def on_stale(error: Exception, age_seconds: float) -> None:
-        signals.keys_stale.send(app, error=error, age_seconds=age_seconds)
+        with app.app_context():  # keys are renewed in a thread of their own
+            signals.keys_stale.send(app, error=error, age_seconds=age_seconds)
 
     keys = KeySet(
         fetch=client.get_jwks,

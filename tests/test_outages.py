@@ -1,4 +1,4 @@
-"""The core is gone, or strangers make us ask it: users keep their sessions, and outages are told as ours."""
+"""The core is gone or hangs, or strangers make us ask it: users keep their sessions, and outages are ours."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import base64
 import json
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from flask import Flask, g
+from flask import Flask, current_app, g
 from flask.testing import FlaskClient
 from support.app_factory import AppFactory
 from support.served_core import ServedCore
@@ -79,11 +80,13 @@ def test_keys_that_are_due_for_a_refetch_outlive_the_core_too(
     time.sleep(0.02)
 
     def hear(sender: Flask, *, error: Exception, age_seconds: float) -> None:
+        assert current_app._get_current_object() is sender  # type: ignore[attr-defined]
         told.append(age_seconds)
 
     with signals.keys_stale.connected_to(hear, sender=app):
         for _ in range(5):
             assert client.get("/user").status_code == 200
+            time.sleep(0.05)  # the keys are renewed in the background
     assert len(told) == 1
     assert len([record for record in caplog.records if record.levelname == "ERROR"]) <= 1
 
@@ -170,6 +173,126 @@ def test_optional_sessions_are_an_outage_too_rather_than_nobody(
     client = app.test_client(use_cookies=False)
     assert is_outage(client.get("/maybe", headers={"Cookie": f"sAccessToken={token.value}"}))
     assert says(client.get("/maybe")) == (200, {"session": False})
+
+
+# A core that hangs: it accepts requests and says nothing
+
+
+class Hang:
+    """Makes every request to a core hang until released."""
+
+    def __init__(self, core: ServedCore) -> None:
+        self.core = core
+        self.over = threading.Event()
+        self.core.core.before = self._hold
+
+    def _hold(self, asked: str) -> None:
+        assert self.over.wait(60)
+
+
+@pytest.fixture
+def hang(served_core: ServedCore) -> Iterator[Callable[[], Hang]]:
+    """Lets the core hang from now on, to the end of the test at most."""
+    made: list[Hang] = []
+
+    def start() -> Hang:
+        made.append(Hang(served_core))
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.over.set()
+
+
+def milliseconds(client: FlaskClient, path: str = "/user", status: int = 200) -> float:
+    """How long a request takes."""
+    started = time.perf_counter()
+    assert client.get(path).status_code == status
+    return (time.perf_counter() - started) * 1000
+
+
+def test_keys_that_are_due_while_the_core_hangs_keep_no_request_waiting(
+    make_app: AppFactory, served_core: ServedCore, hang: Callable[[], Hang]
+) -> None:
+    app = make_app(
+        connection_uri=served_core.url,
+        core_timeout_seconds=(5, 5),
+        jwks_refresh_seconds=0.05,
+        jwks_cooldown_seconds=0.05,
+    )
+    client = app.test_client()
+    client.post("/login", headers=BY_COOKIE)
+    client.get("/user")
+    hanging = hang()
+    time.sleep(0.06)
+    assert max(milliseconds(client) for _ in range(20)) < 1000
+    hanging.over.set()
+
+
+def test_after_a_time_out_what_needs_the_core_fails_at_once(
+    make_app: AppFactory, served_core: ServedCore, hang: Callable[[], Hang]
+) -> None:
+    app = make_app(connection_uri=served_core.url, check_database=True, core_timeout_seconds=(0.5, 0.5))
+    client = app.test_client()
+    client.post("/login", headers=BY_COOKIE)
+    hanging = hang()
+    assert 400 < milliseconds(client, status=503) < 5000
+    started = time.monotonic()
+    assert max(milliseconds(client, status=503) for _ in range(10)) < 400
+    assert is_outage(client.get("/user"))
+    assert is_outage(client.post("/auth/session/refresh"))
+    hanging.over.set()
+    time.sleep(max(0.0, started + 2.1 - time.monotonic()))
+    assert client.get("/user").status_code == 200
+
+
+@pytest.mark.slow
+def test_while_the_core_hangs_99_of_100_verifications_take_less_than_50_ms(
+    make_app: AppFactory, served_core: ServedCore, hang: Callable[[], Hang]
+) -> None:
+    app = make_app(
+        connection_uri=served_core.url,
+        core_timeout_seconds=(1, 2),
+        jwks_refresh_seconds=0.5,
+        jwks_cooldown_seconds=0.1,
+    )
+    client = app.test_client()
+    client.post("/login", headers=BY_COOKIE)
+    token = client.get_cookie("sAccessToken")
+    assert token is not None
+    headers = {"Cookie": f"sAccessToken={token.value}"}
+    client.get("/user")
+    hang()
+    until = time.monotonic() + 8
+
+    def verify() -> list[float]:
+        own, taken = app.test_client(use_cookies=False), []
+        while time.monotonic() < until:
+            started = time.perf_counter()
+            assert own.get("/user", headers=headers).status_code == 200
+            taken.append((time.perf_counter() - started) * 1000)
+            time.sleep(0.002)
+        return taken
+
+    def log_in() -> list[float]:
+        own, taken = app.test_client(use_cookies=False), []
+        while time.monotonic() < until:
+            started = time.perf_counter()
+            assert own.post("/login", headers=BY_HEADER).status_code == 503
+            taken.append((time.perf_counter() - started) * 1000)
+            time.sleep(0.02)
+        return taken
+
+    with ThreadPoolExecutor(5) as pool:
+        verifying = [pool.submit(verify) for _ in range(3)]
+        logging_in = [pool.submit(log_in) for _ in range(2)]
+        verified = sorted(each for future in verifying for each in future.result())
+        refused = sorted(each for future in logging_in for each in future.result())
+    assert len(verified) > 200
+    assert verified[len(verified) * 99 // 100] < 50
+    # Each probe makes one login wait: few of them, and all others fail at once.
+    assert len([each for each in refused if each > 1000]) <= 6
+    assert refused[len(refused) // 2] < 50
 
 
 # Strangers
