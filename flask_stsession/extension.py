@@ -587,13 +587,13 @@ class STSession(Extension):
 
         :raises ConfigError: outside of a request, while ``STSESSION_API_DOMAIN`` is not set.
         """
-        issuer = self._issuer()
-        if issuer is None:
+        base_url = self._base_url()
+        if base_url is None:
             raise ConfigError(
-                "The issuer is not known outside of a request, unless STSESSION_API_DOMAIN is set to the "
-                'scheme and host of this API, "https://api.example.com" for example.'
+                "The URL of this API is not known outside of a request, unless STSESSION_API_DOMAIN is set "
+                'to its scheme and host, "https://api.example.com" for example.'
             )
-        return routes.discovery_document(issuer)
+        return routes.discovery_document(self.config.issuer or base_url, base_url=base_url)
 
     @staticmethod
     def get_all_cors_headers() -> list[str]:
@@ -721,12 +721,16 @@ class STSession(Extension):
         return required_session(self._state, SESSION_ONLY) if session is None else session
 
     def _issuer(self) -> str | None:
-        """Return the ``iss`` of tokens made here; needs a request where the API domain is not configured."""
+        """Return the ``iss`` of tokens made here, or ``None`` where only a request would tell."""
+        return self.config.issuer or self._base_url()
+
+    def _base_url(self) -> str | None:
+        """Return the URL of our routes; needs a request where the API domain is not configured."""
         config = self.config
         if has_request_context():
             request = this_request()
-            return config.issuer(origin_of_api(request), request.script_root)
-        return None if config.api_domain is None else config.issuer(config.api_domain, "")
+            return config.base_url(origin_of_api(request), request.script_root)
+        return None if config.api_domain is None else config.base_url(config.api_domain, "")
 
 
 def _host(app: Flask) -> HostApp:

@@ -282,8 +282,8 @@ def test_discovery_tells_where_the_keys_are(app: Flask, ext: STSession) -> None:
     with pytest.raises(ConfigError) as caught:
         ext.get_open_id_discovery_configuration()
     assert str(caught.value) == (
-        "The issuer is not known outside of a request, unless STSESSION_API_DOMAIN is set to the scheme and "
-        'host of this API, "https://api.example.com" for example.'
+        "The URL of this API is not known outside of a request, unless STSESSION_API_DOMAIN is set to its "
+        'scheme and host, "https://api.example.com" for example.'
     )
     client = app.test_client()
     found = client.get("/auth/.well-known/openid-configuration").get_json()
@@ -293,6 +293,21 @@ def test_discovery_tells_where_the_keys_are(app: Flask, ext: STSession) -> None:
     assert {key["kid"][:2] for key in keys.get_json()["keys"]} == {"d-", "s-"}
     assert keys.headers["Cache-Control"] == "max-age=60, must-revalidate"
     assert keys.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_the_issuer_that_is_set_is_in_tokens_and_in_the_discovery_document(make_app: AppFactory) -> None:
+    app = make_app(api_domain="https://api.example.com", issuer="https://id.example.com")
+    client = app.test_client()
+    created = client.post("/login", headers={"st-auth-mode": "header"}).headers["st-access-token"]
+    with app.app_context():
+        ext: STSession = app.extensions["stsession"]
+        tokens = [created, create(ext).get_access_token(), ext.create_jwt({"purpose": "upload"})]
+        document = ext.get_open_id_discovery_configuration()
+    for token in tokens:
+        assert jwt.decode(token, options={"verify_signature": False})["iss"] == "https://id.example.com"
+    assert document["issuer"] == "https://id.example.com"
+    assert document["jwks_uri"] == "https://api.example.com/auth/jwt/jwks.json"
+    assert client.get("/user", headers={"Authorization": f"Bearer {created}"}).status_code == 200
 
 
 # Without a request

@@ -82,6 +82,15 @@ class Config:
             otherwise="the highest that the core speaks, up to 5.5",
         ),
     )
+    issuer: str | None = field(
+        default=None,
+        metadata=read.key(
+            read.issuer,
+            "The `iss` of new tokens and of the discovery document.",
+            example="https://id.example.com",
+            otherwise="`API_DOMAIN`, gateway path and base path",
+        ),
+    )
     api_domain: str | None = field(
         default=None,
         metadata=read.key(
@@ -346,8 +355,8 @@ class Config:
             f"return one of {', '.join(ALLOWED_TRANSFERS)}."
         )
 
-    def issuer(self, api_origin: str, script_root: str) -> str:
-        """Return the ``iss`` of new tokens: API domain, gateway path and base path."""
+    def base_url(self, api_origin: str, script_root: str) -> str:
+        """Return the URL below which clients find our routes; the ``iss`` of new tokens, unless set."""
         return self.own_origin(api_origin) + self.mount_path(script_root)
 
     @cached_property

@@ -374,6 +374,21 @@ def proxy(given: Given) -> str:
     return str(parsed).replace("://", f"://{credentials}{at}")
 
 
+def issuer(given: Given) -> str:
+    """Return the name of an issuer exactly as written: text, or a URL where it has a colon (RFC 7519, 2)."""
+    value = text(given)
+    if " " in value:
+        raise given.refused("it must be text without blanks")
+    if "://" in value:
+        try:
+            split_url(value)
+        except ValueError as problem:
+            raise given.refused(f"it must be the URL of an issuer, but {problem}") from problem
+    elif ":" in value and not value.lower().startswith("urn:"):
+        raise given.refused("it must be a URL, as there is a colon in it", _with_scheme(value))
+    return value
+
+
 def url_path(given: Given) -> str:
     """Return a path without trailing slash; the root is empty."""
     value = given.value

@@ -55,7 +55,7 @@ def create(
     session = app_state.manager.create(
         new,
         claims=app_state.extension.session_claims,
-        issuer=config.issuer(origin, request.script_root),
+        issuer=config.issuer or config.base_url(origin, request.script_root),
         enable_anti_csrf=uses_token,
         transfer_method=method,
         context=state.context,

@@ -89,10 +89,11 @@ def email_verify() -> Response:
     return jsonify({"status": "OK", "isVerified": app_state.extension.update_email_verification(session)})
 
 
-def discovery_document(issuer: str) -> dict[str, Any]:
+def discovery_document(issuer: str, *, base_url: str) -> dict[str, Any]:
     """Return the discovery document of an issuer (OpenID Connect Discovery 1.0, section 3).
 
     :param issuer: the ``iss`` of our tokens.
+    :param base_url: the URL of our routes.
     """
     endpoints = {
         "authorization_endpoint": "auth",
@@ -104,8 +105,8 @@ def discovery_document(issuer: str) -> dict[str, Any]:
     }
     return {
         "issuer": issuer,
-        "jwks_uri": issuer + JWKS,
-        **{name: f"{issuer}/oauth/{path}" for name, path in endpoints.items()},
+        "jwks_uri": base_url + JWKS,
+        **{name: f"{base_url}/oauth/{path}" for name, path in endpoints.items()},
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "response_types_supported": ["code", "id_token", "id_token token"],

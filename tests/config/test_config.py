@@ -140,15 +140,15 @@ def test_without_api_domain_everything_follows_the_request() -> None:
     assert config.decisions("https://localhost:5000/") == ("lax", True, "NONE")
     assert config.own_origin("http://LOCALHOST:80/app/") == "http://localhost"
     assert config.own_origin("http://[/") == "http://["
-    assert config.issuer("http://localhost:5000/app/", "/app") == "http://localhost:5000/app/auth"
+    assert config.base_url("http://localhost:5000/app/", "/app") == "http://localhost:5000/app/auth"
     assert config.trusted_origins("http://localhost:5000/") == ("http://localhost:5000",)
 
 
-def test_the_issuer_is_api_domain_gateway_path_and_base_path() -> None:
+def test_the_url_of_our_routes_is_api_domain_gateway_path_and_base_path() -> None:
     settings = {"API_DOMAIN": "https://api.example.com", "API_BASE_PATH": "v1/auth"}
-    assert read(settings).issuer("http://x/", "") == "https://api.example.com/v1/auth"
-    assert read(settings).issuer("http://x/", "/app/") == "https://api.example.com/app/v1/auth"
-    assert read({**settings, "API_GATEWAY_PATH": "/gw"}).issuer("http://x/", "/app") == (
+    assert read(settings).base_url("http://x/", "") == "https://api.example.com/v1/auth"
+    assert read(settings).base_url("http://x/", "/app/") == "https://api.example.com/app/v1/auth"
+    assert read({**settings, "API_GATEWAY_PATH": "/gw"}).base_url("http://x/", "/app") == (
         "https://api.example.com/gw/v1/auth"
     )
     assert read({**settings, "API_GATEWAY_PATH": ""}).mount_path("/app") == "/v1/auth"
@@ -177,7 +177,7 @@ def test_origins_of_app_shells_are_ours_but_have_no_site() -> None:
 def test_no_request_makes_the_decisions_fail(claimed: str, script_root: str) -> None:
     config = read({"WEBSITE_DOMAIN": "https://www.example.com"}, NO_LIST)
     config.decisions(claimed)
-    config.issuer(claimed, script_root)
+    config.base_url(claimed, script_root)
 
 
 def test_a_function_may_return_a_transfer_method_and_nothing_else() -> None:

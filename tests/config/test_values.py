@@ -197,6 +197,22 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
         "FLASK_STSESSION_CDI_VERSION='\"5.5\"').",
     ),
     (
+        {"ISSUER": "https://id.example.com/?a=1"},
+        "STSESSION_ISSUER = 'https://id.example.com/?a=1': it must be the URL of an issuer, but it has a "
+        "query or a fragment. "
+        + example("ISSUER", "'https://id.example.com'", "'\"https://id.example.com\"'"),
+    ),
+    (
+        {"ISSUER": "my company"},
+        "STSESSION_ISSUER = 'my company': it must be text without blanks. "
+        + example("ISSUER", "'https://id.example.com'", "'\"https://id.example.com\"'"),
+    ),
+    (
+        {"ISSUER": "id.example.com:8443"},
+        "STSESSION_ISSUER = 'id.example.com:8443': it must be a URL, as there is a colon in it. "
+        + example("ISSUER", "'https://id.example.com:8443'", "'\"https://id.example.com:8443\"'"),
+    ),
+    (
         {"API_DOMAIN": "api.example.com"},
         "STSESSION_API_DOMAIN = 'api.example.com': it must be scheme and host, but it does not begin "
         "with http:// or https://. Write for example STSESSION_API_DOMAIN = 'https://api.example.com' "
@@ -795,6 +811,9 @@ def test_every_key_refuses_a_value_of_no_known_type(key: str) -> None:
         ("CDI_VERSION", "5.4", "5.4"),
         ("CDI_VERSION", 5.4, "5.4"),
         ("CDI_VERSION", " 5.4 ", "5.4"),
+        ("ISSUER", "https://ID.example.com/", "https://ID.example.com/"),
+        ("ISSUER", "my-company", "my-company"),
+        ("ISSUER", "urn:example:id", "urn:example:id"),
         ("API_DOMAIN", "https://api.example.com/", "https://api.example.com"),
         ("API_DOMAIN", "HTTPS://API.Example.com:443", "https://api.example.com"),
         ("API_DOMAIN", "http://localhost:5000", "http://localhost:5000"),
