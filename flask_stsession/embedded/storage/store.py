@@ -86,7 +86,6 @@ class Store:
         :raises DatabaseLostError: a file of the database was deleted or replaced.
         """
         with self.one_patience(), self._busy_is_ours():
-            self._check_files()
             with self._lend() as connection, self._patience.waiting():
                 yield connection
 
@@ -100,13 +99,13 @@ class Store:
             lost.
         """
         with self.one_patience(), self._busy_is_ours():
-            self._check_files()
             # The connection comes before the lock: a fork waits until none is lent, so it never finds the
             # lock taken.
-            with self._lend() as connection, self._transaction(connection):
-                yield connection
-            # A commit into a file that is no longer there must not be acknowledged.
-            self._check_files()
+            with self._lend() as connection:
+                with self._transaction(connection):
+                    yield connection
+                # A commit into a file that is no longer there must not be acknowledged.
+                self._check_files()
 
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the main file, so that a copy of that file alone has everything.
@@ -121,6 +120,8 @@ class Store:
     @contextlib.contextmanager
     def _lend(self) -> Iterator[sqlite3.Connection]:
         with self._pool.connection(timeout=self._patience.left) as connection:
+            # Only while a connection is lent: with the last one SQLite rightly deletes the log.
+            self._check_files()
             connection.execute(f"PRAGMA busy_timeout={self._patience.left_ms}")
             yield connection
 
@@ -148,6 +149,7 @@ class Store:
     def _connect(self) -> sqlite3.Connection:
         if self._file is None:
             return sqlite3.connect(IN_MEMORY, isolation_level=None, check_same_thread=False)
+        self._check_files()
         connection = self._open(self._file)
         if self._identity is None:  # it is still being prepared
             return connection
