@@ -55,7 +55,7 @@ class Store:
         self._identity: bytes | None = None
         self._pool = ConnectionPool(self._connect, single=self._file is None, on_empty=self._note_all_closed)
         try:
-            with self.one_patience(), self._busy_is_ours(), self._lend() as connection:
+            with self._lend() as connection:
                 self.created = self._prepare(connection, first_rows)
                 self._identity = read_identity(connection)
                 if self._file:
@@ -85,9 +85,8 @@ class Store:
         :raises DatabaseBusyError: the database stayed locked for longer than the busy timeout.
         :raises DatabaseLostError: a file of the database was deleted or replaced.
         """
-        with self.one_patience(), self._busy_is_ours():
-            with self._lend() as connection, self._patience.waiting():
-                yield connection
+        with self._lend() as connection, self._patience.waiting():
+            yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -98,14 +97,13 @@ class Store:
         :raises DatabaseLostError: a file of the database was deleted or replaced; what was written may be
             lost.
         """
-        with self.one_patience(), self._busy_is_ours():
-            # The connection comes before the lock: a fork waits until none is lent, so it never finds the
-            # lock taken.
-            with self._lend() as connection:
-                with self._transaction(connection):
-                    yield connection
-                # A commit into a file that is no longer there must not be acknowledged.
-                self._check_files()
+        # The connection comes before the lock: a fork waits until none is lent, so it never finds the lock
+        # taken.
+        with self._lend() as connection:
+            with self._transaction(connection):
+                yield connection
+            # A commit into a file that is no longer there must not be acknowledged.
+            self._check_files()
 
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the main file, so that a copy of that file alone has everything.
@@ -113,17 +111,22 @@ class Store:
         Readers of an older state may prevent it; the next checkpoint then makes up for it.
         """
         if self._file:
-            with self.one_patience(), self._busy_is_ours(), self._lend() as connection:
+            with self._lend() as connection:
                 connection.execute(f"PRAGMA busy_timeout={_CHECKPOINT_PATIENCE_MS}")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextlib.contextmanager
     def _lend(self) -> Iterator[sqlite3.Connection]:
-        with self._pool.connection(timeout=self._patience.left) as connection:
-            # Only while a connection is lent: with the last one SQLite rightly deletes the log.
-            self._check_files()
-            connection.execute(f"PRAGMA busy_timeout={self._patience.left_ms}")
-            yield connection
+        try:
+            with self.one_patience(), self._pool.connection(timeout=self._patience.left) as connection:
+                # Only while a connection is lent: with the last one SQLite rightly deletes the log.
+                self._check_files()
+                connection.execute(f"PRAGMA busy_timeout={self._patience.left_ms}")
+                yield connection
+        except sqlite3.OperationalError as error:
+            if _is_busy(error):
+                raise self._busy(str(error)) from error
+            raise
 
     @contextlib.contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
@@ -231,15 +234,6 @@ class Store:
     def _note_all_closed(self) -> None:
         if self._file:
             self._file.note_all_closed()
-
-    @contextlib.contextmanager
-    def _busy_is_ours(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            if _is_busy(error):
-                raise self._busy(str(error)) from error
-            raise
 
     def _busy(self, why: str) -> DatabaseBusyError:
         return DatabaseBusyError(
