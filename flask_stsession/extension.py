@@ -786,6 +786,7 @@ def _make_manager(app: Flask, config: Config, ext: STSession, transport: CoreTra
         settings=ManagerSettings(
             use_dynamic_access_token_signing_key=config.use_dynamic_access_token_signing_key,
             check_database_ttl_seconds=config.check_database_ttl_seconds,
+            audience=config.audience,
         ),
         sender=app,
         extension=ext,

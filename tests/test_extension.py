@@ -310,6 +310,20 @@ def test_the_issuer_that_is_set_is_in_tokens_and_in_the_discovery_document(make_
     assert client.get("/user", headers={"Authorization": f"Bearer {created}"}).status_code == 200
 
 
+@pytest.mark.parametrize(("audience", "expected"), [("shop", "shop"), (["shop", "mill"], ["shop", "mill"])])
+def test_new_sessions_have_the_audience_that_is_set_and_keep_it(
+    make_app: AppFactory, audience: object, expected: object
+) -> None:
+    app = make_app(audience=audience, token_transfer_method="cookie")
+    client = app.test_client()
+    client.post("/login")
+    assert client.get("/user").get_json()["payload"]["aud"] == expected
+    assert client.post("/auth/session/refresh").status_code == 200
+    assert client.get("/user").get_json()["payload"]["aud"] == expected
+    client.post("/login", json={"access_token_payload": {"aud": "bakery"}})
+    assert client.get("/user").get_json()["payload"]["aud"] == "bakery"
+
+
 # Without a request
 
 

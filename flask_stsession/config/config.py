@@ -91,6 +91,14 @@ class Config:
             otherwise="`API_DOMAIN`, gateway path and base path",
         ),
     )
+    audience: tuple[str, ...] | None = field(
+        default=None,
+        metadata=read.key(
+            read.audience,
+            "The `aud` of new sessions: one name, or several.",
+            example="https://api.example.com",
+        ),
+    )
     api_domain: str | None = field(
         default=None,
         metadata=read.key(

@@ -15,7 +15,7 @@ import re
 import reprlib
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -387,6 +387,20 @@ def issuer(given: Given) -> str:
     elif ":" in value and not value.lower().startswith("urn:"):
         raise given.refused("it must be a URL, as there is a colon in it", _with_scheme(value))
     return value
+
+
+def audience(given: Given) -> tuple[str, ...]:
+    """Return the names of one audience or several (RFC 7519, 4.1.3), exactly as written."""
+    value = given.decoded()
+    several = value if isinstance(value, (list, tuple)) else (given.value,)
+    if not several:
+        raise given.refused("it must name at least one audience")
+    for each in several:
+        if not isinstance(each, str):
+            raise _not_text(replace(given, value=each))
+        if not each.isprintable() or not each or " " in each:
+            raise given.refused("each must be printable text without blanks")
+    return tuple(dict.fromkeys(several))
 
 
 def url_path(given: Given) -> str:

@@ -59,6 +59,7 @@ class ManagerSettings:
 
     use_dynamic_access_token_signing_key: bool = True
     check_database_ttl_seconds: float = 0
+    audience: Sequence[str] | None = None
 
 
 class SessionManager:
@@ -225,6 +226,9 @@ class SessionManager:
         stored = json_object(new.session_data_in_database, argument="session_data_in_database")
         if issuer is not None:
             own["iss"] = issuer
+        audience = self._settings.audience
+        if audience is not None:
+            own.setdefault("aud", audience[0] if len(audience) == 1 else list(audience))
         context = claims_context(
             {} if context is None else context,
             extension=self.extension,

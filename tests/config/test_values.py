@@ -213,6 +213,21 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
         + example("ISSUER", "'https://id.example.com:8443'", "'\"https://id.example.com:8443\"'"),
     ),
     (
+        {"AUDIENCE": []},
+        "STSESSION_AUDIENCE = []: it must name at least one audience. "
+        + example("AUDIENCE", "'https://api.example.com'", "'\"https://api.example.com\"'"),
+    ),
+    (
+        {"AUDIENCE": ["shop", "the mill"]},
+        "STSESSION_AUDIENCE = ['shop', 'the mill']: each must be printable text without blanks. "
+        + example("AUDIENCE", "'https://api.example.com'", "'\"https://api.example.com\"'"),
+    ),
+    (
+        {"AUDIENCE": ["shop", 5]},
+        "STSESSION_AUDIENCE = 5: it must be text, not a number. "
+        + example("AUDIENCE", "'https://api.example.com'", "'\"https://api.example.com\"'"),
+    ),
+    (
         {"API_DOMAIN": "api.example.com"},
         "STSESSION_API_DOMAIN = 'api.example.com': it must be scheme and host, but it does not begin "
         "with http:// or https://. Write for example STSESSION_API_DOMAIN = 'https://api.example.com' "
@@ -814,6 +829,8 @@ def test_every_key_refuses_a_value_of_no_known_type(key: str) -> None:
         ("ISSUER", "https://ID.example.com/", "https://ID.example.com/"),
         ("ISSUER", "my-company", "my-company"),
         ("ISSUER", "urn:example:id", "urn:example:id"),
+        ("AUDIENCE", "https://API.example.com/", ("https://API.example.com/",)),
+        ("AUDIENCE", '["shop", "mill", "shop"]', ("shop", "mill")),
         ("API_DOMAIN", "https://api.example.com/", "https://api.example.com"),
         ("API_DOMAIN", "HTTPS://API.Example.com:443", "https://api.example.com"),
         ("API_DOMAIN", "http://localhost:5000", "http://localhost:5000"),
