@@ -296,7 +296,9 @@ def origins(given: Given) -> tuple[str, ...]:
     """Return one origin or several as a tuple; those of app shells (``capacitor://localhost``) as written."""
     value = given.decoded()
     if isinstance(value, str) and "," in value:
-        raise given.refused("several websites must be a list", [part.strip() for part in value.split(",")])
+        meant = [origin_of(part.strip()) for part in value.split(",")]
+        example = list(map(str, meant)) if all(meant) else None  # never a URL with a password
+        raise given.refused("several websites must be a list", example)
     several = value if isinstance(value, (list, tuple)) else (value,)
     if not several:
         raise given.refused("it must name at least one website")

@@ -398,6 +398,11 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
         "FLASK_STSESSION_WEBSITE_DOMAIN='\"https://www.example.com\"').",
     ),
     (
+        {"WEBSITE_DOMAIN": "https://a.org,https://me:hunter2@b.org"},
+        "STSESSION_WEBSITE_DOMAIN = (not shown): several websites must be a list. "
+        + example("WEBSITE_DOMAIN", "'https://www.example.com'", "'\"https://www.example.com\"'"),
+    ),
+    (
         {"WEBSITE_DOMAIN": "https://a.org, https://b.org"},
         "STSESSION_WEBSITE_DOMAIN = 'https://a.org, https://b.org': several websites must be a list. "
         + example(
