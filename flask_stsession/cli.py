@@ -41,7 +41,9 @@ class _Group(AppGroup):
             raise click.ClickException(str(error)) from error
 
 
-stsession_group = _Group("stsession", help="SuperTokens sessions: the embedded core, roles, settings.")
+stsession_group: AppGroup = _Group(
+    "stsession", help="SuperTokens sessions: the embedded core, roles, settings."
+)
 
 
 @click.pass_context
@@ -50,7 +52,7 @@ def _run_core(context: click.Context, /, **options: Any) -> None:
         context.invoke(core_command, **options)
 
 
-core_group = click.Group(
+core_group: click.Group = click.Group(
     "core",
     callback=_run_core,
     invoke_without_command=True,

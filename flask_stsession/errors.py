@@ -100,7 +100,7 @@ class STSessionError(Exception):
 
     def __init__(self, message: str = "", *, reason: Reason | str | None = None) -> None:
         super().__init__(message)
-        self.args = (message,)  # Werkzeug's classes drop them
+        self.args: tuple[Any, ...] = (message,)  # Werkzeug's classes drop them
         self.message = message
         if reason is not None:
             self.reason = Reason(reason)
@@ -130,9 +130,10 @@ class SessionHTTPError(STSessionError, http.HTTPException):
         self, message: str = "", *, reason: Reason | str | None = None, status: int | None = None
     ) -> None:
         STSessionError.__init__(self, message or self.wire_message, reason=reason)
-        self.description = self.wire_message
+        http.HTTPException.__init__(self, self.wire_message)
+        self.args: tuple[Any, ...] = (self.message,)  # Werkzeug drops them
         # Flask-RESTful and Flask-RESTX answer with ``data``, Flask itself with ``get_response()``.
-        self.data = self.body()
+        self.data: dict[str, Any] = self.body()
         self.code = type(self).code if status is None else status
 
     def __str__(self) -> str:
@@ -167,7 +168,7 @@ class UnauthorisedError(SessionHTTPError, http.Unauthorized):
     :param clear_tokens: also clear the tokens that the client holds, by whichever transfer.
     """
 
-    code = 401
+    code: int = 401
     wire_message = "unauthorised"
     reason = Reason.SESSION_ENDED
 
@@ -186,7 +187,7 @@ class UnauthorisedError(SessionHTTPError, http.Unauthorized):
 class TryRefreshTokenError(SessionHTTPError, http.Unauthorized):
     """The access token will not do, a refresh may help: 401 ``try refresh token``; clears nothing."""
 
-    code = 401
+    code: int = 401
     wire_message = "try refresh token"
     reason = Reason.EXPIRED
 
@@ -199,7 +200,7 @@ class TokenTheftError(SessionHTTPError, http.Unauthorized):
     :param recipe_user_id: of the login method behind it.
     """
 
-    code = 401
+    code: int = 401
     wire_message = "token theft detected"
     reason = Reason.TOKEN_THEFT
     clear_tokens = True
@@ -214,7 +215,7 @@ class TokenTheftError(SessionHTTPError, http.Unauthorized):
     ) -> None:
         self.session_handle = session_handle
         self.user_id = user_id
-        self.recipe_user_id = user_id if recipe_user_id is None else recipe_user_id
+        self.recipe_user_id: str = user_id if recipe_user_id is None else recipe_user_id
         super().__init__(status=status)
 
 
@@ -225,7 +226,7 @@ class InvalidClaimsError(SessionHTTPError, http.Forbidden):
     :param payload: one :class:`ClaimValidationError` for each validator that failed.
     """
 
-    code = 403
+    code: int = 403
     wire_message = "invalid claim"
     reason = Reason.CLAIMS_INVALID
 
@@ -237,7 +238,7 @@ class InvalidClaimsError(SessionHTTPError, http.Forbidden):
         reason: Reason | str | None = None,
         status: int | None = None,
     ) -> None:
-        self.payload = list(payload)
+        self.payload: list[ClaimValidationError] = list(payload)
         super().__init__(message, reason=reason, status=status)
 
     def body(self) -> dict[str, Any]:
@@ -251,7 +252,7 @@ class InvalidClaimsError(SessionHTTPError, http.Forbidden):
 class ClearDuplicateSessionCookiesError(SessionHTTPError):
     """Cookies of an older domain lie beside ours: they are cleared with a 200, and the client asks again."""
 
-    code = 200
+    code: int = 200
     wire_message = (
         "The request contains multiple session cookies. Those of the older cookie domain are being cleared; "
         "the next refresh will find one of each."
@@ -274,7 +275,7 @@ class CoreUnavailableError(SessionHTTPError, http.ServiceUnavailable):
     :param message: which host, which request, what happened; for logs.
     """
 
-    code = 503
+    code: int = 503
     wire_message = "session service unavailable"
     reason = Reason.CORE_UNREACHABLE
     #: Seconds after which a client may ask again.

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from .sessions.session import Session
     from .web.verify import OverrideValidators
 
-logger = logging.getLogger("flask_stsession")
+logger: logging.Logger = logging.getLogger("flask_stsession")
 
 F = TypeVar("F", bound=Callable[..., Any])
 

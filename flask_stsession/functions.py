@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeVar, overload
 
 from .extension import STSession
 from .web.context import current_extension
@@ -21,7 +22,7 @@ R = TypeVar("R")
 
 
 def _function(method: Callable[Concatenate[STSession, P], R]) -> Callable[P, R]:
-    """The method of the same name of whatever subclass the current app uses."""
+    """Return a function that calls the method of this name on the current app's extension object."""
     name = method.__name__
 
     @wraps(method)
@@ -29,39 +30,45 @@ def _function(method: Callable[Concatenate[STSession, P], R]) -> Callable[P, R]:
         bound: Callable[P, R] = getattr(current_extension(), name)
         return bound(*args, **kwargs)
 
+    # A bound method, so that ``help`` shows the signature without ``self``.
+    function.__wrapped__ = MethodType(method, current_extension)
     return function
 
 
-create_new_session = _function(STSession.create_new_session)
-refresh_session = _function(STSession.refresh_session)
-sign_out = _function(STSession.sign_out)
-create_new_session_without_request_response = _function(STSession.create_new_session_without_request_response)
-get_session_without_request_response = _function(STSession.get_session_without_request_response)
-refresh_session_without_request_response = _function(STSession.refresh_session_without_request_response)
-verify_access_token = _function(STSession.verify_access_token)
+create_new_session: Final = _function(STSession.create_new_session)
+refresh_session: Final = _function(STSession.refresh_session)
+sign_out: Final = _function(STSession.sign_out)
+create_new_session_without_request_response: Final = _function(
+    STSession.create_new_session_without_request_response
+)
+get_session_without_request_response: Final = _function(STSession.get_session_without_request_response)
+refresh_session_without_request_response: Final = _function(
+    STSession.refresh_session_without_request_response
+)
+verify_access_token: Final = _function(STSession.verify_access_token)
 
-revoke_session = _function(STSession.revoke_session)
-revoke_multiple_sessions = _function(STSession.revoke_multiple_sessions)
-revoke_all_sessions_for_user = _function(STSession.revoke_all_sessions_for_user)
-get_all_session_handles_for_user = _function(STSession.get_all_session_handles_for_user)
-list_sessions = _function(STSession.list_sessions)
-get_session_information = _function(STSession.get_session_information)
-update_session_data_in_database = _function(STSession.update_session_data_in_database)
-merge_into_access_token_payload = _function(STSession.merge_into_access_token_payload)
-validate_claims_for_session_handle = _function(STSession.validate_claims_for_session_handle)
+revoke_session: Final = _function(STSession.revoke_session)
+revoke_multiple_sessions: Final = _function(STSession.revoke_multiple_sessions)
+revoke_all_sessions_for_user: Final = _function(STSession.revoke_all_sessions_for_user)
+get_all_session_handles_for_user: Final = _function(STSession.get_all_session_handles_for_user)
+list_sessions: Final = _function(STSession.list_sessions)
+get_session_information: Final = _function(STSession.get_session_information)
+update_session_data_in_database: Final = _function(STSession.update_session_data_in_database)
+merge_into_access_token_payload: Final = _function(STSession.merge_into_access_token_payload)
+validate_claims_for_session_handle: Final = _function(STSession.validate_claims_for_session_handle)
 
-sync_get_claim_value = _function(STSession.sync_get_claim_value)
-get_claim_value = _function(STSession.get_claim_value)
-fetch_and_set_claim = _function(STSession.fetch_and_set_claim)
-set_claim_value = _function(STSession.set_claim_value)
-remove_claim = _function(STSession.remove_claim)
+sync_get_claim_value: Final = _function(STSession.sync_get_claim_value)
+get_claim_value: Final = _function(STSession.get_claim_value)
+fetch_and_set_claim: Final = _function(STSession.fetch_and_set_claim)
+set_claim_value: Final = _function(STSession.set_claim_value)
+remove_claim: Final = _function(STSession.remove_claim)
 
-create_jwt = _function(STSession.create_jwt)
-get_jwks = _function(STSession.get_jwks)
-get_open_id_discovery_configuration = _function(STSession.get_open_id_discovery_configuration)
+create_jwt: Final = _function(STSession.create_jwt)
+get_jwks: Final = _function(STSession.get_jwks)
+get_open_id_discovery_configuration: Final = _function(STSession.get_open_id_discovery_configuration)
 
-get_all_cors_headers = STSession.get_all_cors_headers
-openapi_security_schemes = STSession.openapi_security_schemes
+get_all_cors_headers: Final = STSession.get_all_cors_headers
+openapi_security_schemes: Final = STSession.openapi_security_schemes
 
 
 @overload
@@ -88,3 +95,6 @@ def get_session(
 def get_session(*args: Any, **kwargs: Any) -> Session | None:
     session: Session | None = current_extension().get_session(*args, **kwargs)
     return session
+
+
+get_session.__wrapped__ = MethodType(STSession.get_session, current_extension)  # type: ignore[attr-defined]

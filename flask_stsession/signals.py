@@ -23,7 +23,7 @@ def _signal(name: str, doc: str) -> NamedSignal:
     return _signals.signal(name, doc)
 
 
-session_created = _signal(
+session_created: NamedSignal = _signal(
     "session-created",
     """A session was created.
 
@@ -31,7 +31,7 @@ session_created = _signal(
     """,
 )
 
-session_verified = _signal(
+session_verified: NamedSignal = _signal(
     "session-verified",
     """A request's session passed every check that was asked for; once per request.
 
@@ -39,7 +39,7 @@ session_verified = _signal(
     """,
 )
 
-session_refreshed = _signal(
+session_refreshed: NamedSignal = _signal(
     "session-refreshed",
     """A refresh token was exchanged for a new pair.
 
@@ -47,7 +47,7 @@ session_refreshed = _signal(
     """,
 )
 
-session_revoked = _signal(
+session_revoked: NamedSignal = _signal(
     "session-revoked",
     """Sessions were ended: by sign-out, by one of the ``revoke`` functions, or for theft.
 
@@ -55,7 +55,7 @@ session_revoked = _signal(
     """,
 )
 
-token_theft_detected = _signal(
+token_theft_detected: NamedSignal = _signal(
     "token-theft-detected",
     """A refresh token was used that had been replaced; the session has been revoked.
 
@@ -65,7 +65,7 @@ token_theft_detected = _signal(
     """,
 )
 
-verification_failed = _signal(
+verification_failed: NamedSignal = _signal(
     "verification-failed",
     """A request was refused for want of a good session: *unauthorised* or *try refresh token*.
 
@@ -74,7 +74,7 @@ verification_failed = _signal(
     """,
 )
 
-claims_invalid = _signal(
+claims_invalid: NamedSignal = _signal(
     "claims-invalid",
     """A session was good, but did not prove what was asked for: 403.
 
@@ -83,7 +83,7 @@ claims_invalid = _signal(
     """,
 )
 
-core_unavailable = _signal(
+core_unavailable: NamedSignal = _signal(
     "core-unavailable",
     """A request was answered with 503 because of the core.
 
@@ -92,7 +92,7 @@ core_unavailable = _signal(
     """,
 )
 
-keys_stale = _signal(
+keys_stale: NamedSignal = _signal(
     "keys-stale",
     """The core does not give its signing keys, and those known stay in use; once per outage.
 

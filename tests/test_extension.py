@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -441,3 +442,16 @@ def test_the_database_is_asked_about_a_token_where_wanted(ext: STSession, make_a
     with pytest.raises(UnauthorisedError) as caught:
         ext.verify_access_token(session.get_access_token(), check_database=True)
     assert caught.value.reason == "session_ended"
+
+
+@pytest.mark.parametrize("name", flask_stsession.__all__)
+def test_help_shows_the_signature_that_a_user_writes(name: str) -> None:
+    exported = getattr(flask_stsession, name)
+    if not inspect.isfunction(exported):
+        return
+    parameters = inspect.signature(exported).parameters
+    assert "self" not in parameters
+    assert all(each.kind is not inspect.Parameter.VAR_KEYWORD for each in parameters.values())
+    assert name == "any_of" or all(
+        each.kind is not inspect.Parameter.VAR_POSITIONAL for each in parameters.values()
+    )

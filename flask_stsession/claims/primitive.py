@@ -40,7 +40,7 @@ class PrimitiveClaim(SessionClaim[P]):
         clock: Callable[[], int] = system_clock,
     ) -> None:
         super().__init__(key, fetch_value, clock=clock)
-        self.default_max_age_in_sec = checked_max_age(default_max_age_in_sec)
+        self.default_max_age_in_sec: MaxAge = checked_max_age(default_max_age_in_sec)
 
     @cached_property
     def validators(self) -> PrimitiveClaimValidators[P]:
@@ -76,7 +76,7 @@ class PrimitiveArrayClaim(SessionClaim[list[P]]):
     ) -> None:
         source: Any = fetch_value  # lists are what is stored, whatever the source returns
         super().__init__(key, source, clock=clock)
-        self.default_max_age_in_sec = checked_max_age(default_max_age_in_sec)
+        self.default_max_age_in_sec: MaxAge = checked_max_age(default_max_age_in_sec)
 
     def add_to_payload_(
         self, payload: dict[str, Any], value: Collection[P], user_context: dict[str, Any] | None = None

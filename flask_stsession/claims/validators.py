@@ -161,7 +161,7 @@ class AgedValidator(SessionClaimValidator):
         self, claim: SessionClaim[Any], expected: Any, max_age_in_sec: float | None, id_: str | None
     ) -> None:
         super().__init__(claim.key if id_ is None else id_)
-        self.claim = claim
+        self.claim: SessionClaim[Any] | None = claim
         self._value = claim.get_value_from_payload
         self._fetched_at = claim.get_last_refetch_time
         self._now_ms = claim.now_ms

@@ -11,7 +11,7 @@ from .checks import impossible_combinations, suspicious_combinations
 from .config import Config
 from .domains import Sites
 
-logger = logging.getLogger("flask_stsession")
+logger: logging.Logger = logging.getLogger("flask_stsession")
 
 
 def load(settings: Mapping[str, Any], *, sites: Sites | None = None) -> Config:

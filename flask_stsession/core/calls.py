@@ -131,7 +131,7 @@ class VersionNegotiator:
         domains = {"apiDomain": api_domain, "websiteDomain": website_domain}
         self._query = {key: value for key, value in domains.items() if value}
         self._asking: SingleFlight[str] = SingleFlight("asking the core for its versions")
-        self.pinned = pinned is not None
+        self.pinned: bool = pinned is not None
 
     def current(self) -> str:
         """Return the version to speak.

@@ -40,7 +40,7 @@ from .failures import (
 )
 from .parsing import CoreReply
 
-logger = logging.getLogger("flask_stsession.core")
+logger: logging.Logger = logging.getLogger("flask_stsession.core")
 
 #: For how long (s) a host that failed is tried after the others.
 _AVOID_SECONDS = 10.0

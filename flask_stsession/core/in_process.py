@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..config.config import Config
     from ..embedded import EmbeddedCore
 
-logger = logging.getLogger("flask_stsession.core")
+logger: logging.Logger = logging.getLogger("flask_stsession.core")
 
 #: The address under which the client reaches the core in this process; nothing is sent anywhere.
 EMBEDDED_HOST: Final = "http://embedded-core.invalid"

@@ -37,9 +37,9 @@ class CoreReply:
     __slots__ = ("body", "date", "source")
 
     def __init__(self, body: dict[str, Any], source: str, date: str | None = None) -> None:
-        self.body = body
-        self.source = source
-        self.date = date
+        self.body: dict[str, Any] = body
+        self.source: str = source
+        self.date: str | None = date
 
     @property
     def status(self) -> str:

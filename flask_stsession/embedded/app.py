@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddedCore", "EmbeddedCoreError"]
 
-logger = logging.getLogger("flask_stsession.embedded")
+logger: logging.Logger = logging.getLogger("flask_stsession.embedded")
 
 _MAX_BODY_BYTES: Final = 10 * 1024 * 1024
 _APP_PREFIX: Final = "appid-"

@@ -54,7 +54,7 @@ class KeyRing:
             kinds = connection.execute("SELECT DISTINCT dynamic FROM signing_keys").fetchall()
         if row is None or len(kinds) < 2:
             raise LookupError("it has lost its keys")
-        self.sealer = RefreshTokenSealer(row[0])
+        self.sealer: RefreshTokenSealer = RefreshTokenSealer(row[0])
 
     @staticmethod
     def insert_first(connection: sqlite3.Connection, settings: Settings, now: int) -> None:

@@ -26,7 +26,7 @@ from .storage.files import IN_MEMORY
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-logger = logging.getLogger("flask_stsession.embedded")
+logger: logging.Logger = logging.getLogger("flask_stsession.embedded")
 
 _MAX_BODY_BYTES: Final = 11 * 1024 * 1024
 #: How long an idle connection is kept, seconds. Long: a client that sends just as it is closed
@@ -138,6 +138,7 @@ class CoreServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
     block_on_close = False
     allow_reuse_address = True
     request_queue_size = 128
+    address_family: int = socket.AF_INET
 
     def __init__(self, core: EmbeddedCore, host: str, port: int) -> None:
         self.core = core

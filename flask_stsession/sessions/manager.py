@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from ..tokens.jwks import KeySet
     from ..tokens.verifier import TokenVerifier
 
-logger = logging.getLogger("flask_stsession")
+logger: logging.Logger = logging.getLogger("flask_stsession")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class SessionManager:
     ) -> None:
         self.client = client
         #: Sessions of which only the handle is known.
-        self.by_handle = SessionsByHandle(
+        self.by_handle: SessionsByHandle = SessionsByHandle(
             client, extension=extension, ensure_sync=ensure_sync, now_ms=self.now_ms
         )
         self.verifier = verifier

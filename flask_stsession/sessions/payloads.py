@@ -17,7 +17,7 @@ from uuid import UUID
 from ..constants import ACCESS_TOKEN_COOKIE, LARGE_TOKEN_BYTES, MAX_COOKIE_BYTES, PROTECTED_CLAIMS
 from ..errors import ConfigError, ProtectedClaimError
 
-logger = logging.getLogger("flask_stsession")
+logger: logging.Logger = logging.getLogger("flask_stsession")
 
 #: Deeper than anybody's data; what contains itself has no depth at all.
 _MAX_DEPTH = 100

@@ -111,7 +111,7 @@ class Session:
         #: How the tokens travel: ``"cookie"``, ``"header"``, or ``None`` outside of a request.
         self.transfer_method: TransferMethod | None = transfer_method
         #: Does this request know from the core that the session has not been revoked?
-        self.database_checked = refresh_token is not None
+        self.database_checked: bool = refresh_token is not None
 
     def __repr__(self) -> str:
         return f"<Session {self.get_handle()} of {self.get_user_id()!r}>"

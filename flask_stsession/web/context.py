@@ -47,18 +47,18 @@ class RequestState:
     def __init__(self) -> None:
         #: Verified, created or refreshed in this request.
         self.session: Session | None = None
-        self.changes = ClientChanges()
+        self.changes: ClientChanges = ClientChanges()
         #: Has the answer come to depend on who asks?
-        self.consulted = False
+        self.consulted: bool = False
         #: The ``user_context`` of this request.
         self.context: dict[str, Any] = {}
         #: The verdict that was recorded last, so that whoever passes it on does not record it again.
         self.refused: SessionHTTPError | None = None
         #: What ``current_session`` found before there was a ``session``, once it has looked.
         self.peeked: Session | None = None
-        self.has_peeked = False
+        self.has_peeked: bool = False
         #: Has it been shown that a page of ours sent the request?
-        self.origin_checked = False
+        self.origin_checked: bool = False
         #: What the ``user_loader`` answered, and for whom it was asked.
         self.user: Any = None
         self.user_id: str | None = None

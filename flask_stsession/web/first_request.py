@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .base import AppState
 
-logger = logging.getLogger("flask_stsession")
+logger: logging.Logger = logging.getLogger("flask_stsession")
 
 
 _VERDICTS = (
@@ -47,8 +47,8 @@ class FirstRequest:
 
     def __init__(self, app_state: AppState) -> None:
         self._state = app_state
-        self.pending = True
-        self.found_unguarded = False
+        self.pending: bool = True
+        self.found_unguarded: bool = False
         # Endpoints, and a ``before_request`` function, that were registered without their guard.
         self._endpoints: frozenset[str] = frozenset()
         self._function: str | None = None

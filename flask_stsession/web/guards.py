@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..claims.primitive import PrimitiveArrayClaim
     from .base import AppState
 
-logger = logging.getLogger("flask_stsession")
+logger: logging.Logger = logging.getLogger("flask_stsession")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -407,8 +407,10 @@ class Protection:
             raise TypeError(
                 f"protect() takes a list of endpoint names and functions as exempt=, not {exempt!r}."
             )
-        self.endpoints = frozenset(each for each in exempt if isinstance(each, str))
-        self.views = tuple(each for each in exempt if not isinstance(each, str))
+        self.endpoints: frozenset[str] = frozenset(each for each in exempt if isinstance(each, str))
+        self.views: tuple[Callable[..., Any], ...] = tuple(
+            each for each in exempt if not isinstance(each, str)
+        )
         for view in self.views:
             if not callable(view):
                 raise TypeError(f"protect() takes endpoint names and functions in exempt=, not {view!r}.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .base import AppState
 
-logger = logging.getLogger("flask_stsession")
+logger: logging.Logger = logging.getLogger("flask_stsession")
 
 
 def register(app_state: AppState) -> None:

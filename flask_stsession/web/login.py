@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..tokens.access_token import AccessToken
     from .base import AppState
 
-logger = logging.getLogger("flask_stsession")
+logger: logging.Logger = logging.getLogger("flask_stsession")
 
 
 def create(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..sessions.session import Session
     from .base import AppState
 
-logger = logging.getLogger("flask_stsession")
+logger: logging.Logger = logging.getLogger("flask_stsession")
 
 
 def refresh(app_state: AppState) -> Session:

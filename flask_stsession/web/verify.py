@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ..tokens.access_token import AccessToken
     from .base import AppState
 
-logger = logging.getLogger("flask_stsession")
+logger: logging.Logger = logging.getLogger("flask_stsession")
 
 #: ``f(global_validators, session, user_context)`` that returns the validators to run.
 OverrideValidators = Callable[

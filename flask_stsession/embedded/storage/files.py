@@ -12,7 +12,7 @@ from typing import Final
 
 from ..errors import DatabaseLostError, EmbeddedCoreError
 
-logger = logging.getLogger("flask_stsession.embedded")
+logger: logging.Logger = logging.getLogger("flask_stsession.embedded")
 
 IN_MEMORY: Final = ":memory:"
 _PRIVATE: Final = 0o600
@@ -33,7 +33,7 @@ class DatabaseFile:
 
     def __init__(self, name: str) -> None:
         #: As given, but absolute: a symbolic link may change while it is in use, which is noticed.
-        self.path = Path(name).absolute()
+        self.path: Path = Path(name).absolute()
         if not name or self.path.is_dir():
             raise EmbeddedCoreError(
                 f"{name!r} is not a file: name a file for the embedded core's database, or {IN_MEMORY}"

@@ -56,7 +56,7 @@ class Store:
         self._pool = ConnectionPool(self._connect, single=self._file is None, on_empty=self._note_all_closed)
         try:
             with self._lend() as connection:
-                self.created = self._prepare(connection, first_rows)
+                self.created: bool = self._prepare(connection, first_rows)
                 self._identity = read_identity(connection)
                 if self._file:
                     self._file.note_opened()
