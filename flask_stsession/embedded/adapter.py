@@ -32,12 +32,9 @@ class EmbeddedAdapter(BaseAdapter):
     def __init__(self, core: EmbeddedCore | Callable[[], EmbeddedCore]) -> None:
         super().__init__()
         self._making = threading.Lock()
-        self._core: EmbeddedCore | None = None
-        self._make: Callable[[], EmbeddedCore] | None = None
-        if isinstance(core, EmbeddedCore):
-            self._core = core
-        else:
-            self._make = core
+        self._failure: DatabaseUnavailableError | None = None
+        self._core = core if isinstance(core, EmbeddedCore) else None
+        self._make: Callable[[], EmbeddedCore] = (lambda: core) if isinstance(core, EmbeddedCore) else core
 
     def send(
         self,
@@ -48,7 +45,7 @@ class EmbeddedAdapter(BaseAdapter):
         cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,
         proxies: Mapping[str, str] | None = None,
     ) -> Response:
-        """Answer a request.
+        """Return the core's response: 503 while its database cannot be used, also while it is being made.
 
         :raises EmbeddedCoreError: there can be no core, or it is in the memory of another process.
         """
@@ -75,11 +72,24 @@ class EmbeddedAdapter(BaseAdapter):
 
     def _embedded_core(self) -> EmbeddedCore:
         if self._core is None:
+            last_failure = self._failure
             with self._making:
-                if self._core is None and self._make is not None:
-                    self._core = self._make()
-        assert self._core is not None
+                if self._core is None:
+                    self._core = self._made_after(last_failure)
         return self._core
+
+    def _made_after(self, last_failure: DatabaseUnavailableError | None) -> EmbeddedCore:
+        """Make the core, unless that has failed while this thread waited for its turn.
+
+        Else threads would wait for a locked database one after the other, each for a busy timeout more.
+        """
+        if self._failure is not None and self._failure is not last_failure:
+            raise type(self._failure)(*self._failure.args)
+        try:
+            return self._make()
+        except DatabaseUnavailableError as error:
+            self._failure = error
+            raise
 
 
 def _environ(request: PreparedRequest) -> WSGIEnvironment:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from support.running_cores import IN_PROCESS_URL
 
 from flask_stsession.embedded.adapter import EmbeddedAdapter
 from flask_stsession.embedded.app import EmbeddedCore, EmbeddedCoreError
+from flask_stsession.embedded.errors import DatabaseBusyError
 
 
 def test_the_core_is_made_at_the_first_request_and_only_once(tmp_path: Path) -> None:
@@ -44,6 +48,40 @@ def test_a_core_that_cannot_be_made_is_tried_again_at_the_next_request(tmp_path:
         place.unlink()
         assert session.get(IN_PROCESS_URL + "/hello", timeout=1).ok
     made[0].close()
+
+
+def test_a_core_whose_database_is_locked_is_503_for_all_who_waited_and_tried_again_later(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    attempts: list[int] = []
+    started = threading.Barrier(3)
+
+    def make() -> EmbeddedCore:
+        attempts.append(threading.get_ident())
+        if len(attempts) == 1:
+            started.wait(10)
+            time.sleep(0.3)  # until the others wait for this one
+            raise DatabaseBusyError("core.db stayed locked")
+        return EmbeddedCore(":memory:")
+
+    adapter = EmbeddedAdapter(make)
+
+    def get(wait: bool) -> requests.Response:
+        with requests.Session() as session:
+            session.mount(IN_PROCESS_URL, adapter)
+            if wait:
+                while not attempts:
+                    time.sleep(0.001)
+                started.wait(10)
+            return session.get(IN_PROCESS_URL + "/hello", timeout=1)
+
+    with ThreadPoolExecutor(3) as pool:
+        responses = list(pool.map(get, (False, True, True)))
+    assert [(response.status_code, response.text) for response in responses] == [
+        (503, "The database is busy")
+    ] * 3
+    assert (len(attempts), caplog.messages) == (1, ["core.db stayed locked"] * 3)
+    assert get(False).text == "Hello"
 
 
 def test_a_response_is_what_one_over_the_network_would_be() -> None:
