@@ -5,29 +5,24 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from ..crypto import compact_json
 
-#: Expired sessions deleted along with one write: more than can be made by it, so that they never pile up,
-#: and few enough not to be felt.
+#: Expired sessions deleted together with one write: more than the write can make, so that they never pile
+#: up, and few enough to cost little.
 _PURGED_AT_ONCE: Final = 100
-
-_COLUMNS: Final = (
-    "handle, tenant_id, user_id, current_hash2, previous_hash2, rotated_at, data_in_jwt, data_in_database,"
-    " dynamic_key, created_at, expires_at"
-)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """One session; times in ms.
+    """One session; a row of the table, whose columns are these fields. Times in ms.
 
     :param current_hash2: SHA-256 of SHA-256 of the current refresh token.
-    :param previous_hash2: the same of the one before it, if it was ever rotated.
-    :param rotated_at: when the previous one stopped being current.
-    :param dynamic_key: whether a dynamic key signs its access tokens.
+    :param previous_hash2: the same of the refresh token before it; None if it never rotated.
+    :param rotated_at: when the previous refresh token stopped being current.
+    :param dynamic_key: whether a dynamic key signs the session's access tokens.
     """
 
     handle: str
@@ -51,8 +46,14 @@ class SessionRecord:
         return replace(self, current_hash2=hash2)
 
 
+_COLUMNS: Final = tuple(each.name for each in fields(SessionRecord))
+_JSON_COLUMNS: Final = frozenset({"data_in_jwt", "data_in_database"})
+_INSERT: Final = f"INSERT INTO sessions ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+_SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM sessions"  # noqa: S608
+
+
 class SessionTable:
-    """Reads and writes sessions in a transaction of the caller's; expired ones are not there.
+    """Reads and writes sessions in the caller's transaction. An expired session counts as missing.
 
     :param now: the time now, ms.
     """
@@ -63,47 +64,23 @@ class SessionTable:
 
     def insert(self, record: SessionRecord) -> None:
         """Store a new session."""
-        self._connection.execute(
-            f"INSERT INTO sessions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            (
-                record.handle,
-                record.tenant_id,
-                record.user_id,
-                record.current_hash2,
-                record.previous_hash2,
-                record.rotated_at,
-                compact_json(record.data_in_jwt),
-                compact_json(record.data_in_database),
-                record.dynamic_key,
-                record.created_at,
-                record.expires_at,
-            ),
-        )
+        values = {name: getattr(record, name) for name in _COLUMNS}
+        values.update((name, compact_json(values[name])) for name in _JSON_COLUMNS)
+        self._connection.execute(_INSERT, tuple(values.values()))
 
     def find(self, handle: str) -> SessionRecord | None:
-        """Return a session, if there is one."""
+        """Return a session, or None."""
         row = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM sessions WHERE handle = ? AND expires_at > ?",  # noqa: S608
-            (handle, self.now),
+            f"{_SELECT} WHERE handle = ? AND expires_at > ?", (handle, self.now)
         ).fetchone()
         if row is None:
             return None
-        return SessionRecord(
-            handle=row[0],
-            tenant_id=row[1],
-            user_id=row[2],
-            current_hash2=row[3],
-            previous_hash2=row[4],
-            rotated_at=row[5],
-            data_in_jwt=json.loads(row[6]),
-            data_in_database=json.loads(row[7]),
-            dynamic_key=bool(row[8]),
-            created_at=row[9],
-            expires_at=row[10],
-        )
+        values = dict(zip(_COLUMNS, row, strict=True))
+        values.update((name, json.loads(values[name])) for name in _JSON_COLUMNS)
+        return SessionRecord(**{**values, "dynamic_key": bool(values["dynamic_key"])})
 
     def handles_of_user(self, user_id: str, tenant_id: str | None) -> list[str]:
-        """Return a user's sessions, of one tenant or (None) of all."""
+        """Return the handles of a user's sessions, in one tenant or (None) in all."""
         rows = self._connection.execute(
             "SELECT handle FROM sessions WHERE user_id = ? AND expires_at > ?"
             " AND (? IS NULL OR tenant_id = ?)",
@@ -112,18 +89,15 @@ class SessionTable:
         return [str(row[0]) for row in rows]
 
     def delete(self, handles: Iterable[str]) -> list[str]:
-        """Delete sessions and return those that were there."""
-        deleted = []
-        for handle in handles:
-            cursor = self._connection.execute(
-                "DELETE FROM sessions WHERE handle = ? AND expires_at > ?", (handle, self.now)
-            )
-            if cursor.rowcount:
-                deleted.append(handle)
-        return deleted
+        """Delete sessions; return the handles of those that existed."""
+        return [
+            handle
+            for handle in handles
+            if self._changes_one("DELETE FROM sessions WHERE handle = ? AND expires_at > ?", handle, self.now)
+        ]
 
     def rotate(self, record: SessionRecord, new_hash2: str, expires_at: int) -> None:
-        """Make another refresh token current; the one in the record becomes the previous."""
+        """Make another refresh token current; the current one becomes the previous one."""
         self._connection.execute(
             "UPDATE sessions SET current_hash2 = ?, previous_hash2 = ?, rotated_at = ?, expires_at = ?"
             " WHERE handle = ?",
@@ -131,7 +105,7 @@ class SessionTable:
         )
 
     def displace(self, record: SessionRecord, new_hash2: str, expires_at: int) -> None:
-        """Make another refresh token current; the previous one stays, and so does its grace period."""
+        """Make another refresh token current; the previous one and its grace period stay as they are."""
         self._connection.execute(
             "UPDATE sessions SET current_hash2 = ?, expires_at = ? WHERE handle = ?",
             (new_hash2, expires_at, record.handle),
@@ -144,12 +118,22 @@ class SessionTable:
         )
 
     def set_data_in_jwt(self, handle: str, data: dict[str, Any]) -> bool:
-        """Replace the user's data for the access token; False: no such session."""
-        return self._set(handle, "data_in_jwt", data)
+        """Replace the user's data in the access token; return whether the session exists."""
+        return self._changes_one(
+            "UPDATE sessions SET data_in_jwt = ? WHERE handle = ? AND expires_at > ?",
+            compact_json(data),
+            handle,
+            self.now,
+        )
 
     def set_data_in_database(self, handle: str, data: dict[str, Any]) -> bool:
-        """Replace the user's data that stay in the database; False: no such session."""
-        return self._set(handle, "data_in_database", data)
+        """Replace the user's data in the database; return whether the session exists."""
+        return self._changes_one(
+            "UPDATE sessions SET data_in_database = ? WHERE handle = ? AND expires_at > ?",
+            compact_json(data),
+            handle,
+            self.now,
+        )
 
     def purge(self) -> None:
         """Delete some expired sessions."""
@@ -159,14 +143,10 @@ class SessionTable:
             (self.now, _PURGED_AT_ONCE),
         )
 
-    def _set(self, handle: str, column: str, data: dict[str, Any]) -> bool:
-        cursor = self._connection.execute(
-            f"UPDATE sessions SET {column} = ? WHERE handle = ? AND expires_at > ?",  # noqa: S608
-            (compact_json(data), handle, self.now),
-        )
-        return cursor.rowcount > 0
+    def _changes_one(self, statement: str, *values: object) -> bool:
+        return self._connection.execute(statement, values).rowcount > 0
 
 
 def same_json(one: object, other: object) -> bool:
-    """Tell whether two values are the same JSON; Python alone would take 1, 1.0 and True for equal."""
+    """Return whether two values are the same JSON; for Python, 1, 1.0 and True are equal."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
