@@ -461,9 +461,8 @@ class STSession(Extension):
 
     def list_sessions(self, user_id: str, *, tenant_id: str | None = None) -> list[SessionInformation]:
         """Return a user's sessions, oldest first, for a page on which they end those they do not know."""
-        handles = self.get_all_session_handles_for_user(user_id, tenant_id=tenant_id)
-        found = [self.manager.by_handle.information(handle) for handle in handles]
-        return sorted((each for each in found if each is not None), key=lambda each: each.time_created)
+        found = self.manager.client.list_sessions(user_id, tenant_id=tenant_id, all_tenants=tenant_id is None)
+        return sorted(found, key=lambda session: session.time_created)
 
     def get_session_information(self, handle: str) -> SessionInformation | None:
         """Return what the core knows of a session; ``None`` if there is none with that handle."""

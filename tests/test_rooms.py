@@ -40,13 +40,10 @@ STILL_TO_END: set[tuple[str, str]] = set()
 STILL_TO_TEST = {
     "arguments",
     "constants",
-    "core.emails",
     "core.failures",
     "core.models",
     "core.parsing",
     "core.roles",
-    "core.sessions",
-    "core.tenants",
     "embedded.crypto",
     "embedded.errors",
     "embedded.recipes.emails",

@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 from ..concurrency import AgeClock, SingleFlight
 from ..constants import CDI_ROTATES_AT_REFRESH, CDI_VERSIONS, DEFAULT_TENANT
-from ..errors import CoreError
+from ..errors import ConfigError, CoreError
 from .cache import ReadCache
+from .clock_check import ClockCheck
 from .http import CoreCall, CoreTransport
 from .parsing import CoreReply
 
@@ -44,6 +45,7 @@ class CoreCalls:
             transport, pinned=cdi_version, api_domain=api_domain, website_domain=website_domain
         )
         self._cache = ReadCache(ttl_seconds=cache_ttl_seconds, timer=timer or AgeClock())
+        self._clock_check = ClockCheck()
 
     @property
     def cdi(self) -> tuple[int, int]:
@@ -104,6 +106,26 @@ class CoreCalls:
                 raise
         # The core was replaced by an older or newer one. It refused before doing anything.
         return self._transport.send(replace(call, cdi_version=self._versions.renegotiate(version)))
+
+    def _require_app(self, refusal: CoreError) -> None:
+        """Raise an error if the core has no app at its address: then a missing tenant proves nothing.
+
+        :param refusal: the core's refusal for want of an app or a tenant.
+        :raises ConfigError: there is no such app.
+        """
+        try:
+            self._transport.send(CoreCall("GET", "/apiversion", repeatable=True))
+        except CoreError as error:
+            if not names_missing_tenant(error):
+                raise
+            raise ConfigError(
+                f"STSESSION_CONNECTION_URI: {refusal.message}. Check the path of the address (/appid-…)."
+            ) from error
+
+
+def names_missing_tenant(error: CoreError) -> bool:
+    """Return whether the core refused because it has no such tenant, or no such app."""
+    return error.status == 400 and "AppId or tenantId not found" in error.message
 
 
 class VersionNegotiator:

@@ -10,7 +10,11 @@ _RID = "emailverification"
 
 
 class EmailVerificationCalls(CoreCalls):
-    """Which users have proven which address."""
+    """Which users have proven to own which address.
+
+    Addresses are sent trimmed and in lower case. A core stores them so when a token is used, but does
+    not when it is asked whether one is verified: another spelling would never be.
+    """
 
     def create_email_verification_token(
         self, user_id: str, email: str, *, tenant_id: str = DEFAULT_TENANT
@@ -18,12 +22,12 @@ class EmailVerificationCalls(CoreCalls):
         """Make a token that proves, once it comes back, who reads that address; never sent twice.
 
         :returns: the token; ``None`` if the address is verified already.
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         reply = self._post(
             _RID,
             "/recipe/user/email/verify/token",
-            {"userId": user_id, "email": email},
+            {"userId": user_id, "email": _normalised(email)},
             tenant_id=tenant_id,
             repeatable=False,
         )
@@ -32,10 +36,10 @@ class EmailVerificationCalls(CoreCalls):
         return reply.expect_ok().text("token")
 
     def verify_email_with_token(self, token: str, *, tenant_id: str = DEFAULT_TENANT) -> VerifiedEmail | None:
-        """Use up a token; never sent twice, since the second time it would be called invalid.
+        """Consume a token; never sent twice, since the second time it would be invalid.
 
-        :returns: whose address is verified now; ``None`` if the token is invalid or was used.
-        :raises CoreUnavailableError: no reply.
+        :returns: the user and the address that is verified now; ``None`` if the token is invalid or was used.
+        :raises CoreUnavailableError: no response.
         """
         body = {"method": "token", "token": token}
         reply = self._post(_RID, "/recipe/user/email/verify", body, tenant_id=tenant_id, repeatable=False)
@@ -44,32 +48,36 @@ class EmailVerificationCalls(CoreCalls):
         return VerifiedEmail(reply.expect_ok().text("userId"), reply.text("email"))
 
     def is_email_verified(self, user_id: str, email: str) -> bool:
-        """Has this user proven to own this address? In any tenant.
+        """Return whether this user has proven to own this address, in any tenant.
 
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
-        query = {"userId": user_id, "email": email}
+        query = {"userId": user_id, "email": _normalised(email)}
         return self._get(_RID, "/recipe/user/email/verify", query).expect_ok().flag("isVerified")
 
     def unverify_email(self, user_id: str, email: str) -> None:
         """Forget that a user has proven to own an address; safe to send again.
 
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
-        body = {"userId": user_id, "email": email}
+        body = {"userId": user_id, "email": _normalised(email)}
         self._post(_RID, "/recipe/user/email/verify/remove", body, repeatable=True).expect_ok()
 
     def revoke_email_verification_tokens(
         self, user_id: str, email: str, *, tenant_id: str = DEFAULT_TENANT
     ) -> None:
-        """Make the tokens sent to an address so far useless; safe to send again.
+        """Revoke the tokens that were created for an address; safe to send again.
 
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         self._post(
             _RID,
             "/recipe/user/email/verify/token/remove",
-            {"userId": user_id, "email": email},
+            {"userId": user_id, "email": _normalised(email)},
             tenant_id=tenant_id,
             repeatable=True,
         ).expect_ok()
+
+
+def _normalised(email: str) -> str:
+    return email.strip().lower()

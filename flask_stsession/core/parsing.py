@@ -191,7 +191,7 @@ def read_tenant(reply: CoreReply) -> Tenant:
     return Tenant(
         tenant_id=reply.text("tenantId"),
         first_factors=reply.optional_texts("firstFactors"),
-        required_secondary_factors=reply.optional_texts("requiredSecondaryFactors"),
+        required_secondary_factors=reply.optional_texts("requiredSecondaryFactors") or None,
         core_config=_core_config(reply),
     )
 

@@ -12,21 +12,21 @@ _UNKNOWN_ROLE = "UNKNOWN_ROLE_ERROR"
 
 
 class RoleCalls(CoreCalls):
-    """Roles, what they permit, and who has them."""
+    """Roles, their permissions, and the users who have them."""
 
     def get_roles_for_user(self, user_id: str, *, tenant_id: str = DEFAULT_TENANT) -> list[str]:
-        """The roles of a user in a tenant, in no order.
+        """Return the roles of a user in a tenant, in no order.
 
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         reply = self._get(_RID, "/recipe/user/roles", {"userId": user_id}, tenant_id=tenant_id)
         return reply.expect_ok().texts("roles")
 
     def get_permissions_for_role(self, role: str, *, max_age: float = 0) -> list[str] | None:
-        """The permissions of a role, in no order; ``None`` if there is no such role.
+        """Return the permissions of a role, in no order; ``None`` if there is no such role.
 
-        :param max_age: how old (s) an answer from memory may be, the TTL of the cache at most; 0 asks now.
-        :raises CoreUnavailableError: no reply.
+        :param max_age: how old (s) a cached response may be, the TTL of the cache at most; 0 asks now.
+        :raises CoreUnavailableError: no response.
         """
 
         def ask() -> tuple[str, ...] | None:
@@ -39,8 +39,8 @@ class RoleCalls(CoreCalls):
     def create_role(self, role: str, permissions: Sequence[str] = ()) -> bool:
         """Create a role, or add permissions to one; safe to send again.
 
-        :returns: was it created? ``False``: it had been there.
-        :raises CoreUnavailableError: no reply.
+        :returns: whether it was created; ``False``: it existed.
+        :raises CoreUnavailableError: no response.
         """
         with self._cache.changing(("permissions", role)):
             reply = self._put(_RID, "/recipe/role", {"role": role, "permissions": list(permissions)})
@@ -49,8 +49,8 @@ class RoleCalls(CoreCalls):
     def remove_permissions(self, role: str, permissions: Sequence[str]) -> bool:
         """Take permissions from a role; safe to send again.
 
-        :returns: is there such a role?
-        :raises CoreUnavailableError: no reply.
+        :returns: whether there is such a role.
+        :raises CoreUnavailableError: no response.
         """
         with self._cache.changing(("permissions", role)):
             body = {"role": role, "permissions": list(permissions)}
@@ -60,32 +60,32 @@ class RoleCalls(CoreCalls):
     def delete_role(self, role: str) -> bool:
         """Delete a role, and take it from all who have it; safe to send again.
 
-        :returns: was there such a role?
-        :raises CoreUnavailableError: no reply.
+        :returns: whether there was such a role.
+        :raises CoreUnavailableError: no response.
         """
         with self._cache.changing(("permissions", role)):
             reply = self._post(_RID, "/recipe/role/remove", {"role": role}, repeatable=True)
             return reply.expect_ok().flag("didRoleExist")
 
     def list_roles(self) -> list[str]:
-        """All roles, in no order.
+        """Return all roles, in no order.
 
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         return self._get(_RID, "/recipe/roles").expect_ok().texts("roles")
 
     def get_users_with_role(self, role: str, *, tenant_id: str = DEFAULT_TENANT) -> list[str] | None:
-        """The users who have a role in a tenant, in no order; ``None`` if there is no such role.
+        """Return the users who have a role in a tenant, in no order; ``None`` if there is no such role.
 
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         reply = self._get(_RID, "/recipe/role/users", {"role": role}, tenant_id=tenant_id)
         return None if reply.status == _UNKNOWN_ROLE else reply.expect_ok().texts("users")
 
     def get_roles_with_permission(self, permission: str) -> list[str]:
-        """The roles that permit something, in no order.
+        """Return the roles that have a permission, in no order.
 
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         reply = self._get(_RID, "/recipe/permission/roles", {"permission": permission})
         return reply.expect_ok().texts("roles")
@@ -93,8 +93,8 @@ class RoleCalls(CoreCalls):
     def add_role_to_user(self, user_id: str, role: str, *, tenant_id: str = DEFAULT_TENANT) -> bool | None:
         """Give a user a role; safe to send again.
 
-        :returns: was it new to the user? ``None``: there is no such role.
-        :raises CoreUnavailableError: no reply.
+        :returns: whether it was new to the user; ``None``: there is no such role.
+        :raises CoreUnavailableError: no response.
         """
         body = {"userId": user_id, "role": role}
         reply = self._put(_RID, "/recipe/user/role", body, tenant_id=tenant_id)
@@ -107,8 +107,8 @@ class RoleCalls(CoreCalls):
     ) -> bool | None:
         """Take a role from a user; safe to send again.
 
-        :returns: did the user have it? ``None``: there is no such role.
-        :raises CoreUnavailableError: no reply.
+        :returns: whether the user had it; ``None``: there is no such role.
+        :raises CoreUnavailableError: no response.
         """
         body = {"userId": user_id, "role": role}
         reply = self._post(_RID, "/recipe/user/role/remove", body, tenant_id=tenant_id, repeatable=True)

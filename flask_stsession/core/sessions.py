@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..constants import ALGORITHM, DEFAULT_TENANT
-from .calls import CoreCalls
+from ..errors import CoreError
+from .calls import CoreCalls, names_missing_tenant
 from .http import CoreCall
 from .models import (
     Refusal,
     RegeneratedSession,
     SessionInformation,
     SessionTokens,
+    Status,
     TokenTheft,
     VerifiedSession,
 )
 from .parsing import (
+    CoreReply,
     read_information,
     read_refusal,
     read_regenerated,
@@ -26,6 +31,10 @@ from .parsing import (
 )
 
 _RID = "session"
+#: How many sessions are read at a time where a list of them is wanted.
+_PARALLEL_READS = 8
+#: A session of a tenant that has been deleted has ended, whatever its tokens say.
+_TENANT_IS_GONE = Refusal(Status.UNAUTHORISED, "the tenant of the session no longer exists")
 
 
 class SessionCalls(CoreCalls):
@@ -44,13 +53,13 @@ class SessionCalls(CoreCalls):
     ) -> SessionTokens:
         """Create a session; never sent twice.
 
-        :param user_id: whose session.
+        :param user_id: the user of the session.
         :param recipe_user_id: the login method used. The interface has one field for both: a core given
             a login method finds the user that it belongs to.
         :param payload: of the access token; without the keys that belong to the session.
         :param database_data: kept in the core only.
         :raises CoreError: the tenant does not exist, or the core refuses the payload.
-        :raises CoreUnavailableError: no answer; the session may exist, but nobody has its tokens.
+        :raises CoreUnavailableError: no response; the session may exist, but nobody has its tokens.
         """
         body = {
             "userId": user_id if recipe_user_id is None else recipe_user_id,
@@ -60,7 +69,7 @@ class SessionCalls(CoreCalls):
             "useDynamicSigningKey": use_dynamic_signing_key,
         }
         reply = self._post(_RID, "/recipe/session", body, tenant_id=tenant_id, repeatable=False)
-        return read_tokens(reply.expect_ok())
+        return self._tokens(reply.expect_ok())
 
     def verify_session(
         self,
@@ -71,11 +80,11 @@ class SessionCalls(CoreCalls):
         enable_anti_csrf: bool = False,
         check_database: bool = False,
     ) -> VerifiedSession | Refusal:
-        """Let the core look at an access token; safe to send again.
+        """Let the core verify an access token; safe to send again.
 
         On CDI 5.5 and older this also makes a refreshed pair of tokens the current one.
 
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         body = {
             "accessToken": access_token,
@@ -85,7 +94,9 @@ class SessionCalls(CoreCalls):
         }
         if anti_csrf_token is not None:
             body["antiCsrfToken"] = anti_csrf_token
-        reply = self._post(_RID, "/recipe/session/verify", body, repeatable=True)
+        reply = self._ask_about_session("POST", "/recipe/session/verify", body=body, repeatable=True)
+        if reply is None:
+            return _TENANT_IS_GONE
         return read_verified(reply) if reply.status == "OK" else read_refusal(reply)
 
     def refresh_session(
@@ -98,7 +109,7 @@ class SessionCalls(CoreCalls):
     ) -> SessionTokens | Refusal | TokenTheft:
         """Exchange a refresh token for a new pair; never sent twice.
 
-        :raises CoreUnavailableError: no answer; the token may have been used. The client keeps it and asks
+        :raises CoreUnavailableError: no response; the token may have been used. The client keeps it and asks
             again, which the core allows for a while.
         """
         body = {
@@ -108,40 +119,63 @@ class SessionCalls(CoreCalls):
         }
         if anti_csrf_token is not None:
             body["antiCsrfToken"] = anti_csrf_token
-        reply = self._post(_RID, "/recipe/session/refresh", body, repeatable=False)
+        reply = self._ask_about_session("POST", "/recipe/session/refresh", body=body, repeatable=False)
+        if reply is None:
+            return _TENANT_IS_GONE
         if reply.status == "OK":
-            return read_tokens(reply)
+            return self._tokens(reply)
         return read_theft(reply) if reply.status == "TOKEN_THEFT_DETECTED" else read_refusal(reply)
 
     def regenerate(
         self, access_token: str, payload: Mapping[str, Any] | None = None
     ) -> RegeneratedSession | Refusal:
-        """Store a new payload and get an access token with it; safe to send again.
+        """Store a new payload and return an access token with it; safe to send again.
 
         :param payload: replaces the session's; ``None`` takes the stored one.
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         body: dict[str, Any] = {"accessToken": access_token}
         if payload is not None:
             body["userDataInJWT"] = dict(payload)
-        reply = self._post(_RID, "/recipe/session/regenerate", body, repeatable=True)
+        reply = self._ask_about_session("POST", "/recipe/session/regenerate", body=body, repeatable=True)
+        if reply is None:
+            return _TENANT_IS_GONE
         return read_regenerated(reply) if reply.status == "OK" else read_refusal(reply)
 
     def get_session_information(self, handle: str) -> SessionInformation | None:
-        """What the core stores about a session, ``None`` if it has ended or never was.
+        """Return what the core stores about a session; ``None`` if it has ended or never was.
 
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
-        reply = self._get(_RID, "/recipe/session", {"sessionHandle": handle})
-        return None if reply.status == "UNAUTHORISED" else read_information(reply.expect_ok())
+        reply = self._ask_about_session(
+            "GET", "/recipe/session", query={"sessionHandle": handle}, repeatable=True
+        )
+        if reply is None or reply.status == "UNAUTHORISED":
+            return None
+        return read_information(reply.expect_ok())
+
+    def list_sessions(
+        self, user_id: str, *, tenant_id: str | None = None, all_tenants: bool = True
+    ) -> list[SessionInformation]:
+        """Return what the core stores about a user's sessions, in no order; a few are read at a time.
+
+        :param tenant_id: whose sessions count where ``all_tenants`` is false.
+        :raises CoreUnavailableError: no response to one of the requests.
+        """
+        handles = self.list_session_handles(user_id, tenant_id=tenant_id, all_tenants=all_tenants)
+        if not handles:
+            return []
+        with ThreadPoolExecutor(min(_PARALLEL_READS, len(handles)), "flask-stsession: sessions") as pool:
+            found = list(pool.map(self.get_session_information, handles))
+        return [session for session in found if session is not None]  # some may have ended meanwhile
 
     def list_session_handles(
         self, user_id: str, *, tenant_id: str | None = None, all_tenants: bool = True
     ) -> list[str]:
-        """The handles of a user's sessions, in no order.
+        """Return the handles of a user's sessions, in no order.
 
         :param tenant_id: whose sessions count where ``all_tenants`` is false.
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         # Only the default tenant's path may ask about all of them.
         query = {"userId": user_id, "fetchAcrossAllTenants": "true" if all_tenants else "false"}
@@ -152,13 +186,21 @@ class SessionCalls(CoreCalls):
         """End sessions, all in one request; safe to send again.
 
         :returns: the handles of those that had not ended before.
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         wanted = list(handles)
         if not wanted:
             return []
-        reply = self._post(_RID, "/recipe/session/remove", {"sessionHandles": wanted}, repeatable=True)
-        return reply.expect_ok().texts("sessionHandlesRevoked")
+        revoked = self._revoke(wanted)
+        if revoked is not None:
+            return revoked
+        # The core refuses them all for one of a tenant that was deleted, so that each tenant is asked alone.
+        by_tenant: dict[str, list[str]] = defaultdict(list)
+        for handle in wanted:
+            by_tenant[handle.partition("_")[2]].append(handle)
+        if len(by_tenant) == 1:
+            return []
+        return [handle for each in by_tenant.values() for handle in self._revoke(each) or ()]
 
     def revoke_sessions_of_user(
         self, user_id: str, *, tenant_id: str | None = None, all_tenants: bool = True
@@ -167,7 +209,7 @@ class SessionCalls(CoreCalls):
 
         :param tenant_id: whose sessions end where ``all_tenants`` is false.
         :returns: the handles of those that had not ended before.
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         body = {"userId": user_id, "revokeAcrossAllTenants": all_tenants}
         reply = self._post(
@@ -182,24 +224,20 @@ class SessionCalls(CoreCalls):
     def update_session_data(self, handle: str, data: Mapping[str, Any]) -> bool:
         """Replace the data that the core keeps with a session; safe to send again.
 
-        :returns: does the session exist?
-        :raises CoreUnavailableError: no reply.
+        :returns: whether the session exists.
+        :raises CoreUnavailableError: no response.
         """
-        body = {"sessionHandle": handle, "userDataInDatabase": dict(data)}
-        reply = self._put(_RID, "/recipe/session/data", body)
-        return reply.status != "UNAUTHORISED" and reply.expect_ok() is reply
+        return self._replace("/recipe/session/data", handle, {"userDataInDatabase": dict(data)})
 
     def update_access_token_payload(self, handle: str, payload: Mapping[str, Any]) -> bool:
-        """Replace the stored payload; it reaches the client's token at the next refresh.
+        """Replace the stored payload, which reaches the client's token at the next refresh.
 
         Safe to send again.
 
-        :returns: does the session exist?
-        :raises CoreUnavailableError: no reply.
+        :returns: whether the session exists.
+        :raises CoreUnavailableError: no response.
         """
-        body = {"sessionHandle": handle, "userDataInJWT": dict(payload)}
-        reply = self._put(_RID, "/recipe/jwt/data", body)
-        return reply.status != "UNAUTHORISED" and reply.expect_ok() is reply
+        return self._replace("/recipe/jwt/data", handle, {"userDataInJWT": dict(payload)})
 
     def create_jwt(
         self,
@@ -209,12 +247,12 @@ class SessionCalls(CoreCalls):
         validity_seconds: int,
         use_static_signing_key: bool = True,
     ) -> str:
-        """Sign a JWT that is no session's; never sent twice.
+        """Sign a JWT that is not a session's; never sent twice.
 
         :param issuer: the ``iss`` claim, where the payload has none.
         :param validity_seconds: its life, in s.
         :raises CoreError: the core refuses payload or validity.
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         body = {
             "payload": dict(payload),
@@ -226,9 +264,50 @@ class SessionCalls(CoreCalls):
         return self._post("jwt", "/recipe/jwt", body, repeatable=False).expect_ok().text("jwt")
 
     def get_jwks(self) -> list[dict[str, Any]]:
-        """The public keys in use, as JWKs (RFC 7517); needs no version, so asks for none.
+        """Return the public keys in use, as JWKs (RFC 7517); needs no version, so asks for none.
 
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         reply = self._transport.send(CoreCall("GET", "/.well-known/jwks.json", repeatable=True))
+        self._clock_check.compare(reply.date)
         return reply.mappings("keys")
+
+    def _ask_about_session(
+        self,
+        method: str,
+        path: str,
+        *,
+        repeatable: bool,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> CoreReply | None:
+        """Send a request about one session, or several, of any tenant.
+
+        :returns: ``None`` if the tenant of a session no longer exists.
+        :raises ConfigError: it is the app in the core's address that does not exist.
+        """
+        try:
+            return self._ask(
+                method, _RID, path, tenant_id=None, query=query, body=body, repeatable=repeatable
+            )
+        except CoreError as error:
+            if not names_missing_tenant(error):
+                raise
+            self._require_app(error)
+            return None
+
+    def _revoke(self, handles: list[str]) -> list[str] | None:
+        body = {"sessionHandles": handles}
+        reply = self._ask_about_session("POST", "/recipe/session/remove", body=body, repeatable=True)
+        return None if reply is None else reply.expect_ok().texts("sessionHandlesRevoked")
+
+    def _replace(self, path: str, handle: str, what: Mapping[str, Any]) -> bool:
+        body = {"sessionHandle": handle, **what}
+        reply = self._ask_about_session("PUT", path, body=body, repeatable=True)
+        return reply is not None and reply.status != "UNAUTHORISED" and reply.expect_ok() is reply
+
+    def _tokens(self, reply: CoreReply) -> SessionTokens:
+        tokens = read_tokens(reply)
+        life_ms = tokens.access_token.expiry - tokens.access_token.created_time
+        self._clock_check.compare(reply.date, life_seconds=life_ms / 1000)
+        return tokens

@@ -18,7 +18,7 @@ _CDI_FACTORS = (5, 1)
 
 
 class Keep(Enum):
-    """Says of a parameter: leave that as it is."""
+    """The value of a parameter that leaves a setting as it is."""
 
     KEEP = "keep"
 
@@ -38,13 +38,13 @@ class TenantCalls(CoreCalls):
 
         :param first_factors: ids of its login methods, such as ``emailpassword``, ``thirdparty``,
             ``otp-email``; ``None`` for all. Left out: unchanged, and none for a new tenant.
-        :param required_secondary_factors: ids of what else a login needs; ``None`` for nothing. Left out:
-            unchanged.
+        :param required_secondary_factors: ids of further login methods that a login needs; ``None`` or none
+            of them for nothing. Left out: unchanged.
         :param core_config: settings of the core to change for it; ``None`` as a value resets one.
-        :returns: was it created? ``False``: it had been there.
+        :returns: whether it was created; ``False``: it existed.
         :raises CoreError: the core refuses, for instance for want of a licence, or is too old for
             secondary factors.
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         body: dict[str, Any] = {"tenantId": tenant_id}
         if core_config is not None:
@@ -52,11 +52,12 @@ class TenantCalls(CoreCalls):
         if self.cdi >= _CDI_FACTORS:
             path = "/recipe/multitenancy/tenant/v2"
             body.update(_factors("firstFactors", first_factors))
-            body.update(_factors("requiredSecondaryFactors", required_secondary_factors))
+            # None and an empty list mean the same here, and cores do not all take both.
+            body.update(_factors("requiredSecondaryFactors", required_secondary_factors or None))
         else:
             path = "/recipe/multitenancy/tenant"
             body.update(_switches(first_factors))
-            if required_secondary_factors not in (None, Keep.KEEP):
+            if required_secondary_factors and required_secondary_factors is not Keep.KEEP:
                 raise CoreError(
                     "Secondary factors of a tenant need a core that speaks CDI 5.1 or newer; we speak "
                     f"{self.cdi[0]}.{self.cdi[1]} with this one."
@@ -64,9 +65,9 @@ class TenantCalls(CoreCalls):
         return self._put(_RID, path, body).expect_ok().flag("createdNew")
 
     def get_tenant(self, tenant_id: str = DEFAULT_TENANT) -> Tenant | None:
-        """A tenant, or ``None`` if there is none with that id.
+        """Return a tenant, or ``None`` if there is none with that id.
 
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         newer = self.cdi >= _CDI_FACTORS
         path = "/recipe/multitenancy/tenant/v2" if newer else "/recipe/multitenancy/tenant"
@@ -76,9 +77,9 @@ class TenantCalls(CoreCalls):
         return (read_tenant if newer else read_tenant_before_5_1)(reply.expect_ok())
 
     def list_tenants(self) -> list[Tenant]:
-        """All tenants of the app.
+        """Return all tenants of the app.
 
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         newer = self.cdi >= _CDI_FACTORS
         path = "/recipe/multitenancy/tenant/list/v2" if newer else "/recipe/multitenancy/tenant/list"
@@ -89,9 +90,9 @@ class TenantCalls(CoreCalls):
     def delete_tenant(self, tenant_id: str) -> bool:
         """Delete a tenant; safe to send again.
 
-        :returns: was there one with that id?
+        :returns: whether there was one with that id.
         :raises CoreError: the core refuses, as it does for the default tenant.
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         body = {"tenantId": tenant_id}
         reply = self._post(_RID, "/recipe/multitenancy/tenant/remove", body, repeatable=True)
@@ -101,17 +102,17 @@ class TenantCalls(CoreCalls):
         """Let a login method be used in a tenant; safe to send again.
 
         :returns: the core's status, ``OK`` or the reason why not (``UNKNOWN_USER_ID_ERROR``, …).
-        :raises CoreUnavailableError: no reply.
+        :raises CoreUnavailableError: no response.
         """
         body = {"recipeUserId": recipe_user_id}
         path = "/recipe/multitenancy/tenant/user"
         return self._post(_RID, path, body, tenant_id=tenant_id, repeatable=True).status
 
     def disassociate_user_from_tenant(self, tenant_id: str, recipe_user_id: str) -> bool:
-        """Let a login method be used in a tenant no longer; safe to send again.
+        """Stop a login method from being used in a tenant; safe to send again.
 
-        :returns: could it be used there?
-        :raises CoreUnavailableError: no reply.
+        :returns: whether it could be used there.
+        :raises CoreUnavailableError: no response.
         """
         body = {"recipeUserId": recipe_user_id}
         path = "/recipe/multitenancy/tenant/user/remove"
@@ -126,7 +127,7 @@ def _factors(key: str, factors: Sequence[str] | Keep | None) -> dict[str, list[s
 
 
 def _switches(first_factors: Sequence[str] | Keep | None) -> dict[str, bool]:
-    """First factors in the words of CDI 5.0 and older."""
+    """Return first factors as CDI 5.0 and older describe them."""
     if isinstance(first_factors, Keep):
         return {}
     every = first_factors is None

@@ -12,7 +12,7 @@ from support.core_calls import ACCESS, CALLS, REFRESH, SESSION, Call
 from support.scripted_core import Behaviour, ScriptedCore, close, cut, nonsense, refusing, reply, reset
 
 from flask_stsession.core.connections import CoreAdapter
-from flask_stsession.core.models import Refusal, SessionInformation, Status, Tenant, TokenTheft
+from flask_stsession.core.models import SessionInformation
 from flask_stsession.errors import CoreError, CoreUnavailableError, Reason
 
 from .conftest import MakeClient, MakeTransport
@@ -159,74 +159,6 @@ def test_a_status_that_the_interface_does_not_have_is_named(
         make_client().create_session("u")
 
 
-@pytest.mark.parametrize("status", ["TRY_REFRESH_TOKEN", "UNAUTHORISED"])
-def test_a_refusal_of_a_token_is_an_answer(status: str, core: ScriptedCore, make_client: MakeClient) -> None:
-    core.always({"status": status, "message": "because"})
-    client = make_client()
-    expected = Refusal(Status(status), "because")
-    assert client.verify_session("access") == expected
-    assert client.refresh_session("refresh") == expected
-    assert client.regenerate("access") == expected
-
-
-def test_theft_names_the_session_and_which_token_was_used_again(
-    core: ScriptedCore, make_client: MakeClient
-) -> None:
-    session = {"handle": "h", "userId": "u", "recipeUserId": "r"}
-    core.always(
-        {"status": "TOKEN_THEFT_DETECTED", "session": session, "recentTokenReuseSubtype": "RECENT_PREV"}
-    )
-    assert make_client().refresh_session("refresh") == TokenTheft("h", "u", "r", "RECENT_PREV")
-
-
-def test_reuse_that_is_configured_to_be_no_theft_is_a_refusal_that_says_so(
-    core: ScriptedCore, make_client: MakeClient
-) -> None:
-    core.always({"status": "UNAUTHORISED", "recentTokenReuseSubtype": "ORPHANED_BRANCH"})
-    assert make_client().refresh_session("refresh") == Refusal(Status.UNAUTHORISED, "", "ORPHANED_BRANCH")
-
-
-def test_regenerating_without_a_payload_sends_none_and_an_expired_token_yields_none(
-    core: ScriptedCore, make_client: MakeClient
-) -> None:
-    core.always({"status": "OK", "session": SESSION})
-    answer = make_client().regenerate("access")
-    assert not isinstance(answer, Refusal)
-    assert answer.access_token is None
-    assert core.received[0].json == {"accessToken": "access"}
-
-
-def test_optional_fields_are_sent_only_when_given(core: ScriptedCore, make_client: MakeClient) -> None:
-    core.always({"status": "OK", "session": SESSION, "accessToken": ACCESS, "refreshToken": REFRESH})
-    client = make_client()
-    client.verify_session("access")
-    client.refresh_session("refresh", anti_csrf_token="csrf")
-    assert "antiCsrfToken" not in core.received[0].json
-    assert core.received[1].json["antiCsrfToken"] == "csrf"
-
-
-def test_a_login_method_is_sent_where_the_core_expects_the_user(
-    core: ScriptedCore, make_client: MakeClient
-) -> None:
-    core.always({"status": "OK", "session": SESSION, "accessToken": ACCESS, "refreshToken": REFRESH})
-    make_client().create_session("u-1", recipe_user_id="r-1")
-    assert core.requests == ["POST /recipe/session"]
-    assert core.received[0].json["userId"] == "r-1"
-
-
-def test_a_session_that_is_gone_is_none_or_false(core: ScriptedCore, make_client: MakeClient) -> None:
-    core.always({"status": "UNAUTHORISED", "message": "Session does not exist."})
-    client = make_client()
-    assert client.get_session_information("h") is None
-    assert client.update_session_data("h", {}) is False
-    assert client.update_access_token_payload("h", {}) is False
-
-
-def test_revoking_nothing_asks_nothing(core: ScriptedCore, make_client: MakeClient) -> None:
-    assert make_client().revoke_sessions([]) == []
-    assert core.requests == []
-
-
 def test_what_does_not_exist_is_told_without_an_error(core: ScriptedCore, make_client: MakeClient) -> None:
     client = make_client()
     core.always({"status": "UNKNOWN_ROLE_ERROR"})
@@ -253,70 +185,6 @@ def test_times_of_a_session_are_also_aware_datetimes() -> None:
     information = SessionInformation("h", "u", "u", "public", {}, {}, 1_000, 1_700_000_000_500)
     assert information.created_at == datetime(1970, 1, 1, 0, 0, 1, tzinfo=timezone.utc)
     assert information.expires_at == datetime(2023, 11, 14, 22, 13, 20, 500_000, tzinfo=timezone.utc)
-
-
-def test_an_older_core_that_tells_no_login_method_or_tenant_means_the_user_and_the_default(
-    core: ScriptedCore, make_client: MakeClient
-) -> None:
-    session = {"handle": "h", "userId": "u", "userDataInJWT": {}}
-    core.always({"status": "OK", "session": session, "accessToken": ACCESS, "refreshToken": REFRESH})
-    created = make_client(cdi_version="4.0").create_session("u").session
-    assert (created.recipe_user_id, created.tenant_id) == ("u", "public")
-
-
-OLD_TENANT = {
-    "tenantId": "acme",
-    "emailPassword": {"enabled": True},
-    "thirdParty": {"enabled": False, "providers": []},
-    "passwordless": {"enabled": True},
-    "coreConfig": {},
-}
-
-
-@pytest.mark.parametrize("version", ["4.0", "5.0"])
-def test_tenants_are_told_to_an_older_core_in_its_words(
-    version: str, core: ScriptedCore, make_client: MakeClient
-) -> None:
-    client = make_client(cdi_version=version)
-    core.always({"status": "OK", "createdNew": False})
-    assert client.create_or_update_tenant("acme", first_factors=["otp-email"]) is False
-    client.create_or_update_tenant("acme", first_factors=None)
-    client.create_or_update_tenant("acme")
-    core.always({"status": "OK", **OLD_TENANT})
-    factors = ("emailpassword", "otp-email", "otp-phone", "link-email", "link-phone")
-    assert client.get_tenant("acme") == Tenant("acme", factors)
-    every = {**OLD_TENANT, "thirdParty": {"enabled": True}}
-    core.always({"status": "OK", "tenants": [every]})
-    assert client.list_tenants() == [Tenant("acme", None)]
-
-    assert core.requests == [
-        *["PUT /recipe/multitenancy/tenant"] * 3,
-        "GET /acme/recipe/multitenancy/tenant",
-        "GET /recipe/multitenancy/tenant/list",
-    ]
-    keys = ("emailPasswordEnabled", "thirdPartyEnabled", "passwordlessEnabled")
-    sent = [tuple(request.json.get(key) for key in keys) for request in core.received[:3]]
-    assert sent == [(False, False, True), (True, True, True), (None, None, None)]
-
-
-def test_secondary_factors_are_not_dropped_silently_by_an_older_core(
-    core: ScriptedCore, make_client: MakeClient
-) -> None:
-    with pytest.raises(CoreError) as caught:
-        make_client(cdi_version="5.0").create_or_update_tenant("acme", required_secondary_factors=["totp"])
-    assert str(caught.value) == (
-        "Secondary factors of a tenant need a core that speaks CDI 5.1 or newer; we speak 5.0 with this one."
-    )
-    assert core.requests == []
-
-
-def test_a_tenant_is_changed_only_in_what_is_given(core: ScriptedCore, make_client: MakeClient) -> None:
-    core.always({"status": "OK", "createdNew": False})
-    client = make_client()
-    client.create_or_update_tenant("acme", core_config={"a": None})
-    client.create_or_update_tenant("acme", first_factors=None)
-    assert core.received[0].json == {"tenantId": "acme", "coreConfig": {"a": None}}
-    assert core.received[1].json == {"tenantId": "acme", "firstFactors": None}
 
 
 def test_many_calls_share_one_connection(core: ScriptedCore, make_client: MakeClient) -> None:

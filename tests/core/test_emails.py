@@ -1,0 +1,22 @@
+"""E-mail addresses, as they are sent to a core."""
+
+from __future__ import annotations
+
+import pytest
+from support.scripted_core import ScriptedCore
+
+from .conftest import MakeClient
+
+
+@pytest.mark.parametrize("given", ["Alice@Example.COM", " alice@example.com", "\talice@example.com\n"])
+def test_addresses_are_sent_trimmed_and_in_lower_case(
+    given: str, core: ScriptedCore, make_client: MakeClient
+) -> None:
+    core.always({"status": "OK", "isVerified": True, "token": "t"})
+    client = make_client()
+    client.create_email_verification_token("u", given)
+    client.is_email_verified("u", given)
+    client.unverify_email("u", given)
+    client.revoke_email_verification_tokens("u", given)
+    sent = [request.query.get("email") or request.json["email"] for request in core.received]
+    assert sent == ["alice@example.com"] * 4
