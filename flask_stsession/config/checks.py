@@ -140,6 +140,13 @@ def _websites(config: Config) -> str:
 
 def suspicious_combinations(config: Config) -> Iterator[tuple[int, str]]:
     """Return combinations that are legal but hardly work as meant, as (log level, message)."""
+    if config.api_key is not None and config.is_embedded and "api_keys" not in config.embedded_core:
+        yield (
+            logging.WARNING,
+            f"STSESSION_API_KEY is set, but STSESSION_CONNECTION_URI = {config.connection_uri!r} is the core "
+            "in this process, which needs no key. Write the URL of your core in STSESSION_CONNECTION_URI, or "
+            "remove STSESSION_API_KEY.",
+        )
     for message in _tokens_in_the_clear(config):
         yield logging.WARNING, message
     if config.token_transfer_method == "header":

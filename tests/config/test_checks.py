@@ -378,6 +378,15 @@ NO_ANTI_CSRF = (
         ({"CONNECTION_URI": "http://127.0.0.1:3567;http://localhost", "API_KEY": "hunter2hunter2"}, []),
         ({"CONNECTION_URI": "http://core:3567"}, []),
         (
+            {"API_KEY": "hunter2hunter2"},
+            [
+                "STSESSION_API_KEY is set, but STSESSION_CONNECTION_URI = 'embedded:' is the core in this "
+                "process, which needs no key. Write the URL of your core in STSESSION_CONNECTION_URI, or "
+                "remove STSESSION_API_KEY."
+            ],
+        ),
+        ({"API_KEY": "hunter2hunter2", "EMBEDDED_CORE": {"api_keys": "hunter2hunter2"}}, []),
+        (
             {"LOGIN_URL": "/login", "COOKIE_SAME_SITE": "strict"},
             [
                 "STSESSION_LOGIN_URL = '/login' is for server-rendered pages, but with "
