@@ -168,7 +168,8 @@ def test_origins_of_app_shells_are_ours_but_have_no_site() -> None:
     assert config.trusted_origins("") == ("https://api.example.com", *shells)
     assert config.websites == ()
     assert config.decisions("").same_site == "lax"
-    assert read({"WEBSITE_DOMAIN": shells}).decisions("http://localhost:5000/").same_site == "lax"
+    for root in ("http://localhost:5000/", "http://[/"):
+        assert read({"WEBSITE_DOMAIN": shells}).decisions(root).same_site == "lax"
     beside = read({"API_DOMAIN": "https://api.example.com", "WEBSITE_DOMAIN": [*shells, "https://b.org"]})
     assert beside.decisions("").same_site == "none"
 
