@@ -59,8 +59,6 @@ PROTECTED_CLAIMS: Final = (
 
 #: Largest cookie (name, value and attributes) that browsers must keep (RFC 6265, 6.1).
 MAX_COOKIE_BYTES: Final = 4096
-#: A token of this size in a cookie is worth a warning: it is close to what browsers keep.
-LARGE_TOKEN_BYTES: Final = 3584
 
 # Towards the core (CDI)
 CDI_VERSIONS: Final = ("4.0", "5.0", "5.1", "5.2", "5.3", "5.4", "5.5", "5.6")

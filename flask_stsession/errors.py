@@ -12,6 +12,7 @@
     │   └── CoreUnavailableError               503 session service unavailable
     ├── CoreError                              the core refused what we asked
     ├── ConfigError                            a setting is wrong
+    │   └── MismatchedUserError(ValueError)    a login method of another user
     ├── SessionDoesNotExistError               no session with that handle
     └── ProtectedClaimError(ValueError)        a key of the payload that users may not set
 
@@ -198,6 +199,8 @@ class TokenTheftError(SessionHTTPError, http.Unauthorized):
     :param session_handle: of the session that was ended.
     :param user_id: whose session it was.
     :param recipe_user_id: of the login method behind it.
+    :param subtype: which replaced token was used: ``RECENT_PREV``, ``ORPHANED_BRANCH`` or
+        ``STALE_LINEAGE``; ``None`` before CDI 5.6, whose cores do not say.
     """
 
     code: int = 401
@@ -211,11 +214,13 @@ class TokenTheftError(SessionHTTPError, http.Unauthorized):
         user_id: str,
         recipe_user_id: str | None = None,
         *,
+        subtype: str | None = None,
         status: int | None = None,
     ) -> None:
         self.session_handle = session_handle
         self.user_id = user_id
         self.recipe_user_id: str = user_id if recipe_user_id is None else recipe_user_id
+        self.subtype: str | None = subtype
         super().__init__(status=status)
 
 
@@ -303,6 +308,25 @@ class ConfigError(STSessionError):
     """A setting is wrong; the message names it, its value and what to write instead."""
 
     reason = Reason.MISCONFIGURED
+
+
+class MismatchedUserError(ConfigError, ValueError):
+    """The login method that a session was to be created with belongs to another user.
+
+    :param user_id: the user who was to be signed in.
+    :param recipe_user_id: the login method.
+    :param owner: the user whom the core would have signed in.
+    """
+
+    def __init__(self, user_id: str, *, recipe_user_id: str, owner: str) -> None:
+        super().__init__(
+            f"recipe_user_id is {recipe_user_id!r}, but the core says that it is a login method of "
+            f"{owner!r}, not of user_id {user_id!r}. Nobody was signed in. Pass the user that the login "
+            "method belongs to."
+        )
+        self.user_id = user_id
+        self.recipe_user_id = recipe_user_id
+        self.owner = owner
 
 
 class SessionDoesNotExistError(STSessionError):

@@ -22,6 +22,8 @@ from .sessions.loaders import Loaders
 from .sessions.manager import ManagerSettings, SessionManager
 from .sessions.new_session import NewSession
 from .sessions.payloads import json_object
+from .sessions.sizes import TokenSizes
+from .tokens.access_token import MAX_TOKEN_LENGTH
 from .tokens.jwks import KeySet
 from .tokens.verifier import TokenVerifier
 from .web import csrf, hooks, login, refresh, routes
@@ -777,6 +779,7 @@ def _make_manager(app: Flask, config: Config, ext: STSession, transport: CoreTra
         keys,
         use_dynamic_signing_key=config.use_dynamic_access_token_signing_key,
         cache_size=config.verified_token_cache_size,
+        max_token_length=max(MAX_TOKEN_LENGTH, config.max_access_token_bytes),
     )
     return SessionManager(
         client=client,
@@ -786,6 +789,12 @@ def _make_manager(app: Flask, config: Config, ext: STSession, transport: CoreTra
             use_dynamic_access_token_signing_key=config.use_dynamic_access_token_signing_key,
             check_database_ttl_seconds=config.check_database_ttl_seconds,
             audience=config.audience,
+            sizes=TokenSizes(
+                allowed="any" if callable(config.token_transfer_method) else config.token_transfer_method,
+                max_header_bytes=config.max_access_token_bytes,
+                cookie_prefix=config.cookie_prefix,
+                cookie_domain=config.cookie_domain,
+            ),
         ),
         sender=app,
         extension=ext,

@@ -55,7 +55,6 @@ STILL_TO_TEST = {
     "embedded.request",
     "embedded.tokens",
     "functions",
-    "sessions.payloads",
     "web.context",
     "web.base",
     "web.first_request",

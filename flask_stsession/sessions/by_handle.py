@@ -2,6 +2,10 @@
 
 No token is needed. The client receives a change of the payload when it refreshes next; the SuperTokens
 documentation calls these functions offline.
+
+A change of the payload is merged into what the core holds, by one writer of this process at a time, so that
+none undoes what another has changed. Between processes there remains a window, from reading the payload to
+writing it, since the core has no operation that merges.
 """
 
 from __future__ import annotations
@@ -12,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 from ..claims.validation import claims_context, failed_validators, overridden, refetched_claims
 from ..core.models import SessionInformation
 from ..errors import ClaimValidationError, SessionDoesNotExistError
-from .payloads import json_object, merged
+from .handle_locks import HandleLocks
+from .payloads import checked_update, json_object, merged
+from .sizes import TokenSizes
 
 if TYPE_CHECKING:
     from ..claims.base import EnsureSync, SessionClaim, SessionClaimValidator
@@ -29,6 +35,8 @@ class SessionsByHandle:
     :param extension: handed to claims in their ``user_context``.
     :param ensure_sync: ``app.ensure_sync``, which runs what users wrote as ``async def``.
     :param now_ms: returns the time in ms since 1970.
+    :param locks: held while a payload is read, merged and written.
+    :param sizes: refuses payloads that are too large.
     """
 
     def __init__(
@@ -38,11 +46,15 @@ class SessionsByHandle:
         extension: object,
         ensure_sync: EnsureSync | None,
         now_ms: Callable[[], int],
+        locks: HandleLocks,
+        sizes: TokenSizes,
     ) -> None:
         self._client = client
         self._extension = extension
         self._ensure_sync = ensure_sync
         self._now_ms = now_ms
+        self._locks = locks
+        self._sizes = sizes
 
     def information(self, handle: str) -> SessionInformation | None:
         """Return what the core stores about a session, or ``None`` if there is none with that handle."""
@@ -74,13 +86,27 @@ class SessionsByHandle:
         :param update: keys to set; ``None`` removes a key.
         :returns: ``False`` if there is no session with that handle.
         :raises ProtectedClaimError: for a key that belongs to the session itself.
+        :raises ConfigError: the access token would be too large; nothing is written.
         """
-        found = self.information(handle)
-        if found is None:
-            return False
-        return self._client.update_access_token_payload(
-            handle, merged(found.custom_claims_in_access_token_payload, update)
-        )
+        return self._merge(handle, checked_update(update)) is not None
+
+    def _merge(self, handle: str, update: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Merge keys into what the core holds; return the payload, or ``None`` if there is no session."""
+        with self._locks.hold(handle):
+            found = self.information(handle)
+            if found is None:
+                return None
+            stored = found.custom_claims_in_access_token_payload
+            payload = merged(stored, update)
+            self._sizes.check(
+                payload,
+                user_id=found.user_id,
+                recipe_user_id=found.recipe_user_id,
+                tenant_id=found.tenant_id,
+                transfer_method=None,
+                stored=stored,
+            )
+            return payload if self._client.update_access_token_payload(handle, payload) else None
 
     def get_claim_value(self, handle: str, claim: SessionClaim[Any]) -> Any:
         """Return the value of a claim; ``None`` if the session has none.
@@ -153,8 +179,10 @@ class SessionsByHandle:
             ensure_sync=self._ensure_sync,
         )
         if update:
-            payload = merged(payload, update)
-            self._client.update_access_token_payload(handle, payload)
+            merged_payload = self._merge(handle, checked_update(update))
+            if merged_payload is None:
+                raise SessionDoesNotExistError(handle)
+            payload = merged_payload
         failures = failed_validators(validators, payload, user_context=context, ensure_sync=self._ensure_sync)
         return [failure.error for failure in failures]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from ..core.models import (
 )
 from ..errors import (
     ConfigError,
+    MismatchedUserError,
     Reason,
     TokenTheftError,
     TryRefreshTokenError,
@@ -39,13 +40,21 @@ from .by_handle import SessionsByHandle
 from .handle_locks import HandleLocks
 from .new_session import NewSession
 from .outcomes import RecentOutcomes
-from .payloads import json_object, merged, refuse_oversize, without_protected
+from .payloads import (
+    checked_update,
+    json_object,
+    merged,
+    warn_of_inexact_integers,
+    without_protected,
+)
 from .revocation import ConfirmedTokens, RevokedHandles
 from .session import REMEMBER_KEY, Session
+from .sizes import TokenSizes, largest_keys
 
 if TYPE_CHECKING:
     from ..claims.base import EnsureSync, SessionClaim
     from ..core.client import CoreClient
+    from ..core.models import CoreSession
     from ..tokens.access_token import AccessToken
     from ..tokens.jwks import KeySet
     from ..tokens.verifier import TokenVerifier
@@ -60,6 +69,7 @@ class ManagerSettings:
     use_dynamic_access_token_signing_key: bool = True
     check_database_ttl_seconds: float = 0
     audience: Sequence[str] | None = None
+    sizes: TokenSizes = field(default_factory=TokenSizes)
 
 
 class SessionManager:
@@ -88,9 +98,15 @@ class SessionManager:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.client = client
+        self._locks = HandleLocks()
         #: Sessions of which only the handle is known.
         self.by_handle: SessionsByHandle = SessionsByHandle(
-            client, extension=extension, ensure_sync=ensure_sync, now_ms=self.now_ms
+            client,
+            extension=extension,
+            ensure_sync=ensure_sync,
+            now_ms=self.now_ms,
+            locks=self._locks,
+            sizes=settings.sizes,
         )
         self.verifier = verifier
         self.keys = keys
@@ -99,7 +115,6 @@ class SessionManager:
         self._settings = settings
         self._sender = sender
         self._clock = clock
-        self._locks = HandleLocks()
         self._refreshed: RecentOutcomes[SessionTokens] = RecentOutcomes("refreshing with this token")
         self._first_uses: RecentOutcomes[VerifiedSession] = RecentOutcomes("using this token first")
         self._revoked = RevokedHandles()
@@ -173,7 +188,8 @@ class SessionManager:
             answer = self._verify_at_core(session, check_database=True, enable_anti_csrf=enable_anti_csrf)
             session.database_checked = True
         if answer.access_token is not None:
-            session.replace_access_token(self._accept(answer.access_token), renewed=True)
+            token = self._accept(answer.access_token, answer.session, session.transfer_method)
+            session.replace_access_token(token, renewed=True)
         elif answer.payload_update_available:
             self._regenerate(session, None)
         elif check_database:
@@ -219,8 +235,9 @@ class SessionManager:
         :param claims: fetched and built into the payload.
         :param issuer: value of ``iss``, whatever the payload says.
         :param enable_anti_csrf: create an anti-CSRF token, unless ``new`` disables it.
-        :raises ConfigError: when the token would not fit into a cookie; nothing is written.
-        :raises CoreUnavailableError: when the core does not answer.
+        :raises ConfigError: the access token would be too large; nothing is written.
+        :raises MismatchedUserError: the login method belongs to another user; the session was ended.
+        :raises CoreUnavailableError: the core does not answer.
         """
         own = without_protected(json_object(new.access_token_payload, argument="access_token_payload"))
         stored = json_object(new.session_data_in_database, argument="session_data_in_database")
@@ -244,10 +261,14 @@ class SessionManager:
         if not new.remember:
             own[REMEMBER_KEY] = False
         own = json_object(own, argument="access_token_payload")  # with what the claims have fetched
-        if transfer_method == "cookie":
-            refuse_oversize(
-                own, user_id=new.user_id, recipe_user_id=new.login_method, tenant_id=new.tenant_id
-            )
+        warn_of_inexact_integers(own)
+        self._settings.sizes.check(
+            own,
+            user_id=new.user_id,
+            recipe_user_id=new.login_method,
+            tenant_id=new.tenant_id,
+            transfer_method=transfer_method,
+        )
         created = self.client.create_session(
             new.user_id,
             tenant_id=new.tenant_id,
@@ -257,6 +278,11 @@ class SessionManager:
             enable_anti_csrf=enable_anti_csrf and not new.disable_anti_csrf,
             use_dynamic_signing_key=self._settings.use_dynamic_access_token_signing_key,
         )
+        if new.recipe_user_id is not None and created.session.user_id != new.user_id:
+            self.revoke([created.session.handle])
+            raise MismatchedUserError(
+                new.user_id, recipe_user_id=new.recipe_user_id, owner=created.session.user_id
+            )
         session = self._session_of(created, transfer_method, context)
         signals.session_created.send(self._sender, session=session)
         return session
@@ -316,7 +342,12 @@ class SessionManager:
             self.client.revoke_sessions([theft.session_handle])
         self._remember_revoked([theft.session_handle])
         logger.warning("Token theft detected: session %s has been revoked.", theft.session_handle)
-        error = TokenTheftError(theft.session_handle, theft.user_id, theft.recipe_user_id)
+        error = TokenTheftError(
+            theft.session_handle,
+            theft.user_id,
+            theft.recipe_user_id,
+            subtype=theft.recent_token_reuse_subtype,
+        )
         signals.session_revoked.send(
             self._sender, session_handles=[theft.session_handle], user_id=theft.user_id
         )
@@ -380,13 +411,29 @@ class SessionManager:
             raise UnauthorisedError("The session has been revoked.")
 
     def merge_payload_of(self, session: Session, update: Mapping[str, Any]) -> None:
-        """Merge keys into the payload of the session of this request, whose access token is replaced.
+        """Merge keys into what the core holds of the session, whose access token is replaced.
+
+        Not into the payload of the access token: others may have changed the session since it was made.
 
         :param update: keys to set; ``None`` removes a key.
         :raises ProtectedClaimError: for a key that belongs to the session itself.
         :raises UnauthorisedError: the session has been revoked meanwhile.
+        :raises ConfigError: the access token would be too large; nothing is written.
         """
-        self._regenerate(session, merged(session.get_access_token_payload(), update))
+        update = checked_update(update)
+        with self._locks.hold(session.get_handle()):
+            stored = self.information_of(session).custom_claims_in_access_token_payload
+            payload = merged(stored, update)
+            self._settings.sizes.check(
+                payload,
+                user_id=session.get_user_id(),
+                recipe_user_id=session.get_recipe_user_id(),
+                tenant_id=session.get_tenant_id(),
+                transfer_method=session.transfer_method,
+                stored=stored,
+            )
+            self._regenerate(session, payload)
+        self._first_uses.forget(session.get_handle())
 
     def _regenerate(self, session: Session, payload: dict[str, Any] | None) -> None:
         """Give the session a new payload, and a new access token that carries it.
@@ -394,19 +441,13 @@ class SessionManager:
         :param payload: the user's keys, whole; ``None`` takes those that the core holds.
         :raises UnauthorisedError: the session has been revoked meanwhile.
         """
-        if payload is not None and session.transfer_method == "cookie":
-            refuse_oversize(
-                payload,
-                user_id=session.get_user_id(),
-                recipe_user_id=session.get_recipe_user_id(),
-                tenant_id=session.get_tenant_id(),
-            )
         answer = self.client.regenerate(session.get_access_token(), payload)
         if isinstance(answer, Refusal):
             session.end_on_client()
             raise UnauthorisedError(f"The session has been revoked: {answer.message}")
         if answer.access_token is not None:
-            session.replace_access_token(self._accept(answer.access_token))
+            token = self._accept(answer.access_token, answer.session, session.transfer_method)
+            session.replace_access_token(token)
         else:
             session.replace_payload(answer.session.payload)
 
@@ -417,15 +458,23 @@ class SessionManager:
     ) -> Session:
         return Session(
             self,
-            self._accept(answer.access_token),
+            self._accept(answer.access_token, answer.session, method),
             transfer_method=method,
             refresh_token=answer.refresh_token,
             context=context,
         )
 
-    def _accept(self, new: TokenInfo) -> AccessToken:
-        """Parse a token that the core has just returned; its key may be newer than our key set."""
-        token = tokens.parse(new.token)
+    def _accept(
+        self, new: TokenInfo, owner: CoreSession, transfer_method: TransferMethod | None
+    ) -> AccessToken:
+        """Parse a token that the core has just returned; its key may be newer than our key set.
+
+        :raises UnauthorisedError: it is too large to reach the client, so its session was ended.
+        """
+        problem = self._settings.sizes.problem(new.token, transfer_method)
+        if problem is not None:
+            raise self._ended_as_too_large(owner, problem)
+        token = tokens.parse(new.token, max_length=len(new.token))
         if token is None:
             raise ConfigError(
                 "The core returned an access token in an unknown format. Is STSESSION_CONNECTION_URI a "
@@ -434,6 +483,19 @@ class SessionManager:
         self.keys.expect(token.kid)
         self._revoked.note_life((new.expiry - new.created_time) / 1000)
         return token
+
+    def _ended_as_too_large(self, session: CoreSession, problem: str) -> UnauthorisedError:
+        """End a session that another program has let grow: its client would refresh in a loop."""
+        logger.error(
+            "Session %r of user %r was ended: %s. Another program has written its payload. Largest keys: %s. "
+            "Keep large values in session_data_in_database.",
+            session.handle,
+            session.user_id,
+            problem,
+            largest_keys(session.payload),
+        )
+        self.revoke([session.handle])
+        return UnauthorisedError(f"The session was ended: {problem}.")
 
 
 def _digest(token: str) -> bytes:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..constants import DEFAULT_TENANT
+from .ids import refuse_blanks
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewSession:
-    """What a session is created from; see :func:`~flask_stsession.create_new_session`.
+    """The arguments of a new session; see :func:`~flask_stsession.create_new_session`.
 
     :param user_id: of the user, a non-empty string.
     :param tenant_id: of the tenant, ``"public"`` by default.
@@ -20,6 +21,7 @@ class NewSession:
     :param session_data_in_database: JSON object; stays in the core.
     :param disable_anti_csrf: create no anti-CSRF token although ``STSESSION_ANTI_CSRF`` is ``VIA_TOKEN``.
     :param remember: ``False`` makes cookies that end with the browser, kept so across refreshes.
+    :raises ValueError: an id is empty, or begins or ends with blanks.
     """
 
     user_id: str
@@ -29,6 +31,12 @@ class NewSession:
     session_data_in_database: Mapping[str, Any] = field(default_factory=dict, repr=False)
     disable_anti_csrf: bool = False
     remember: bool = True
+
+    def __post_init__(self) -> None:
+        refuse_blanks(self.user_id, "user_id")
+        refuse_blanks(self.tenant_id, "tenant_id")
+        if self.recipe_user_id is not None:
+            refuse_blanks(self.recipe_user_id, "recipe_user_id")
 
     @property
     def login_method(self) -> str:

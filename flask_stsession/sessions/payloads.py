@@ -1,11 +1,10 @@
-"""What users put into sessions: is it JSON, is it theirs to set, and does it fit into a cookie?
+"""What apps put into sessions: is it JSON, and may they set it?
 
-All of it is checked before anything is written.
+Checked before anything is written.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Mapping
@@ -14,19 +13,19 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from ..constants import ACCESS_TOKEN_COOKIE, LARGE_TOKEN_BYTES, MAX_COOKIE_BYTES, PROTECTED_CLAIMS
-from ..errors import ConfigError, ProtectedClaimError
+from ..constants import PROTECTED_CLAIMS
+from ..errors import ProtectedClaimError
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
-#: Deeper than anybody's data; what contains itself has no depth at all.
+#: Deeper than anybody's data. The nesting of a value that contains itself never ends.
 _MAX_DEPTH = 100
-#: Bytes of an access token beside its payload: header, RS256 signature (RSA-2048), dots.
-_JWT_BYTES = 450
-#: Bytes of the payload that are the session's own, beside its ids: keys, times, hashes, anti-CSRF token.
-_OWN_BYTES = 360
+#: The whole numbers that a core's database holds (64 bits).
+_SMALLEST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**63 - 1
+#: The largest whole number that JavaScript, and so a browser, reads unharmed (RFC 8259, 6).
+_LARGEST_EXACT = 2**53
 
-#: What is often put into a session and is not JSON, and what to write instead.
+#: Types that are often put into a session and are not JSON, and what to write instead.
 _REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
     ((set, frozenset), "write sorted(...) for a list"),
     (date, "write .isoformat(), or .timestamp() of a datetime"),
@@ -37,11 +36,11 @@ _REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
 
 
 def json_object(value: Mapping[str, Any], *, argument: str) -> dict[str, Any]:
-    """A copy of a mapping in which everything is JSON; tuples become lists.
+    """Return a copy of a mapping in which everything is JSON; tuples become lists.
 
     :param argument: what the caller calls it, for messages.
-    :raises TypeError: something in it is not JSON; the message says where, and what to write instead.
-    :raises ValueError: a number that JSON does not have, or no end to the nesting.
+    :raises TypeError: a value is not JSON; the message says which, and what to write instead.
+    :raises ValueError: a number that JSON or a core does not have, or endless nesting.
     """
     if not isinstance(value, Mapping):
         raise TypeError(f"{argument} must be a dict, not {type(value).__name__}.")
@@ -52,8 +51,12 @@ def json_object(value: Mapping[str, Any], *, argument: str) -> dict[str, Any]:
 def _json_value(value: Any, place: str, depth: int) -> Any:
     if isinstance(value, str):
         return _checked_text(value, place)
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, int):
+        if _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER:
+            return value
+        raise ValueError(f"{place} is a whole number of over 64 bits, too large for a core: write str(...).")
     if isinstance(value, float):
         if math.isfinite(value):
             return value
@@ -94,23 +97,47 @@ def _checked_key(key: object, place: str) -> str:
     )
 
 
-def merged(payload: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
-    """``payload`` without the session's own keys, with ``update`` in it; ``None`` removes a key.
+def warn_of_inexact_integers(payload: Mapping[str, Any]) -> None:
+    """Warn of whole numbers that a browser reads as others."""
+    for key, value in payload.items():
+        if _holds_inexact_integer(value):
+            logger.warning(
+                "The key %r of access_token_payload holds a whole number beyond 2**53. JavaScript cannot "
+                "represent it, so a browser reads another number: write str(...).",
+                key,
+            )
 
-    :raises ProtectedClaimError: when ``update`` names a key of the session's own.
-    :raises TypeError: ``update`` is not JSON.
+
+def _holds_inexact_integer(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_inexact_integer, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_inexact_integer, value))
+    return isinstance(value, int) and abs(value) > _LARGEST_EXACT
+
+
+def checked_update(update: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of what is to be merged into a payload.
+
+    :raises ProtectedClaimError: for a key that belongs to the session itself.
+    :raises TypeError: a value is not JSON.
     """
     update = json_object(update, argument="access_token_payload")
     for key in update:
         if key in PROTECTED_CLAIMS:
             raise ProtectedClaimError(key)
+    return update
+
+
+def merged(payload: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``payload`` without the session's own keys, with ``update`` in it; ``None`` removes a key."""
     kept = {key: value for key, value in payload.items() if key not in PROTECTED_CLAIMS and key not in update}
     kept.update((key, value) for key, value in update.items() if value is not None)
     return kept
 
 
 def without_protected(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """``payload`` without the session's own keys, which are named in the log."""
+    """Return ``payload`` without the session's own keys, and name those in the log."""
     dropped = [key for key in payload if key in PROTECTED_CLAIMS]
     if dropped:
         logger.warning(
@@ -118,38 +145,3 @@ def without_protected(payload: Mapping[str, Any]) -> dict[str, Any]:
             ", ".join(dropped),
         )
     return {key: value for key, value in payload.items() if key not in PROTECTED_CLAIMS}
-
-
-def refuse_oversize(payload: Mapping[str, Any], *, user_id: str, recipe_user_id: str, tenant_id: str) -> None:
-    """Warn of an access token that is about to outgrow a cookie; refuse one that does.
-
-    Before the core makes the token, so that nothing is written. An estimate therefore, by a few dozen bytes
-    on the safe side.
-
-    :param payload: the user's keys.
-    :raises ConfigError: the cookie would have more bytes than browsers keep.
-    """
-    sizes = {key: _json_bytes({key: value}) - 1 for key, value in payload.items()}
-    own = _OWN_BYTES + _json_bytes([user_id, recipe_user_id, tenant_id, tenant_id])
-    estimate = _JWT_BYTES + (sum(sizes.values()) + own) * 4 // 3  # base64 makes 4 of 3
-    if estimate <= LARGE_TOKEN_BYTES:
-        return
-    largest = sorted(sizes, key=lambda key: sizes[key], reverse=True)[:3]
-    named = ", ".join(f"{key!r} ({sizes[key]} bytes)" for key in largest)
-    if estimate + len(ACCESS_TOKEN_COOKIE) + 1 > MAX_COOKIE_BYTES:
-        raise ConfigError(
-            f"The access token would have about {estimate} bytes, more than browsers keep in a cookie "
-            f"({MAX_COOKIE_BYTES}). Nothing was written. Largest keys of its payload: {named}. Keep "
-            "large values in session_data_in_database, or send tokens by header."
-        )
-    logger.warning(
-        "An access token of about %d bytes comes close to what browsers keep in a cookie (%d). "
-        "Largest keys of its payload: %s.",
-        estimate,
-        MAX_COOKIE_BYTES,
-        named,
-    )
-
-
-def _json_bytes(value: Any) -> int:
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))

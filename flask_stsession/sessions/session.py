@@ -63,6 +63,10 @@ class Backend(Protocol):
         """Merge keys into the payload of the session, and give it an access token that carries them."""
         ...
 
+    def is_revoked(self, handle: str) -> bool:
+        """Return whether a session was revoked through this process."""
+        ...
+
     def revoke(self, handles: Sequence[str]) -> list[str]:
         """End sessions; return the handles of those that had not ended before."""
         ...
@@ -142,6 +146,20 @@ class Session:
     def access_token_expires_at(self) -> int:
         """When the access token expires, in ms since 1970."""
         return self._access_token.expiry_ms
+
+    @property
+    def remember(self) -> bool:
+        """Whether the session outlives the browser; ``False`` if it was created with ``remember=False``."""
+        return self._own_payload().get(REMEMBER_KEY) is not False
+
+    def is_valid(self, user_context: object = None) -> bool:
+        """Return whether the session still holds, as far as this process knows. Asks no core.
+
+        For long connections: the access token has not expired, and the session has not been revoked
+        through this process.
+        """
+        expired = self._manager.now_ms() >= self.access_token_expires_at
+        return not expired and not self._manager.is_revoked(self.get_handle())
 
     def get_access_token_payload(self, user_context: object = None) -> dict[str, Any]:
         """The access token's whole payload: a fresh copy, yours to change."""
@@ -365,7 +383,7 @@ class Session:
                 token,
                 self._refresh_token,
                 token.anti_csrf_token if send_anti_csrf else None,
-                self._own_payload().get(REMEMBER_KEY) is not False,
+                self.remember,
             )
         )
 

@@ -88,13 +88,14 @@ class AccessToken:
         return f"<AccessToken version {self.version} of session {self.session_handle}>"
 
 
-def parse(raw: str) -> AccessToken | None:
+def parse(raw: str, *, max_length: int = MAX_TOKEN_LENGTH) -> AccessToken | None:
     """Read a token without checking its signature.
 
-    :param raw: whatever was sent in the place of an access token.
-    :return: ``None`` if it is not a session's by its structure, which makes it as good as absent (FDI).
+    :param raw: the value that was sent as access token.
+    :param max_length: of a value that is looked at, in characters.
+    :returns: ``None`` if its structure is not that of a session's token: it is as good as absent (FDI).
     """
-    if len(raw) > MAX_TOKEN_LENGTH:
+    if len(raw) > max_length:
         return None
     parts = _COMPACT_JWS(raw)
     if parts is None:

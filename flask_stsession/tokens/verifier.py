@@ -38,6 +38,7 @@ class TokenVerifier:
     :param keys: the core's signing keys.
     :param use_dynamic_signing_key: which of the core's two kinds of keys must have signed.
     :param cache_size: how many verified tokens to remember; below 2 none is.
+    :param max_token_length: of a value that is looked at, in characters.
     :param clock: the time in s since the epoch.
     """
 
@@ -47,10 +48,12 @@ class TokenVerifier:
         *,
         use_dynamic_signing_key: bool = True,
         cache_size: int = 10_000,
+        max_token_length: int = MAX_TOKEN_LENGTH,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._keys = keys
         self._refused_prefix = STATIC_KID_PREFIX if use_dynamic_signing_key else DYNAMIC_KID_PREFIX
+        self._max_length = max_token_length
         self._clock = clock
         self._verified = _VerifiedTokens(cache_size)
         self._rs256 = RSAAlgorithm(RSAAlgorithm.SHA256)
@@ -66,11 +69,11 @@ class TokenVerifier:
         :raises TryRefreshTokenError: a session's, but expired or not genuine.
         :raises CoreUnavailableError: the keys to check it with cannot be had.
         """
-        if len(raw) > MAX_TOKEN_LENGTH or not raw.isascii():
+        if len(raw) > self._max_length or not raw.isascii():
             return None
         digest = sha256(raw.encode("ascii")).digest()
         verified = self._verified.get(digest)
-        token = parse(raw) if verified is None else verified.token
+        token = parse(raw, max_length=self._max_length) if verified is None else verified.token
         if token is None:
             return None
         key = self._key_for(token, allow_expired)

@@ -317,6 +317,7 @@ def test_all_claims_that_are_due_go_to_the_core_in_one_call(make_app: AppFactory
         "GET /recipe/user/roles": 2,
         "GET /recipe/role/permissions": 1,
         "GET /recipe/user/email/verify": 1,
+        "GET /recipe/session": 1,
         "POST /recipe/session/regenerate": 1,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -99,3 +100,55 @@ def test_a_handle_without_a_session_is_false_for_changes_and_an_error_for_questi
     )
     with pytest.raises(SessionDoesNotExistError):
         ext.validate_claims_for_session_handle(NO_SESSION)
+
+
+# Several writers
+
+
+def test_an_administrators_change_is_not_undone_by_the_users_next_request(
+    ext: STSession,
+) -> None:
+    session = ext.create_new_session_without_request_response("alice", access_token_payload={"kept": 1})
+    ext.merge_into_access_token_payload(session.get_handle(), {"banned": True, "kept": None})
+    session.merge_into_access_token_payload({"colour": "red"})
+    assert stored(ext, session.get_handle()) == {"banned": True, "colour": "red"}
+    payload = session.get_access_token_payload()
+    assert (payload["banned"], payload["colour"]) == (True, "red")
+    assert "kept" not in payload
+
+
+def test_a_refetched_claim_does_not_undo_what_another_request_has_set(ext: STSession) -> None:
+    session = ext.create_new_session_without_request_response("alice")
+    ext.set_claim_value(second_factor, True, session_handle=session.get_handle())
+    session.assert_claims([plan.validators.has_value("plan of alice")])
+    assert session.get_claim_value(second_factor) is True
+    assert ext.get_claim_value(second_factor, session_handle=session.get_handle()) is True
+
+
+def test_validation_by_handle_does_not_undo_what_was_set_while_it_fetched(
+    ext: STSession, handle: str
+) -> None:
+    slow: PrimitiveClaim[str] = PrimitiveClaim(
+        "slow", lambda *_: str(ext.merge_into_access_token_payload(handle, {"banned": True}))
+    )
+    ext.validate_claims_for_session_handle(
+        handle, override_global_claim_validators=lambda *_: [slow.validators.has_value("True")]
+    )
+    assert stored(ext, handle)["banned"] is True
+
+
+def test_of_fifty_concurrent_writers_of_different_keys_none_loses_a_change(ext: STSession) -> None:
+    created = ext.create_new_session_without_request_response("alice")
+    handle, access_token = created.get_handle(), created.get_access_token()
+    token = ext.manager.verifier.verify(access_token)
+    assert token is not None
+
+    def write(number: int) -> None:
+        if number % 2:
+            ext.manager.by_handle.merge_payload(handle, {f"key-{number}": number})
+        else:
+            ext.manager.verify(token).merge_into_access_token_payload({f"key-{number}": number})
+
+    with ThreadPoolExecutor(50) as pool:
+        list(pool.map(write, range(50)))
+    assert stored(ext, handle) == {f"key-{number}": number for number in range(50)}

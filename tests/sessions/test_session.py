@@ -192,6 +192,34 @@ def test_every_method_accepts_a_user_context() -> None:
         assert "user_context" in inspect.signature(method).parameters, name
 
 
+# Whether it still holds
+
+
+def test_a_session_is_valid_until_it_is_revoked_through_this_process(
+    ext: STSession, session: Session
+) -> None:
+    assert session.is_valid(user_context=USER_CONTEXT) is True
+    ext.revoke_session(session.get_handle())
+    assert session.is_valid() is False
+
+
+def test_a_session_is_valid_until_its_access_token_expires_and_no_core_is_asked(
+    ext: STSession, session: Session, served_core: ServedCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ext.manager, "_clock", lambda: (session.access_token_expires_at - 1) / 1000)
+    assert session.is_valid() is True
+    monkeypatch.setattr(ext.manager, "_clock", lambda: session.access_token_expires_at / 1000)
+    assert session.is_valid() is False
+    assert not served_core.counted()
+
+
+@pytest.mark.parametrize("remember", [True, False])
+def test_a_session_says_whether_it_outlives_the_browser(app: Flask, remember: bool) -> None:
+    ext: STSession = app.extensions["stsession"]
+    with app.test_request_context("/login", method="POST"):
+        assert ext.create_new_session("alice", remember=remember).remember is remember
+
+
 # Merging
 
 
@@ -212,11 +240,13 @@ def test_merging_sets_removes_and_replaces_keys(ext: STSession, session: Session
     assert "absent" not in payload
 
 
-def test_merging_is_one_call_and_keeps_the_tokens_expiry(session: Session, served_core: ServedCore) -> None:
+def test_merging_reads_and_writes_once_and_keeps_the_tokens_expiry(
+    session: Session, served_core: ServedCore
+) -> None:
     before = session.access_token_expires_at
     old = session.get_access_token()
     session.merge_into_access_token_payload({"a": 1})
-    assert served_core.counted() == {"POST /recipe/session/regenerate": 1}
+    assert served_core.counted() == {"GET /recipe/session": 1, "POST /recipe/session/regenerate": 1}
     assert session.access_token_expires_at == before
     assert session.get_access_token() != old
 
@@ -264,14 +294,14 @@ def test_no_value_removes_a_claim(ext: STSession, session: Session) -> None:
     assert "fetched" not in stored(ext, session)
 
 
-def test_asserting_claims_fetches_what_is_missing_in_one_call(
+def test_asserting_claims_stores_what_is_missing_in_one_call(
     session: Session, served_core: ServedCore
 ) -> None:
     session.assert_claims(
         [fetched.validators.has_value("of alice"), second_factor.validators.is_false()],
         user_context=USER_CONTEXT,
     )
-    assert served_core.counted() == {"POST /recipe/session/regenerate": 1}
+    assert served_core.counted() == {"GET /recipe/session": 1, "POST /recipe/session/regenerate": 1}
     session.assert_claims([fetched.validators.has_value("of alice")])
     session.assert_claims([])
     assert not served_core.counted()

@@ -1,0 +1,149 @@
+"""How large an access token may be for where it must travel.
+
+Checked before the core makes the token, so that nothing is written that could not reach the client. An
+estimate therefore, some dozens of bytes on the safe side.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..constants import ACCESS_TOKEN_COOKIE, MAX_COOKIE_BYTES, PROTECTED_CLAIMS, TransferMethod
+from ..errors import ConfigError
+
+logger = logging.getLogger("flask_stsession")
+
+#: Bytes of an access token beside its payload: header, RS256 signature (RSA-2048), dots.
+_JWT_BYTES: Final = 450
+#: Bytes of the payload that are the session's own, beside its ids: keys, times, hashes, anti-CSRF token.
+_OWN_BYTES: Final = 360
+#: What nginx reads of a response's head, unless told otherwise (``proxy_buffer_size``), less the refresh
+#: token and the headers of a usual app.
+_USUAL_HEAD_BYTES: Final = 4096 - 896
+#: Attributes of the access-token cookie, beside its domain: path, expiry, Secure, HttpOnly, SameSite.
+_ATTRIBUTE_BYTES: Final = len(
+    "; Expires=Thu, 26 Nov 2026 03:00:00 GMT; Secure; HttpOnly; Path=/; SameSite=Strict; Partitioned"
+)
+
+_REMEDY: Final = "Keep large values in session_data_in_database"
+
+
+class TokenSizes:
+    """Refuse access tokens that are too large for where they must travel, and warn of large ones.
+
+    :param allowed: the transfer methods that the app allows: ``"cookie"``, ``"header"`` or ``"any"``.
+    :param max_header_bytes: of an access token by header (``STSESSION_MAX_ACCESS_TOKEN_BYTES``).
+    :param cookie_prefix: ``STSESSION_COOKIE_PREFIX``.
+    :param cookie_domain: ``STSESSION_COOKIE_DOMAIN``.
+    """
+
+    def __init__(
+        self,
+        *,
+        allowed: str = "any",
+        max_header_bytes: int = 8192,
+        cookie_prefix: str = "",
+        cookie_domain: str | None = None,
+    ) -> None:
+        self._allowed = allowed
+        self._max_header_bytes = max_header_bytes
+        # RFC 6265, 6.1: name, value and attributes count together.
+        name = len(cookie_prefix) + len(ACCESS_TOKEN_COOKIE) + len("=")
+        domain = len(f"; Domain={cookie_domain}") if cookie_domain else 0
+        self._max_cookie_bytes = MAX_COOKIE_BYTES - name - domain - _ATTRIBUTE_BYTES
+        self._has_warned = False
+
+    def check(
+        self,
+        payload: Mapping[str, Any],
+        *,
+        user_id: str,
+        recipe_user_id: str,
+        tenant_id: str,
+        transfer_method: TransferMethod | None,
+        stored: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Refuse a payload whose access token could not travel; warn once of one that hardly can.
+
+        :param payload: the user's keys.
+        :param transfer_method: of the session; ``None`` where only its handle is known.
+        :param stored: the payload before the change, by which the transfer method is guessed.
+        :raises ConfigError: the token would be too large; its largest keys are named.
+        """
+        ids = _OWN_BYTES + _json_bytes([user_id, recipe_user_id, tenant_id, tenant_id])
+        content = ids + _payload_bytes(payload)
+        estimate = _JWT_BYTES + content * 4 // 3  # base64 makes 4 of 3
+        method = transfer_method or self._likely_method(stored, ids)
+        limit = self._limit(method)
+        if estimate > limit:
+            raise ConfigError(
+                f"The access token would have about {estimate} bytes, more than {_place(method)} can hold "
+                f"({limit}). Nothing was written. Largest keys of its payload: {largest_keys(payload)}. "
+                + (
+                    f"{_REMEDY}, or send tokens by header (STSESSION_TOKEN_TRANSFER_METHOD)."
+                    if method == "cookie"
+                    else f"{_REMEDY}, or raise STSESSION_MAX_ACCESS_TOKEN_BYTES."
+                )
+            )
+        # The front-token carries the payload once more.
+        outgoing = estimate + content * 4 // 3
+        if outgoing > _USUAL_HEAD_BYTES and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "The access token and the front-token of a session have about %d bytes together. nginx as "
+                "installed answers 502 where a response has 4096 bytes of headers: raise its "
+                "proxy_buffer_size (and uwsgi_buffer_size) to 16k. Browsers keep no cookie beyond %d bytes. "
+                "Largest keys of the payload: %s. %s.",
+                outgoing,
+                MAX_COOKIE_BYTES,
+                largest_keys(payload),
+                _REMEDY,
+            )
+
+    def problem(self, token: str, transfer_method: TransferMethod | None) -> str | None:
+        """Return why an access token that the core has made cannot travel, or ``None`` if it can."""
+        limit = self._limit(transfer_method or self._assumed())
+        if len(token) <= limit:
+            return None
+        return (
+            f"its access token has {len(token)} bytes, more than {_place(transfer_method)} can hold ({limit})"
+        )
+
+    def _limit(self, method: str) -> int:
+        return self._max_cookie_bytes if method == "cookie" else self._max_header_bytes
+
+    def _assumed(self) -> str:
+        return "cookie" if self._allowed == "cookie" else "header"
+
+    def _likely_method(self, stored: Mapping[str, Any] | None, ids: int) -> str:
+        """Return how the tokens of a session travel: by cookie, unless they cannot do so already."""
+        if stored is None or self._allowed == "header":
+            return self._assumed()
+        present = _JWT_BYTES + (ids + _payload_bytes(stored)) * 4 // 3
+        return "header" if self._allowed == "any" and present > self._limit("cookie") else "cookie"
+
+
+def largest_keys(payload: Mapping[str, Any]) -> str:
+    """Return the three largest keys of a payload with their sizes, for a message."""
+    sizes = {key: _key_bytes(key, value) for key, value in payload.items() if key not in PROTECTED_CLAIMS}
+    largest = sorted(sizes, key=lambda key: sizes[key], reverse=True)[:3]
+    return ", ".join(f"{key!r} ({sizes[key]} bytes)" for key in largest)
+
+
+def _place(method: str | None) -> str:
+    return "a cookie" if method == "cookie" else "a header"
+
+
+def _payload_bytes(payload: Mapping[str, Any]) -> int:
+    return sum(_key_bytes(key, value) for key, value in payload.items())
+
+
+def _key_bytes(key: str, value: Any) -> int:
+    return _json_bytes({key: value}) - 1
+
+
+def _json_bytes(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
