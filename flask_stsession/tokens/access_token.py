@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -57,7 +58,7 @@ class AccessToken:
     :param refresh_token_hash1: ``refreshTokenHash1``.
     :param parent_refresh_token_hash1: ``parentRefreshTokenHash1``: right after a refresh, CDI 5.5 and older.
     :param anti_csrf_token: ``antiCsrfToken``: only where the session was made with ``VIA_TOKEN``.
-    :param payload_json: the whole payload, as JSON.
+    :param shared_payload: the whole payload, for those who do not change it nor hand it on.
     """
 
     raw: str
@@ -72,7 +73,7 @@ class AccessToken:
     refresh_token_hash1: str
     parent_refresh_token_hash1: str | None
     anti_csrf_token: str | None
-    payload_json: bytes
+    shared_payload: Mapping[str, Any]
 
     @property
     def expiry_ms(self) -> int:
@@ -80,8 +81,8 @@ class AccessToken:
         return int(self.expires_at * 1000)
 
     def payload(self) -> dict[str, Any]:
-        """The payload, decoded anew, so that nobody can change another's."""
-        return _json_object(self.payload_json) or {}
+        """Return the payload, decoded anew, so that nobody can change another's."""
+        return _json_object(base64url_decode(self.raw.split(".")[1])) or {}
 
     def __repr__(self) -> str:
         # Neither the token nor the payload: both are secrets or personal, and reprs end up in logs.
@@ -106,11 +107,10 @@ def parse(raw: str, *, max_length: int = MAX_TOKEN_LENGTH) -> AccessToken | None
     version, kid = _version(header), header.get("kid")
     if version is None or not isinstance(kid, str) or _KID(kid) is None:
         return None
-    payload_json = base64url_decode(parts[2])
-    payload = _json_object(payload_json)
+    payload = _json_object(base64url_decode(parts[2]))
     if payload is None:
         return None
-    return _read(raw, header.get("alg"), kid, version, payload, payload_json)
+    return _read(raw, header.get("alg"), kid, version, payload)
 
 
 def front_token(payload: Mapping[str, Any]) -> str:
@@ -158,9 +158,9 @@ def _version(header: Mapping[str, Any]) -> int | None:
 
 
 def _read(
-    raw: str, algorithm: object, kid: str, version: int, payload: dict[str, Any], payload_json: bytes
+    raw: str, algorithm: object, kid: str, version: int, payload: dict[str, Any]
 ) -> AccessToken | None:
-    """The fields of the payload, where all are there that this version has."""
+    """Return what a token says, or ``None`` if it lacks a field that its version has."""
     get = payload.get
     user_id, session_handle, hash1 = get("sub"), get("sessionHandle"), get("refreshTokenHash1")
     parent_hash1, anti_csrf_token = get("parentRefreshTokenHash1"), get("antiCsrfToken")
@@ -196,5 +196,6 @@ def _read(
         refresh_token_hash1=hash1,
         parent_refresh_token_hash1=parent_hash1,
         anti_csrf_token=anti_csrf_token,
-        payload_json=payload_json,
+        # Tokens are remembered by the thousand, and their keys are always the same.
+        shared_payload={sys.intern(key): value for key, value in payload.items()},
     )

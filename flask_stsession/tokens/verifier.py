@@ -10,7 +10,6 @@ import base64
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -39,7 +38,8 @@ class TokenVerifier:
     :param use_dynamic_signing_key: which of the core's two kinds of keys must have signed.
     :param cache_size: how many verified tokens to remember; below 2 none is.
     :param max_token_length: of a value that is looked at, in characters.
-    :param clock: the time in s since the epoch.
+    :param clock: returns the time in s since the epoch; by default ``time.time``, looked up at each call, so
+        that tests may freeze it.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class TokenVerifier:
         use_dynamic_signing_key: bool = True,
         cache_size: int = 10_000,
         max_token_length: int = MAX_TOKEN_LENGTH,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._keys = keys
         self._refused_prefix = STATIC_KID_PREFIX if use_dynamic_signing_key else DYNAMIC_KID_PREFIX
@@ -61,47 +61,51 @@ class TokenVerifier:
     def verify(self, raw: str, *, allow_expired: bool = False) -> AccessToken | None:
         """Verify a token.
 
-        A token seen before skips the check of the signature and nothing else.
+        A token seen before skips the check of the signature and nothing else. Its kind of key was settled
+        when it was remembered.
 
-        :param raw: whatever was sent in the place of an access token.
-        :param allow_expired: the signature is what matters, as at sign-out.
-        :return: ``None`` if it is as good as absent.
-        :raises TryRefreshTokenError: a session's, but expired or not genuine.
-        :raises CoreUnavailableError: the keys to check it with cannot be had.
+        :param raw: whatever was sent as access token.
+        :param allow_expired: accept an expired token, as at sign-out.
+        :returns: ``None`` if the value is no session token, which makes it as good as absent.
+        :raises TryRefreshTokenError: a session token, but expired or not genuine.
+        :raises CoreUnavailableError: there are no keys to check it with, and the core is unreachable.
         """
+        verified = self._verified.young.get(raw) or self._verified.used_again(raw)
+        if verified is None:
+            return self._verify_unknown(raw, allow_expired)
+        token = verified.token
+        # RFC 7519, 4.1.4: "on or after" the time it is expired. No leeway: the frontend refreshes.
+        if token.expires_at <= (self._clock or time.time)() and not allow_expired:
+            raise TryRefreshTokenError("The access token has expired.", reason=Reason.EXPIRED)
+        # The key itself, not its id: that another key of this name signed the token proves nothing.
+        if self._keys.get(token.kid) is verified.key:
+            return token
+        return self._verify_unknown(raw, allow_expired)
+
+    def _verify_unknown(self, raw: str, allow_expired: bool) -> AccessToken | None:
         if len(raw) > self._max_length or not raw.isascii():
             return None
-        digest = sha256(raw.encode("ascii")).digest()
-        verified = self._verified.get(digest)
-        token = parse(raw, max_length=self._max_length) if verified is None else verified.token
+        token = parse(raw, max_length=self._max_length)
         if token is None:
             return None
-        key = self._key_for(token, allow_expired)
-        # The key itself, not its id: that another key of this name signed the token proves nothing.
-        if verified is not None and verified.key is key:
-            return token
-        self._check_signature(token, key)
-        if not allow_expired:
-            self._verified.add(digest, _Verified(token, key))
-        return token
-
-    def _key_for(self, token: AccessToken, allow_expired: bool) -> RSAPublicKey:
-        """The key that must have signed the token; what is free is checked before what may cost a fetch."""
+        # What is free is checked before what may cost a fetch.
         if token.kid.startswith(self._refused_prefix):
             raise TryRefreshTokenError(
                 f"The access token was signed with key {token.kid}, which is of the kind that "
                 "STSESSION_USE_DYNAMIC_ACCESS_TOKEN_SIGNING_KEY does not allow.",
                 reason=Reason.KEY_TYPE_MISMATCH,
             )
-        # RFC 7519, 4.1.4: "on or after" the time it is expired. No leeway: the frontend refreshes.
-        if token.expires_at <= self._clock() and not allow_expired:
+        if token.expires_at <= (self._clock or time.time)() and not allow_expired:
             raise TryRefreshTokenError("The access token has expired.", reason=Reason.EXPIRED)
         key = self._keys.get(token.kid)
         if key is None:
             raise TryRefreshTokenError(
                 f"The core has no signing key {token.kid}, or no longer.", reason=Reason.UNKNOWN_KID
             )
-        return key
+        self._check_signature(token, key)
+        if not allow_expired:
+            self._verified.add(raw, _Verified(token, key))
+        return token
 
     def _check_signature(self, token: AccessToken, key: RSAPublicKey) -> None:
         # The algorithm is ours to say, never the token's: "none", or HS256 with the public key as the
@@ -130,35 +134,36 @@ class _Verified:
 
 
 class _VerifiedTokens:
-    """A bounded map from the SHA-256 of a token to what was verified, without locks.
+    """A bounded map from a token to what was verified, without locks.
+
+    The key is the token itself: only genuine tokens enter, so nobody can choose keys that collide.
 
     Two generations: what is added or used goes into the young one; when that is full it becomes the
-    old one, and the old one, with whatever in it has expired, is forgotten. A read is one or two
-    look-ups. Every step is a single operation on a dict or one assignment of the pair, which both the
-    GIL and free-threaded builds make atomic; threads that race can at worst lose an entry, to be
-    verified again, or exceed the size by one each. There is no lock that a fork could leave locked.
+    old one, and the old one, with whatever in it has expired, is forgotten. Every step is a single operation
+    on a dict or one assignment, which both the GIL and free-threaded builds make atomic; threads that race
+    can at worst lose an entry, to be verified again, or exceed the size by one each. There is no lock that a
+    fork could leave locked.
 
     :param size: the most entries, of both generations together.
     """
 
     def __init__(self, size: int) -> None:
         self._half = size // 2
-        self._generations: tuple[dict[bytes, _Verified], dict[bytes, _Verified]] = ({}, {})
+        #: What was verified or used lately: the look-up that most requests need.
+        self.young: dict[str, _Verified] = {}
+        self._old: dict[str, _Verified] = {}
 
-    def get(self, digest: bytes) -> _Verified | None:
-        young, old = self._generations
-        verified = young.get(digest)
-        if verified is None:
-            verified = old.get(digest)
-            if verified is not None:
-                self.add(digest, verified)
+    def used_again(self, raw: str) -> _Verified | None:
+        """Return what was verified a while ago, and keep it for longer."""
+        verified = self._old.get(raw)
+        if verified is not None:
+            self.add(raw, verified)
         return verified
 
-    def add(self, digest: bytes, verified: _Verified) -> None:
+    def add(self, raw: str, verified: _Verified) -> None:
+        """Remember what was verified."""
         if not self._half:
             return
-        young, _ = self._generations
-        if len(young) >= self._half:
-            young, old = {}, young
-            self._generations = (young, old)
-        young[digest] = verified
+        if len(self.young) >= self._half:
+            self._old, self.young = self.young, {}
+        self.young[raw] = verified

@@ -31,7 +31,7 @@ def access_token(session: str = "one", number: int = 1) -> AccessToken:
         refresh_token_hash1="ab",
         parent_refresh_token_hash1=None,
         anti_csrf_token=None,
-        payload_json=b"{}",
+        shared_payload={},
     )
 
 
