@@ -59,6 +59,7 @@ class Reason(str, Enum):
     TENANT_MISMATCH = "tenant_mismatch"
     USER_GONE = "user_gone"
     AUTH_TOO_OLD = "auth_too_old"
+    CROSS_SITE = "cross_site"
     CORE_UNREACHABLE = "core_unreachable"
     CORE_RATE_LIMITED = "core_rate_limited"
     CORE_REFUSED = "core_refused"

@@ -213,6 +213,7 @@ class STSession(Extension):
         session_data_in_database: Mapping[str, Any] | None = None,
         disable_anti_csrf: bool | None = None,
         remember: bool = True,
+        allow_cross_site: bool = False,
     ) -> Session:
         """Sign a user in: create a session, whose tokens go to the client with this response.
 
@@ -225,6 +226,9 @@ class STSession(Extension):
         :param session_data_in_database: JSON; stays in the core.
         :param disable_anti_csrf: create no anti-CSRF token although ``STSESSION_ANTI_CSRF`` is ``VIA_TOKEN``.
         :param remember: ``False`` makes cookies that end with the browser, kept so across refreshes.
+        :param allow_cross_site: set cookies although another site had the request sent: for the form post by
+            which an identity provider returns the user. Check its ``state`` before.
+        :raises UnauthorisedError: another site had the request sent (login CSRF); nothing is set or cleared.
         :raises TypeError: the user id is no non-empty string, or arguments come in another SDK's order.
         :raises ConfigError: this host is not configured, or the token would not fit into a cookie.
         :raises CoreUnavailableError: the core does not answer.
@@ -237,6 +241,7 @@ class STSession(Extension):
             session_data_in_database=session_data_in_database or {},
             disable_anti_csrf=bool(disable_anti_csrf),
             remember=remember,
+            allow_cross_site=allow_cross_site,
         )
         return login.create(self._state, new)
 
@@ -295,7 +300,8 @@ class STSession(Extension):
         """Exchange this request's refresh token for new tokens, which go out with the response.
 
         :param request: the current one, if given.
-        :raises UnauthorisedError: no refresh token, or the session has ended; the client is cleared.
+        :raises UnauthorisedError: no refresh token, or the session has ended; the client is cleared, unless
+            another site had the request sent.
         :raises TokenTheftError: the token had been replaced; the session is revoked.
         :raises CoreUnavailableError: the core does not answer; nothing is cleared.
         """
@@ -305,6 +311,7 @@ class STSession(Extension):
     def sign_out(self) -> None:
         """End this request's session, an expired one included, and clear the client in any case.
 
+        :raises UnauthorisedError: another site had the request sent; nothing is ended or cleared.
         :raises CoreUnavailableError: the core does not answer; nothing is cleared.
         """
         login.sign_out(self._state)

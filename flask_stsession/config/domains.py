@@ -301,6 +301,16 @@ class Sites:
         registrable = self.registrable_domain(shorter)
         return registrable is not None and registrable == self.registrable_domain(longer)
 
+    def may_share_cookies(self, one: Origin, other: Origin) -> bool:
+        """Return whether two origins are certainly one site to a browser, or both on this machine.
+
+        Stricter than :meth:`same_site`: an IP address is a site of its own, and so is every host about which
+        only a list that is not installed could tell.
+        """
+        if one.scheme == other.scheme and is_localhost_or_ip(one.host) and is_localhost_or_ip(other.host):
+            return one.host == other.host or (is_loopback(one.host) and is_loopback(other.host))
+        return self.same_site(one, other) is True
+
     def registrable_parents(self, host: str) -> list[str]:
         """Return this host and its parents, down to the registrable domain (without the list: two labels).
 

@@ -7,6 +7,7 @@ token beside the word that the session has ended.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,8 @@ class ClientChanges:
     cleared: frozenset[TransferMethod] = frozenset()
     clear_legacy_cookie: bool = False
     stray_cookies: tuple[StrayCookie, ...] = ()
+    #: Another site had the request sent: whatever happens to tokens sent by header, cookies stay as they are.
+    keeps_cookies: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.issued or self.cleared or self.clear_legacy_cookie or self.stray_cookies)
@@ -85,7 +88,7 @@ class ClientChanges:
         """
         if self._is_replaced(of_session):
             return
-        self.cleared = frozenset((*self.cleared, method))
+        self.cleared = self._clearable((*self.cleared, method))
         if self.issued is not None and self.issued.method == method:
             self.issued = None
 
@@ -102,7 +105,10 @@ class ClientChanges:
         if self._is_replaced(of_session):
             return
         self.issued = None
-        self.cleared = frozenset(BOTH_METHODS)
+        self.cleared = self._clearable(BOTH_METHODS)
+
+    def _clearable(self, methods: Iterable[TransferMethod]) -> frozenset[TransferMethod]:
+        return frozenset(each for each in methods if not (self.keeps_cookies and each == "cookie"))
 
     def _is_replaced(self, session_handle: str | None) -> bool:
         """Does this response sign the client in anew, to a session other than this one?"""

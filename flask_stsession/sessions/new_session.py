@@ -21,6 +21,7 @@ class NewSession:
     :param session_data_in_database: JSON object; stays in the core.
     :param disable_anti_csrf: create no anti-CSRF token although ``STSESSION_ANTI_CSRF`` is ``VIA_TOKEN``.
     :param remember: ``False`` makes cookies that end with the browser, kept so across refreshes.
+    :param allow_cross_site: set cookies although another site had the request sent.
     :raises ValueError: an id is empty, or begins or ends with blanks.
     """
 
@@ -31,6 +32,7 @@ class NewSession:
     session_data_in_database: Mapping[str, Any] = field(default_factory=dict, repr=False)
     disable_anti_csrf: bool = False
     remember: bool = True
+    allow_cross_site: bool = False
 
     def __post_init__(self) -> None:
         refuse_blanks(self.user_id, "user_id")

@@ -39,6 +39,7 @@ class RequestState:
         "origin_checked",
         "peeked",
         "refused",
+        "sender_checked",
         "session",
         "user",
         "user_id",
@@ -59,6 +60,8 @@ class RequestState:
         self.has_peeked: bool = False
         #: Has it been shown that a page of ours sent the request?
         self.origin_checked: bool = False
+        #: Has it been ruled out that another site wants the client signed out?
+        self.sender_checked: bool = False
         #: What the ``user_loader`` answered, and for whom it was asked.
         self.user: Any = None
         self.user_id: str | None = None

@@ -14,12 +14,16 @@ a header was put there by a script of ours and needs no further proof. The modes
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection
+import logging
+from collections.abc import Callable, Collection
+from enum import Enum
 from typing import Final
 
 from ..config.config import AntiCsrf
 from ..constants import ANTI_CSRF_HEADER, RID_HEADER
 from ..errors import Reason, TryRefreshTokenError
+
+logger = logging.getLogger("flask_stsession")
 
 _SETTING: Final = "STSESSION_ANTI_CSRF"
 #: RFC 9110, 9.2.1: these change nothing, so a browser may send them from anywhere.
@@ -76,6 +80,60 @@ def problem(
     return None
 
 
+class Sender(Enum):
+    """Which page sent a request, as far as the browser says."""
+
+    OURS_OR_UNKNOWN = "ours or unknown"
+    #: A page of the same site whose origin is not configured: a frontend on another port, for example.
+    SAME_SITE = "same site"
+    ANOTHER_SITE = "another site"
+
+
+def sender_of(
+    *,
+    method: str,
+    sec_fetch_site: str | None,
+    sec_fetch_mode: str | None,
+    origin: str | None,
+    allowed_origins: Collection[str],
+    is_same_site: Callable[[str], bool],
+) -> Sender:
+    """Return which page sent a request that is about to change the cookies of its client.
+
+    Unlike :func:`problem` it asks for no proof: clients that are no browsers, and browsers that hide where a
+    request comes from, may sign in, refresh and sign out.
+
+    :param sec_fetch_site: header ``Sec-Fetch-Site`` (W3C Fetch Metadata), which no script can set.
+    :param sec_fetch_mode: header ``Sec-Fetch-Mode``. A GET navigation is a link that a person followed.
+    :param origin: header ``Origin``.
+    :param allowed_origins: of our pages.
+    :param is_same_site: decides for an origin that is not allowed.
+    """
+    if origin is not None and _is_allowed(origin, allowed_origins):
+        return Sender.OURS_OR_UNKNOWN
+    site = (sec_fetch_site or "").strip().lower()
+    names_origin = origin is not None and not is_hidden(origin)
+    if site == "cross-site":
+        is_link = method == "GET" and (sec_fetch_mode or "").strip().lower() == "navigate"
+        return Sender.OURS_OR_UNKNOWN if is_link else Sender.ANOTHER_SITE
+    if site in _OWN_SITES or not names_origin:
+        return Sender.OURS_OR_UNKNOWN
+    if site == "same-site" or is_same_site(origin or ""):
+        return Sender.SAME_SITE
+    return Sender.ANOTHER_SITE
+
+
+def is_hidden(origin: str) -> bool:
+    """Return whether an ``Origin`` is ``null``: of a sandboxed page, or one that hides where it is."""
+    return origin.strip().lower() == "null"
+
+
+def _is_allowed(origin: str, allowed_origins: Collection[str]) -> bool:
+    # Browsers send websites in lower case, but app shells as they are named.
+    origin = origin.strip()
+    return origin in allowed_origins or origin.lower() in allowed_origins
+
+
 def check(
     mode: AntiCsrf,
     *,
@@ -108,7 +166,14 @@ def check(
     )
     if found is not None:
         reason, message = found
+        warn_of_hidden_origin(mode, origin, message)
         raise TryRefreshTokenError(message, reason=reason)
+
+
+def warn_of_hidden_origin(mode: AntiCsrf, origin: str | None, message: str) -> None:
+    """Log why ``VIA_ORIGIN`` refuses a request whose page, perhaps one of ours, hides its origin."""
+    if mode == "VIA_ORIGIN" and origin is not None and is_hidden(origin):
+        logger.warning("%s", message)
 
 
 def _token_problem(token: str | None, header: str | None) -> tuple[Reason, str] | None:
@@ -135,8 +200,10 @@ def _origin_problem(
 ) -> tuple[Reason, str] | None:
     # Sec-Fetch-Site is the browser's own word, no script can set it; "same-site" and "cross-site" may still
     # be a website of ours on another host, which its Origin tells.
-    if sec_fetch_site is not None and sec_fetch_site.strip().lower() in _OWN_SITES:
+    site = None if sec_fetch_site is None else sec_fetch_site.strip().lower()
+    if site in _OWN_SITES:
         return None
+    is_from_another_site = site == "cross-site"
     mode: AntiCsrf = "VIA_ORIGIN"
     if origin is None:
         return Reason.CSRF_MISSING, (
@@ -144,9 +211,14 @@ def _origin_problem(
             f"where it comes from ({_SETTING}={mode}); browsers send them by themselves, others should "
             "use header transfer."
         )
-    # Browsers send websites in lower case, but app shells as they are named.
-    origin = origin.strip()
-    if origin not in allowed_origins and origin.lower() not in allowed_origins:
+    if not _is_allowed(origin, allowed_origins):
+        if is_hidden(origin) and not is_from_another_site:
+            return Reason.CSRF_MISSING, (
+                "The request came with 'Origin: null' and without 'Sec-Fetch-Site: same-origin', so it does "
+                f"not show where it comes from ({_SETTING}={mode}). Browsers hide the origin of a page that "
+                "has 'Referrer-Policy: no-referrer' or is sandboxed; write 'Referrer-Policy: same-origin'."
+            )
+        origin = origin.strip()
         return Reason.CSRF_MISMATCH, (
             f"The request comes from {origin!r}, which is not an origin of ours ({_SETTING}={mode}); if it "
             "is, add it to STSESSION_WEBSITE_DOMAIN."

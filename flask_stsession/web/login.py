@@ -11,7 +11,9 @@ from ..errors import (
     ConfigError,
     TryRefreshTokenError,
 )
+from ..tokens import access_token as tokens
 from .context import hand_out, origin_of_api, publish, request_state, this_request
+from .navigation import keep_cookies_from_other_sites
 from .transport import accepts_html, allowed_transfer, method_of_new_session, read_tokens
 
 if TYPE_CHECKING:
@@ -40,7 +42,9 @@ def create(
     state = request_state(request)
     origin = origin_of_api(request)
     _refuse_unconfigured_host(config, request)
-    method = method_of_new_session(config, request)
+    method = method_of_new_session(config, request, allow_cross_site=new.allow_cross_site)
+    if not new.allow_cross_site:
+        keep_cookies_from_other_sites(config, request, state.changes, method)
     if method == "cookie":
         problem = insecure_none_problem(config, origin)
         if problem is not None:
@@ -77,6 +81,7 @@ def sign_out(app_state: AppState) -> None:
     request = this_request()
     state = request_state(request)
     state.consulted = True
+    refuse_foreign_sign_out(app_state)
     if state.session is not None:
         state.session.revoke_session()
         publish(None)
@@ -88,6 +93,27 @@ def sign_out(app_state: AppState) -> None:
             app_state.manager.revoke([token.session_handle])
             state.changes.clear(method)
     state.forget_session()
+
+
+def refuse_foreign_sign_out(app_state: AppState) -> None:
+    """Refuse to sign out a client by cookie at the wish of another site, before the core is asked.
+
+    :raises UnauthorisedError: with ``cross_site``; it clears nothing.
+    """
+    request = this_request()
+    state = request_state(request)
+    if state.sender_checked:
+        return
+    state.sender_checked = True
+    method: TransferMethod
+    if state.session is not None:
+        method = state.session.transfer_method or "cookie"
+    else:
+        bearer = read_tokens(request.environ).bearer
+        allowed = allowed_transfer(app_state.config, request, for_create_new_session=False)
+        by_header = bearer is not None and allowed != "cookie" and tokens.parse(bearer) is not None
+        method = "header" if by_header else "cookie"
+    keep_cookies_from_other_sites(app_state.config, request, state.changes, method)
 
 
 def _is_forwarded(request: Request) -> bool:

@@ -6,19 +6,26 @@ Decisions only; :mod:`flask_stsession.web.pages` answers by them. Sources: W3C F
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
 from flask import request as current_request, url_for
 
 from ..config.domains import origin_of
-from .csrf import problem
+from ..errors import Reason, UnauthorisedError
+from .context import origin_of_api
+from .csrf import Sender, problem, sender_of
 
 if TYPE_CHECKING:
     from flask import Request
 
     from ..config.config import Config
-    from ..errors import Reason
+    from ..constants import TransferMethod
+    from ..sessions.client_changes import ClientChanges
+
+logger = logging.getLogger("flask_stsession")
 
 #: Our routes that renew the session of a navigation.
 CONTINUE_ENDPOINT = "stsession.refresh_continue"
@@ -93,6 +100,67 @@ def origin_problem(config: Config, request: Request, origin_of_api: str) -> tupl
         origin=origin,
         allowed_origins=config.trusted_origins(origin_of_api),
     )
+
+
+def keep_cookies_from_other_sites(
+    config: Config, request: Request, changes: ClientChanges, method: TransferMethod
+) -> None:
+    """Let no other site set, replace or clear cookies.
+
+    A form on any page can be posted to us: it would sign the visitor out, or in as somebody else (login
+    CSRF). To be called before the core is.
+
+    :param changes: of this request; where tokens go by header, cookies are left out of them.
+    :param method: how the tokens go.
+    :raises UnauthorisedError: with ``cross_site``, where they go by cookie; it clears nothing.
+    """
+    if not _is_of_another_site(config, request):
+        return
+    if method == "header":
+        changes.keeps_cookies = True
+        return
+    origin = request.headers.get("Origin")
+    sent_from = "another site" if origin is None else f"{origin!r}, another site"
+    message = (
+        f"The request comes from {sent_from}, and would change the cookies of its client. If it is a website "
+        "of yours, add it to STSESSION_WEBSITE_DOMAIN; if it is the form post of an identity provider, use "
+        "create_new_session(..., allow_cross_site=True)."
+    )
+    logger.warning("%s %r is refused. %s", request.method, request.path, message)
+    raise UnauthorisedError(message, reason=Reason.CROSS_SITE, clear_tokens=False)
+
+
+def _is_of_another_site(config: Config, request: Request) -> bool:
+    """Return whether a page of another site made the browser send this request.
+
+    A page of our site that is not configured is logged.
+    """
+    origin_of_request = origin_of_api(request)
+    trusted = {*config.trusted_origins(origin_of_request), str(origin_of(origin_of_request))}
+    origin = request.headers.get("Origin")
+    sender = sender_of(
+        method=request.method,
+        sec_fetch_site=request.headers.get("Sec-Fetch-Site"),
+        sec_fetch_mode=request.headers.get("Sec-Fetch-Mode"),
+        origin=origin,
+        allowed_origins=trusted,
+        is_same_site=lambda sent: _is_same_site(config, sent, trusted),
+    )
+    if sender is Sender.SAME_SITE:
+        logger.warning(
+            "%s %r comes from %r, which is of our site but not configured. If it is a website of yours, add "
+            "it to STSESSION_WEBSITE_DOMAIN.",
+            request.method,
+            request.path,
+            origin,
+        )
+    return sender is Sender.ANOTHER_SITE
+
+
+def _is_same_site(config: Config, sent: str, trusted: Iterable[str]) -> bool:
+    origin = origin_of(sent.strip())
+    own = filter(None, map(origin_of, trusted))
+    return origin is not None and any(config.sites.may_share_cookies(origin, each) for each in own)
 
 
 def url_of(config: Config, request: Request) -> str | None:

@@ -106,7 +106,7 @@ def redirect_for(app_state: AppState, error: SessionHTTPError) -> BaseResponse |
         return None
     login = app_state.extension.get_login_url()
     request = this_request()
-    if login is None:
+    if login is None or error.reason is Reason.CROSS_SITE:
         return None
     if is_htmx(request):
         return _sent_by_htmx(app_state, request, login, error)

@@ -23,6 +23,7 @@ from ..errors import (
 from ..sessions.client_changes import StrayCookie
 from . import csrf
 from .context import RequestState, hand_out, origin_of_api, request_state, this_request
+from .navigation import keep_cookies_from_other_sites
 from .transport import RequestTokens, allowed_transfer, read_tokens
 from .verify import record_verdict
 
@@ -54,9 +55,10 @@ def _refreshed(app_state: AppState) -> Session:
     state.consulted = True
     config = app_state.config
     sent = read_tokens(request.environ)
-    _refuse_duplicates(config, request, sent, state)
     allowed = allowed_transfer(config, request, for_create_new_session=False)
     method, refresh_token = _refresh_token(sent, allowed)
+    keep_cookies_from_other_sites(config, request, state.changes, method if refresh_token else "cookie")
+    _refuse_duplicates(config, request, sent, state)
     if refresh_token is None:
         state.changes.clear_legacy_cookie = sent.legacy
         raise UnauthorisedError(
@@ -110,7 +112,9 @@ def _check_anti_csrf(config: Config, request: Request) -> None:
     )
     if found is not None:
         reason, message = found
-        raise UnauthorisedError(message, reason=reason)
+        csrf.warn_of_hidden_origin(mode, request.headers.get("Origin"), message)
+        # VIA_ORIGIN cannot tell who asks: it may be another site.
+        raise UnauthorisedError(message, reason=reason, clear_tokens=mode != "VIA_ORIGIN")
 
 
 def _refuse_duplicates(config: Config, request: Request, sent: RequestTokens, state: RequestState) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, jsonify
 
-from . import pages
+from . import login, pages
 from .context import current_app_state, current_extension
 from .verify import SESSION_ONLY, SESSION_TO_END, load_session, required_session
 
@@ -59,6 +59,7 @@ def refresh() -> Response:
 def sign_out() -> BaseResponse:
     """``POST {base}/signout``: end this request's session; there must be one."""
     app_state = current_app_state()
+    login.refuse_foreign_sign_out(app_state)
     load_session(app_state, SESSION_TO_END)
     app_state.extension.sign_out()
     return pages.signed_out(app_state) or jsonify({"status": "OK"})

@@ -94,12 +94,16 @@ def allowed_transfer(config: Config, request: Request, *, for_create_new_session
     return config.checked_transfer_method(setting(request, for_create_new_session))
 
 
-def method_of_new_session(config: Config, request: Request) -> TransferMethod:
-    """By cookie or by header: how a new session's tokens travel.
+def method_of_new_session(
+    config: Config, request: Request, *, allow_cross_site: bool = False
+) -> TransferMethod:
+    """Return how a new session's tokens travel: by cookie or by header.
 
     Where the app allows any, the client says it in ``st-auth-mode``. A client that does not (a form in
     a browser has no SDK) gets cookies when it is a navigation from our own site or the app has a login
     page, else headers, as the interface says.
+
+    :param allow_cross_site: a navigation from another site counts as one from ours.
     """
     allowed = allowed_transfer(config, request, for_create_new_session=True)
     if allowed != "any":
@@ -109,11 +113,14 @@ def method_of_new_session(config: Config, request: Request) -> TransferMethod:
         return "cookie"
     if mode == "header":
         return "header"
-    return "cookie" if config.login_url is not None or _is_own_navigation(request) else "header"
+    keeps_cookies = config.login_url is not None or _is_navigation(request, allow_cross_site=allow_cross_site)
+    return "cookie" if keeps_cookies else "header"
 
 
-def _is_own_navigation(request: Request) -> bool:
-    if request.headers.get("Sec-Fetch-Site") == "cross-site":
+def _is_navigation(request: Request, *, allow_cross_site: bool) -> bool:
+    # Another provider's callback is a GET that a person followed to us.
+    allows_other_sites = allow_cross_site or request.method == "GET"
+    if request.headers.get("Sec-Fetch-Site") == "cross-site" and not allows_other_sites:
         return False
     mode = request.headers.get("Sec-Fetch-Mode")
     if mode is not None:

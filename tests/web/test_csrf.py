@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from flask_stsession.config.config import AntiCsrf
 from flask_stsession.errors import Reason, TryRefreshTokenError
-from flask_stsession.web.csrf import check, is_checked, problem
+from flask_stsession.web.csrf import check, is_checked, problem, sender_of
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 MODES: tuple[AntiCsrf, ...] = ("VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE")
@@ -134,7 +134,6 @@ def test_via_origin_takes_what_comes_from_our_own_pages(sent: dict[str, str]) ->
 @pytest.mark.parametrize(
     "origin",
     [
-        "null",
         "",
         "https://evil.example",
         "http://app.example.com",
@@ -160,6 +159,77 @@ def test_via_origin_wants_to_know_where_a_request_comes_from(site: str | None) -
         "where it comes from (STSESSION_ANTI_CSRF=VIA_ORIGIN); browsers send them by themselves, others "
         "should use header transfer.",
     )
+
+
+@pytest.mark.parametrize("site", [None, "same-site", "", "nonsense"])
+def test_a_hidden_origin_is_unknown_to_via_origin_and_the_log_says_why(
+    site: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    message = (
+        "The request came with 'Origin: null' and without 'Sec-Fetch-Site: same-origin', so it does not show "
+        "where it comes from (STSESSION_ANTI_CSRF=VIA_ORIGIN). Browsers hide the origin of a page that has "
+        "'Referrer-Policy: no-referrer' or is sandboxed; write 'Referrer-Policy: same-origin'."
+    )
+    assert refusal("VIA_ORIGIN", sec_fetch_site=site, origin="null") == (Reason.CSRF_MISSING, message)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", message)]
+
+
+def test_a_hidden_origin_does_not_matter_where_the_browser_says_that_the_page_is_ours() -> None:
+    assert passes("VIA_ORIGIN", sec_fetch_site="same-origin", origin="null")
+
+
+def test_a_hidden_origin_of_another_site_is_foreign() -> None:
+    found = refusal("VIA_ORIGIN", sec_fetch_site="cross-site", origin="null")
+    assert found[0] is Reason.CSRF_MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("expected", "sent"),
+    [
+        # Ours, whatever else the browser says.
+        ("ours or unknown", {"origin": "https://app.example.com", "site": "cross-site"}),
+        ("ours or unknown", {"origin": "HTTPS://App.Example.com"}),
+        ("ours or unknown", {"origin": "my-shell://LocalHost", "site": "cross-site"}),
+        ("ours or unknown", {"site": "same-origin", "origin": "null"}),
+        ("ours or unknown", {"site": "none"}),
+        # Unknown: no browser, or one that hides it.
+        ("ours or unknown", {}),
+        ("ours or unknown", {"origin": "null"}),
+        ("ours or unknown", {"origin": " NULL ", "site": "nonsense"}),
+        ("ours or unknown", {"site": "same-site"}),
+        # A link that a person followed.
+        ("ours or unknown", {"method": "GET", "site": "cross-site", "mode": "navigate"}),
+        ("ours or unknown", {"method": "GET", "site": " Cross-Site ", "mode": "Navigate"}),
+        # Of our site, but not configured.
+        ("same site", {"site": "same-site", "origin": "https://other.example.com"}),
+        ("same site", {"origin": "https://near.example.com"}),
+        # Others.
+        ("another site", {"site": "cross-site"}),
+        ("another site", {"site": "CROSS-SITE", "origin": "null"}),
+        ("another site", {"site": "cross-site", "origin": "https://near.example.com"}),
+        ("another site", {"site": "cross-site", "mode": "navigate"}),
+        ("another site", {"method": "HEAD", "site": "cross-site", "mode": "navigate"}),
+        ("another site", {"method": "GET", "site": "cross-site", "mode": "cors"}),
+        ("another site", {"method": "GET", "site": "cross-site"}),
+        ("another site", {"origin": "https://evil.example"}),
+        ("another site", {"method": "GET", "origin": "https://evil.example"}),
+        ("another site", {"site": "nonsense", "origin": "https://evil.example"}),
+        ("another site", {"origin": "my-shell://localhost"}),
+        ("another site", {"origin": "nonsense"}),
+        ("another site", {"origin": ""}),
+    ],
+    ids=str,
+)
+def test_the_sender_of_a_request_is_what_the_browser_says(expected: str, sent: dict[str, str]) -> None:
+    sender = sender_of(
+        method=sent.get("method", "POST"),
+        sec_fetch_site=sent.get("site"),
+        sec_fetch_mode=sent.get("mode"),
+        origin=sent.get("origin"),
+        allowed_origins=OURS,
+        is_same_site=lambda origin: origin == "https://near.example.com",
+    )
+    assert sender.value == expected
 
 
 def test_a_problem_can_be_had_without_a_verdict() -> None:

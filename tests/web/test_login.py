@@ -20,7 +20,7 @@ REMOVE = "POST /recipe/session/remove"
 REFRESH_PATH = "/auth/session/refresh"
 USAGE = (
     "create_new_session(user_id, *, tenant_id=None, recipe_user_id=None, access_token_payload=None, "
-    "session_data_in_database=None, disable_anti_csrf=None, remember=True)"
+    "session_data_in_database=None, disable_anti_csrf=None, remember=True, allow_cross_site=False)"
 )
 
 

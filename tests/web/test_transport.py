@@ -175,6 +175,17 @@ def test_a_new_session_travels_as_the_client_can_keep_it(
     assert method_of(answer) == expected
 
 
+def test_a_link_that_a_person_followed_from_another_provider_counts_as_a_navigation_of_ours(
+    app: Flask,
+) -> None:
+    @app.get("/callback")
+    def callback() -> str:
+        return create_new_session("alice").get_handle()
+
+    headers = {**NAVIGATION, "Sec-Fetch-Site": "cross-site"}
+    assert method_of(app.test_client(use_cookies=False).get("/callback", headers=headers)) == "cookie"
+
+
 @pytest.mark.parametrize("headers", [{}, NAVIGATION, {"Accept": "application/json"}])
 def test_with_a_login_page_a_new_session_travels_by_cookie(
     make_app: AppFactory, headers: dict[str, str]
