@@ -1,7 +1,7 @@
 """The commands ``flask stsession …``.
 
-``core`` runs anywhere. The others work on the app that ``flask`` finds, and on its core; what goes wrong
-is told in a line, with exit code 1.
+``core`` needs no app. The others work on the app that ``flask`` finds, and on its core. A failure is one line
+and exit code 1.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PREFIX = "STSESSION_"
 
 
 class _Group(AppGroup):
-    """Tells our errors in a line: to whom typed a command, a traceback says nothing."""
+    """Reports this package's errors in one line, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -111,7 +111,7 @@ def _database_of_app(app: Flask) -> str:
 def roles_group() -> None:
     """Create and delete roles, give them to users and take them away.
 
-    Sessions learn of it as their claims are fetched again.
+    A session sees the change when its claims are next fetched.
     """
 
 
@@ -125,7 +125,7 @@ def list_roles() -> None:
             "There are no roles. Make one: flask stsession roles create ROLE [PERMISSION]...", err=True
         )
         return
-    # A role that was deleted meanwhile permits nothing.
+    # A role that was deleted since then permits nothing.
     _table((role, _listed(client.get_permissions_for_role(role) or ())) for role in roles)
 
 
@@ -137,7 +137,7 @@ def create_role(role: str, permissions: Sequence[str]) -> None:
     _app_state()
     created = userroles.create_new_role_or_add_permissions(role, permissions)
     click.echo(
-        f"{'Created' if created else 'There was'} the role {role!r}. "
+        f"{f'Created the role {role!r}' if created else f'The role {role!r} exists'}. "
         f"It permits: {_listed(userroles.get_permissions_for_role(role))}."
     )
 
@@ -145,7 +145,7 @@ def create_role(role: str, permissions: Sequence[str]) -> None:
 @roles_group.command("delete")
 @click.argument("role")
 def delete_role(role: str) -> None:
-    """Delete ROLE, and take it from all who have it."""
+    """Delete ROLE, and take it from all users."""
     _app_state()
     if not userroles.delete_role(role):
         raise userroles.UnknownRoleError(role)
@@ -153,7 +153,7 @@ def delete_role(role: str) -> None:
 
 
 _tenant_option = click.option(
-    "--tenant", "tenant_id", default=DEFAULT_TENANT, show_default=True, help="In which tenant."
+    "--tenant", "tenant_id", default=DEFAULT_TENANT, show_default=True, help="The tenant."
 )
 
 
@@ -165,7 +165,7 @@ def give_role(user_id: str, role: str, tenant_id: str) -> None:
     """Give USER (an id) the role ROLE."""
     _app_state()
     new = userroles.add_role_to_user(tenant_id, user_id, role)
-    click.echo(f"{user_id!r} {'now has' if new else 'had already'} the role {role!r}{_where(tenant_id)}.")
+    click.echo(f"{user_id!r} {'now has' if new else 'already had'} the role {role!r}{_where(tenant_id)}.")
 
 
 @roles_group.command("take")
@@ -196,7 +196,7 @@ def show_roles(user_id: str, tenant_id: str) -> None:
 
 @stsession_group.command("settings")
 def show_settings() -> None:
-    """Show every setting of the app, and whether it was set. Secrets are not shown."""
+    """Show every setting of the app, and whether it was set. Secrets are hidden."""
     config = _app_state().config
     _table((setting.key, *_value(config, setting.key, setting.default)) for setting in describe_settings())
 
@@ -209,7 +209,7 @@ def _app_state() -> AppState:
 
 
 def _value(config: Config, key: str, default: str) -> tuple[str, str]:
-    """Where a setting comes from, and what it is."""
+    """Return the source of a setting and its value."""
     if key not in config.keys_set:
         return "default", default.replace("`", "")
     name = key.removeprefix(_PREFIX).lower()
@@ -219,7 +219,7 @@ def _value(config: Config, key: str, default: str) -> tuple[str, str]:
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> None:
-    """Print rows with their columns below one another."""
+    """Print rows with aligned columns."""
     listed = list(rows)
     widths = [max(map(len, column)) for column in zip(*listed, strict=True)]
     for row in listed:

@@ -33,18 +33,18 @@ def run_on(app: Flask, *arguments: str) -> Result:
 
 @pytest.fixture
 def run(app: Flask) -> Run:
-    """Runs ``flask stsession`` on ``app``."""
+    """Return a function that runs ``flask stsession`` on ``app``."""
     return lambda *arguments: run_on(app, *arguments)
 
 
-def told(result: Result) -> str:
-    """What was printed by a command that went well."""
+def output_of(result: Result) -> str:
+    """Return the output of a command that succeeded."""
     assert result.exit_code == 0, result.output
     return result.output
 
 
-def refused(result: Result) -> str:
-    """What was printed by a command that failed, without a traceback."""
+def error_of(result: Result) -> str:
+    """Return the output of a command that failed without a traceback."""
     assert result.exit_code == 1, result.output
     assert isinstance(result.exception, SystemExit)
     return result.output
@@ -54,36 +54,36 @@ def refused(result: Result) -> str:
 
 
 def test_roles_are_created_listed_and_deleted(run: Run) -> None:
-    assert told(run("roles", "create", "editor", "write", "read")) == (
+    assert output_of(run("roles", "create", "editor", "write", "read")) == (
         "Created the role 'editor'. It permits: read, write.\n"
     )
-    assert told(run("roles", "create", "admin")) == "Created the role 'admin'. It permits: nothing.\n"
-    assert told(run("roles", "list")) == "admin   nothing\neditor  read, write\n"
-    assert told(run("roles", "delete", "editor")) == "Deleted the role 'editor'.\n"
-    assert told(run("roles", "list")) == "admin  nothing\n"
+    assert output_of(run("roles", "create", "admin")) == "Created the role 'admin'. It permits: nothing.\n"
+    assert output_of(run("roles", "list")) == "admin   nothing\neditor  read, write\n"
+    assert output_of(run("roles", "delete", "editor")) == "Deleted the role 'editor'.\n"
+    assert output_of(run("roles", "list")) == "admin  nothing\n"
 
 
-def test_permissions_are_added_to_a_role_that_is_there(run: Run) -> None:
+def test_permissions_are_added_to_an_existing_role(run: Run) -> None:
     run("roles", "create", "editor", "read")
-    assert told(run("roles", "create", "editor", "write")) == (
-        "There was the role 'editor'. It permits: read, write.\n"
+    assert output_of(run("roles", "create", "editor", "write")) == (
+        "The role 'editor' exists. It permits: read, write.\n"
     )
 
 
 def test_without_roles_the_list_says_how_to_make_one(run: Run) -> None:
-    assert told(run("roles", "list")) == (
+    assert output_of(run("roles", "list")) == (
         "There are no roles. Make one: flask stsession roles create ROLE [PERMISSION]...\n"
     )
 
 
 def test_a_user_is_given_a_role_shown_with_it_and_loses_it(run: Run) -> None:
     run("roles", "create", "editor", "read", "write")
-    assert told(run("roles", "give", "alice", "editor")) == "'alice' now has the role 'editor'.\n"
-    assert told(run("roles", "give", "alice", "editor")) == "'alice' had already the role 'editor'.\n"
-    assert told(run("roles", "show", "alice")) == "editor  read, write\n"
-    assert told(run("roles", "take", "alice", "editor")) == "'alice' no longer has the role 'editor'.\n"
-    assert told(run("roles", "take", "alice", "editor")) == "'alice' did not have the role 'editor'.\n"
-    assert told(run("roles", "show", "alice")) == "'alice' has no roles.\n"
+    assert output_of(run("roles", "give", "alice", "editor")) == "'alice' now has the role 'editor'.\n"
+    assert output_of(run("roles", "give", "alice", "editor")) == "'alice' already had the role 'editor'.\n"
+    assert output_of(run("roles", "show", "alice")) == "editor  read, write\n"
+    assert output_of(run("roles", "take", "alice", "editor")) == "'alice' no longer has the role 'editor'.\n"
+    assert output_of(run("roles", "take", "alice", "editor")) == "'alice' did not have the role 'editor'.\n"
+    assert output_of(run("roles", "show", "alice")) == "'alice' has no roles.\n"
 
 
 def test_roles_are_given_and_taken_in_a_tenant(app: Flask, run: Run) -> None:
@@ -91,12 +91,12 @@ def test_roles_are_given_and_taken_in_a_tenant(app: Flask, run: Run) -> None:
         create_or_update_tenant("customer1")
         userroles.create_new_role_or_add_permissions("editor")
     tenant = ("--tenant", "customer1")
-    assert told(run("roles", "give", "alice", "editor", *tenant)) == (
+    assert output_of(run("roles", "give", "alice", "editor", *tenant)) == (
         "'alice' now has the role 'editor' in the tenant 'customer1'.\n"
     )
-    assert told(run("roles", "show", "alice")) == "'alice' has no roles.\n"
-    assert told(run("roles", "show", "alice", *tenant)) == "editor  nothing\n"
-    assert told(run("roles", "take", "alice", "editor", *tenant)) == (
+    assert output_of(run("roles", "show", "alice")) == "'alice' has no roles.\n"
+    assert output_of(run("roles", "show", "alice", *tenant)) == "editor  nothing\n"
+    assert output_of(run("roles", "take", "alice", "editor", *tenant)) == (
         "'alice' no longer has the role 'editor' in the tenant 'customer1'.\n"
     )
 
@@ -104,40 +104,40 @@ def test_roles_are_given_and_taken_in_a_tenant(app: Flask, run: Run) -> None:
 @pytest.mark.parametrize(
     "arguments", [("give", "alice", "typo"), ("take", "alice", "typo"), ("delete", "typo")]
 )
-def test_an_unknown_role_is_told_in_a_line(run: Run, arguments: tuple[str, ...]) -> None:
-    assert refused(run("roles", *arguments)) == (
+def test_an_unknown_role_is_a_one_line_error(run: Run, arguments: tuple[str, ...]) -> None:
+    assert error_of(run("roles", *arguments)) == (
         "Error: There is no role 'typo'. Make it with create_new_role_or_add_permissions('typo', [...]), or "
         '"flask stsession roles create typo".\n'
     )
 
 
-def test_an_unknown_tenant_is_told_in_a_line(run: Run) -> None:
+def test_an_unknown_tenant_is_a_one_line_error(run: Run) -> None:
     run("roles", "create", "editor")
-    output = refused(run("roles", "give", "alice", "editor", "--tenant", "typo"))
+    output = error_of(run("roles", "give", "alice", "editor", "--tenant", "typo"))
     assert output.startswith("Error: ")
     assert "typo" in output
     assert output.count("\n") == 1
 
 
-def test_a_core_that_cannot_be_reached_is_told_in_a_line(make_app: AppFactory) -> None:
-    output = refused(run_on(make_app(connection_uri="http://127.0.0.1:1"), "roles", "list"))
+def test_an_unreachable_core_is_a_one_line_error(make_app: AppFactory) -> None:
+    output = error_of(run_on(make_app(connection_uri="http://127.0.0.1:1"), "roles", "list"))
     assert output.startswith("Error: ")
     assert "http://127.0.0.1:1" in output
     assert "STSESSION_CONNECTION_URI" in output
     assert output.count("\n") == 1
 
 
-def test_an_app_without_the_extension_is_told_how_to_get_it() -> None:
-    assert refused(run_on(Flask("bare"), "roles", "list")) == (
+def test_an_app_without_the_extension_is_an_error_with_the_remedy() -> None:
+    assert error_of(run_on(Flask("bare"), "roles", "list")) == (
         "Error: The app 'bare' has no STSession. Initialise it: STSession(app), or stsession.init_app(app).\n"
     )
 
 
-def test_settings_that_keep_an_app_from_being_made_are_told_in_a_line(make_app: AppFactory) -> None:
+def test_a_wrong_setting_is_a_one_line_error(make_app: AppFactory) -> None:
     runner = Flask("unused").test_cli_runner()
     info = ScriptInfo(create_app=lambda: make_app(connection_url="typo"))
     result = runner.invoke(stsession_group, ["settings"], obj=info)
-    assert refused(result) == (
+    assert error_of(result) == (
         "Error: There is no setting 'STSESSION_CONNECTION_URL'. Did you mean STSESSION_CONNECTION_URI?\n"
     )
 
@@ -151,9 +151,9 @@ def test_a_missing_argument_is_a_usage_error(run: Run) -> None:
 # Settings
 
 
-def test_settings_are_shown_with_where_they_come_from(make_app: AppFactory) -> None:
+def test_settings_are_shown_with_their_source(make_app: AppFactory) -> None:
     app = make_app(api_domain="https://api.example.com")
-    lines = [line.split() for line in told(run_on(app, "settings")).splitlines()]
+    lines = [line.split() for line in output_of(run_on(app, "settings")).splitlines()]
     assert [line[0] for line in lines] == [setting.key for setting in describe_settings()]
     assert ["STSESSION_API_DOMAIN", "set", "'https://api.example.com'"] in lines
     assert ["STSESSION_API_BASE_PATH", "default", "'/auth'"] in lines
@@ -161,13 +161,13 @@ def test_settings_are_shown_with_where_they_come_from(make_app: AppFactory) -> N
 
 def test_settings_show_no_secret(make_app: AppFactory) -> None:
     app = make_app(connection_uri="http://127.0.0.1:1", api_key="a-key-of-a-core-0123")
-    output = told(run_on(app, "settings"))
+    output = output_of(run_on(app, "settings"))
     assert "a-key-of-a-core-0123" not in output
     assert "(not shown)" in output
     own = make_app(
         name="own", connection_uri="embedded:", embedded_core={"api_keys": "another-secret-key-0123"}
     )
-    assert "another-secret-key-0123" not in told(run_on(own, "settings"))
+    assert "another-secret-key-0123" not in output_of(run_on(own, "settings"))
 
 
 # Found by Flask
@@ -179,7 +179,7 @@ def test_flask_finds_the_group_by_its_entry_point() -> None:
 
 
 @pytest.mark.slow
-def test_the_core_runs_where_there_is_no_app(tmp_path: Path) -> None:
+def test_the_core_runs_without_an_app(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "flask", "stsession", "core", "--port=0", f"--db={tmp_path / 'core.db'}"],
         cwd=tmp_path,
@@ -209,7 +209,7 @@ def test_the_database_of_an_app_is_backed_up_while_the_app_runs(
     with app.app_context():
         userroles.create_new_role_or_add_permissions("editor")
     copy = tmp_path / "copy.db"
-    assert told(run("core", "backup", str(copy))) == f"Copied {core_file} to {copy}.\n"
+    assert output_of(run("core", "backup", str(copy))) == f"Copied {core_file} to {copy}.\n"
     with app.app_context():
         userroles.create_new_role_or_add_permissions("later")
     with EmbeddedCore(copy) as core, client_of(core) as client:
@@ -225,14 +225,14 @@ def test_a_named_database_is_backed_up_without_an_app(core_file: Path, tmp_path:
     named, copy = f"--db={core_file}", str(tmp_path / "copy.db")
     arguments = ["core", named, "backup", copy] if before else ["core", "backup", copy, named]
     result = runner.invoke(stsession_group, arguments, obj=ScriptInfo(create_app=no_app))
-    assert told(result) == f"Copied {core_file} to {copy}.\n"
+    assert output_of(result) == f"Copied {core_file} to {copy}.\n"
     with EmbeddedCore(copy) as core:
         assert not core.created
 
 
-def test_an_app_on_another_core_is_told_where_to_back_up(make_app: AppFactory, tmp_path: Path) -> None:
+def test_an_app_on_a_supertokens_core_cannot_be_backed_up_here(make_app: AppFactory, tmp_path: Path) -> None:
     app = make_app(connection_uri="http://127.0.0.1:1")
-    assert refused(run_on(app, "core", "backup", str(tmp_path / "copy.db"))) == (
+    assert error_of(run_on(app, "core", "backup", str(tmp_path / "copy.db"))) == (
         f"Error: The app {app.name!r} uses the core at http://127.0.0.1:1, not an embedded one: back up that "
         "core's own database, or name a file with --db.\n"
     )
@@ -240,14 +240,14 @@ def test_an_app_on_another_core_is_told_where_to_back_up(make_app: AppFactory, t
 
 def test_sessions_in_memory_cannot_be_backed_up(make_app: AppFactory, tmp_path: Path) -> None:
     app = make_app(connection_uri="embedded::memory:")
-    assert refused(run_on(app, "core", "backup", str(tmp_path / "copy.db"))) == (
+    assert error_of(run_on(app, "core", "backup", str(tmp_path / "copy.db"))) == (
         f"Error: The app {app.name!r} keeps its sessions in memory, where no other process can copy them: "
         "set STSESSION_CONNECTION_URI to 'embedded:' and a file.\n"
     )
 
 
-def test_a_backup_that_cannot_be_made_is_told_in_a_line(run: Run, core_file: Path) -> None:
-    assert refused(run("core", "backup", str(core_file))) == (
+def test_a_backup_that_fails_is_a_one_line_error(run: Run, core_file: Path) -> None:
+    assert error_of(run("core", "backup", str(core_file))) == (
         f"Error: {core_file} exists already: name a new file for the copy.\n"
     )
 

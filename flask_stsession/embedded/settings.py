@@ -1,7 +1,7 @@
 """The settings of the embedded core: the keys of a SuperTokens core's ``config.yaml`` that it knows.
 
-Values come from Python (``app.config``) or, as text, from ``--set KEY=VALUE``. They are checked
-once and kept in a frozen dataclass; the default, the unit and the meaning of a key stand at its field.
+Values come from Python (``app.config``) or, as text, from ``--set KEY=VALUE``. They are checked once and
+kept in a frozen dataclass, whose fields document each key with its default and unit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from .errors import EmbeddedCoreError
 
-#: A shorter key could be found by trying.
+#: A shorter key could be guessed.
 MIN_API_KEY_LENGTH: Final = 20
 
 #: Kinds of refresh-token reuse that ``recent_token_reuse_behaviour`` may declare harmless.
@@ -40,7 +40,7 @@ class Settings:
     #: Kinds of reuse answered with UNAUTHORISED instead of TOKEN_THEFT_DETECTED (CDI 5.6): ``RECENT_PREV``,
     #: ``ORPHANED_BRANCH`` or both, comma separated. The session is revoked all the same.
     recent_token_reuse_behaviour: frozenset[str] = frozenset()
-    #: Keys of which a request must show one in ``api-key``, comma separated. None: no key is asked for.
+    #: API keys, comma separated; a request must carry one of them in ``api-key``. If there is none, all pass.
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     #: Life of an email-verification token, milliseconds.
     email_verification_token_lifetime: int = 86_400_000
@@ -80,10 +80,10 @@ class Settings:
 
 
 def read_settings(given: Mapping[str, Any] | None) -> Settings:
-    """Check the settings that were given and fill in the rest.
+    """Return the settings, checked, with defaults for missing keys.
 
     :param given: values by key; numbers may be text.
-    :raises EmbeddedCoreError: a key is unknown or a value is not fit for its key.
+    :raises EmbeddedCoreError: a key is unknown or its value is not allowed.
     """
     known = {each.name for each in fields(Settings)}
     checked: dict[str, Any] = {}
@@ -159,7 +159,7 @@ def _read_reuse(key: str, value: object) -> frozenset[str]:
 
 
 def _read_api_keys(key: str, value: object) -> tuple[str, ...]:
-    # The messages name the place of a key, never the key: they end up in logs.
+    # The messages name the position of a key, never the key itself: they end up in logs.
     try:
         words = _words(key, value, "")
     except EmbeddedCoreError:

@@ -157,9 +157,7 @@ def _version(header: Mapping[str, Any]) -> int | None:
     return number if number >= _OLDEST_VERSION else None
 
 
-def _read(
-    raw: str, algorithm: object, kid: str, version: int, payload: dict[str, Any]
-) -> AccessToken | None:
+def _read(raw: str, algorithm: object, kid: str, version: int, payload: dict[str, Any]) -> AccessToken | None:
     """Return what a token says, or ``None`` if it lacks a field that its version has."""
     get = payload.get
     user_id, session_handle, hash1 = get("sub"), get("sessionHandle"), get("refreshTokenHash1")

@@ -100,23 +100,21 @@ def test_by_default_it_is_a_private_folder_in_the_instance_folder(make: MakeApp,
     assert {mode_of(path) for path in databases} == {0o600}
 
 
-def test_an_app_that_is_being_tested_keeps_its_sessions_in_memory(make: MakeApp, tmp_path: Path) -> None:
+def test_an_app_with_testing_set_keeps_its_sessions_in_memory(make: MakeApp, tmp_path: Path) -> None:
     app = make()
     app.testing = True  # after init_app, as test suites do
     sign_in(app)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_explicit_address_counts_for_an_app_that_is_being_tested_too(
-    make: MakeApp, tmp_path: Path
-) -> None:
+def test_an_explicit_address_wins_over_testing(make: MakeApp, tmp_path: Path) -> None:
     app = make("embedded:", existing="stsession/core.db")
     app.testing = True
     sign_in(app)
     assert (tmp_path / "instance" / "stsession" / "core.db").exists()
 
 
-def test_memory_is_memory(make: MakeApp, tmp_path: Path) -> None:
+def test_an_explicit_memory_address_makes_no_file(make: MakeApp, tmp_path: Path) -> None:
     sign_in(make("embedded::memory:"))
     assert list(tmp_path.iterdir()) == []
 
@@ -128,7 +126,7 @@ def test_a_relative_path_is_below_the_instance_folder(make: MakeApp, tmp_path: P
     assert not Path(name).exists()
 
 
-def test_an_absolute_path_is_that_path(make: MakeApp, tmp_path: Path, core_template: Path) -> None:
+def test_an_absolute_path_is_used_as_it_is(make: MakeApp, tmp_path: Path, core_template: Path) -> None:
     path = tmp_path / "elsewhere" / "my.db"
     path.parent.mkdir()
     shutil.copy(core_template, path)
@@ -148,7 +146,7 @@ def test_sessions_outlive_the_process_that_made_them(make: MakeApp) -> None:
     assert answer.status_code == 200
 
 
-# What is said
+# What the log says
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
@@ -163,7 +161,7 @@ def made(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_an_empty_database_that_nobody_asked_for_is_a_warning(
+def test_an_unconfigured_empty_database_is_a_warning(
     make: MakeApp, tmp_path: Path, caplog: pytest.LogCaptureFixture, debug: bool
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -182,7 +180,7 @@ def test_an_empty_database_that_nobody_asked_for_is_a_warning(
 
 
 @pytest.mark.parametrize(("debug", "level"), [(False, "WARNING"), (True, "INFO")])
-def test_a_database_that_was_there_is_a_warning_outside_of_debug_mode_only(
+def test_an_unconfigured_database_is_a_warning_only_outside_of_debug_mode(
     make: MakeApp, tmp_path: Path, caplog: pytest.LogCaptureFixture, debug: bool, level: str
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -199,14 +197,16 @@ def test_a_database_that_was_there_is_a_warning_outside_of_debug_mode_only(
 
 
 @pytest.mark.parametrize("uri", ["embedded:", "embedded:core.db", "embedded::memory:"])
-def test_an_explicit_address_is_silent(make: MakeApp, caplog: pytest.LogCaptureFixture, uri: str) -> None:
+def test_an_explicit_address_is_not_announced(
+    make: MakeApp, caplog: pytest.LogCaptureFixture, uri: str
+) -> None:
     caplog.set_level(logging.INFO)
     sign_in(make(uri))
     assert said(caplog) == []
 
 
 @pytest.mark.parametrize("name", ["", "core.db", "some/where/core.db"])
-def test_an_empty_database_at_an_explicit_address_is_a_warning_too(
+def test_an_empty_database_at_an_explicit_address_is_a_warning(
     make: MakeApp, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     app = make(f"embedded:{name}")
@@ -216,7 +216,9 @@ def test_an_empty_database_at_an_explicit_address_is_a_warning_too(
     assert made(caplog) == [str(tmp_path / "instance" / (name or "stsession/core.db"))]
 
 
-def test_sessions_in_memory_for_tests_are_silent(make: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
+def test_sessions_in_memory_for_tests_are_not_announced(
+    make: MakeApp, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     app = make()
     app.testing = True
@@ -224,11 +226,11 @@ def test_sessions_in_memory_for_tests_are_silent(make: MakeApp, caplog: pytest.L
     assert said(caplog) == []
 
 
-# Where it cannot be
+# Places that are refused
 
 
 @pytest.mark.parametrize("uri", [None, "embedded:", "embedded:core.db"])
-def test_a_place_in_the_virtual_environment_is_refused(make: MakeApp, uri: str | None) -> None:
+def test_an_instance_folder_in_the_virtual_environment_is_refused(make: MakeApp, uri: str | None) -> None:
     instance = Path(sys.prefix) / "var" / "located-instance"
     assert failure(make(uri, instance=instance)) == (
         f"The instance folder {instance} lies in the virtual environment {sys.prefix} and would be lost with "
@@ -238,7 +240,7 @@ def test_a_place_in_the_virtual_environment_is_refused(make: MakeApp, uri: str |
 
 
 @pytest.mark.parametrize("uri", [None, "embedded:", "embedded:core.db"])
-def test_a_place_on_lambda_is_refused(
+def test_an_instance_folder_on_lambda_is_refused(
     make: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str | None
 ) -> None:
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "function")
@@ -272,7 +274,7 @@ def test_an_absolute_path_that_cannot_be_written_is_refused(make: MakeApp, tmp_p
     )
 
 
-def test_what_is_no_database_is_refused(make: MakeApp, tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_refused(make: MakeApp, tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("dear diary " * 1000, encoding="utf-8")
     assert failure(make(f"embedded:{path}")) == (
@@ -282,7 +284,7 @@ def test_what_is_no_database_is_refused(make: MakeApp, tmp_path: Path) -> None:
     )
 
 
-def test_a_place_that_is_made_writable_later_works_without_a_restart(make: MakeApp, tmp_path: Path) -> None:
+def test_a_folder_that_becomes_writable_is_used_without_a_restart(make: MakeApp, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     app = make(instance=tmp_path / "file" / "instance")
     failure(app)
@@ -290,7 +292,7 @@ def test_a_place_that_is_made_writable_later_works_without_a_restart(make: MakeA
     sign_in(app)
 
 
-# Where it cannot be used at the moment
+# Databases that cannot be used at the moment
 
 
 @contextlib.contextmanager

@@ -86,7 +86,7 @@ def test_with_a_short_interval_a_new_key_is_published_half_of_it_before(clock: C
         assert len(client.kids()) == 3
 
 
-def test_a_core_that_slept_through_a_turn_still_publishes_before_it_signs(
+def test_a_core_that_missed_a_rotation_still_publishes_a_key_before_it_signs(
     client: Client, clock: Clock
 ) -> None:
     first = signs_with(client)
@@ -122,7 +122,7 @@ def test_a_jwt_that_lives_longer_keeps_its_dynamic_key_published(client: Client,
     assert kid_of(token) not in client.kids()
 
 
-def test_keys_that_nobody_needs_are_deleted(client: Client, clock: Clock) -> None:
+def test_keys_without_valid_tokens_are_deleted(client: Client, clock: Clock) -> None:
     for _ in range(8):
         clock.advance(HOUR)
         signs_with(client)
@@ -138,7 +138,7 @@ def test_the_static_key_never_changes(client: Client, clock: Clock) -> None:
     assert kid_of(make_jwt(client)) == before
 
 
-def test_verifiers_are_told_to_keep_keys_no_longer_than_a_new_one_waits(client: Client) -> None:
+def test_the_key_set_may_be_cached_no_longer_than_a_new_key_is_published_unused(client: Client) -> None:
     response = client.send("GET", "/.well-known/jwks.json")
     assert response.headers["Cache-Control"] == "max-age=60, must-revalidate"
 
@@ -148,7 +148,7 @@ def test_older_sdks_find_the_keys_under_the_older_path(client: Client) -> None:
     assert answer == {"status": "OK", **client.call("GET", "/.well-known/jwks.json")}
 
 
-def test_two_cores_on_one_file_take_turns_together(clock: Clock, tmp_path: Path) -> None:
+def test_two_cores_on_one_file_rotate_together(clock: Clock, tmp_path: Path) -> None:
     settings = {"access_token_dynamic_signing_key_update_interval": 1}
     file = tmp_path / "core.db"
     with (

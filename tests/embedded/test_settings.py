@@ -35,7 +35,7 @@ def test_without_settings_the_defaults_are_those_of_a_core() -> None:
     )
 
 
-def test_text_from_the_command_line_means_the_same_as_values() -> None:
+def test_text_from_the_command_line_is_read_like_values() -> None:
     as_text = {
         "access_token_validity": "60",
         "access_token_validity_jitter": "0",
@@ -68,7 +68,7 @@ def test_units_are_turned_into_milliseconds() -> None:
 
 
 @pytest.mark.parametrize("empty", [None, "", " , ", []])
-def test_nothing_is_a_value_for_lists(empty: Any) -> None:
+def test_lists_may_be_empty(empty: Any) -> None:
     settings = read_settings({"api_keys": empty, "recent_token_reuse_behaviour": empty})
     assert (settings.api_keys, settings.recent_token_reuse_behaviour) == ((), frozenset())
 
@@ -175,7 +175,7 @@ def test_a_refresh_token_must_outlive_its_access_token() -> None:
     )
 
 
-def test_no_message_shows_a_key_of_the_api() -> None:
+def test_no_message_or_repr_shows_an_api_key() -> None:
     with pytest.raises(EmbeddedCoreError) as raised:
         read_settings({"api_keys": "a-secret"})
     assert "a-secret" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""The database's files: private to their owner, and missed when they are deleted or replaced."""
+"""The database's files: private to their owner, and watched: one that is deleted or replaced is noticed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_folder_and_the_files_are_private(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o666, 0o604, 0o620])
-def test_a_file_of_ours_that_is_open_to_others_is_made_private(
+def test_our_own_file_that_others_may_access_is_made_private(
     file: Path, caplog: pytest.LogCaptureFixture, mode: int
 ) -> None:
     file.chmod(mode)
@@ -67,7 +67,7 @@ def test_a_file_of_ours_that_is_open_to_others_is_made_private(
     ]
 
 
-def test_a_log_of_ours_that_is_open_to_others_is_made_private(client: Client, file: Path) -> None:
+def test_our_own_log_that_others_may_access_is_made_private(client: Client, file: Path) -> None:
     for suffix in ("-wal", "-shm"):
         beside(file, suffix).chmod(0o666)
     with EmbeddedCore(file) as second, client_of(second) as other:
@@ -75,7 +75,7 @@ def test_a_log_of_ours_that_is_open_to_others_is_made_private(client: Client, fi
         assert [mode_of(beside(file, suffix)) for suffix in ("-wal", "-shm")] == [0o600, 0o600]
 
 
-def test_an_empty_file_is_made_private_without_a_word_about_it(
+def test_an_empty_file_is_made_private_without_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / "core.db"
@@ -96,12 +96,12 @@ def test_a_file_system_without_permissions_is_refused(file: Path, monkeypatch: p
 
 @pytest.fixture
 def as_user(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Let this process pass for that of another user."""
+    """Return a function that makes this process look like another user's."""
     return lambda user: monkeypatch.setattr(os, "geteuid", lambda: user)
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
-def test_a_file_of_another_owner_is_refused(file: Path, as_user: Callable[[int], None], suffix: str) -> None:
+def test_a_file_of_another_user_is_refused(file: Path, as_user: Callable[[int], None], suffix: str) -> None:
     path = beside(file, suffix)
     path.touch(mode=0o600)
     owner = path.stat().st_uid
@@ -122,7 +122,7 @@ def test_a_file_of_another_owner_is_refused(file: Path, as_user: Callable[[int],
     )
 
 
-def test_root_may_use_a_file_of_another_owner_and_is_warned(
+def test_root_may_use_another_users_file_and_is_warned(
     file: Path, as_user: Callable[[int], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     if not file.stat().st_uid:
@@ -139,7 +139,7 @@ def test_root_may_use_a_file_of_another_owner_and_is_warned(
 # Links
 
 
-def test_a_link_of_ours_leads_to_a_private_file(file: Path, tmp_path: Path) -> None:
+def test_a_link_of_ours_is_followed_to_its_file_which_is_made_private(file: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.db"
     link.symlink_to(file)
     file.chmod(0o644)
@@ -151,7 +151,7 @@ def test_a_link_of_ours_leads_to_a_private_file(file: Path, tmp_path: Path) -> N
     assert mode_of(file) == 0o600
 
 
-def test_a_link_of_another_owner_is_refused(
+def test_a_link_of_another_user_is_refused(
     file: Path, tmp_path: Path, as_user: Callable[[int], None]
 ) -> None:
     link = tmp_path / "link.db"
@@ -172,25 +172,25 @@ def test_a_link_in_the_place_of_the_log_is_refused(file: Path, tmp_path: Path, s
     assert (tmp_path / "precious").read_text(encoding="utf-8") == "data"
 
 
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "core.db")
     assert "is not a regular file" in refusal_of(tmp_path / "core.db")
 
 
-# Places without a file
+# Names that no database can have
 
 
-def test_a_folder_is_no_database(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     assert refusal_of(tmp_path) == (
         f"'{tmp_path}' is not a file: name a file for the embedded core's database, or :memory:"
     )
 
 
-def test_no_name_is_no_database() -> None:
+def test_an_empty_name_is_refused() -> None:
     assert refusal_of("") == "'' is not a file: name a file for the embedded core's database, or :memory:"
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     file = tmp_path / "file" / "stsession" / "core.db"
     assert refusal_of(file) == (
@@ -207,7 +207,7 @@ def test_a_name_that_no_file_can_have_is_refused() -> None:
 
 
 def assert_lost(client: Client, caplog: pytest.LogCaptureFixture, path: Path, what: str) -> None:
-    """Reading and writing are 503, and the log says why."""
+    """Check that reading and writing get 503, and that the log says why."""
     for method, path_of_core, body in (
         ("PUT", "/recipe/role", {"role": "admin"}),
         ("GET", "/recipe/roles", None),
@@ -222,13 +222,13 @@ def assert_lost(client: Client, caplog: pytest.LogCaptureFixture, path: Path, wh
         ]
 
 
-def test_a_deleted_file_is_missed(client: Client, file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_deleted_file_is_noticed(client: Client, file: Path, caplog: pytest.LogCaptureFixture) -> None:
     file.unlink()
     assert_lost(client, caplog, file, "was deleted")
     assert not file.exists()
 
 
-def test_a_deleted_folder_is_missed(
+def test_a_deleted_folder_is_noticed(
     core_template: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / "folder" / "core.db"
@@ -241,7 +241,7 @@ def test_a_deleted_folder_is_missed(
     assert not file.parent.exists()
 
 
-def test_a_file_that_another_was_moved_over_is_missed(
+def test_a_database_moved_over_the_file_is_noticed(
     client: Client, file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     EmbeddedCore(tmp_path / "other.db").close()
@@ -249,7 +249,7 @@ def test_a_file_that_another_was_moved_over_is_missed(
     assert_lost(client, caplog, file, "was replaced")
 
 
-def test_a_file_that_a_backup_was_moved_over_is_missed(
+def test_a_backup_moved_over_the_file_is_noticed(
     client: Client, file: Path, core_template: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     shutil.copy(core_template, tmp_path / "backup.db")
@@ -257,7 +257,7 @@ def test_a_file_that_a_backup_was_moved_over_is_missed(
     assert_lost(client, caplog, file, "was replaced")
 
 
-def test_a_file_that_another_database_was_copied_over_is_missed(
+def test_a_database_copied_over_the_file_is_noticed(
     client: Client, file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     EmbeddedCore(tmp_path / "other.db").close()
@@ -265,14 +265,14 @@ def test_a_file_that_another_database_was_copied_over_is_missed(
     assert_lost(client, caplog, file, "was overwritten with another database")
 
 
-def test_a_file_that_something_else_was_copied_over_is_missed(
+def test_other_data_copied_over_the_file_is_noticed(
     client: Client, file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file.write_text("dear diary " * 1000, encoding="utf-8")
     assert_lost(client, caplog, file, "was overwritten with another database")
 
 
-def test_a_link_that_leads_elsewhere_now_is_missed(
+def test_a_link_that_points_elsewhere_now_is_noticed(
     file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     link = tmp_path / "link.db"
@@ -286,14 +286,14 @@ def test_a_link_that_leads_elsewhere_now_is_missed(
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm"])
-def test_a_deleted_log_is_missed(
+def test_a_deleted_log_is_noticed(
     client: Client, file: Path, caplog: pytest.LogCaptureFixture, suffix: str
 ) -> None:
     beside(file, suffix).unlink()
     assert_lost(client, caplog, beside(file, suffix), "was deleted")
 
 
-def test_a_file_deleted_during_a_write_is_missed_before_the_write_is_acknowledged(
+def test_a_file_deleted_during_a_write_is_noticed_before_the_write_is_acknowledged(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     deleting: list[Path] = []
@@ -318,7 +318,7 @@ def test_a_file_that_is_put_back_works_again(client: Client, file: Path) -> None
     assert client.call("PUT", "/recipe/role", {"role": "admin"})["status"] == "OK"
 
 
-def test_a_new_file_that_looks_the_same_from_outside_is_told_apart(
+def test_another_database_with_the_same_inode_size_and_time_is_noticed(
     file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     EmbeddedCore(tmp_path / "other.db").close()
@@ -333,7 +333,7 @@ def test_a_new_file_that_looks_the_same_from_outside_is_told_apart(
         assert_lost(client, caplog, file, "was replaced")
 
 
-def test_checkpoints_of_other_processes_are_no_replacement(client: Client, file: Path) -> None:
+def test_a_checkpoint_by_another_process_raises_no_alarm(client: Client, file: Path) -> None:
     with EmbeddedCore(file) as second, client_of(second) as other:
         for number in range(3):
             other.create(str(number))

@@ -14,7 +14,7 @@ from support.running_cores import client_of, in_forked_child
 from flask_stsession.embedded.app import EmbeddedCore
 
 
-def test_a_forked_child_and_its_parent_both_go_on_with_a_file(tmp_path: Path) -> None:
+def test_after_a_fork_parent_and_child_both_use_the_file(tmp_path: Path) -> None:
     with EmbeddedCore(tmp_path / "core.db") as core, client_of(core) as client:
         client.create("parent")
         said = in_forked_child(lambda: str(client.create("child")["status"]))
@@ -76,7 +76,7 @@ def test_a_fork_waits_for_an_operation_that_is_running(tmp_path: Path) -> None:
         running.join()
 
 
-def test_a_database_in_memory_is_not_for_another_process() -> None:
+def test_a_forked_child_may_not_use_a_database_in_memory() -> None:
     with EmbeddedCore(":memory:") as core, client_of(core) as client:
         client.create()
         parent = os.getpid()
@@ -94,6 +94,6 @@ def test_a_database_in_memory_is_not_for_another_process() -> None:
         assert len(client.handles("user")) == 1
 
 
-def test_a_core_that_nobody_holds_does_not_trouble_a_fork(tmp_path: Path) -> None:
+def test_a_core_that_was_garbage_collected_does_not_disturb_a_fork(tmp_path: Path) -> None:
     EmbeddedCore(tmp_path / "core.db").close()
     assert in_forked_child(lambda: "fine") == "fine"

@@ -91,14 +91,14 @@ def test_a_migration_that_fails_changes_nothing(file: Path) -> None:
     assert (version_of(file), tables_of(file)) == (1, before)
 
 
-def test_the_database_of_another_application_is_left_alone(tmp_path: Path) -> None:
+def test_the_database_of_another_application_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "app.db"
     with contextlib.closing(sqlite3.connect(file)) as other:
         other.execute("CREATE TABLE users (id INTEGER)")
     assert refusal_of(file) == f"{file} is the database of another application: name another file"
 
 
-def test_the_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+def test_the_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "core.db"
     EmbeddedCore(file).close()
     with contextlib.closing(sqlite3.connect(file)) as other:

@@ -46,7 +46,7 @@ def test_a_record_is_found_as_it_was_inserted(table: SessionTable) -> None:
     assert table.find("other") is None
 
 
-def test_an_expired_session_is_not_there(table: SessionTable, connection: sqlite3.Connection) -> None:
+def test_an_expired_session_counts_as_missing(table: SessionTable, connection: sqlite3.Connection) -> None:
     table.insert(RECORD)
     later = SessionTable(connection, RECORD.expires_at)
     assert later.find("handle") is None

@@ -1,4 +1,4 @@
-"""The database: made whole, shared by threads and processes, and whole after a kill."""
+"""The database: created whole, shared by threads and processes, and whole after a kill."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def holding_the_write_lock(file: Path) -> Iterator[None]:
 # Making it
 
 
-def test_a_core_says_whether_it_made_the_database(tmp_path: Path) -> None:
+def test_created_says_whether_this_core_made_the_database(tmp_path: Path) -> None:
     with EmbeddedCore(tmp_path / "core.db") as first, EmbeddedCore(str(tmp_path / "core.db")) as second:
         assert (first.created, second.created) == (True, False)
 
@@ -100,13 +100,13 @@ def test_tables_that_a_killed_process_left_in_the_log_are_moved_to_the_main_file
         assert len(client.handles("user")) == 1
 
 
-def test_an_empty_file_is_as_good_as_none(tmp_path: Path) -> None:
+def test_an_empty_file_is_treated_as_a_missing_one(tmp_path: Path) -> None:
     (tmp_path / "core.db").touch()
     with EmbeddedCore(tmp_path / "core.db") as core:
         assert core.created
 
 
-def test_what_was_written_is_there_for_the_next_core(tmp_path: Path) -> None:
+def test_the_next_core_finds_everything_that_was_written(tmp_path: Path) -> None:
     with EmbeddedCore(tmp_path / "core.db") as core, client_of(core) as client:
         pair, kids = client.create(), client.kids()
     with EmbeddedCore(tmp_path / "core.db") as core, client_of(core) as client:
@@ -127,7 +127,7 @@ def test_two_cores_in_memory_share_nothing() -> None:
         assert second.handles("user") == set()
 
 
-# Where there can be none
+# Files that are refused
 
 
 def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     assert file.read_text() == "buy milk " * 100
 
 
-def test_a_database_without_the_table_of_keys_is_called_damaged(tmp_path: Path) -> None:
+def test_a_database_without_the_table_of_secrets_is_damaged(tmp_path: Path) -> None:
     file = tmp_path / "core.db"
     EmbeddedCore(file).close()
     with contextlib.closing(sqlite3.connect(file)) as other:
@@ -154,7 +154,7 @@ def test_a_database_without_the_table_of_keys_is_called_damaged(tmp_path: Path) 
 @pytest.mark.parametrize(
     "loss", ["DELETE FROM secrets", "DELETE FROM signing_keys", "DELETE FROM signing_keys WHERE dynamic = 0"]
 )
-def test_a_database_that_lost_its_keys_is_called_damaged(tmp_path: Path, loss: str) -> None:
+def test_a_database_that_lost_its_keys_is_damaged(tmp_path: Path, loss: str) -> None:
     file = tmp_path / "core.db"
     EmbeddedCore(file).close()
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
@@ -165,7 +165,7 @@ def test_a_database_that_lost_its_keys_is_called_damaged(tmp_path: Path, loss: s
     )
 
 
-def test_a_closed_core_says_so(tmp_path: Path) -> None:
+def test_using_a_closed_core_raises(tmp_path: Path) -> None:
     core = EmbeddedCore(tmp_path / "core.db")
     core.close()
     core.close()
@@ -177,7 +177,7 @@ def test_a_closed_core_says_so(tmp_path: Path) -> None:
 # Busy
 
 
-def test_a_database_that_stays_busy_is_503_and_reading_goes_on(tmp_path: Path) -> None:
+def test_writing_to_a_locked_database_is_503_while_reading_works(tmp_path: Path) -> None:
     file = tmp_path / "core.db"
     with EmbeddedCore(file, busy_timeout=0.05) as core, client_of(core) as client:
         pair = client.create()
@@ -189,7 +189,7 @@ def test_a_database_that_stays_busy_is_503_and_reading_goes_on(tmp_path: Path) -
         assert client.call("PUT", "/recipe/role", {"role": "admin"})["status"] == "OK"
 
 
-def test_threads_that_wait_behind_a_busy_one_get_503_too(tmp_path: Path) -> None:
+def test_threads_that_queue_for_a_locked_database_all_get_503(tmp_path: Path) -> None:
     file = tmp_path / "core.db"
     with EmbeddedCore(file, busy_timeout=0.2) as core, holding_the_write_lock(file):
 
@@ -216,7 +216,7 @@ def test_a_request_waits_for_one_busy_timeout_in_all(tmp_path: Path) -> None:
             assert max(pool.map(seconds_to_refuse, (0, 0.1))) < 0.8
 
 
-def test_a_writer_waits_for_another_that_is_soon_done(tmp_path: Path) -> None:
+def test_a_writer_waits_for_a_lock_that_is_soon_released(tmp_path: Path) -> None:
     file = tmp_path / "core.db"
     with EmbeddedCore(file) as core, client_of(core) as client, contextlib.ExitStack() as lock:
         lock.enter_context(holding_the_write_lock(file))
@@ -227,7 +227,7 @@ def test_a_writer_waits_for_another_that_is_soon_done(tmp_path: Path) -> None:
             assert answer.result()["status"] == "OK"
 
 
-def test_starting_on_a_database_that_stays_busy_says_so(tmp_path: Path) -> None:
+def test_starting_on_a_locked_database_raises(tmp_path: Path) -> None:
     file = tmp_path / "core.db"
     file.touch()
     with holding_the_write_lock(file), pytest.raises(EmbeddedCoreError) as raised:
@@ -238,7 +238,7 @@ def test_starting_on_a_database_that_stays_busy_says_so(tmp_path: Path) -> None:
     )
 
 
-def test_a_database_that_breaks_later_is_503(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_database_that_breaks_while_in_use_is_503(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "core.db"
     with EmbeddedCore(file) as core, client_of(core) as client:
         with contextlib.closing(sqlite3.connect(file)) as other:
@@ -328,7 +328,7 @@ def test_processes_that_refresh_with_one_token_all_succeed_and_nothing_is_revoke
         assert client.handles("user") == {first["session"]["handle"]}
 
 
-def test_a_clock_that_goes_back_does_no_harm() -> None:
+def test_a_clock_that_is_set_back_does_no_harm() -> None:
     clock = Clock()
     with EmbeddedCore(":memory:", clock=clock) as core, client_of(core) as client:
         _log_in_and_refresh(client)
