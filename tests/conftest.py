@@ -31,6 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("flask-stsession")
     group.addoption("--core-uri", default=None, help="run all tests against this SuperTokens core")
     group.addoption("--core-api-key", default=None, help="the API key of that core")
+    group.addoption(
+        "--differential-calls",
+        type=int,
+        default=1000,
+        help="how many random calls to compare between that core and the embedded one",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -93,6 +93,7 @@ def test_signing_in_opens_the_protected_api(client: FlaskClient) -> None:
     assert answer["accessTokenPayload"]["sessionHandle"] == answer["sessionHandle"]
 
 
+@pytest.mark.embedded_core
 def test_an_access_token_of_the_example_lives_30_seconds(client: FlaskClient) -> None:
     front = json.loads(base64.b64decode(sign_in(client).headers["front-token"]))
     assert front["ate"] == front["up"]["exp"] * 1000

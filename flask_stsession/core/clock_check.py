@@ -6,7 +6,7 @@ import logging
 import time
 from email.utils import parsedate_to_datetime
 
-logger = logging.getLogger("flask_stsession.core")
+logger: logging.Logger = logging.getLogger("flask_stsession.core")
 
 #: What a core lets access tokens live unless configured otherwise, in s.
 _USUAL_LIFE_SECONDS = 3600.0

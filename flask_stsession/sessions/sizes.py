@@ -14,7 +14,7 @@ from typing import Any, Final
 from ..constants import ACCESS_TOKEN_COOKIE, MAX_COOKIE_BYTES, PROTECTED_CLAIMS, TransferMethod
 from ..errors import ConfigError
 
-logger = logging.getLogger("flask_stsession")
+logger: logging.Logger = logging.getLogger("flask_stsession")
 
 #: Bytes of an access token beside its payload: header, RS256 signature (RSA-2048), dots.
 _JWT_BYTES: Final = 450

@@ -337,7 +337,7 @@ def test_claims_that_are_young_enough_cost_no_call(make_app: AppFactory, core: S
 
 
 def test_a_core_that_is_gone_is_503_and_never_403(make_app: AppFactory, core: ServedCore) -> None:
-    app = prepared(make_app, connection_uri=core.url, claims=ROLES)
+    app = prepared(make_app, connection_uri=core.url, claims=ROLES, jwks_cooldown_seconds=0)
     guarded(app, roles="admin", max_age_in_sec=0)
     give(app, "admin")
     client = signed_in(app)

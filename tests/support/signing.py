@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from enum import Enum
 from functools import cache
 from typing import Any, Final
 
@@ -19,8 +20,14 @@ from flask_stsession.tokens.jwks import KeySet
 #: How a ``key_set`` is tuned, in s.
 REFRESH, MAX_STALE, COOLDOWN = 60.0, 86_400.0, 10.0
 
-#: In place of a value: leave the key out.
-ABSENT: Final = object()
+
+class Absent(Enum):
+    """In place of a value: leave the key out. An enumeration, since test ids must not hold addresses."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
 
 PAYLOAD: Final[dict[str, Any]] = {
     "iat": 1_000,
