@@ -610,7 +610,10 @@ class STSession(Extension):
 
     @staticmethod
     def openapi_security_schemes() -> dict[str, Any]:
-        """Return security schemes of protected views, for ``components.securitySchemes`` (OpenAPI 3.1)."""
+        """Return security schemes of protected views, for ``components.securitySchemes`` (OpenAPI 3.1).
+
+        The name of the cookie is given without ``STSESSION_COOKIE_PREFIX``.
+        """
         return {
             "stsessionBearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
             "stsessionCookie": {"type": "apiKey", "in": "cookie", "name": ACCESS_TOKEN_COOKIE},

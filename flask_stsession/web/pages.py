@@ -184,7 +184,7 @@ def _sent_by_htmx(
     page = page_of(app_state.config, request, origin_of_api(request))
     if isinstance(error, TryRefreshTokenError) and error.reason in _FORGERIES:
         return None
-    if isinstance(error, TryRefreshTokenError) and _can_carry(request):
+    if isinstance(error, TryRefreshTokenError) and _can_carry(app_state, request):
         target = _onwards(app_state, request, page or "/")
     else:
         target = login_url(app_state.config, request, login, then=page)
@@ -206,9 +206,9 @@ def _sent_by_browser(
     if isinstance(error, TryRefreshTokenError):
         if error.reason in _FORGERIES:
             return None
-        if _can_carry(request) and is_form:
+        if _can_carry(app_state, request) and is_form:
             return _carried_form(app_state, request, here) if problem is None else None
-        if _can_carry(request):
+        if _can_carry(app_state, request):
             return _page(app_state, request, login, error, here)
     if is_login_page(request, login):
         return None
@@ -217,9 +217,9 @@ def _sent_by_browser(
     )
 
 
-def _can_carry(request: Request) -> bool:
+def _can_carry(app_state: AppState, request: Request) -> bool:
     """Is our route there, and did a cookie bring what is to be refreshed?"""
-    sent = read_tokens(request.environ)
+    sent = read_tokens(request.environ, app_state.config.cookie_prefix)
     has_cookie = bool(sent.access_cookies) or sent.legacy
     return (
         has_cookie

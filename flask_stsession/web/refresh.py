@@ -54,7 +54,7 @@ def _refreshed(app_state: AppState) -> Session:
     state = request_state(request)
     state.consulted = True
     config = app_state.config
-    sent = read_tokens(request.environ)
+    sent = read_tokens(request.environ, config.cookie_prefix)
     allowed = allowed_transfer(config, request, for_create_new_session=False)
     method, refresh_token = _refresh_token(sent, allowed)
     keep_cookies_from_other_sites(config, request, state.changes, method if refresh_token else "cookie")

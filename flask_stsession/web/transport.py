@@ -50,13 +50,14 @@ class RequestTokens(NamedTuple):
     legacy: bool
 
 
-def read_tokens(environ: dict[str, Any]) -> RequestTokens:
+def read_tokens(environ: dict[str, Any], cookie_prefix: str) -> RequestTokens:
     """Read our tokens in one pass over the request's headers.
 
     Werkzeug's cookie parser keeps what it cannot tell apart and decodes every cookie of the
     request; this looks at three names only.
 
     :param environ: the WSGI environment.
+    :param cookie_prefix: ``STSESSION_COOKIE_PREFIX``; cookies without it belong to another app.
     """
     authorization = environ.get("HTTP_AUTHORIZATION")
     bearer = None
@@ -69,6 +70,10 @@ def read_tokens(environ: dict[str, Any]) -> RequestTokens:
     for part in cookies.split(";") if cookies else ():
         name, _, value = part.partition("=")
         name = name.strip()
+        if cookie_prefix:
+            if not name.startswith(cookie_prefix):
+                continue
+            name = name[len(cookie_prefix) :]
         if name == ACCESS_TOKEN_COOKIE:
             access.append(_cookie_value(value))
         elif name == REFRESH_TOKEN_COOKIE:
@@ -192,7 +197,7 @@ class ResponseWriter:
 
     def _set(self, response: Response, name: str, value: str, path: str, expires: datetime | None) -> None:
         response.set_cookie(
-            name,
+            self._config.cookie_prefix + name,
             value,
             expires=expires,
             path=path,
@@ -207,7 +212,7 @@ class ResponseWriter:
 
     def _expire(self, response: Response, name: str, path: str, *, domain: str | None = _UNSET) -> None:
         response.set_cookie(
-            name,
+            self._config.cookie_prefix + name,
             "",
             expires=_EPOCH,
             path=path,

@@ -112,7 +112,7 @@ def required_session(app_state: AppState, options: VerifyOptions = REQUIRED) -> 
     """
     session = load_session(app_state, options)
     if session is None:
-        raise _no_token(read_tokens(this_request().environ))
+        raise _no_token(read_tokens(this_request().environ, app_state.config.cookie_prefix))
     return session
 
 
@@ -150,7 +150,9 @@ def holds_good_token(app_state: AppState) -> bool:
     if request_state(request).session is not None:
         return True
     try:
-        token, method = _verified_token(app_state, request, read_tokens(request.environ))
+        token, method = _verified_token(
+            app_state, request, read_tokens(request.environ, app_state.config.cookie_prefix)
+        )
         if token is None:
             return False
         app_state.manager.verify(token, transfer_method=method, ask_core=False)
@@ -248,7 +250,7 @@ def _checked_session(
 def _verified_session(
     app_state: AppState, request: Request, state: RequestState, options: VerifyOptions, *, promotes: bool
 ) -> Session | None:
-    sent = read_tokens(request.environ)
+    sent = read_tokens(request.environ, app_state.config.cookie_prefix)
     token, method = _verified_token(app_state, request, sent)
     if token is None or method is None:
         if not options.session_required:

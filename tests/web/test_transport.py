@@ -32,7 +32,7 @@ def read(cookie: str | None = None, authorization: str | None = None) -> Request
         environ["HTTP_COOKIE"] = cookie
     if authorization is not None:
         environ["HTTP_AUTHORIZATION"] = authorization
-    return read_tokens(environ)
+    return read_tokens(environ, "")
 
 
 # Reading
@@ -403,6 +403,32 @@ def test_what_scripts_must_read_is_exposed_beside_what_the_app_exposes(app: Flas
     # With credentials a star is no wildcard (Fetch standard), so the names are there as well.
     assert exposed(client.get("/star", headers=BY_HEADER)) == ["*", *tokens]
     assert exposed(client.get("/one", headers=BY_COOKIE)) == ["X-Mine", "Front-Token"]
+
+
+def test_two_apps_on_one_host_keep_their_sessions_apart_by_a_prefix(make_app: AppFactory) -> None:
+    jar: dict[str, str] = {}
+
+    def ask(app: Flask, method: str, path: str) -> TestResponse:
+        """Send a request with all cookies of the host, and keep those of the response."""
+        cookie = "; ".join(f"{name}={value}" for name, value in jar.items())
+        answer = app.test_client(use_cookies=False).open(
+            path, method=method, headers={**BY_COOKIE, "Cookie": cookie}
+        )
+        jar.update({name: str(cookie["value"]) for name, cookie in attributes(answer).items()})
+        return answer
+
+    shop, mill = make_app(name="shop", cookie_prefix="shop_"), make_app(name="mill")
+    ask(shop, "POST", "/login")
+    assert set(jar) == {"shop_sAccessToken", "shop_sRefreshToken"}
+    assert ask(mill, "GET", "/user").status_code == 401
+    ask(mill, "POST", "/login")
+    assert set(jar) == {"shop_sAccessToken", "shop_sRefreshToken", "sAccessToken", "sRefreshToken"}
+    assert ask(shop, "POST", "/auth/session/refresh").status_code == 200
+    assert ask(shop, "GET", "/user").status_code == ask(mill, "GET", "/user").status_code == 200
+    assert ask(shop, "POST", "/auth/signout").status_code == 200
+    assert jar["shop_sAccessToken"] == jar["shop_sRefreshToken"] == ""
+    assert ask(shop, "GET", "/user").status_code == 401
+    assert ask(mill, "GET", "/user").status_code == 200
 
 
 def test_partitioned_cookies_are_set_and_cleared_as_such(make_app: AppFactory) -> None:
