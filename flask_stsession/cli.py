@@ -164,7 +164,7 @@ _tenant_option = click.option(
 def give_role(user_id: str, role: str, tenant_id: str) -> None:
     """Give USER (an id) the role ROLE."""
     _app_state()
-    new = userroles.add_role_to_user(tenant_id, user_id, role)
+    new = userroles.add_role_to_user(user_id, role, tenant_id=tenant_id)
     click.echo(f"{user_id!r} {'now has' if new else 'already had'} the role {role!r}{_where(tenant_id)}.")
 
 
@@ -175,7 +175,7 @@ def give_role(user_id: str, role: str, tenant_id: str) -> None:
 def take_role(user_id: str, role: str, tenant_id: str) -> None:
     """Take the role ROLE from USER (an id)."""
     _app_state()
-    had = userroles.remove_user_role(tenant_id, user_id, role)
+    had = userroles.remove_user_role(user_id, role, tenant_id=tenant_id)
     click.echo(
         f"{user_id!r} {'no longer has' if had else 'did not have'} the role {role!r}{_where(tenant_id)}."
     )

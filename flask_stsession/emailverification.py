@@ -1,4 +1,4 @@
-"""Administer the verification of e-mail addresses: who has proven to own which.
+"""Administer the verification of e-mail addresses: which users have proven to own which.
 
 ::
 
@@ -13,12 +13,12 @@
         verified = emailverification.verify_email_using_token(request.args["token"])
         return "Thank you." if verified else "This link is not good any more."
 
-The names are those of supertokens-python, and so is the order of arguments; what is returned are plain
-values. A tenant comes first, by keyword, or is left out: the default one. An address that is not given is
-what ``STSession(get_email=…)`` knows.
+The names are those of supertokens-python. Unlike there, the tenant and, for tokens, the address are
+keywords, and plain values are returned. Without ``email``, the address is the one that
+``STSession(get_email=…)`` returns. Addresses count without regard to capitals and blanks around them.
 
-A token belongs to a tenant; that an address is verified counts in all. All functions ask the core of the
-current app at once. A session learns of it when it asks again: with
+A token belongs to a tenant; a verified address is verified in all of them. All functions ask the core of
+the current app at once. A session learns of it when its claim is fetched again: with
 ``fetch_and_set_claim(EmailVerificationClaim)``, or as the frontend calls ``{base}/user/email/verify``.
 
 Every function raises :class:`~flask_stsession.CoreUnavailableError` if the core does not answer,
@@ -29,9 +29,7 @@ Every function raises :class:`~flask_stsession.CoreUnavailableError` if the core
 
 from __future__ import annotations
 
-from typing import overload
-
-from .arguments import checked_user_id, core_of_current_app, tenant_may_be_left_out
+from .arguments import checked_user_id, core_of_current_app, keyword_only
 from .claims.builtin import EmailVerificationClaim
 from .constants import DEFAULT_TENANT
 from .core.models import VerifiedEmail
@@ -47,27 +45,17 @@ __all__ = [
     "verify_email_using_token",
 ]
 
+_EMAIL_BY_KEYWORD = "Unlike in supertokens-python, the tenant and the address are keywords."
 
-@overload
+
+@keyword_only(_EMAIL_BY_KEYWORD)
 def create_email_verification_token(
-    tenant_id: str, recipe_user_id: str, email: str | None = None
-) -> str | None: ...
-
-
-@overload
-def create_email_verification_token(
-    recipe_user_id: str, *, email: str | None = None, tenant_id: str | None = None
-) -> str | None: ...
-
-
-@tenant_may_be_left_out
-def create_email_verification_token(
-    tenant_id: str, recipe_user_id: str, email: str | None = None
+    recipe_user_id: str, *, email: str | None = None, tenant_id: str = DEFAULT_TENANT
 ) -> str | None:
-    """Make a token to send to an address: whoever brings it back reads that address.
+    """Create a token to send by e-mail; returning it proves ownership of the address.
 
-    :param tenant_id: where it may be brought back.
-    :param recipe_user_id: whose address it is.
+    :param recipe_user_id: the user, or the login method, whose address it is.
+    :param tenant_id: the tenant in which it must be returned, and in which ``get_email`` looks.
     :returns: ``None`` if there is nothing to prove: the address is verified, or the user has none.
     """
     address = _address(recipe_user_id, email, tenant_id)
@@ -76,69 +64,51 @@ def create_email_verification_token(
     return core_of_current_app().create_email_verification_token(recipe_user_id, address, tenant_id=tenant_id)
 
 
-@overload
-def verify_email_using_token(tenant_id: str, token: str) -> VerifiedEmail | None: ...
+@keyword_only("Unlike in supertokens-python, the tenant is a keyword.")
+def verify_email_using_token(token: str, *, tenant_id: str = DEFAULT_TENANT) -> VerifiedEmail | None:
+    """Consume a token that was returned.
 
-
-@overload
-def verify_email_using_token(token: str, *, tenant_id: str | None = None) -> VerifiedEmail | None: ...
-
-
-@tenant_may_be_left_out
-def verify_email_using_token(tenant_id: str, token: str) -> VerifiedEmail | None:
-    """Use up a token that came back.
-
-    :param tenant_id: that it was made for.
-    :returns: whose address is verified now; ``None`` if the token was made up, used before, revoked, of
-        another tenant, or too old.
+    :param tenant_id: the tenant that it was created for.
+    :returns: the user and the address that is verified now; ``None`` if the token is invalid: made up, used
+        before, revoked, of another tenant, or too old.
     """
     return core_of_current_app().verify_email_with_token(token, tenant_id=tenant_id)
 
 
-def is_email_verified(recipe_user_id: str, email: str | None = None, *, tenant_id: str | None = None) -> bool:
-    """Has the user proven to own the address? Without an address there is nothing to prove: yes.
+def is_email_verified(
+    recipe_user_id: str, email: str | None = None, *, tenant_id: str = DEFAULT_TENANT
+) -> bool:
+    """Return whether the user has proven to own the address; true for a user who has none.
 
-    :param tenant_id: in which ``get_email`` looks for the address.
+    :param tenant_id: the tenant in which ``get_email`` looks for the address.
     """
     address = _address(recipe_user_id, email, tenant_id)
     return address is None or core_of_current_app().is_email_verified(recipe_user_id, address)
 
 
-def unverify_email(recipe_user_id: str, email: str | None = None, *, tenant_id: str | None = None) -> None:
+def unverify_email(recipe_user_id: str, email: str | None = None, *, tenant_id: str = DEFAULT_TENANT) -> None:
     """Forget that the user has proven to own the address.
 
-    :param tenant_id: in which ``get_email`` looks for the address.
+    :param tenant_id: the tenant in which ``get_email`` looks for the address.
     """
     address = _address(recipe_user_id, email, tenant_id)
     if address is not None:
         core_of_current_app().unverify_email(recipe_user_id, address)
 
 
-@overload
+@keyword_only(_EMAIL_BY_KEYWORD)
 def revoke_email_verification_tokens(
-    tenant_id: str, recipe_user_id: str, email: str | None = None
-) -> None: ...
+    recipe_user_id: str, *, email: str | None = None, tenant_id: str = DEFAULT_TENANT
+) -> None:
+    """Revoke the tokens that were created for an address.
 
-
-@overload
-def revoke_email_verification_tokens(
-    recipe_user_id: str, *, email: str | None = None, tenant_id: str | None = None
-) -> None: ...
-
-
-@tenant_may_be_left_out
-def revoke_email_verification_tokens(tenant_id: str, recipe_user_id: str, email: str | None = None) -> None:
-    """Make the tokens sent to an address so far useless.
-
-    :param tenant_id: that they were made for.
+    :param tenant_id: the tenant that they were created for.
     """
     address = _address(recipe_user_id, email, tenant_id)
     if address is not None:
         core_of_current_app().revoke_email_verification_tokens(recipe_user_id, address, tenant_id=tenant_id)
 
 
-def _address(recipe_user_id: str, email: str | None, tenant_id: str | None) -> str | None:
+def _address(recipe_user_id: str, email: str | None, tenant_id: str) -> str | None:
     checked_user_id(recipe_user_id, "recipe_user_id")
-    if email is not None:
-        return email
-    return current_extension().email_of(recipe_user_id, tenant_id or DEFAULT_TENANT)
+    return current_extension().email_of(recipe_user_id, tenant_id) if email is None else email

@@ -53,6 +53,7 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_NO_REQUEST = "Unlike in supertokens-python, the current request is used."
 _HUNDRED_YEARS_IN_SECONDS = 3_153_600_000
 
 
@@ -202,7 +203,7 @@ class STSession(Extension):
 
     # The session of this request
 
-    @keyword_only("user_id")
+    @keyword_only(_NO_REQUEST)
     def create_new_session(
         self,
         user_id: str,
@@ -318,7 +319,7 @@ class STSession(Extension):
 
     # Sessions without a request
 
-    @keyword_only("user_id")
+    @keyword_only(_NO_REQUEST)
     def create_new_session_without_request_response(
         self,
         user_id: str,

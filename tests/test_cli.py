@@ -106,8 +106,8 @@ def test_roles_are_given_and_taken_in_a_tenant(app: Flask, run: Run) -> None:
 )
 def test_an_unknown_role_is_a_one_line_error(run: Run, arguments: tuple[str, ...]) -> None:
     assert error_of(run("roles", *arguments)) == (
-        "Error: There is no role 'typo'. Make it with create_new_role_or_add_permissions('typo', [...]), or "
-        '"flask stsession roles create typo".\n'
+        "Error: There is no role 'typo'. Create it with create_new_role_or_add_permissions('typo', [...]), "
+        'or "flask stsession roles create typo".\n'
     )
 
 

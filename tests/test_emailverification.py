@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -48,7 +48,7 @@ def in_app(mail_app: Flask) -> Iterator[None]:
 
 def verify(user_id: str, email: str | None = None) -> None:
     """Have a user prove the address."""
-    token = create_email_verification_token("public", user_id, email)
+    token = create_email_verification_token(user_id, email=email)
     assert token is not None
     assert verify_email_using_token(token) is not None
 
@@ -69,10 +69,10 @@ def test_a_token_that_comes_back_proves_the_address_that_get_email_knows() -> No
 
 @pytest.mark.usefixtures("in_app")
 def test_a_token_is_good_once() -> None:
-    token = create_email_verification_token("public", "alice")
+    token = create_email_verification_token("alice", tenant_id="public")
     assert token is not None
-    assert verify_email_using_token("public", token) is not None
-    assert verify_email_using_token("public", token) is None
+    assert verify_email_using_token(token, tenant_id="public") is not None
+    assert verify_email_using_token(token, tenant_id="public") is None
     assert verify_email_using_token("made up") is None
 
 
@@ -102,14 +102,14 @@ def test_what_was_verified_can_be_forgotten() -> None:
 def test_tokens_that_were_revoked_prove_nothing() -> None:
     token = create_email_verification_token("alice")
     assert token is not None
-    revoke_email_verification_tokens("public", "alice")
+    revoke_email_verification_tokens("alice", tenant_id="public")
     assert verify_email_using_token(token) is None
 
 
 @pytest.mark.usefixtures("in_app")
 def test_tokens_belong_to_their_tenant_and_so_do_the_addresses_that_get_email_knows() -> None:
     create_or_update_tenant("customer1")
-    token = create_email_verification_token("customer1", "alice")
+    token = create_email_verification_token("alice", tenant_id="customer1")
     assert token is not None
     assert verify_email_using_token(token) is None
     revoke_email_verification_tokens("alice", email="alice@customer1.example")
@@ -138,6 +138,51 @@ def test_without_get_email_the_address_must_be_given(app: Flask) -> None:
     assert str(caught.value) == (
         "E-mail verification needs the users' addresses: STSession(get_email=f), where f(user_id, tenant_id) "
         "returns the address or None."
+    )
+
+
+@pytest.mark.usefixtures("in_app")
+@pytest.mark.parametrize("spelling", ["New@Example.COM", " new@example.com ", "new@example.com"])
+def test_capitals_and_blanks_around_an_address_do_not_matter(spelling: str) -> None:
+    verify("alice", spelling)
+    for other in ("new@example.com", "NEW@example.com\n"):
+        assert is_email_verified("alice", other) is True
+        assert create_email_verification_token("alice", email=other) is None
+    unverify_email("alice", "NEW@EXAMPLE.COM")
+    assert is_email_verified("alice", spelling) is False
+
+
+@pytest.mark.parametrize(
+    ("call", "takes", "usage", "keywords"),
+    [
+        (
+            lambda their: their.create_email_verification_token("public", "alice"),
+            "recipe_user_id as a positional argument",
+            "create_email_verification_token(recipe_user_id, *, email=None, tenant_id='public')",
+            "the tenant and the address are keywords",
+        ),
+        (
+            lambda their: their.revoke_email_verification_tokens("public", "alice", "alice@example.com"),
+            "recipe_user_id as a positional argument",
+            "revoke_email_verification_tokens(recipe_user_id, *, email=None, tenant_id='public')",
+            "the tenant and the address are keywords",
+        ),
+        (
+            lambda their: their.verify_email_using_token("public", "token"),
+            "token as a positional argument",
+            "verify_email_using_token(token, *, tenant_id='public')",
+            "the tenant is a keyword",
+        ),
+    ],
+)
+def test_a_call_in_the_order_of_supertokens_python_is_refused_with_our_spelling(
+    call: Callable[[Any], Any], takes: str, usage: str, keywords: str
+) -> None:
+    with pytest.raises(TypeError) as caught:
+        call(emailverification)
+    name = usage.partition("(")[0]
+    assert str(caught.value) == (
+        f"{name}() takes only {takes}: write {usage}. Unlike in supertokens-python, {keywords}."
     )
 
 

@@ -84,9 +84,10 @@ def test_a_configuration_object_is_refused_with_our_spelling() -> None:
     with pytest.raises(TypeError) as caught:
         create("customer1", {"first_factors": []})
     assert str(caught.value) == (
-        "Only tenant_id goes by position: create_or_update_tenant(tenant_id, *, first_factors=..., "
-        "required_secondary_factors=..., core_config=...). There is no configuration object, unlike in "
-        "supertokens-python."
+        "create_or_update_tenant() takes only tenant_id as a positional argument: write "
+        "create_or_update_tenant(tenant_id, *, first_factors=Keep.KEEP, "
+        "required_secondary_factors=Keep.KEEP, core_config=None). There is no configuration "
+        "object, unlike in supertokens-python."
     )
 
 

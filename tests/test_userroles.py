@@ -74,27 +74,51 @@ def test_a_user_is_given_a_role_and_loses_it_again() -> None:
 
 
 @pytest.mark.usefixtures("core")
-def test_the_tenant_comes_first_or_by_keyword_or_is_the_default_one() -> None:
+def test_users_have_roles_in_a_tenant_named_by_keyword_or_in_the_default_one() -> None:
     create_or_update_tenant("customer1")
-    assert userroles.add_role_to_user("customer1", "alice", "editor")
-    assert userroles.add_role_to_user("bob", "editor", tenant_id="customer1")
-    assert userroles.add_role_to_user(tenant_id="customer1", user_id="carol", role="editor")
-    assert userroles.add_role_to_user("public", "dave", "editor")
-    assert userroles.add_role_to_user("erin", role="editor")
-    assert userroles.add_role_to_user(user_id="frank", role="editor")
-    assert sorted(userroles.get_users_that_have_role("customer1", "editor")) == ["alice", "bob", "carol"]
-    assert sorted(userroles.get_users_that_have_role("editor")) == ["dave", "erin", "frank"]
-
-
-@pytest.mark.usefixtures("core")
-def test_which_user_has_a_role_is_an_affair_of_the_tenant() -> None:
-    create_or_update_tenant("customer1")
-    userroles.add_role_to_user("customer1", "alice", "editor")
-    assert userroles.get_roles_for_user("customer1", "alice") == ["editor"]
+    assert userroles.add_role_to_user("alice", "editor", tenant_id="customer1")
     assert userroles.get_roles_for_user("alice", tenant_id="customer1") == ["editor"]
+    assert userroles.get_users_that_have_role("editor", tenant_id="customer1") == ["alice"]
     assert userroles.get_roles_for_user("alice") == []
+    assert userroles.get_users_that_have_role("editor") == []
     assert userroles.remove_user_role("alice", "editor") is False
-    assert userroles.remove_user_role("customer1", "alice", "editor") is True
+    assert userroles.remove_user_role("alice", "editor", tenant_id="customer1") is True
+
+
+@pytest.mark.parametrize(
+    ("call", "takes", "usage"),
+    [
+        (
+            lambda their: their.add_role_to_user("public", "alice", "editor"),
+            "user_id and role as positional arguments",
+            "add_role_to_user(user_id, role, *, tenant_id='public')",
+        ),
+        (
+            lambda their: their.remove_user_role("public", "alice", "editor"),
+            "user_id and role as positional arguments",
+            "remove_user_role(user_id, role, *, tenant_id='public')",
+        ),
+        (
+            lambda their: their.get_roles_for_user("public", "alice"),
+            "user_id as a positional argument",
+            "get_roles_for_user(user_id, *, tenant_id='public')",
+        ),
+        (
+            lambda their: their.get_users_that_have_role("public", "editor"),
+            "role as a positional argument",
+            "get_users_that_have_role(role, *, tenant_id='public')",
+        ),
+    ],
+)
+def test_a_call_in_the_order_of_supertokens_python_is_refused_with_our_spelling(
+    call: Callable[[Any], Any], takes: str, usage: str
+) -> None:
+    with pytest.raises(TypeError) as caught:
+        call(userroles)
+    name = usage.partition("(")[0]
+    assert str(caught.value) == (
+        f"{name}() takes only {takes}: write {usage}. Unlike in supertokens-python, the tenant is a keyword."
+    )
 
 
 @pytest.mark.usefixtures("core")
@@ -105,7 +129,7 @@ def test_which_user_has_a_role_is_an_affair_of_the_tenant() -> None:
         lambda: userroles.remove_permissions_from_role("typo", ["read"]),
         lambda: userroles.get_users_that_have_role("typo"),
         lambda: userroles.add_role_to_user("alice", "typo"),
-        lambda: userroles.remove_user_role("public", "alice", "typo"),
+        lambda: userroles.remove_user_role("alice", "typo", tenant_id="public"),
     ],
 )
 def test_an_unknown_role_is_an_error_that_says_how_to_make_it(use: Callable[[], Any]) -> None:
@@ -115,22 +139,22 @@ def test_an_unknown_role_is_an_error_that_says_how_to_make_it(use: Callable[[], 
     assert caught.value.role == "typo"
     assert caught.value.reason == "core_refused"
     assert str(caught.value) == (
-        "There is no role 'typo'. Make it with create_new_role_or_add_permissions('typo', [...]), or "
+        "There is no role 'typo'. Create it with create_new_role_or_add_permissions('typo', [...]), or "
         '"flask stsession roles create typo".'
     )
 
 
 @pytest.mark.usefixtures("core")
-def test_arguments_in_an_order_of_ones_own_name_a_tenant_that_is_not_there() -> None:
-    with pytest.raises(CoreError, match=r"tenant.*alice"):
-        userroles.add_role_to_user("alice", "editor", "public")
+def test_an_unknown_tenant_is_named() -> None:
+    with pytest.raises(CoreError, match=r"tenant.*customer2"):
+        userroles.add_role_to_user("alice", "editor", tenant_id="customer2")
 
 
 @pytest.mark.usefixtures("core")
 @pytest.mark.parametrize("user_id", [7, "", None, True])
 def test_a_user_id_that_can_be_none_is_refused_before_the_core_is_asked(user_id: Any) -> None:
     with pytest.raises(TypeError) as caught:
-        userroles.add_role_to_user("public", user_id, "editor")
+        userroles.add_role_to_user(user_id, "editor")
     assert (
         str(caught.value)
         == f"user_id must be a non-empty str, not {user_id!r}: write str(user.id) for a number."
@@ -146,6 +170,22 @@ def test_roles_and_permissions_that_are_no_names_are_refused() -> None:
         TypeError, match=r"^permissions takes a name or a list of names, not \['read', 7\]\.$"
     ):
         userroles.create_new_role_or_add_permissions("admin", wrong)
+
+
+@pytest.mark.usefixtures("core")
+@pytest.mark.parametrize(
+    "use",
+    [
+        userroles.create_new_role_or_add_permissions,
+        lambda name: userroles.create_new_role_or_add_permissions("admin", ["read", name]),
+        lambda name: userroles.add_role_to_user("alice", name),
+        userroles.get_roles_that_have_permission,
+    ],
+)
+@pytest.mark.parametrize("name", ["editor ", "\teditor", "\u3000editor"])
+def test_names_with_blanks_around_them_are_refused(use: Callable[[str], Any], name: str) -> None:
+    with pytest.raises(ValueError, match="which begins or ends with a blank"):
+        use(name)
 
 
 def test_arguments_that_are_missing_are_told_as_python_does() -> None:

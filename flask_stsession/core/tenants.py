@@ -22,6 +22,9 @@ class Keep(Enum):
 
     KEEP = "keep"
 
+    def __repr__(self) -> str:
+        return "Keep.KEEP"
+
 
 class TenantCalls(CoreCalls):
     """Tenants of the app: create, change, look up, delete."""
