@@ -25,6 +25,7 @@ from .sessions.payloads import json_object
 from .sessions.sizes import TokenSizes
 from .tokens.access_token import MAX_TOKEN_LENGTH
 from .tokens.jwks import KeySet
+from .tokens.masked import MaskedToken
 from .tokens.verifier import TokenVerifier
 from .web import csrf, hooks, login, refresh, routes
 from .web.base import NAME, STATE, AppState, Extension
@@ -369,6 +370,8 @@ class STSession(Extension):
         :raises CoreUnavailableError: the core was needed and did not answer.
         """
         state = self._state
+        access_token = MaskedToken(access_token)
+        anti_csrf_token = None if anti_csrf_token is None else MaskedToken(anti_csrf_token)
         token = state.manager.verifier.verify(access_token)
         if token is None:
             raise UnauthorisedError(
@@ -401,6 +404,7 @@ class STSession(Extension):
 
         :raises: what :meth:`get_session_without_request_response` raises.
         """
+        token = MaskedToken(token)  # error reporters collect local variables
         return self.get_session_without_request_response(
             token,
             check_database=check_database,
@@ -418,6 +422,8 @@ class STSession(Extension):
         :raises TokenTheftError: the token had been replaced; the session is revoked.
         """
         state = self._state
+        refresh_token = MaskedToken(refresh_token)
+        anti_csrf_token = None if anti_csrf_token is None else MaskedToken(anti_csrf_token)
         return state.manager.refresh(
             refresh_token,
             anti_csrf_token=anti_csrf_token,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeVar, overload
 
 from .extension import STSession
+from .tokens.masked import MaskedToken
 from .web.context import current_extension
 from .web.navigation import next_url as next_url
 
@@ -24,15 +26,23 @@ R = TypeVar("R")
 def _function(method: Callable[Concatenate[STSession, P], R]) -> Callable[P, R]:
     """Return a function that calls the method of this name on the current app's extension object."""
     name = method.__name__
+    takes_tokens = any(parameter.endswith("token") for parameter in signature(method).parameters)
 
     @wraps(method)
     def function(*args: P.args, **kwargs: P.kwargs) -> R:
         bound: Callable[P, R] = getattr(current_extension(), name)
+        if takes_tokens:  # all the text among their arguments is tokens
+            args = tuple(map(_masked, args))  # type: ignore[assignment]
+            kwargs = {key: _masked(value) for key, value in kwargs.items()}  # type: ignore[assignment]
         return bound(*args, **kwargs)
 
     # A bound method, so that ``help`` shows the signature without ``self``.
     function.__wrapped__ = MethodType(method, current_extension)
     return function
+
+
+def _masked(value: Any) -> Any:
+    return MaskedToken(value) if isinstance(value, str) else value
 
 
 create_new_session: Final = _function(STSession.create_new_session)

@@ -8,7 +8,7 @@ token beside the word that the session has ended.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..constants import BOTH_METHODS, TransferMethod
@@ -32,7 +32,7 @@ class IssuedTokens:
     method: TransferMethod
     access_token: AccessToken
     refresh_token: TokenInfo | None = None
-    anti_csrf_token: str | None = None
+    anti_csrf_token: str | None = field(default=None, repr=False)
     remember: bool = True
 
 

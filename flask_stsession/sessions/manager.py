@@ -308,7 +308,9 @@ class SessionManager:
         :raises TokenTheftError: the token had been replaced; the session is revoked.
         :raises CoreUnavailableError: the core did not answer; the token is as good as before.
         """
-        refresh_token = MaskedToken(refresh_token)  # receivers of our signals may raise below this frame
+        # Receivers of our signals may raise below this frame.
+        refresh_token = MaskedToken(refresh_token)
+        anti_csrf_token = None if anti_csrf_token is None else MaskedToken(anti_csrf_token)
         if not has_shape_of_refresh_token(refresh_token):
             raise UnauthorisedError("The value sent as refresh token is not one.", reason=Reason.MALFORMED)
         key = (_digest(refresh_token), anti_csrf_token, enable_anti_csrf, tenant_id)
@@ -474,7 +476,7 @@ class SessionManager:
         problem = self._settings.sizes.problem(new.token, transfer_method)
         if problem is not None:
             raise self._ended_as_too_large(owner, problem)
-        token = tokens.parse(new.token, max_length=len(new.token))
+        token = tokens.parse(MaskedToken(new.token), max_length=len(new.token))
         if token is None:
             raise ConfigError(
                 "The core returned an access token in an unknown format. Is STSESSION_CONNECTION_URI a "

@@ -14,6 +14,7 @@ from ..claims.validation import claims_context, common_reason, failed_validators
 from ..constants import PROTECTED_CLAIMS, TransferMethod
 from ..errors import InvalidClaimsError
 from ..tokens.access_token import AccessToken, front_token
+from ..tokens.masked import MaskedToken
 from .client_changes import ClientChanges, IssuedTokens
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class Session:
         return {
             "accessToken": token.raw,
             "accessAndFrontTokenUpdated": self._access_token_updated,
-            "refreshToken": None if self._refresh_token is None else self._refresh_token.token,
+            "refreshToken": None if self._refresh_token is None else MaskedToken(self._refresh_token.token),
             "frontToken": front_token(self.get_access_token_payload()),
             "antiCsrfToken": token.anti_csrf_token,
         }

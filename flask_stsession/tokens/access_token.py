@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from ..constants import DEFAULT_TENANT
+from .masked import MaskedToken
 
 #: Longest token that is looked at. Servers refuse header lines beyond 8 KB; sockets and jobs may carry more.
 MAX_TOKEN_LENGTH: Final = 16 * 1024
@@ -82,7 +83,7 @@ class AccessToken:
 
     def payload(self) -> dict[str, Any]:
         """Return the payload, decoded anew, so that nobody can change another's."""
-        return _json_object(base64url_decode(self.raw.split(".")[1])) or {}
+        return _payload(self.raw.split(".")[1]) or {}
 
     def __repr__(self) -> str:
         # Neither the token nor the payload: both are secrets or personal, and reprs end up in logs.
@@ -107,7 +108,7 @@ def parse(raw: str, *, max_length: int = MAX_TOKEN_LENGTH) -> AccessToken | None
     version, kid = _version(header), header.get("kid")
     if version is None or not isinstance(kid, str) or _KID(kid) is None:
         return None
-    payload = _json_object(base64url_decode(parts[2]))
+    payload = _payload(parts[2])
     if payload is None:
         return None
     return _read(raw, header.get("alg"), kid, version, payload)
@@ -134,6 +135,14 @@ def base64url_decode(part: str) -> bytes:
         return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except ValueError:
         return b""
+
+
+def _payload(part: str) -> dict[str, Any] | None:
+    payload = _json_object(base64url_decode(part))
+    if payload is not None and isinstance(payload.get("antiCsrfToken"), str):
+        # Claims and validators of the app are handed the payload, and may raise.
+        payload["antiCsrfToken"] = MaskedToken(payload["antiCsrfToken"])
+    return payload
 
 
 def _json_object(data: bytes) -> dict[str, Any] | None:

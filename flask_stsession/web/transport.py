@@ -25,6 +25,7 @@ from ..constants import (
 )
 from ..sessions.client_changes import ClientChanges, IssuedTokens
 from ..tokens.access_token import front_token
+from ..tokens.masked import MaskedToken
 
 if TYPE_CHECKING:
     from flask import Request, Response
@@ -36,7 +37,7 @@ _EPOCH = datetime.fromtimestamp(0, timezone.utc)
 
 
 class RequestTokens(NamedTuple):
-    """What a request brought; absent is ``None`` or empty.
+    """What a request brought; absent is ``None`` or empty. The values are masked in every ``repr``.
 
     :param bearer: the token of ``Authorization: Bearer``.
     :param access_cookies: every ``sAccessToken``, in order.
@@ -62,7 +63,8 @@ def read_tokens(environ: dict[str, Any], cookie_prefix: str) -> RequestTokens:
     authorization = environ.get("HTTP_AUTHORIZATION")
     bearer = None
     if authorization is not None and authorization.startswith(_BEARER):
-        bearer = authorization[len(_BEARER) :].strip() or None
+        value = authorization[len(_BEARER) :].strip()
+        bearer = MaskedToken(value) if value else None
     access: list[str] = []
     refresh: list[str] = []
     legacy = False
@@ -88,7 +90,7 @@ def _cookie_value(raw: str) -> str:
     if len(value) > 1 and value[0] == value[-1] == '"':  # RFC 6265, 4.1.1
         value = value[1:-1]
     # supertokens-node percent-encodes what it sets; its sessions stay good when an app changes over.
-    return unquote(value) if "%" in value else value
+    return MaskedToken(unquote(value) if "%" in value else value)
 
 
 def allowed_transfer(config: Config, request: Request, *, for_create_new_session: bool) -> AllowedTransfer:
