@@ -28,7 +28,7 @@ class ConnectionPool:
     :param connect: opens a connection that any thread may use.
     :param single: keep one connection for the life of the pool, as a private in-memory database needs;
         threads take turns, and other processes are refused.
-    :param on_empty: called when this process has no connection open any more.
+    :param on_empty: called when this process has no connection open and none lent any more.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class ConnectionPool:
         self._idle: list[sqlite3.Connection] = []
         self._inherited: list[sqlite3.Connection] = []
         self._lent = 0
+        self._forking = False
         self._closed = False
         self._pid = os.getpid()
         if not single:
@@ -82,6 +83,8 @@ class ConnectionPool:
                 " several processes need a file"
             )
         with self._changed:
+            # Else a fork could wait for ever while threads take turns.
+            self._changed.wait_for(lambda: not self._forking, timeout)
             self._notice_other_process()
             if self._single and not self._changed.wait_for(lambda: self._lent == 0, timeout):
                 raise DatabaseBusyError(
@@ -130,6 +133,7 @@ class ConnectionPool:
     def before_fork(self) -> None:
         """Wait for running operations, close idle connections, and lend none until :meth:`after_fork`."""
         self._changed.acquire()
+        self._forking = True
         self._changed.wait_for(lambda: self._lent == 0, timeout=_FORK_PATIENCE)
         if self._pid == os.getpid():
             self._close_idle()
@@ -138,6 +142,8 @@ class ConnectionPool:
         """Lend connections again, in the parent and in the child alike."""
         if not self._lent:
             self._pid = os.getpid()
+        self._forking = False
+        self._changed.notify_all()
         self._changed.release()
 
 

@@ -232,6 +232,8 @@ class Store:
             return False
 
     def _note_all_closed(self) -> None:
+        # A thread of the parent may have held it during a fork that would wait no longer.
+        self._writing = threading.Lock()
         if self._file:
             self._file.note_all_closed()
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,31 @@ def test_a_fork_waits_for_an_operation_that_is_running(tmp_path: Path) -> None:
 
         assert in_forked_child(create) == "True OK"
         running.join()
+
+
+def test_a_fork_gets_its_turn_among_threads_that_are_never_idle(tmp_path: Path) -> None:
+    ended = threading.Event()
+    with EmbeddedCore(tmp_path / "core.db") as core:
+
+        def read_again_and_again() -> None:
+            with client_of(core) as own:
+                while not ended.is_set():
+                    own.kids()
+
+        def create() -> str:
+            with client_of(core) as own:
+                return str(own.create()["status"])
+
+        with ThreadPoolExecutor(4) as pool:
+            reading = [pool.submit(read_again_and_again) for _ in range(4)]
+            try:
+                began = time.monotonic()
+                assert [in_forked_child(create) for _ in range(3)] == ["OK"] * 3
+                assert time.monotonic() - began < 5  # for how long one fork waits in vain
+            finally:
+                ended.set()
+            for each in reading:
+                each.result()
 
 
 def test_a_forked_child_may_not_use_a_database_in_memory() -> None:
