@@ -88,7 +88,13 @@ def test_the_example_of_production_is_a_good_configuration(namespaces: list[dict
 
 
 def test_a_website_elsewhere_may_send_and_read_what_a_session_needs(namespaces: list[dict[str, Any]]) -> None:
-    client = run(namespaces, MAIN, CORS)["app"].test_client()
+    domains = PRODUCTION[
+        PRODUCTION.index("    STSESSION_API_DOMAIN") : PRODUCTION.index("    STSESSION_CONNECTION_URI")
+    ]
+    configured = MAIN.replace(
+        "app = Flask(__name__)\n", f"app = Flask(__name__)\napp.config.update(\n{domains})\n", 1
+    )
+    client = run(namespaces, configured, CORS)["app"].test_client()
     preflight = client.options(
         "/login",
         headers={
