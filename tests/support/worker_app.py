@@ -26,5 +26,12 @@ def user() -> dict[str, str]:
     return {"userId": g.session.get_user_id(), "pid": str(os.getpid())}
 
 
+@app.get("/page")
+@verify_session()
+def page() -> dict[str, str]:
+    """A protected view that asks the core only where it must."""
+    return {"userId": g.session.get_user_id(), "pid": str(os.getpid())}
+
+
 if os.environ.get("WORKER_APP_ASKS_FOR_KEYS_AT_ONCE"):
     app.extensions["stsession"].get_jwks()
