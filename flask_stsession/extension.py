@@ -13,7 +13,7 @@ from . import signals
 from .arguments import checked_user_id, keyword_only
 from .claims.builtin import AuthTimeClaim, EmailVerificationClaim
 from .config import load
-from .constants import ACCESS_TOKEN_COOKIE, CORS_REQUEST_HEADERS, DEFAULT_TENANT
+from .constants import CORS_REQUEST_HEADERS, DEFAULT_TENANT
 from .core.client import CoreClient
 from .core.http import CoreTransport
 from .core.in_process import EMBEDDED_HOST, AppCore, HostApp
@@ -31,6 +31,7 @@ from .web import csrf, hooks, login, refresh, routes
 from .web.base import NAME, STATE, AppState, Extension
 from .web.context import check_current_request, current_app_state, origin_of_api, request_state, this_request
 from .web.guards import Protection, default_options_response, verify_options
+from .web.transport import security_schemes
 from .web.verify import (
     SESSION_ONLY,
     VerifyOptions,
@@ -615,16 +616,9 @@ class STSession(Extension):
         """Return the request headers that a frontend SDK sends, for ``Access-Control-Allow-Headers``."""
         return list(CORS_REQUEST_HEADERS)
 
-    @staticmethod
-    def openapi_security_schemes() -> dict[str, Any]:
-        """Return security schemes of protected views, for ``components.securitySchemes`` (OpenAPI 3.1).
-
-        The name of the cookie is given without ``STSESSION_COOKIE_PREFIX``.
-        """
-        return {
-            "stsessionBearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-            "stsessionCookie": {"type": "apiKey", "in": "cookie", "name": ACCESS_TOKEN_COOKIE},
-        }
+    def openapi_security_schemes(self) -> dict[str, Any]:
+        """Return security schemes of protected views, for ``components.securitySchemes`` (OpenAPI 3.1)."""
+        return security_schemes(self.config.cookie_names)
 
     # The app in question
 

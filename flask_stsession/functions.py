@@ -8,10 +8,14 @@ from inspect import signature
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeVar, overload
 
+from flask import has_app_context
+
+from .config.config import CookieNames
 from .extension import STSession
 from .tokens.masked import MaskedToken
 from .web.context import current_extension
 from .web.navigation import next_url as next_url
+from .web.transport import security_schemes
 
 if TYPE_CHECKING:
     from flask import Request
@@ -78,7 +82,16 @@ get_jwks: Final = _function(STSession.get_jwks)
 get_open_id_discovery_configuration: Final = _function(STSession.get_open_id_discovery_configuration)
 
 get_all_cors_headers: Final = STSession.get_all_cors_headers
-openapi_security_schemes: Final = STSession.openapi_security_schemes
+
+
+def openapi_security_schemes() -> dict[str, Any]:
+    """Return security schemes of protected views, for ``components.securitySchemes`` (OpenAPI 3.1).
+
+    Without an app context the cookie is named as without ``STSESSION_COOKIE_PREFIX``.
+    """
+    if has_app_context():
+        return current_extension().openapi_security_schemes()
+    return security_schemes(CookieNames.with_prefix(""))
 
 
 @overload

@@ -13,7 +13,12 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
-from ..constants import CDI_VERSIONS
+from ..constants import (
+    ACCESS_TOKEN_COOKIE,
+    CDI_VERSIONS,
+    LEGACY_REFRESH_COOKIE,
+    REFRESH_TOKEN_COOKIE,
+)
 from ..errors import ConfigError
 from . import values as read
 from .domains import Origin, Sites, origin_of
@@ -36,6 +41,23 @@ class Decisions(NamedTuple):
     same_site: SameSite
     secure: bool
     anti_csrf: AntiCsrf
+
+
+class CookieNames(NamedTuple):
+    """The names of the session's cookies.
+
+    :param legacy: of a cookie of SDKs older than 2022; ``None`` with a prefix, which they never wrote.
+    """
+
+    access: str
+    refresh: str
+    legacy: str | None
+
+    @classmethod
+    def with_prefix(cls, prefix: str) -> CookieNames:
+        """Return the names with ``STSESSION_COOKIE_PREFIX`` before them."""
+        legacy = None if prefix else LEGACY_REFRESH_COOKIE
+        return cls(prefix + ACCESS_TOKEN_COOKIE, prefix + REFRESH_TOKEN_COOKIE, legacy)
 
 
 @dataclass(frozen=True)
@@ -371,6 +393,11 @@ class Config:
     def api(self) -> Origin | None:
         """The origin in ``API_DOMAIN``, or ``None`` if that is not set."""
         return None if self.api_domain is None else origin_of(self.api_domain)
+
+    @cached_property
+    def cookie_names(self) -> CookieNames:
+        """The names of the session's cookies, with ``COOKIE_PREFIX``."""
+        return CookieNames.with_prefix(self.cookie_prefix)
 
     def mount_path(self, script_root: str) -> str:
         """Return the path of our routes as clients see it: gateway path and base path."""

@@ -75,6 +75,10 @@ class Extension(ABC):
         """Return the OpenID Connect discovery document."""
 
     @abstractmethod
+    def openapi_security_schemes(self) -> dict[str, Any]:
+        """Return how tokens are sent, as security schemes of OpenAPI."""
+
+    @abstractmethod
     def update_email_verification(self, session: Session) -> bool:
         """Ask the core whether the user's address is verified, and set the claim."""
 

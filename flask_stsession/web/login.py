@@ -64,7 +64,7 @@ def create(
         transfer_method=method,
         context=state.context,
     )
-    sent = read_tokens(request.environ, app_state.config.cookie_prefix)
+    sent = read_tokens(request.environ, app_state.config.cookie_names)
     if method == "cookie" and sent.bearer is not None:
         state.changes.clear("header")
     if method == "header" and sent.access_cookies:
@@ -109,7 +109,7 @@ def refuse_foreign_sign_out(app_state: AppState) -> None:
     if state.session is not None:
         method = state.session.transfer_method or "cookie"
     else:
-        bearer = read_tokens(request.environ, app_state.config.cookie_prefix).bearer
+        bearer = read_tokens(request.environ, app_state.config.cookie_names).bearer
         allowed = allowed_transfer(app_state.config, request, for_create_new_session=False)
         by_header = bearer is not None and allowed != "cookie" and tokens.parse(bearer) is not None
         method = "header" if by_header else "cookie"
@@ -139,7 +139,7 @@ def _authentic_token(
     app_state: AppState, request: Request
 ) -> tuple[AccessToken | None, TransferMethod | None]:
     """This request's token if the core made it, expired or not."""
-    sent = read_tokens(request.environ, app_state.config.cookie_prefix)
+    sent = read_tokens(request.environ, app_state.config.cookie_names)
     allowed = allowed_transfer(app_state.config, request, for_create_new_session=False)
     candidates: list[tuple[str, TransferMethod]] = []
     if sent.bearer is not None and allowed != "cookie":

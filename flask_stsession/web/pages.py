@@ -219,7 +219,7 @@ def _sent_by_browser(
 
 def _can_carry(app_state: AppState, request: Request) -> bool:
     """Is our route there, and did a cookie bring what is to be refreshed?"""
-    sent = read_tokens(request.environ, app_state.config.cookie_prefix)
+    sent = read_tokens(request.environ, app_state.config.cookie_names)
     has_cookie = bool(sent.access_cookies) or sent.legacy
     return (
         has_cookie

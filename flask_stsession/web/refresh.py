@@ -5,13 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ..constants import (
-    ACCESS_TOKEN_COOKIE,
-    ANTI_CSRF_HEADER,
-    REFRESH_TOKEN_COOKIE,
-    RID_HEADER,
-    TransferMethod,
-)
+from ..constants import ANTI_CSRF_HEADER, RID_HEADER, TransferMethod
 from ..errors import (
     ClearDuplicateSessionCookiesError,
     DuplicateSessionCookiesError,
@@ -21,6 +15,8 @@ from ..errors import (
     UnauthorisedError,
 )
 from ..sessions.client_changes import StrayCookie
+from ..tokens import access_token as tokens
+from ..tokens.refresh_token import has_shape_of_refresh_token
 from . import csrf
 from .context import RequestState, hand_out, origin_of_api, request_state, this_request
 from .navigation import keep_cookies_from_other_sites
@@ -54,13 +50,15 @@ def _refreshed(app_state: AppState) -> Session:
     state = request_state(request)
     state.consulted = True
     config = app_state.config
-    sent = read_tokens(request.environ, config.cookie_prefix)
+    sent = read_tokens(request.environ, app_state.config.cookie_names)
     allowed = allowed_transfer(config, request, for_create_new_session=False)
     method, refresh_token = _refresh_token(sent, allowed)
     keep_cookies_from_other_sites(config, request, state.changes, method if refresh_token else "cookie")
     _refuse_duplicates(config, request, sent, state)
     if refresh_token is None:
         state.changes.clear_legacy_cookie = sent.legacy
+        if allowed != "header" and any(map(tokens.parse, sent.access_cookies)):
+            _warn_of_lost_refresh_cookie(config, request)
         raise UnauthorisedError(
             "The request carries no refresh token; the refresh cookie is sent to "
             f"{config.mount_path(request.script_root)}/session/refresh only.",
@@ -78,8 +76,10 @@ def _refreshed(app_state: AppState) -> Session:
         )
     except (UnauthorisedError, TokenTheftError):
         state.changes.clear_legacy_cookie = sent.legacy
+        if method == "cookie":
+            _warn_of_another_app(config, request, sent)
         raise
-    if method == "cookie" and sent.bearer is not None:
+    if method == "cookie" and sent.bearer is not None and allowed == "cookie":
         state.changes.clear("header")
     if method == "header" and sent.refresh_cookies:
         state.changes.clear("cookie")
@@ -88,13 +88,47 @@ def _refreshed(app_state: AppState) -> Session:
     return session
 
 
+def _warn_of_lost_refresh_cookie(config: Config, request: Request) -> None:
+    """Say why an access cookie may come without the refresh cookie: browsers know another path."""
+    logger.warning(
+        "A refresh at %r came with the cookie %s, but without %s, whose path is %r. Unless it has expired, "
+        "browsers know this route by another path: if a proxy strips a prefix, write it in "
+        "STSESSION_API_GATEWAY_PATH. Until then every refresh signs its user out.",
+        request.script_root + request.path,
+        config.cookie_names.access,
+        config.cookie_names.refresh,
+        f"{config.mount_path(request.script_root)}/session/refresh",
+    )
+
+
+def _warn_of_another_app(config: Config, request: Request, sent: RequestTokens) -> None:
+    """Say what happened where an access token that came along is of another app on this host name.
+
+    Browsers tell no ports apart: the cookies of two such apps replace each other.
+    """
+    ours = config.issuer or config.base_url(origin_of_api(request), request.script_root)
+    parsed = filter(None, map(tokens.parse, sent.access_cookies))
+    issuers = {issuer for each in parsed if isinstance(issuer := each.payload().get("iss"), str)}
+    if issuers and ours not in issuers:
+        logger.warning(
+            "A refresh token of no session here came with an access token of the issuer %.200r; ours is %r. "
+            "If that is another app on this host name, its cookies and ours replace each other: give each of "
+            "the two its own STSESSION_COOKIE_PREFIX.",
+            min(issuers),
+            ours,
+        )
+
+
 def _refresh_token(sent: RequestTokens, allowed: str) -> tuple[TransferMethod, str | None]:
-    """The token that counts: any bearer token, else the cookie (FDI)."""
-    if sent.bearer is not None and allowed != "cookie":
-        return "header", sent.bearer
-    if sent.refresh_cookies and sent.refresh_cookies[0] and allowed != "header":
-        return "cookie", sent.refresh_cookies[0]
-    return "header", None
+    """Return the refresh token that counts: the bearer token, else the cookie (FDI).
+
+    Beside a cookie, a bearer token of another shape is none: proxies add their own.
+    """
+    cookie = sent.refresh_cookies[0] if sent.refresh_cookies and allowed != "header" else None
+    bearer = sent.bearer if allowed != "cookie" else None
+    if bearer is not None and (not cookie or has_shape_of_refresh_token(bearer)):
+        return "header", bearer
+    return ("cookie", cookie) if cookie else ("header", None)
 
 
 def _check_anti_csrf(config: Config, request: Request) -> None:
@@ -120,8 +154,11 @@ def _check_anti_csrf(config: Config, request: Request) -> None:
 def _refuse_duplicates(config: Config, request: Request, sent: RequestTokens, state: RequestState) -> None:
     """Expire what a change of the cookie domain left behind, so that the client is not stuck."""
     refresh_path = f"{config.mount_path(request.script_root)}/session/refresh"
-    paths = {ACCESS_TOKEN_COOKIE: "/", REFRESH_TOKEN_COOKIE: refresh_path}
-    found = {ACCESS_TOKEN_COOKIE: sent.access_cookies, REFRESH_TOKEN_COOKIE: sent.refresh_cookies}
+    paths = {config.cookie_names.access: "/", config.cookie_names.refresh: refresh_path}
+    found = {
+        config.cookie_names.access: sent.access_cookies,
+        config.cookie_names.refresh: sent.refresh_cookies,
+    }
     duplicated = [name for name, values in found.items() if len(values) > 1]
     if not duplicated:
         return

@@ -6,20 +6,19 @@ our cookies and headers, and the only one that writes to a response.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from ..constants import (
     ACCESS_COOKIE_LIFETIME_SECONDS,
-    ACCESS_TOKEN_COOKIE,
     ACCESS_TOKEN_HEADER,
     ANTI_CSRF_HEADER,
     AUTH_MODE_HEADER,
     FRONT_TOKEN_HEADER,
     FRONT_TOKEN_REMOVE,
-    LEGACY_REFRESH_COOKIE,
-    REFRESH_TOKEN_COOKIE,
     REFRESH_TOKEN_HEADER,
     TransferMethod,
 )
@@ -30,18 +29,19 @@ from ..tokens.masked import MaskedToken
 if TYPE_CHECKING:
     from flask import Request, Response
 
-    from ..config.config import AllowedTransfer, Config
+    from ..config.config import AllowedTransfer, Config, CookieNames
 
 _BEARER = "Bearer "
+_SEPARATORS = re.compile("[;,]")
 _EPOCH = datetime.fromtimestamp(0, timezone.utc)
 
 
 class RequestTokens(NamedTuple):
-    """What a request brought; absent is ``None`` or empty. The values are masked in every ``repr``.
+    """The tokens of a request, masked in every ``repr``; absent is ``None`` or empty.
 
     :param bearer: the token of ``Authorization: Bearer``.
-    :param access_cookies: every ``sAccessToken``, in order.
-    :param refresh_cookies: every ``sRefreshToken``, in order.
+    :param access_cookies: every cookie of the access token, in order.
+    :param refresh_cookies: every cookie of the refresh token, in order.
     :param legacy: is there a ``sIdRefreshToken``, even an empty one?
     """
 
@@ -51,38 +51,53 @@ class RequestTokens(NamedTuple):
     legacy: bool
 
 
-def read_tokens(environ: dict[str, Any], cookie_prefix: str) -> RequestTokens:
+def read_tokens(environ: dict[str, Any], names: CookieNames) -> RequestTokens:
     """Read our tokens in one pass over the request's headers.
 
     Werkzeug's cookie parser keeps what it cannot tell apart and decodes every cookie of the
     request; this looks at three names only.
 
     :param environ: the WSGI environment.
-    :param cookie_prefix: ``STSESSION_COOKIE_PREFIX``; cookies without it belong to another app.
+    :param names: of our cookies.
     """
     authorization = environ.get("HTTP_AUTHORIZATION")
     bearer = None
     if authorization is not None and authorization.startswith(_BEARER):
         value = authorization[len(_BEARER) :].strip()
         bearer = MaskedToken(value) if value else None
+    cookies = environ.get("HTTP_COOKIE")
+    if not cookies:
+        return RequestTokens(bearer, [], [], legacy=False)
+    found = _read_cookies(cookies.split(";"), names)
+    if "," in cookies and not _is_complete(found):
+        # Some gateways send a line for each cookie, and WSGI servers join lines by a comma (RFC 9110, 5.3),
+        # also those of ``Cookie``. No token of ours has a comma in it.
+        found = _read_cookies(_SEPARATORS.split(cookies), names)
+    return RequestTokens(bearer, *found)
+
+
+def _read_cookies(pairs: Iterable[str], names: CookieNames) -> tuple[list[str], list[str], bool]:
     access: list[str] = []
     refresh: list[str] = []
     legacy = False
-    cookies = environ.get("HTTP_COOKIE")
-    for part in cookies.split(";") if cookies else ():
-        name, _, value = part.partition("=")
+    access_name, refresh_name, legacy_name = names
+    for pair in pairs:
+        name, _, value = pair.partition("=")
         name = name.strip()
-        if cookie_prefix:
-            if not name.startswith(cookie_prefix):
-                continue
-            name = name[len(cookie_prefix) :]
-        if name == ACCESS_TOKEN_COOKIE:
+        if name == access_name:
             access.append(_cookie_value(value))
-        elif name == REFRESH_TOKEN_COOKIE:
+        elif name == refresh_name:
             refresh.append(_cookie_value(value))
-        elif name == LEGACY_REFRESH_COOKIE:
+        elif name == legacy_name:
             legacy = True
-    return RequestTokens(bearer, access, refresh, legacy)
+    return access, refresh, legacy
+
+
+def _is_complete(found: tuple[list[str], list[str], bool]) -> bool:
+    """Return whether cookies were found between semicolons, none of which has others in its value."""
+    access, refresh, legacy = found
+    values = access + refresh
+    return bool(values or legacy) and not any("," in value for value in values)
 
 
 def _cookie_value(raw: str) -> str:
@@ -91,6 +106,17 @@ def _cookie_value(raw: str) -> str:
         value = value[1:-1]
     # supertokens-node percent-encodes what it sets; its sessions stay good when an app changes over.
     return MaskedToken(unquote(value) if "%" in value else value)
+
+
+def security_schemes(names: CookieNames) -> dict[str, Any]:
+    """Return how tokens are sent, as security schemes of OpenAPI 3.1.
+
+    :param names: of our cookies.
+    """
+    return {
+        "stsessionBearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+        "stsessionCookie": {"type": "apiKey", "in": "cookie", "name": names.access},
+    }
 
 
 def allowed_transfer(config: Config, request: Request, *, for_create_new_session: bool) -> AllowedTransfer:
@@ -151,6 +177,7 @@ class ResponseWriter:
 
     def __init__(self, config: Config, *, root_url: str, refresh_path: str) -> None:
         self._config = config
+        self._names = config.cookie_names
         self._refresh_path = refresh_path
         self._same_site, self._secure, _ = config.decisions(root_url)
 
@@ -162,10 +189,10 @@ class ResponseWriter:
         if changes.cleared:
             headers[FRONT_TOKEN_HEADER] = FRONT_TOKEN_REMOVE
         if "cookie" in changes.cleared:
-            self._expire(response, ACCESS_TOKEN_COOKIE, "/")
-            self._expire(response, REFRESH_TOKEN_COOKIE, self._refresh_path)
-        if changes.clear_legacy_cookie:
-            self._expire(response, LEGACY_REFRESH_COOKIE, "/")
+            self._expire(response, self._names.access, "/")
+            self._expire(response, self._names.refresh, self._refresh_path)
+        if changes.clear_legacy_cookie and self._names.legacy is not None:
+            self._expire(response, self._names.legacy, "/")
         for stray in changes.stray_cookies:
             self._expire(response, stray.name, stray.path, domain=stray.domain)
         if changes.issued is not None:
@@ -185,12 +212,12 @@ class ResponseWriter:
         else:
             lifetime = timedelta(seconds=ACCESS_COOKIE_LIFETIME_SECONDS) if issued.remember else None
             until = None if lifetime is None else datetime.now(timezone.utc) + lifetime
-            self._set(response, ACCESS_TOKEN_COOKIE, token.raw, "/", until)
+            self._set(response, self._names.access, token.raw, "/", until)
             if refresh is not None:
                 ends = (
                     datetime.fromtimestamp(refresh.expiry / 1000, timezone.utc) if issued.remember else None
                 )
-                self._set(response, REFRESH_TOKEN_COOKIE, refresh.token, self._refresh_path, ends)
+                self._set(response, self._names.refresh, refresh.token, self._refresh_path, ends)
             if self._config.expose_access_token_to_frontend_in_cookie_based_auth:
                 headers[ACCESS_TOKEN_HEADER] = token.raw
         headers[FRONT_TOKEN_HEADER] = front_token(token.payload())
@@ -199,7 +226,7 @@ class ResponseWriter:
 
     def _set(self, response: Response, name: str, value: str, path: str, expires: datetime | None) -> None:
         response.set_cookie(
-            self._config.cookie_prefix + name,
+            name,
             value,
             expires=expires,
             path=path,
@@ -214,7 +241,7 @@ class ResponseWriter:
 
     def _expire(self, response: Response, name: str, path: str, *, domain: str | None = _UNSET) -> None:
         response.set_cookie(
-            self._config.cookie_prefix + name,
+            name,
             "",
             expires=_EPOCH,
             path=path,

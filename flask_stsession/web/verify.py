@@ -112,7 +112,7 @@ def required_session(app_state: AppState, options: VerifyOptions = REQUIRED) -> 
     """
     session = load_session(app_state, options)
     if session is None:
-        raise _no_token(read_tokens(this_request().environ, app_state.config.cookie_prefix))
+        raise _no_token(read_tokens(this_request().environ, app_state.config.cookie_names))
     return session
 
 
@@ -151,7 +151,7 @@ def holds_good_token(app_state: AppState) -> bool:
         return True
     try:
         token, method = _verified_token(
-            app_state, request, read_tokens(request.environ, app_state.config.cookie_prefix)
+            app_state, request, read_tokens(request.environ, app_state.config.cookie_names)
         )
         if token is None:
             return False
@@ -250,7 +250,7 @@ def _checked_session(
 def _verified_session(
     app_state: AppState, request: Request, state: RequestState, options: VerifyOptions, *, promotes: bool
 ) -> Session | None:
-    sent = read_tokens(request.environ, app_state.config.cookie_prefix)
+    sent = read_tokens(request.environ, app_state.config.cookie_names)
     token, method = _verified_token(app_state, request, sent)
     if token is None or method is None:
         if not options.session_required:

@@ -111,6 +111,45 @@ def test_a_refresh_by_cookie_clears_header_tokens_that_came_along_only_if_they_d
     assert "st-access-token" not in answer.headers
 
 
+def test_a_bearer_token_of_a_proxy_is_no_refresh_token_beside_a_refresh_cookie(
+    app: Flask, tokens: dict[str, str]
+) -> None:
+    client = app.test_client(use_cookies=False)
+    for bearer in ("x", "eyJhbGciOiJub25lIn0.e30.", "a.b.V2"):
+        headers = {"Authorization": f"Bearer {bearer}", **cookie_header(**tokens)}
+        assert client.get("/user", headers=headers).status_code == 200
+        answer = client.post(REFRESH_PATH, headers=headers)
+        assert says(answer) == (200, {})
+        assert "st-access-token" not in answer.headers
+        tokens = cookies_of(answer)
+
+
+def test_a_refresh_token_as_bearer_counts_before_a_refresh_cookie(app: Flask, tokens: dict[str, str]) -> None:
+    client = app.test_client(use_cookies=False)
+    sent = client.post("/login", headers=BY_HEADER, json={"userId": "bob"}).headers["st-refresh-token"]
+    answer = client.post(REFRESH_PATH, headers={"Authorization": f"Bearer {sent}", **cookie_header(**tokens)})
+    assert says(answer) == (200, {})
+    assert answer.headers["st-refresh-token"]
+    assert cookies_of(answer) == {"sAccessToken": "", "sRefreshToken": ""}
+
+
+def test_an_access_cookie_without_a_refresh_cookie_is_the_sign_of_a_stripped_prefix(
+    make_app: AppFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(api_base_path="/v1")
+    sent = cookies_of(app.test_client().post("/login", headers=BY_COOKIE))
+    client = app.test_client(use_cookies=False)
+    answer = client.post("/v1/session/refresh", headers=cookie_header(sAccessToken=sent["sAccessToken"]))
+    assert says(answer) == (401, {"message": "unauthorised"})
+    [logged] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert logged == (
+        "A refresh at '/v1/session/refresh' came with the cookie sAccessToken, but without sRefreshToken, "
+        "whose path is '/v1/session/refresh'. Unless it has expired, browsers know this route by another "
+        "path: if a proxy strips a prefix, write it in STSESSION_API_GATEWAY_PATH. Until then every refresh "
+        "signs its user out."
+    )
+
+
 def test_the_legacy_cookie_is_cleared_by_a_refresh_that_works(app: Flask, tokens: dict[str, str]) -> None:
     client = app.test_client(use_cookies=False)
     sent = cookie_header(**tokens, sIdRefreshToken="")

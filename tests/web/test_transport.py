@@ -17,6 +17,7 @@ from support.app_factory import AppFactory
 from werkzeug.test import TestResponse
 
 from flask_stsession import create_new_session, verify_session
+from flask_stsession.config.config import CookieNames
 from flask_stsession.errors import ConfigError
 from flask_stsession.web.transport import RequestTokens, read_tokens
 
@@ -26,13 +27,13 @@ NOTHING = RequestTokens(None, [], [], legacy=False)
 YEAR = 365 * 24 * 3600
 
 
-def read(cookie: str | None = None, authorization: str | None = None) -> RequestTokens:
+def read(cookie: str | None = None, authorization: str | None = None, *, prefix: str = "") -> RequestTokens:
     environ: dict[str, Any] = {}
     if cookie is not None:
         environ["HTTP_COOKIE"] = cookie
     if authorization is not None:
         environ["HTTP_AUTHORIZATION"] = authorization
-    return read_tokens(environ, "")
+    return read_tokens(environ, CookieNames.with_prefix(prefix))
 
 
 # Reading
@@ -108,6 +109,34 @@ def test_the_header_carries_a_token_after_bearer(authorization: str | None, bear
 
 def test_a_request_without_anything_has_nothing() -> None:
     assert read() == NOTHING
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "sAccessToken=a,sRefreshToken=r",
+        "other=1; more=2, sAccessToken=a,sRefreshToken=r",
+        "other=1,2,sRefreshToken=r,sAccessToken=a",
+        "sRefreshToken=r,other=1; sAccessToken=a,more=2",
+        "x, sAccessToken = a ,sRefreshToken=r,",
+    ],
+)
+def test_cookie_lines_that_a_server_joined_by_commas_are_read(cookie: str) -> None:
+    assert read(cookie) == RequestTokens(None, ["a"], ["r"], legacy=False)
+
+
+def test_a_legacy_cookie_is_found_between_commas() -> None:
+    assert read("a=1, sIdRefreshToken=x").legacy
+
+
+def test_what_looks_like_a_cookie_in_the_value_of_another_is_none_beside_a_real_one() -> None:
+    assert read("prefs=1,sAccessToken=b; sAccessToken=a").access_cookies == ["a"]
+
+
+def test_with_a_prefix_only_cookies_of_that_prefix_count() -> None:
+    cookies = "sAccessToken=a; sRefreshToken=b; sIdRefreshToken=c; shop_sAccessToken=d; shop_sRefreshToken=e"
+    assert read(cookies, prefix="shop_") == RequestTokens(None, ["d"], ["e"], legacy=False)
+    assert read(cookies) == RequestTokens(None, ["a"], ["b"], legacy=True)
 
 
 def test_everything_is_read_in_one_pass() -> None:
