@@ -1,12 +1,11 @@
-"""Answers of a core that may be given again for a short while."""
+"""A TTL cache for responses of the core."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from cachetools import TTLCache
 
@@ -14,18 +13,18 @@ from ..concurrency import PerProcess
 
 T = TypeVar("T")
 
-#: What is asked about, from the general to the particular: a kind, then whose.
+#: The key of an entry, from the general to the particular: a kind, then a name.
 Key = tuple[Hashable, ...]
 
 
 class ReadCache:
-    """Remembers what reads answered, until a write through this process, or the TTL, ends it.
+    """Caches the results of reads, until a write through this process drops them or the TTL is over.
 
     The lock is held for look-ups only, never while the core is asked: readers do not wait for one
-    another. What failed is not remembered. Each process has its own entries.
+    another. Failures are not cached. Each process has its own entries.
 
-    :param ttl_seconds: the life of an entry, in s; 0 remembers nothing.
-    :param timer: seconds from a clock that only goes forward.
+    :param ttl_seconds: the life of an entry, in s; 0 caches nothing.
+    :param timer: a clock for ages, in s.
     :param size: how many entries are kept at most; the least recently used one goes first.
     """
 
@@ -35,34 +34,35 @@ class ReadCache:
         self._entries = PerProcess(lambda: _Entries(ttl_seconds if self._enabled else 1, timer, size))
 
     def read(self, key: Key, ask: Callable[[], T], *, max_age: float) -> T:
-        """What ``ask`` answers, or answered lately.
+        """Return the result of ``ask``, or a cached one.
 
-        :param key: identifies the question.
+        :param key: identifies the read.
         :param ask: asks the core.
-        :param max_age: how old (s) a remembered answer may be; 0 asks in any case.
+        :param max_age: how old (s) a cached result may be; 0 asks in any case.
         """
         if not self._enabled:
             return ask()
         entries = self._entries.get()
         with entries.lock:
-            known: _Remembered[T] | None = entries.values.get(key)
+            known = entries.values.get(key)
             now = self._timer()
             if known is not None and now - known.asked_at < max_age:
-                return known.answer
+                cached: T = known.result
+                return cached
             writes = entries.writes
-        answer = ask()
+        result = ask()
         with entries.lock:
-            # A write that overlapped with the question may have made the answer old already.
+            # A write that overlapped with the read may have made its result old already.
             if writes == entries.writes:
-                # As of when it was asked for: no later change can be in it.
-                entries.values[key] = _Remembered(answer, now)
-        return answer
+                # Its age counts from when it was asked for: no later change can be in it.
+                entries.values[key] = _Entry(result, now)
+        return result
 
     @contextmanager
     def changing(self, *prefixes: Key) -> Iterator[None]:
-        """Forget what a write touches, before and after it, whether or not it seems to succeed.
+        """Drop what a write touches, before and after it, whether or not it seems to succeed.
 
-        :param prefixes: how the keys of the entries concerned begin.
+        :param prefixes: the beginnings of the keys of these entries.
         """
         self.forget(*prefixes)
         try:
@@ -71,16 +71,15 @@ class ReadCache:
             self.forget(*prefixes)
 
     def forget(self, *prefixes: Key) -> None:
-        """Forget entries, and do not remember what is being asked at this moment.
+        """Drop entries, and do not cache the results of reads in flight.
 
-        :param prefixes: how the keys of the entries begin.
+        :param prefixes: the beginnings of the keys of these entries.
         """
         self._entries.get().forget(prefixes)
 
 
-@dataclass(frozen=True)
-class _Remembered(Generic[T]):
-    answer: T
+class _Entry(NamedTuple):
+    result: Any
     asked_at: float
 
 
@@ -89,7 +88,7 @@ class _Entries:
 
     def __init__(self, ttl_seconds: float, timer: Callable[[], float], size: int) -> None:
         self.lock = threading.Lock()
-        self.values: TTLCache[Key, Any] = TTLCache(size, ttl_seconds, timer=timer)
+        self.values: TTLCache[Key, _Entry] = TTLCache(size, ttl_seconds, timer=timer)
         self.writes = 0
 
     def forget(self, prefixes: tuple[Key, ...]) -> None:

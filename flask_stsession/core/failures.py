@@ -10,7 +10,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -32,8 +32,7 @@ CHECK_SIZE = "STSESSION_CORE_MAX_RESPONSE_BYTES limits the size of responses."
 CHECK_ENCODING = "A proxy in between must not compress responses: we do not ask for it."
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """One attempt without a usable response.
 
     :param host: the address of the host.

@@ -1,14 +1,17 @@
-"""What a core says about sessions and tenants, as frozen values.
+"""What a core says about sessions and tenants, as immutable values.
 
-Times are in milliseconds since the epoch, as on the wire. Tokens are left out of every ``repr``.
+Times are in milliseconds since the epoch, as on the wire. What carries a token is a dataclass that
+leaves it out of its ``repr``; a tuple would show it to every reporter of local variables.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
 class Status(str, Enum):
@@ -24,7 +27,7 @@ class TokenInfo:
 
     :param token: the token itself; not in the ``repr``.
     :param expiry: when it expires, in ms.
-    :param created_time: when it was made, in ms.
+    :param created_time: when it was created, in ms.
     """
 
     token: str = field(repr=False)
@@ -32,44 +35,35 @@ class TokenInfo:
     created_time: int
 
 
-@dataclass(frozen=True, slots=True)
-class CoreSession:
-    """A session as answers about its tokens describe it.
+class CoreSession(NamedTuple):
+    """A session as the core describes it beside tokens.
 
     :param handle: its id, stable across refreshes.
-    :param user_id: whose it is.
-    :param recipe_user_id: the login method behind it; the user id where the core tells none.
-    :param tenant_id: the tenant that it belongs to.
+    :param user_id: the user of the session.
     :param payload: the user's own part of the access token's payload (``userDataInJWT``).
     """
 
     handle: str
     user_id: str
-    recipe_user_id: str
-    tenant_id: str
     payload: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class SessionTokens:
-    """A new pair of tokens, from creating or refreshing a session.
-
-    :param anti_csrf_token: where anti-CSRF tokens were asked for.
-    """
+class IssuedTokens:
+    """A new pair of tokens, from creating or refreshing a session."""
 
     session: CoreSession
     access_token: TokenInfo
     refresh_token: TokenInfo
-    anti_csrf_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedSession:
-    """The access token is good.
+    """The verdict on a valid access token.
 
-    :param access_token: the token to use from now on, where the core made one (CDI 5.5 and older).
-    :param payload_update_available: the stored payload differs from the token's; regenerate without
-        a payload to get it (CDI 5.6 with the database asked).
+    :param access_token: the token to use from now on, if the core issued one (CDI 5.5 and older).
+    :param payload_update_available: whether the stored payload differs from the token's; regenerate without
+        a payload to get it (CDI 5.6 with the database checked).
     """
 
     session: CoreSession
@@ -79,7 +73,7 @@ class VerifiedSession:
 
 @dataclass(frozen=True, slots=True)
 class RegeneratedSession:
-    """The payload is stored.
+    """A payload that is stored.
 
     :param access_token: a token with it, expiring when the old one did; ``None`` if that had expired.
     """
@@ -88,23 +82,18 @@ class RegeneratedSession:
     access_token: TokenInfo | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The core said no to a token; an answer, not a failure.
+class Refusal(NamedTuple):
+    """The core's refusal of a token: a verdict, not a failure.
 
     :param status: what the client should be told.
     :param message: the core's words, for logs.
-    :param recent_token_reuse_subtype: with ``UNAUTHORISED`` to a refresh: a replaced token was used, the
-        core is configured not to call that theft, and has revoked the session all the same.
     """
 
     status: Status
     message: str = ""
-    recent_token_reuse_subtype: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TokenTheft:
+class TokenTheft(NamedTuple):
     """A refresh token was used that had been replaced.
 
     :param recent_token_reuse_subtype: which one: ``RECENT_PREV``, ``ORPHANED_BRANCH`` or ``STALE_LINEAGE``
@@ -122,7 +111,7 @@ class SessionInformation:
     """What the database of the core holds about a session.
 
     :param session_handle: its id.
-    :param user_id: whose it is.
+    :param user_id: the user of the session.
     :param recipe_user_id: the login method behind it.
     :param tenant_id: the tenant that it belongs to.
     :param session_data_in_database: data that never leaves the backend.
@@ -151,23 +140,21 @@ class SessionInformation:
         return datetime.fromtimestamp(self.expiry / 1000, timezone.utc)
 
 
-@dataclass(frozen=True, slots=True)
-class Tenant:
+class Tenant(NamedTuple):
     """A tenant of the app.
 
     :param first_factors: ids of the login methods on offer; ``None`` means all.
-    :param required_secondary_factors: ids of what else a login needs; ``None`` means nothing.
+    :param required_secondary_factors: ids of further login methods that a login needs; ``None`` means none.
     :param core_config: settings of the core that differ for this tenant.
     """
 
     tenant_id: str
     first_factors: tuple[str, ...] | None = None
     required_secondary_factors: tuple[str, ...] | None = None
-    core_config: dict[str, Any] = field(default_factory=dict)
+    core_config: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedEmail:
+class VerifiedEmail(NamedTuple):
     """An e-mail address that its user has just proven to own."""
 
     user_id: str

@@ -12,10 +12,10 @@ from ..constants import DEFAULT_TENANT
 from ..errors import CoreError, CoreUnavailableError
 from .models import (
     CoreSession,
+    IssuedTokens,
     Refusal,
     RegeneratedSession,
     SessionInformation,
-    SessionTokens,
     Status,
     Tenant,
     TokenInfo,
@@ -124,13 +124,12 @@ class CoreReply:
         )
 
 
-def read_tokens(reply: CoreReply) -> SessionTokens:
+def read_tokens(reply: CoreReply) -> IssuedTokens:
     """Return the new pair of tokens."""
-    return SessionTokens(
+    return IssuedTokens(
         session=_session(reply.inner("session")),
         access_token=_token(reply.inner("accessToken")),
         refresh_token=_token(reply.inner("refreshToken")),
-        anti_csrf_token=reply.optional_text("antiCsrfToken"),
     )
 
 
@@ -154,9 +153,7 @@ def read_refusal(reply: CoreReply) -> Refusal:
         status = Status(reply.status)
     except ValueError as error:
         raise reply.unexpected() from error
-    return Refusal(
-        status, reply.optional_text("message") or "", reply.optional_text("recentTokenReuseSubtype")
-    )
+    return Refusal(status, reply.optional_text("message") or "")
 
 
 def read_theft(reply: CoreReply) -> TokenTheft:
@@ -219,15 +216,8 @@ def _core_config(reply: CoreReply) -> dict[str, Any]:
     return {} if reply.body.get("coreConfig") is None else reply.mapping("coreConfig")
 
 
-def _session(session: CoreReply) -> CoreSession:
-    user_id = session.text("userId")
-    return CoreSession(
-        handle=session.text("handle"),
-        user_id=user_id,
-        recipe_user_id=session.optional_text("recipeUserId") or user_id,
-        tenant_id=session.optional_text("tenantId") or DEFAULT_TENANT,
-        payload=session.mapping("userDataInJWT"),
-    )
+def _session(reply: CoreReply) -> CoreSession:
+    return CoreSession(reply.text("handle"), reply.text("userId"), reply.mapping("userDataInJWT"))
 
 
 def _token(token: CoreReply) -> TokenInfo:

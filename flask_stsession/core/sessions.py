@@ -12,10 +12,10 @@ from ..errors import CoreError
 from .calls import CoreCalls, names_missing_tenant
 from .http import CoreCall
 from .models import (
+    IssuedTokens,
     Refusal,
     RegeneratedSession,
     SessionInformation,
-    SessionTokens,
     Status,
     TokenTheft,
     VerifiedSession,
@@ -50,7 +50,7 @@ class SessionCalls(CoreCalls):
         database_data: Mapping[str, Any] | None = None,
         enable_anti_csrf: bool = False,
         use_dynamic_signing_key: bool = True,
-    ) -> SessionTokens:
+    ) -> IssuedTokens:
         """Create a session; never sent twice.
 
         :param user_id: the user of the session.
@@ -75,12 +75,10 @@ class SessionCalls(CoreCalls):
         self,
         access_token: str,
         *,
-        anti_csrf_token: str | None = None,
-        do_anti_csrf_check: bool = False,
         enable_anti_csrf: bool = False,
         check_database: bool = False,
     ) -> VerifiedSession | Refusal:
-        """Let the core verify an access token; safe to send again.
+        """Let the core verify an access token, its anti-CSRF token aside; safe to send again.
 
         On CDI 5.5 and older this also makes a refreshed pair of tokens the current one.
 
@@ -88,12 +86,10 @@ class SessionCalls(CoreCalls):
         """
         body = {
             "accessToken": access_token,
-            "doAntiCsrfCheck": do_anti_csrf_check,
+            "doAntiCsrfCheck": False,
             "enableAntiCsrf": enable_anti_csrf,
             "checkDatabase": check_database,
         }
-        if anti_csrf_token is not None:
-            body["antiCsrfToken"] = anti_csrf_token
         reply = self._ask_about_session("POST", "/recipe/session/verify", body=body, repeatable=True)
         if reply is None:
             return _TENANT_IS_GONE
@@ -106,7 +102,7 @@ class SessionCalls(CoreCalls):
         anti_csrf_token: str | None = None,
         enable_anti_csrf: bool = False,
         use_dynamic_signing_key: bool = True,
-    ) -> SessionTokens | Refusal | TokenTheft:
+    ) -> IssuedTokens | Refusal | TokenTheft:
         """Exchange a refresh token for a new pair; never sent twice.
 
         :raises CoreUnavailableError: no response; the token may have been used. The client keeps it and asks
@@ -306,7 +302,7 @@ class SessionCalls(CoreCalls):
         reply = self._ask_about_session("PUT", path, body=body, repeatable=True)
         return reply is not None and reply.status != "UNAUTHORISED" and reply.expect_ok() is reply
 
-    def _tokens(self, reply: CoreReply) -> SessionTokens:
+    def _tokens(self, reply: CoreReply) -> IssuedTokens:
         tokens = read_tokens(reply)
         life_ms = tokens.access_token.expiry - tokens.access_token.created_time
         self._clock_check.compare(reply.date, life_seconds=life_ms / 1000)

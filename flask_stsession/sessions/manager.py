@@ -17,9 +17,9 @@ from .. import signals
 from ..claims.validation import claims_context
 from ..constants import TransferMethod
 from ..core.models import (
+    IssuedTokens,
     Refusal,
     SessionInformation,
-    SessionTokens,
     Status,
     TokenInfo,
     TokenTheft,
@@ -115,7 +115,7 @@ class SessionManager:
         self._settings = settings
         self._sender = sender
         self._clock = clock
-        self._refreshed: RecentOutcomes[SessionTokens] = RecentOutcomes("refreshing with this token")
+        self._refreshed: RecentOutcomes[IssuedTokens] = RecentOutcomes("refreshing with this token")
         self._first_uses: RecentOutcomes[VerifiedSession] = RecentOutcomes("using this token first")
         self._revoked = RevokedHandles()
         self._confirmed = ConfirmedTokens(settings.check_database_ttl_seconds)
@@ -200,8 +200,6 @@ class SessionManager:
     ) -> VerifiedSession:
         answer = self.client.verify_session(
             session.get_access_token(),
-            anti_csrf_token=None,
-            do_anti_csrf_check=False,  # checked here already, without the core
             enable_anti_csrf=enable_anti_csrf,
             check_database=check_database,
         )
@@ -326,14 +324,14 @@ class SessionManager:
 
     def _refresh_at_core(
         self, refresh_token: str, anti_csrf_token: str | None, enable_anti_csrf: bool
-    ) -> SessionTokens:
+    ) -> IssuedTokens:
         answer = self.client.refresh_session(
             refresh_token,
             anti_csrf_token=anti_csrf_token,
             enable_anti_csrf=enable_anti_csrf,
             use_dynamic_signing_key=self._settings.use_dynamic_access_token_signing_key,
         )
-        if isinstance(answer, SessionTokens):
+        if isinstance(answer, IssuedTokens):
             return answer
         if isinstance(answer, Refusal):
             raise UnauthorisedError(f"The core refused the refresh: {answer.message}")
@@ -456,7 +454,7 @@ class SessionManager:
     # Inside
 
     def _session_of(
-        self, answer: SessionTokens, method: TransferMethod | None, context: dict[str, Any] | None
+        self, answer: IssuedTokens, method: TransferMethod | None, context: dict[str, Any] | None
     ) -> Session:
         return Session(
             self,

@@ -12,8 +12,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -32,8 +31,7 @@ _UNKNOWN_SECONDS: Final = 2.0
 _JOIN_SECONDS: Final = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
+class _Snapshot(NamedTuple):
     """All that is known of the keys at one time. Times are those of the injected clock, in s."""
 
     keys: Mapping[str, RSAPublicKey]
@@ -240,8 +238,7 @@ class KeySet:
             pause = min(self._cooldown_seconds * 2.0 ** min(before.failures, 32), longest)
         else:
             pause = min(self._cooldown_seconds, took)
-        return replace(
-            before,
+        return before._replace(
             problem=problem,
             failures=before.failures + 1,
             retry_at=now + pause,

@@ -1,4 +1,4 @@
-"""The memory for reads: how long it remembers, what it never does, and who waits for whom."""
+"""The cache for reads: how long entries live, what is never cached, and who waits for whom."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOREVER = math.inf
 
 
 class Source:
-    """Something to ask that counts how often it was."""
+    """A source that counts how often it was asked."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -25,7 +25,7 @@ class Source:
         return self.asked
 
 
-def test_an_answer_is_given_again_until_its_time_is_over(clock: FakeClock) -> None:
+def test_a_result_is_served_until_its_ttl_is_over(clock: FakeClock) -> None:
     cache, source = ReadCache(ttl_seconds=30, timer=clock), Source()
     assert cache.read(("k",), source, max_age=FOREVER) == 1
     clock.now += 29.9
@@ -34,12 +34,12 @@ def test_an_answer_is_given_again_until_its_time_is_over(clock: FakeClock) -> No
     assert cache.read(("k",), source, max_age=FOREVER) == 2
 
 
-def test_a_fresh_read_asks_and_what_it_learns_is_remembered(clock: FakeClock) -> None:
+def test_a_read_that_asks_in_any_case_is_cached_for_the_others(clock: FakeClock) -> None:
     cache, source = ReadCache(ttl_seconds=30, timer=clock), Source()
     assert [cache.read(("k",), source, max_age=age) for age in (FOREVER, 0, FOREVER, FOREVER)] == [1, 2, 2, 2]
 
 
-def test_an_answer_is_not_given_to_those_who_want_a_younger_one(clock: FakeClock) -> None:
+def test_a_result_older_than_the_maximal_age_is_not_served(clock: FakeClock) -> None:
     cache, source = ReadCache(ttl_seconds=30, timer=clock), Source()
     cache.read(("k",), source, max_age=0)
     clock.now += 5
@@ -48,28 +48,28 @@ def test_an_answer_is_not_given_to_those_who_want_a_younger_one(clock: FakeClock
 
 
 @pytest.mark.parametrize("ttl", [0, -1])
-def test_without_a_ttl_nothing_is_remembered(ttl: float, clock: FakeClock) -> None:
+def test_without_a_ttl_nothing_is_cached(ttl: float, clock: FakeClock) -> None:
     cache, source = ReadCache(ttl_seconds=ttl, timer=clock), Source()
     assert [cache.read(("k",), source, max_age=FOREVER) for _ in range(3)] == [1, 2, 3]
     with cache.changing(("k",)):
         pass
 
 
-def test_nothing_and_none_are_answers_like_others(clock: FakeClock) -> None:
+def test_none_is_cached_like_any_result(clock: FakeClock) -> None:
     cache, asked = ReadCache(ttl_seconds=30, timer=clock), []
     for _ in range(2):
         assert cache.read(("k",), lambda: asked.append(1), max_age=FOREVER) is None
     assert len(asked) == 1
 
 
-def test_failures_are_not_remembered(clock: FakeClock) -> None:
+def test_failures_are_not_cached(clock: FakeClock) -> None:
     cache, source = ReadCache(ttl_seconds=30, timer=clock), Source()
     with pytest.raises(ZeroDivisionError):
         cache.read(("k",), lambda: 1 // 0, max_age=FOREVER)
     assert cache.read(("k",), source, max_age=FOREVER) == 1
 
 
-def test_a_failure_leaves_what_was_known(clock: FakeClock) -> None:
+def test_a_failure_leaves_what_was_cached(clock: FakeClock) -> None:
     cache, source = ReadCache(ttl_seconds=30, timer=clock), Source()
     cache.read(("k",), source, max_age=FOREVER)
     with pytest.raises(ZeroDivisionError):
@@ -77,7 +77,7 @@ def test_a_failure_leaves_what_was_known(clock: FakeClock) -> None:
     assert cache.read(("k",), source, max_age=FOREVER) == 1
 
 
-def test_a_write_forgets_all_keys_that_begin_like_its_own(clock: FakeClock) -> None:
+def test_a_write_drops_all_keys_that_begin_like_its_own(clock: FakeClock) -> None:
     cache = ReadCache(ttl_seconds=30, timer=clock)
     sources = {key: Source() for key in (("a", "1"), ("a", "2"), ("a", "1", "x"), ("b", "1"))}
     for key, source in sources.items():
@@ -89,7 +89,7 @@ def test_a_write_forgets_all_keys_that_begin_like_its_own(clock: FakeClock) -> N
     assert [source.asked for source in sources.values()] == [2, 1, 2, 1]
 
 
-def test_a_write_that_fails_may_have_been_executed_and_forgets_too(clock: FakeClock) -> None:
+def test_a_write_that_fails_may_have_been_executed_and_drops_too(clock: FakeClock) -> None:
     cache, source = ReadCache(ttl_seconds=30, timer=clock), Source()
     cache.read(("k",), source, max_age=FOREVER)
 
@@ -104,7 +104,7 @@ def test_a_write_that_fails_may_have_been_executed_and_forgets_too(clock: FakeCl
 
 
 @pytest.mark.parametrize("moment", ["before", "during", "after"])
-def test_an_answer_that_a_write_overtook_is_not_remembered(moment: str, clock: FakeClock) -> None:
+def test_a_result_that_a_write_overtook_is_not_cached(moment: str, clock: FakeClock) -> None:
     cache = ReadCache(ttl_seconds=30, timer=clock)
 
     def ask_while_it_changes() -> str:
@@ -123,14 +123,14 @@ def test_an_answer_that_a_write_overtook_is_not_remembered(moment: str, clock: F
     assert cache.read(("k",), lambda: "new", max_age=FOREVER) == "new"
 
 
-def test_the_least_recently_used_answer_goes_when_there_are_too_many(clock: FakeClock) -> None:
+def test_the_least_recently_used_entry_goes_when_there_are_too_many(clock: FakeClock) -> None:
     cache, source = ReadCache(ttl_seconds=30, timer=clock, size=2), Source()
     for key in ("a", "b", "a", "c", "a", "b"):
         cache.read((key,), source, max_age=FOREVER)
     assert source.asked == 4
 
 
-def test_who_can_be_answered_from_memory_does_not_wait_for_who_asks(clock: FakeClock) -> None:
+def test_cached_reads_do_not_wait_for_a_read_in_flight(clock: FakeClock) -> None:
     cache, asking, go_on = ReadCache(ttl_seconds=30, timer=clock), threading.Event(), threading.Event()
     cache.read(("known",), lambda: 1, max_age=FOREVER)
 

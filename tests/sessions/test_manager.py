@@ -280,7 +280,7 @@ class OtherUser:
 
     def create_session(self, user_id: str, *, recipe_user_id: str | None, **options: Any) -> Any:
         created = self.client.create_session(user_id, recipe_user_id=recipe_user_id, **options)
-        return replace(created, session=replace(created.session, user_id="bob"))
+        return replace(created, session=created.session._replace(user_id="bob"))
 
 
 @pytest.mark.parametrize("in_request", [True, False])

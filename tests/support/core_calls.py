@@ -9,9 +9,9 @@ from typing import Any
 from flask_stsession.core.client import CoreClient
 from flask_stsession.core.models import (
     CoreSession,
+    IssuedTokens,
     RegeneratedSession,
     SessionInformation,
-    SessionTokens,
     Tenant,
     TokenInfo,
     VerifiedEmail,
@@ -27,7 +27,7 @@ SESSION = {
 }
 ACCESS = {"token": "access", "expiry": 2000, "createdTime": 1000}
 REFRESH = {"token": "refresh", "expiry": 9000, "createdTime": 1000}
-READ_SESSION = CoreSession("h-1", "u-1", "r-1", "acme", {"role": "admin"})
+READ_SESSION = CoreSession("h-1", "u-1", {"role": "admin"})
 READ_ACCESS = TokenInfo("access", 2000, 1000)
 READ_REFRESH = TokenInfo("refresh", 9000, 1000)
 
@@ -67,7 +67,7 @@ CALLS = (
         ),
         "POST /acme/recipe/session",
         _ok(session=SESSION, accessToken=ACCESS, refreshToken=REFRESH, antiCsrfToken="csrf"),
-        SessionTokens(READ_SESSION, READ_ACCESS, READ_REFRESH, "csrf"),
+        IssuedTokens(READ_SESSION, READ_ACCESS, READ_REFRESH),
         False,
         "session",
         body={
@@ -80,9 +80,7 @@ CALLS = (
     ),
     Call(
         "verify_session",
-        lambda c: c.verify_session(
-            "access", anti_csrf_token="csrf", do_anti_csrf_check=True, check_database=True
-        ),
+        lambda c: c.verify_session("access", check_database=True),
         "POST /recipe/session/verify",
         _ok(session=SESSION, accessToken=ACCESS, payloadUpdateAvailable=True),
         VerifiedSession(READ_SESSION, READ_ACCESS, True),
@@ -90,10 +88,9 @@ CALLS = (
         "session",
         body={
             "accessToken": "access",
-            "doAntiCsrfCheck": True,
+            "doAntiCsrfCheck": False,
             "enableAntiCsrf": False,
             "checkDatabase": True,
-            "antiCsrfToken": "csrf",
         },
     ),
     Call(
@@ -101,7 +98,7 @@ CALLS = (
         lambda c: c.refresh_session("refresh", enable_anti_csrf=True, use_dynamic_signing_key=False),
         "POST /recipe/session/refresh",
         _ok(session=SESSION, accessToken=ACCESS, refreshToken=REFRESH),
-        SessionTokens(READ_SESSION, READ_ACCESS, READ_REFRESH),
+        IssuedTokens(READ_SESSION, READ_ACCESS, READ_REFRESH),
         False,
         "session",
         body={"refreshToken": "refresh", "enableAntiCsrf": True, "useDynamicSigningKey": False},
