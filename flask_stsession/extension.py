@@ -93,6 +93,11 @@ class STSession(Extension):
         self._claims = tuple(claims)
         self._global_claim_validators = tuple(global_claim_validators)
         self._loaders = Loaders(get_email)
+        kind = type(self)
+        self.asks_for_tenant = kind.get_tenant_id is not STSession.get_tenant_id
+        self.asks_for_validators = (
+            kind.get_global_claim_validators is not STSession.get_global_claim_validators
+        )
         # The state of the only app; ``None`` before there is one, and once there are several.
         self._only: AppState | None = None
         self._apps = 0
@@ -127,6 +132,7 @@ class STSession(Extension):
             transport=transport,
             core=core,
             refresh_route=config.api_base_path + routes.REFRESH,
+            has_pages=config.login_url is not None,
         )
         self._apps += 1
         self._only = state if self._apps == 1 else None
@@ -670,14 +676,17 @@ class STSession(Extension):
         """``STSESSION_CLAIM_MAX_AGE_SECONDS``, which built-in claims ask for."""
         return self.config.claim_max_age_seconds
 
+    @property
+    def global_claim_validators(self) -> tuple[SessionClaimValidator, ...]:
+        """The validators given to the constructor."""
+        return self._global_claim_validators
+
     def global_validators_for(self, session: Session) -> list[SessionClaimValidator]:
         """Return the validators that every guard runs on this session."""
-        ask = self.get_global_claim_validators
-        if getattr(ask, "__func__", None) is STSession.get_global_claim_validators:
-            # Decoding the payload for nobody to look at would be much of what a verification costs.
+        if not self.asks_for_validators:
             return list(self._global_claim_validators)
         return list(
-            ask(
+            self.get_global_claim_validators(
                 tenant_id=session.get_tenant_id(),
                 user_id=session.get_user_id(),
                 claim_validators_added_by_other_recipes=list(self._global_claim_validators),

@@ -424,6 +424,15 @@ class Config:
             return self._decided_for_https if api_origin.startswith("https:") else self._decided_for_http
         return self._decide(origin_of(api_origin))
 
+    @property
+    def anti_csrf_of_all_requests(self) -> AntiCsrf | None:
+        """The anti-CSRF mode, or ``None`` where it depends on the origin of the request."""
+        if self.anti_csrf is not None:
+            return self.anti_csrf
+        if self.api_domain is not None or not self.websites:
+            return self.decisions("").anti_csrf  # the scheme alone does not change it
+        return None
+
     @cached_property
     def _decided(self) -> Decisions:
         return self._decide(self.api)

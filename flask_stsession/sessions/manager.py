@@ -48,7 +48,7 @@ from .payloads import (
     without_protected,
 )
 from .revocation import ConfirmedTokens, RevokedHandles
-from .session import REMEMBER_KEY, Session
+from .session import REMEMBER_KEY, RequestRecord, Session
 from .sizes import TokenSizes, largest_keys
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class SessionManager:
         check_database: bool = False,
         enable_anti_csrf: bool = False,
         transfer_method: TransferMethod | None = None,
-        context: dict[str, Any] | None = None,
+        request: RequestRecord | None = None,
         ask_core: bool = True,
         allow_revoked: bool = False,
     ) -> Session:
@@ -150,14 +150,16 @@ class SessionManager:
         :raises CoreUnavailableError: the core was needed and did not answer.
         """
         handle = token.session_handle
-        if handle in self._revoked and not allow_revoked:
+        if handle in self._revoked.handles and not allow_revoked:
             raise UnauthorisedError("The session was revoked through this process.")
-        refreshed = self._refreshed.of(handle)
-        if refreshed is not None and refreshed.access_token.token == token.raw:
+        refreshed = self._refreshed.by_handle.get(handle)
+        if refreshed is not None and refreshed.result.access_token.token == token.raw:
             # The new pair has arrived: whoever presents the old refresh token from now on has stolen it.
             self._refreshed.forget(handle)
-        session = Session(self, token, transfer_method=transfer_method, context=context)
-        if ask_core and (check_database or self._is_unpromoted(token)):
+        session = Session(self, token, transfer_method=transfer_method, request=request)
+        # A parent hash: CDI up to 5.5 makes the refresh final at the first use of its token.
+        is_first_use = token.parent_refresh_token_hash1 is not None
+        if ask_core and (check_database or (is_first_use and not self.client.rotates_at_refresh)):
             self._ask_core(session, check_database=check_database, enable_anti_csrf=enable_anti_csrf)
         return session
 
@@ -169,9 +171,6 @@ class SessionManager:
         :raises CoreUnavailableError: the core did not answer.
         """
         self._ask_core(session, check_database=True, enable_anti_csrf=enable_anti_csrf)
-
-    def _is_unpromoted(self, token: AccessToken) -> bool:
-        return token.parent_refresh_token_hash1 is not None and not self.client.rotates_at_refresh
 
     def _ask_core(self, session: Session, *, check_database: bool, enable_anti_csrf: bool) -> None:
         digest = _digest(session.get_access_token())

@@ -20,7 +20,7 @@ _MOST_OUTCOMES: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome(Generic[T]):
+class Outcome(Generic[T]):
     """A result, and the call that it came from."""
 
     key: Hashable = field(repr=False)
@@ -54,8 +54,9 @@ class RecentOutcomes(Generic[T]):
         self._seconds = seconds
         self._size = size
         self._timer = AgeClock() if timer is None else timer
-        self._by_key: dict[Hashable, _Outcome[T]] = {}
-        self._by_handle: dict[str, _Outcome[T]] = {}
+        self._by_key: dict[Hashable, Outcome[T]] = {}
+        #: The latest result about each session.
+        self.by_handle: dict[str, Outcome[T]] = {}
 
     def run(self, key: Hashable, call: Callable[[], T], *, handle_of: Callable[[T], str]) -> tuple[T, bool]:
         """Return the result of a call, made now unless an equal one is in flight or has just landed.
@@ -70,7 +71,7 @@ class RecentOutcomes(Generic[T]):
             if kept is not None:
                 return kept.result, False
             result = call()
-            self._keep(_Outcome(key, handle_of(result), result, self._timer()))
+            self._keep(Outcome(key, handle_of(result), result, self._timer()))
             return result, True
 
         kept = self._fresh(key)
@@ -79,34 +80,29 @@ class RecentOutcomes(Generic[T]):
         (result, was_made), is_ours = self._flights.run(key, call_and_keep)
         return result, was_made and is_ours
 
-    def of(self, handle: str) -> T | None:
-        """Return the latest result about a session, if one is kept."""
-        kept = self._by_handle.get(handle)
-        return None if kept is None else kept.result
-
     def forget(self, handle: str) -> None:
         """Let no result about this session serve again."""
-        kept = self._by_handle.pop(handle, None)
+        kept = self.by_handle.pop(handle, None)
         if kept is not None:
             self._by_key.pop(kept.key, None)
 
-    def _fresh(self, key: Hashable) -> _Outcome[T] | None:
+    def _fresh(self, key: Hashable) -> Outcome[T] | None:
         kept = self._by_key.get(key)
         if kept is None or self._timer() - kept.landed_at > self._seconds:
             return None
         return kept
 
-    def _keep(self, outcome: _Outcome[T]) -> None:
+    def _keep(self, outcome: Outcome[T]) -> None:
         self.forget(outcome.handle)
         self._by_key[outcome.key] = outcome
-        self._by_handle[outcome.handle] = outcome
+        self.by_handle[outcome.handle] = outcome
         self._forget_old()
 
     def _forget_old(self) -> None:
         now = self._timer()
         try:
-            for handle, kept in list(self._by_handle.items()):  # the oldest first
-                if len(self._by_handle) <= self._size and now - kept.landed_at <= self._seconds:
+            for handle, kept in list(self.by_handle.items()):  # the oldest first
+                if len(self.by_handle) <= self._size and now - kept.landed_at <= self._seconds:
                     return
                 self.forget(handle)
         except RuntimeError:  # another thread changes it, and forgets as well

@@ -40,19 +40,19 @@ class RevokedHandles:
         self._monotonic = monotonic
         self._wall = wall
         self._longest_life: float = _SHORTEST_MEMORY
-        # A dict keeps the order of insertion: the oldest is first.
-        self._handles: dict[str, tuple[float, float]] = {}
+        #: When each was revoked, by both clocks. A dict keeps the order of insertion: the oldest is first.
+        self.handles: dict[str, tuple[float, float]] = {}
 
     def __contains__(self, handle: str) -> bool:
-        return handle in self._handles
+        return handle in self.handles
 
     def add(self, handles: Iterable[str]) -> None:
         """Remember handles until the last token of their sessions has expired."""
         now = (self._monotonic(), self._wall())
         for handle in handles:
-            self._handles.pop(handle, None)
-            self._handles[handle] = now
-        while len(self._handles) > self._size and self._forget_oldest(now):
+            self.handles.pop(handle, None)
+            self.handles[handle] = now
+        while len(self.handles) > self._size and self._forget_oldest(now):
             pass
 
     def note_life(self, seconds: float) -> None:
@@ -61,14 +61,14 @@ class RevokedHandles:
 
     def _forget_oldest(self, now: tuple[float, float]) -> bool:
         try:
-            oldest = next(iter(self._handles))
-            monotonic, wall = self._handles[oldest]
+            oldest = next(iter(self.handles))
+            monotonic, wall = self.handles[oldest]
         except (RuntimeError, StopIteration, KeyError):  # another thread changes it, and forgets as well
             return False
         # The smaller of the two ages: one clock that was set forward must not end a revocation.
         if min(now[0] - monotonic, now[1] - wall) <= self._longest_life:
             return False
-        self._handles.pop(oldest, None)
+        self.handles.pop(oldest, None)
         return True
 
 

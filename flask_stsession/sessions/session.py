@@ -73,6 +73,20 @@ class Backend(Protocol):
         ...
 
 
+class RequestRecord(Protocol):
+    """What a session needs of the request that it belongs to."""
+
+    @property
+    def changes(self) -> ClientChanges:
+        """What the client must learn with the response."""
+        ...
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """The ``user_context``."""
+        ...
+
+
 class Session:
     """A verified session.
 
@@ -86,11 +100,12 @@ class Session:
         "_access_token",
         "_access_token_updated",
         "_anti_csrf_on_issue",
-        "_changes",
         "_context",
+        "_is_attached",
         "_manager",
         "_payload",
         "_refresh_token",
+        "_request",
         "database_checked",
         "transfer_method",
     )
@@ -104,13 +119,15 @@ class Session:
         refresh_token: TokenInfo | None = None,
         context: dict[str, Any] | None = None,
         payload: dict[str, Any] | None = None,
+        request: RequestRecord | None = None,
     ) -> None:
         self._manager = manager
         self._access_token = access_token
         self._payload = payload
         self._refresh_token = refresh_token
         self._context = context
-        self._changes: ClientChanges | None = None
+        self._request = request
+        self._is_attached = False
         self._access_token_updated = refresh_token is not None
         self._anti_csrf_on_issue = refresh_token is not None
         #: How the tokens travel: ``"cookie"``, ``"header"``, or ``None`` outside of a request.
@@ -216,8 +233,9 @@ class Session:
         :raises CoreUnavailableError: when the core does not answer; then nothing is cleared.
         """
         self._manager.revoke([self.get_handle()])
-        if self._changes is not None and self.transfer_method is not None:
-            self._changes.clear(self.transfer_method, of_session=self.get_handle())
+        changes = self._changes
+        if changes is not None and self.transfer_method is not None:
+            changes.clear(self.transfer_method, of_session=self.get_handle())
 
     def merge_into_access_token_payload(
         self, access_token_payload_update: Mapping[str, Any], user_context: object = None
@@ -326,7 +344,7 @@ class Session:
         """
         context = self._context
         if context is None:
-            context = self._context = {}
+            context = self._context = {} if self._request is None else self._request.context
         keeps_time = NOW_MS in context and not fresh_time
         return claims_context(
             context,
@@ -343,14 +361,20 @@ class Session:
 
     def end_on_client(self) -> None:
         """The core says that the session is over: clear it on the client, by whichever transfer."""
-        if self._changes is not None:
-            self._changes.end_session(of_session=self.get_handle())
+        changes = self._changes
+        if changes is not None:
+            changes.end_session(of_session=self.get_handle())
 
-    def attach(self, changes: ClientChanges) -> None:
-        """From now on, record in ``changes`` what the client must learn; what is pending already, first."""
-        self._changes = changes
+    def attach(self, request: RequestRecord) -> None:
+        """From now on, record with the request what the client must learn; what is pending already, first."""
+        self._request = request
+        self._is_attached = True
         if self._access_token_updated:
             self._issue()
+
+    @property
+    def _changes(self) -> ClientChanges | None:
+        return self._request.changes if self._request is not None and self._is_attached else None
 
     def replace_access_token(self, token: AccessToken, *, renewed: bool = False) -> None:
         """Go on with a new access token of the same session.
@@ -374,11 +398,12 @@ class Session:
         return self._payload
 
     def _issue(self) -> None:
-        if self._changes is None or self.transfer_method is None:
+        changes = self._changes
+        if changes is None or self.transfer_method is None:
             return
         token = self._access_token
         send_anti_csrf = self._anti_csrf_on_issue and self.transfer_method == "cookie"
-        self._changes.issue(
+        changes.issue(
             IssuedTokens(
                 self.transfer_method,
                 token,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Any, Final, NamedTuple
@@ -49,6 +50,10 @@ class _Snapshot(NamedTuple):
     #: When a kid that is not among the keys last made us fetch.
     asked_at: float
 
+
+#: Keys, and the times of the wall clock and of the monotonic clock until which they need no second thought.
+Settled = tuple[Mapping[str, RSAPublicKey], float, float]
+_NOTHING_SETTLED: Final[Settled] = ({}, -math.inf, -math.inf)
 
 _NOTHING_YET: Final = _Snapshot(
     keys={},
@@ -99,6 +104,10 @@ class KeySet:
         self._patience_seconds = patience_seconds
         self._on_stale = on_stale
         self._snapshot = _NOTHING_YET
+        #: Keys that need no second thought, and until when: by the wall clock (s since 1970) and by the
+        #: monotonic one. Replaced whole. For the verifier, which reads it instead of calling :meth:`get`.
+        self.settled: Settled = _NOTHING_SETTLED
+        self._computes_ages = clock is None
         self._expected: set[str] = set()
         self._renewing: SingleFlight[_Snapshot] = SingleFlight("fetching the signing keys")
 
@@ -114,10 +123,6 @@ class KeySet:
         if key is not None and self._clock() < snapshot.check_at:
             return key
         return self._get_slowly(kid)
-
-    def current(self, kid: str) -> bool:
-        """Return whether the key is among those that were fetched last. Never fetches."""
-        return kid in self._snapshot.keys
 
     def expect(self, kid: str) -> None:
         """Note that the core just signed with this key, so that its first use fetches, cooldown or not."""
@@ -186,7 +191,7 @@ class KeySet:
                 # No request is there to fail with it.
                 self._logger.exception("The signing keys could not be renewed.")
                 if self._snapshot is before:
-                    self._snapshot = self._failed(before, kid, "an unexpected error, see the log")
+                    self._replace(self._failed(before, kid, "an unexpected error, see the log"))
                 return self._snapshot
 
         return self._renewing.start("keys", renew)
@@ -205,26 +210,35 @@ class KeySet:
             raw = self._fetch_jwks()
             keys = self._read(raw, before)
         except (CoreUnavailableError, CoreError) as error:
-            self._snapshot = self._failed(before, kid, str(error), took=self._clock() - started)
+            self._replace(self._failed(before, kid, str(error), took=self._clock() - started))
             self._report_outage(before, error)
             return self._snapshot
         now = self._clock()
         due = now + self._refresh_seconds
         # The first fetch is nobody's fault, unless it did not bring what it was made for.
         unknown = kid is not None and kid not in (before.keys or keys)
-        self._snapshot = _Snapshot(
-            keys=keys,
-            raw=tuple(raw),
-            fetched_at=now,
-            problem=None,
-            failures=0,
-            retry_at=due,
-            check_at=min(due, now + self._max_stale_seconds),
-            asked_at=now if unknown else before.asked_at,
+        self._replace(
+            _Snapshot(
+                keys=keys,
+                raw=tuple(raw),
+                fetched_at=now,
+                problem=None,
+                failures=0,
+                retry_at=due,
+                check_at=min(due, now + self._max_stale_seconds),
+                asked_at=now if unknown else before.asked_at,
+            )
         )
         if before.problem is not None:
             self._logger.info("The core returns its signing keys again.")
         return self._snapshot
+
+    def _replace(self, snapshot: _Snapshot) -> None:
+        self._snapshot = snapshot
+        if self._computes_ages:
+            rest = snapshot.check_at - self._clock()
+            # The earlier of the two ends: so the larger of the two ages counts.
+            self.settled = (snapshot.keys, time.time() + rest, time.monotonic() + rest)
 
     def _failed(self, before: _Snapshot, kid: str | None, problem: str, *, took: float = 0.0) -> _Snapshot:
         """Return the snapshot after a failed attempt, with the time of the next one.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,7 +21,16 @@ from .access_token import MAX_TOKEN_LENGTH, AccessToken, base64url_decode, parse
 
 
 class SigningKeys(Protocol):
-    """Where a :class:`TokenVerifier` finds keys."""
+    """Where a :class:`TokenVerifier` finds keys.
+
+    ``settled`` are keys that need no call of :meth:`get`, with the times of the wall clock (s since 1970) and
+    of the monotonic clock until which they do not.
+    """
+
+    @property
+    def settled(self) -> tuple[Mapping[str, RSAPublicKey], float, float]:
+        """Keys that need no call of :meth:`get`, and until when, by two clocks."""
+        ...
 
     def get(self, kid: str) -> RSAPublicKey | None:
         """The current key with that id, or ``None``.
@@ -74,11 +83,14 @@ class TokenVerifier:
         if verified is None:
             return self._verify_unknown(raw, allow_expired)
         token = verified.token
+        now = (self._clock or time.time)()
         # RFC 7519, 4.1.4: "on or after" the time it is expired. No leeway: the frontend refreshes.
-        if token.expires_at <= (self._clock or time.time)() and not allow_expired:
+        if token.expires_at <= now and not allow_expired:
             raise TryRefreshTokenError("The access token has expired.", reason=Reason.EXPIRED)
+        keys, settled_until, settled_until_monotonic = self._keys.settled
+        is_settled = now < settled_until and time.monotonic() < settled_until_monotonic
         # The key itself, not its id: that another key of this name signed the token proves nothing.
-        if self._keys.get(token.kid) is verified.key:
+        if (keys.get(token.kid) if is_settled else self._keys.get(token.kid)) is verified.key:
             return token
         return self._verify_unknown(raw, allow_expired)
 

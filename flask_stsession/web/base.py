@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,6 +29,16 @@ class Extension(ABC):
     @abstractmethod
     def session_claims(self) -> tuple[SessionClaim[Any], ...]:
         """The claims that are built into every new session."""
+
+    #: Whether ``get_tenant_id`` is overridden; where it is not, any tenant's sessions pass.
+    asks_for_tenant: bool = True
+    #: Whether ``get_global_claim_validators`` is overridden; where it is not, all sessions have the same.
+    asks_for_validators: bool = True
+
+    @property
+    @abstractmethod
+    def global_claim_validators(self) -> tuple[SessionClaimValidator, ...]:
+        """The validators given to the constructor."""
 
     @abstractmethod
     def global_validators_for(self, session: Session) -> list[SessionClaimValidator]:
@@ -105,3 +115,7 @@ class AppState:
     transport: CoreTransport
     core: AppCore | None
     refresh_route: str
+    #: Whether there are routes of ours that renew an expired token for a page, which no guard may stop.
+    has_pages: bool
+    #: The guards of the app by their options, each made at its first use.
+    guards: dict[object, Any] = field(default_factory=dict)

@@ -5,7 +5,7 @@ State that hangs on the request object cannot leak into another one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from flask import current_app, g, request as current_request
 
@@ -28,43 +28,46 @@ _ATTRIBUTE = "_stsession_state"
 class RequestState:
     """The session of one request, and what the client must learn of it.
 
-    ``g.session`` is what views read; this is what our own code goes by.
+    Views read ``g.session``; our own code reads this. A request that has one depends on who asks.
     """
 
-    __slots__ = (
-        "changes",
-        "consulted",
-        "context",
-        "has_peeked",
-        "origin_checked",
-        "peeked",
-        "refused",
-        "sender_checked",
-        "session",
-        "user",
-        "user_id",
-    )
+    #: Verified, created or refreshed in this request.
+    session: Session | None = None
+    #: The verdict that was recorded last, so that whoever passes it on does not record it again.
+    refused: SessionHTTPError | None = None
+    #: What ``current_session`` found before there was a ``session``, once it has looked.
+    peeked: Session | None = None
+    has_peeked: bool = False
+    #: Has it been shown that a page of ours sent the request?
+    origin_checked: bool = False
+    #: Has it been ruled out that another site wants the client signed out?
+    sender_checked: bool = False
+    #: What the ``user_loader`` returned, and for whom it was asked.
+    user: Any = None
+    user_id: str | None = None
 
-    def __init__(self) -> None:
-        #: Verified, created or refreshed in this request.
-        self.session: Session | None = None
-        self.changes: ClientChanges = ClientChanges()
-        #: Has the answer come to depend on who asks?
-        self.consulted: bool = False
-        #: The ``user_context`` of this request.
-        self.context: dict[str, Any] = {}
-        #: The verdict that was recorded last, so that whoever passes it on does not record it again.
-        self.refused: SessionHTTPError | None = None
-        #: What ``current_session`` found before there was a ``session``, once it has looked.
-        self.peeked: Session | None = None
-        self.has_peeked: bool = False
-        #: Has it been shown that a page of ours sent the request?
-        self.origin_checked: bool = False
-        #: Has it been ruled out that another site wants the client signed out?
-        self.sender_checked: bool = False
-        #: What the ``user_loader`` answered, and for whom it was asked.
-        self.user: Any = None
-        self.user_id: str | None = None
+    # Made at first need: most requests change nothing on the client.
+    _changes: ClientChanges | None = None
+    _context: dict[str, Any] | None = None
+
+    @property
+    def changes(self) -> ClientChanges:
+        """What the client must learn with the response."""
+        if self._changes is None:
+            self._changes = ClientChanges()
+        return self._changes
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether the client must learn anything."""
+        return bool(self._changes)
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """The ``user_context`` of this request."""
+        if self._context is None:
+            self._context = {}
+        return self._context
 
     def forget_session(self) -> None:
         """The session has ended: nobody is signed in for the rest of the request."""
@@ -78,14 +81,10 @@ _APP = cast("LocalProxy[Flask]", current_app)
 _G = cast("LocalProxy[Any]", g)
 
 
-def this_request() -> Request:
-    """The current request itself: looked up once, and what state may be kept on."""
-    return _REQUEST._get_current_object()
-
-
-def this_app() -> Flask:
-    """The current app itself, not the proxy."""
-    return _APP._get_current_object()
+#: Return the current request itself, not the proxy: looked up once, and what state may be kept on.
+this_request: Final = _REQUEST._get_current_object
+#: Return the current app itself, not the proxy.
+this_app: Final = _APP._get_current_object
 
 
 def app_state_of(app: Flask) -> AppState:
@@ -93,12 +92,13 @@ def app_state_of(app: Flask) -> AppState:
 
     :raises RuntimeError: there is no STSession on the app.
     """
-    state: AppState | None = app.extensions.get(STATE)
-    if state is None:
+    try:
+        state: AppState = app.extensions[STATE]
+    except KeyError:
         raise RuntimeError(
             f"The app {app.name!r} has no STSession. Initialise it: STSession(app), or "
             "stsession.init_app(app)."
-        )
+        ) from None
     return state
 
 
@@ -140,7 +140,7 @@ def check_current_request(request: object) -> None:
 
 
 def this_namespace() -> dict[str, Any]:
-    """What ``g`` holds."""
+    """Return the attributes that ``g`` has in this app context."""
     namespace: dict[str, Any] = _G._get_current_object().__dict__
     return namespace
 
@@ -164,7 +164,7 @@ def publish(session: Session | None) -> None:
 
     :raises ConfigError: something that is not ours lies there.
     """
-    namespace = this_namespace()
+    namespace = _G._get_current_object().__dict__
     present = namespace.get("session")
     if present is not None and not isinstance(present, Session):
         kind = type(present)
@@ -177,9 +177,8 @@ def publish(session: Session | None) -> None:
 
 def hand_out(state: RequestState, session: Session) -> None:
     """Make a new or refreshed session this request's, and have its tokens go out with the response."""
-    state.consulted = True
     state.session = session
-    session.attach(state.changes)
+    session.attach(state)
     publish(session)
 
 

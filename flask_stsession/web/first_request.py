@@ -47,29 +47,30 @@ class FirstRequest:
 
     def __init__(self, app_state: AppState) -> None:
         self._state = app_state
-        self.pending: bool = True
-        self.found_unguarded: bool = False
+        #: Is there anything to check at a request: all at the first, misplaced guards at all later ones?
+        self.checks: bool = True
+        self._is_complete = False
         # Endpoints, and a ``before_request`` function, that were registered without their guard.
         self._endpoints: frozenset[str] = frozenset()
         self._function: str | None = None
 
-    def refuse(self, endpoint: str | None) -> None:
-        """Serve nothing that its author takes for guarded.
+    def check(self) -> None:
+        """Look at what has been registered, and serve nothing that its author takes for guarded.
 
-        :raises ConfigError: saying what to put where.
+        :raises ConfigError: saying what to put where; so at every request that it concerns.
         """
+        if not self._is_complete:
+            self._check_app()
         if self._function is not None:
             raise _bypassed(self._function)
+        endpoint = this_request().endpoint
         if endpoint in self._endpoints:
             raise _misordered(endpoint)
 
-    def check(self) -> None:
-        """Look at what has been registered; Flask takes nothing more from now on.
-
-        :raises ConfigError: a guard asks for something that the app does not have; so does every request.
-        """
+    def _check_app(self) -> None:
+        """Look at the app; Flask lets nothing be registered from now on."""
         app = self._state.app
-        # All of this before ``pending`` falls: the request of another thread must not slip by.
+        # All of this before ``checks`` falls: the request of another thread must not slip by.
         for function in chain.from_iterable(app.before_request_funcs.values()):
             if is_bypassed(function) and not is_exempt(function):
                 self._function = getattr(function, "__name__", str(function))
@@ -78,7 +79,6 @@ class FirstRequest:
             for endpoint, view in app.view_functions.items()
             if is_bypassed(view) and not is_exempt(view)
         )
-        self.found_unguarded = bool(self._function or self._endpoints)
         _check_exemptions(app)
         if any(options.needs_auth_time for options in _guard_options(app)):
             self._state.extension.require_auth_time()
@@ -87,7 +87,8 @@ class FirstRequest:
         if "handle_user_exception" in vars(app):
             _record_before_apis_respond(self._state)
         self._warn_of_shared_rules()
-        self.pending = False
+        self._is_complete = True
+        self.checks = bool(self._function or self._endpoints)
 
     def _warn_of_shared_rules(self) -> None:
         ours = self._state.blueprint.name + "."

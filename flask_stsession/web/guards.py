@@ -20,7 +20,7 @@ from ..errors import ConfigError
 from .base import STATE
 from .context import current_app_state, this_app, this_request
 from .navigation import is_login_page
-from .verify import OverrideValidators, VerifyOptions, load_session, renews_by_itself
+from .verify import OverrideValidators, VerifyOptions, guard_of, load_session, renews_by_itself
 
 if TYPE_CHECKING:
     from flask import Flask, Response
@@ -324,12 +324,13 @@ def _guard(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        app_state = current_app_state()
         request = this_request()
         if request.method == "OPTIONS":
             return default_options_response()  # type: ignore[return-value]
-        if renews_by_itself(request):
+        if app_state.has_pages and renews_by_itself(request):
             return None  # type: ignore[return-value]
-        load_session(current_app_state(), options)
+        guard_of(app_state, options).session()
         if is_async:
             return current_app.ensure_sync(view)(*args, **kwargs)  # type: ignore[no-any-return]
         return view(*args, **kwargs)

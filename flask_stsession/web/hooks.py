@@ -35,20 +35,18 @@ def register(app_state: AppState) -> None:
             del namespace["session"]
 
     def start() -> None:
-        reset()
-        if first_request.pending:
+        if "session" in this_namespace():
+            reset()
+        if first_request.checks:
             first_request.check()
-        if first_request.found_unguarded:
-            first_request.refuse(this_request().endpoint)
 
     def finish(response: Response) -> Response:
         request = this_request()
         state = existing_state(request)
         if state is None:
             return response
-        if state.consulted:
-            vary_by_tokens(response)
-        if state.changes:
+        vary_by_tokens(response)
+        if state.has_changes:
             writer = ResponseWriter(
                 app_state.config,
                 root_url=origin_of_api(request),

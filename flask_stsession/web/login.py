@@ -80,7 +80,6 @@ def sign_out(app_state: AppState) -> None:
     """
     request = this_request()
     state = request_state(request)
-    state.consulted = True
     refuse_foreign_sign_out(app_state)
     if state.session is not None:
         state.session.revoke_session()

@@ -48,7 +48,6 @@ def refresh(app_state: AppState) -> Session:
 def _refreshed(app_state: AppState) -> Session:
     request = this_request()
     state = request_state(request)
-    state.consulted = True
     config = app_state.config
     sent = read_tokens(request.environ, app_state.config.cookie_names)
     allowed = allowed_transfer(config, request, for_create_new_session=False)

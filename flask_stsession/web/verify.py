@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from flask import Request
 
     from ..claims.base import SessionClaimValidator
+    from ..config.config import AllowedTransfer, AntiCsrf
     from ..sessions.session import Session
     from ..tokens.access_token import AccessToken
     from .base import AppState
@@ -75,34 +76,196 @@ OPTIONAL = VerifyOptions(session_required=False, ignore_invalid=True)
 def load_session(app_state: AppState, options: VerifyOptions = REQUIRED) -> Session | None:
     """Verify the session of the current request as ``options`` say, and write it to ``g.session``.
 
-    The token is verified once per request, however many guards there are.
-
     :returns: ``None`` where a session is optional and there is none.
     :raises SessionHTTPError: the verdict, with what it clears on the client already recorded.
     """
-    request = this_request()
-    state = request_state(request)
-    state.consulted = True
-    if options.user_context:
-        state.context.update(options.user_context)
-    try:
-        if request.method == "POST" and request.path == app_state.refresh_route:
-            return app_state.extension.refresh_session() if state.session is None else state.session
-        session = _checked_session(app_state, request, state, options)
-    except SessionHTTPError as error:
-        invalid = isinstance(error, UnauthorisedError | TryRefreshTokenError)
-        if not (options.ignore_invalid and invalid):
-            record_verdict(app_state, error)
+    return guard_of(app_state, options).session()
+
+
+def guard_of(app_state: AppState, options: VerifyOptions) -> Guard:
+    """Return the guard of this app with these options, made at its first use."""
+    guard: Guard | None = app_state.guards.get(options)
+    if guard is None:
+        guard = app_state.guards.setdefault(options, Guard(app_state, options))
+    return guard
+
+
+class Guard:
+    """Verifies the sessions of requests to one app, with the checks that its options ask for.
+
+    Whatever follows from the options and the settings alone is worked out once.
+
+    :param app_state: of the app.
+    :param options: of the guard.
+    """
+
+    def __init__(self, app_state: AppState, options: VerifyOptions) -> None:
+        config, extension = app_state.config, app_state.extension
+        if options.needs_auth_time:
+            extension.require_auth_time()
+        self._app_state = app_state
+        self._options = options
+        self._manager = app_state.manager
+        self._verify = app_state.manager.verifier.verify
+        self._refresh_route = app_state.refresh_route
+        checks = options.check_database
+        self._checks_database = config.check_database if checks is None else checks
+        transfer = config.token_transfer_method
+        #: ``None`` where a function of the app's decides for each request.
+        self._transfer: AllowedTransfer | None = None if callable(transfer) else transfer
+        self._cookie_names = config.cookie_names
+        self._enables_anti_csrf = config.anti_csrf == "VIA_TOKEN"
+        #: ``None`` where it depends on the request.
+        self._anti_csrf: AntiCsrf | None = config.anti_csrf_of_all_requests
+        self._checks_tenant = options.tenant is not None or extension.asks_for_tenant
+        #: ``None`` where the app's own functions decide for each session.
+        self._validators: tuple[SessionClaimValidator, ...] | None = None
+        if options.override_global_claim_validators is None and not extension.asks_for_validators:
+            self._validators = (*extension.global_claim_validators, *options.validators)
+
+    def session(self) -> Session | None:
+        """Verify the session of the current request, and write it to ``g.session``.
+
+        The token is verified once per request, however many guards there are.
+
+        :returns: ``None`` where a session is optional and there is none.
+        :raises SessionHTTPError: the verdict, with what it clears on the client already recorded.
+        """
+        request = this_request()
+        state = request_state(request)
+        options = self._options
+        if options.user_context:
+            state.context.update(options.user_context)
+        try:
+            if request.method == "POST" and request.path == self._refresh_route:
+                session = state.session
+                return self._app_state.extension.refresh_session() if session is None else session
+            session = self.checked_session(request, state)
+        except SessionHTTPError as error:
+            invalid = isinstance(error, UnauthorisedError | TryRefreshTokenError)
+            if not (options.ignore_invalid and invalid):
+                record_verdict(self._app_state, error)
+                raise
+            session = None
+        if session is not None:
+            if state.session is None:
+                state.session = session
+                session.attach(state)
+                if signals.session_verified.receivers:
+                    signals.session_verified.send(self._app_state.app, session=session)
+            publish(session)
+        return session
+
+    def checked_session(
+        self, request: Request, state: RequestState, *, promotes: bool = True
+    ) -> Session | None:
+        """Return the session of a request if it passes every check; write nothing.
+
+        :param promotes: tell the core of the first use of a refreshed token (CDI up to 5.5).
+        :returns: ``None`` where a session is optional and there is none.
+        :raises SessionHTTPError: the verdict.
+        """
+        session = state.session
+        if session is not None:
+            self._check_again(request, session)
+        else:
+            session = self._verified_session(request, state, promotes=promotes)
+            if session is None:
+                return None
+        if self._checks_tenant:
+            check_tenant(self._app_state, session, self._options.tenant)
+        validators = self._validators
+        if validators is None or validators:
+            self._check_claims(session, state, validators)
+        return session
+
+    def _verified_session(self, request: Request, state: RequestState, *, promotes: bool) -> Session | None:
+        sent = read_tokens(request.environ, self._cookie_names)
+        token, method = self.verified_token(request, sent)
+        if token is None or method is None:
+            if not self._options.session_required:
+                return None
+            raise _no_token(sent)
+        by_cookie = method == "cookie"
+        if by_cookie and (request.method != "GET" or self._options.anti_csrf_check):
+            self._check_anti_csrf(request, token)
+        return self._manager.verify(
+            token,
+            check_database=self._checks_database,
+            enable_anti_csrf=by_cookie and self._enables_anti_csrf,
+            transfer_method=method,
+            request=state,
+            allow_revoked=self._options.allow_revoked,
+            ask_core=promotes or self._checks_database,
+        )
+
+    def verified_token(
+        self, request: Request, sent: RequestTokens
+    ) -> tuple[AccessToken | None, TransferMethod | None]:
+        """Return the token that counts: the header's if it is a session's at all, else the cookie's (FDI)."""
+        if sent.legacy:
+            raise TryRefreshTokenError(
+                "The request carries a session of an SDK older than 2022 (cookie sIdRefreshToken); "
+                "refreshing ends that.",
+                reason=Reason.LEGACY_SESSION,
+            )
+        allowed = self._transfer
+        if allowed is None:
+            allowed = allowed_transfer(self._app_state.config, request, for_create_new_session=False)
+        if sent.bearer is not None and allowed != "cookie":
+            token = self._verify(sent.bearer)
+            if token is not None:
+                return token, "header"
+        if sent.access_cookies and allowed != "header":
+            if len(sent.access_cookies) > 1:
+                if any(tokens.parse(value) is not None for value in sent.access_cookies):
+                    raise TryRefreshTokenError(
+                        "The request carries several sAccessToken cookies, left over from another cookie "
+                        "domain; refreshing clears them.",
+                        reason=Reason.DUPLICATE_COOKIES,
+                    )
+                return None, None
+            token = self._verify(sent.access_cookies[0])
+            if token is not None:
+                return token, "cookie"
+        return None, None
+
+    def _check_again(self, request: Request, session: Session) -> None:
+        """Check what a further guard of the same request asks for beyond what was checked already."""
+        if session.transfer_method == "cookie" and not session.is_new:
+            self._check_anti_csrf(request, session.access_token)
+        if self._checks_database and not session.database_checked:
+            self._manager.check_database(session, enable_anti_csrf=self._enables_anti_csrf)
+
+    def _check_anti_csrf(self, request: Request, token: AccessToken) -> None:
+        if self._anti_csrf == "NONE":
+            return
+        config = self._app_state.config
+        origin = origin_of_api(request)
+        headers = request.headers
+        csrf.check(
+            self._anti_csrf or config.decisions(origin).anti_csrf,
+            method=request.method,
+            anti_csrf_check=self._options.anti_csrf_check,
+            anti_csrf_token=token.anti_csrf_token,
+            anti_csrf_header=headers.get(ANTI_CSRF_HEADER),
+            rid_present=RID_HEADER in headers,
+            sec_fetch_site=headers.get("Sec-Fetch-Site"),
+            origin=headers.get("Origin"),
+            allowed_origins=config.trusted_origins(origin),
+        )
+
+    def _check_claims(
+        self, session: Session, state: RequestState, validators: Sequence[SessionClaimValidator] | None
+    ) -> None:
+        if validators is None:
+            validators = validators_for(self._app_state, session, self._options)
+        try:
+            session.assert_claims(validators)
+        except InvalidClaimsError:
+            # What was fetched is stored in the session, but a 403 carries no tokens.
+            state.changes.withdraw(session.get_handle())
             raise
-        session = None
-    if session is not None:
-        if state.session is None:
-            state.session = session
-            session.attach(state.changes)
-            if signals.session_verified.receivers:
-                signals.session_verified.send(app_state.app, session=session)
-        publish(session)
-    return session
 
 
 def required_session(app_state: AppState, options: VerifyOptions = REQUIRED) -> Session:
@@ -130,17 +293,16 @@ def peek_session(app_state: AppState) -> Session | None:
     """
     request = this_request()
     state = request_state(request)
-    state.consulted = True
     if state.session is None and not state.has_peeked:
         state.has_peeked = True
         try:
-            state.peeked = _checked_session(app_state, request, state, OPTIONAL, promotes=False)
+            state.peeked = guard_of(app_state, OPTIONAL).checked_session(request, state, promotes=False)
         except CoreUnavailableError as error:
             logger.error("current_session is empty, because the core is unavailable: %s", error)
         except SessionHTTPError as error:
             logger.debug("current_session is empty: %s (%s)", error, error.reason)
         if state.peeked is not None:
-            state.peeked.attach(state.changes)
+            state.peeked.attach(state)
     return state.session or state.peeked
 
 
@@ -150,8 +312,8 @@ def holds_good_token(app_state: AppState) -> bool:
     if request_state(request).session is not None:
         return True
     try:
-        token, method = _verified_token(
-            app_state, request, read_tokens(request.environ, app_state.config.cookie_names)
+        token, method = guard_of(app_state, OPTIONAL).verified_token(
+            request, read_tokens(request.environ, app_state.config.cookie_names)
         )
         if token is None:
             return False
@@ -168,7 +330,6 @@ def record_verdict(app_state: AppState, error: SessionHTTPError) -> None:
     if state.refused is error:
         return
     state.refused = error
-    state.consulted = True
     if error.clear_tokens:
         state.changes.end_session()
     if isinstance(error, CoreUnavailableError):
@@ -220,87 +381,6 @@ def validators_for(
     return [*validators, *options.validators] if options.validators else validators
 
 
-def _checked_session(
-    app_state: AppState,
-    request: Request,
-    state: RequestState,
-    options: VerifyOptions,
-    *,
-    promotes: bool = True,
-) -> Session | None:
-    session = state.session
-    if session is None:
-        session = _verified_session(app_state, request, state, options, promotes=promotes)
-        if session is None:
-            return None
-    else:
-        _check_again(app_state, request, session, options)
-    check_tenant(app_state, session, options.tenant)
-    validators = validators_for(app_state, session, options)
-    if validators:
-        try:
-            session.assert_claims(validators)
-        except InvalidClaimsError:
-            # What was fetched is stored in the session, but a 403 carries no tokens.
-            state.changes.withdraw(session.get_handle())
-            raise
-    return session
-
-
-def _verified_session(
-    app_state: AppState, request: Request, state: RequestState, options: VerifyOptions, *, promotes: bool
-) -> Session | None:
-    sent = read_tokens(request.environ, app_state.config.cookie_names)
-    token, method = _verified_token(app_state, request, sent)
-    if token is None or method is None:
-        if not options.session_required:
-            return None
-        raise _no_token(sent)
-    if method == "cookie" and (request.method != "GET" or options.anti_csrf_check):
-        _check_anti_csrf(app_state, request, token, options.anti_csrf_check)
-    checks_database = _checks_database(app_state, options)
-    return app_state.manager.verify(
-        token,
-        check_database=checks_database,
-        enable_anti_csrf=method == "cookie" and app_state.config.anti_csrf == "VIA_TOKEN",
-        transfer_method=method,
-        context=state.context,
-        allow_revoked=options.allow_revoked,
-        ask_core=promotes or checks_database,
-    )
-
-
-def _verified_token(
-    app_state: AppState, request: Request, sent: RequestTokens
-) -> tuple[AccessToken | None, TransferMethod | None]:
-    """Return the token that counts: the header's if it is a session's at all, else the cookie's (FDI)."""
-    if sent.legacy:
-        raise TryRefreshTokenError(
-            "The request carries a session of an SDK older than 2022 (cookie sIdRefreshToken); refreshing "
-            "ends that.",
-            reason=Reason.LEGACY_SESSION,
-        )
-    verify = app_state.manager.verifier.verify
-    allowed = allowed_transfer(app_state.config, request, for_create_new_session=False)
-    if sent.bearer is not None and allowed != "cookie":
-        token = verify(sent.bearer)
-        if token is not None:
-            return token, "header"
-    if sent.access_cookies and allowed != "header":
-        if len(sent.access_cookies) > 1:
-            if any(tokens.parse(value) is not None for value in sent.access_cookies):
-                raise TryRefreshTokenError(
-                    "The request carries several sAccessToken cookies, left over from another cookie domain; "
-                    "refreshing clears them.",
-                    reason=Reason.DUPLICATE_COOKIES,
-                )
-            return None, None
-        token = verify(sent.access_cookies[0])
-        if token is not None:
-            return token, "cookie"
-    return None, None
-
-
 def _no_token(sent: RequestTokens) -> UnauthorisedError:
     """Nothing is cleared: another request of the same client may just be refreshing."""
     candidates = [sent.bearer, *sent.access_cookies]
@@ -318,35 +398,4 @@ def _no_token(sent: RequestTokens) -> UnauthorisedError:
         )
     return UnauthorisedError(
         "The request carries no access token.", reason=Reason.NO_TOKEN, clear_tokens=False
-    )
-
-
-def _check_again(app_state: AppState, request: Request, session: Session, options: VerifyOptions) -> None:
-    """Check what a further guard of the same request asks for beyond what the session has passed already."""
-    if session.transfer_method == "cookie" and not session.is_new:
-        _check_anti_csrf(app_state, request, session.access_token, options.anti_csrf_check)
-    if _checks_database(app_state, options) and not session.database_checked:
-        app_state.manager.check_database(session, enable_anti_csrf=app_state.config.anti_csrf == "VIA_TOKEN")
-
-
-def _checks_database(app_state: AppState, options: VerifyOptions) -> bool:
-    return app_state.config.check_database if options.check_database is None else options.check_database
-
-
-def _check_anti_csrf(
-    app_state: AppState, request: Request, token: AccessToken, anti_csrf_check: bool | None
-) -> None:
-    origin = origin_of_api(request)
-    mode = app_state.config.decisions(origin).anti_csrf
-    headers = request.headers
-    csrf.check(
-        mode,
-        method=request.method,
-        anti_csrf_check=anti_csrf_check,
-        anti_csrf_token=token.anti_csrf_token,
-        anti_csrf_header=headers.get(ANTI_CSRF_HEADER),
-        rid_present=RID_HEADER in headers,
-        sec_fetch_site=headers.get("Sec-Fetch-Site"),
-        origin=headers.get("Origin"),
-        allowed_origins=app_state.config.trusted_origins(origin),
     )

@@ -65,10 +65,10 @@ def test_another_key_never_gets_the_result(outcomes: RecentOutcomes[str], call: 
 
 def test_a_forgotten_session_is_asked_about_again(outcomes: RecentOutcomes[str], call: Calls) -> None:
     outcomes.run("key", call, handle_of=handle_of)
-    assert outcomes.of("session") == "session:1"
+    assert outcomes.by_handle["session"].result == "session:1"
     outcomes.forget("session")
     outcomes.forget("unknown")
-    assert outcomes.of("session") is None
+    assert "session" not in outcomes.by_handle
     assert outcomes.run("key", call, handle_of=handle_of) == ("session:2", True)
 
 
@@ -84,10 +84,10 @@ def test_the_oldest_results_make_room_and_old_ones_are_dropped(
 ) -> None:
     for name in "abcd":
         outcomes.run(name, lambda name=name: f"{name}:", handle_of=handle_of)  # type: ignore[misc]
-    assert [outcomes.of(name) is None for name in "abcd"] == [True, False, False, False]
+    assert [name not in outcomes.by_handle for name in "abcd"] == [True, False, False, False]
     clock.now += 11
     outcomes.run("e", lambda: "e:", handle_of=handle_of)
-    assert [outcomes.of(name) is None for name in "bcde"] == [True, True, True, False]
+    assert [name not in outcomes.by_handle for name in "bcde"] == [True, True, True, False]
 
 
 def test_an_error_is_not_kept(outcomes: RecentOutcomes[str], call: Calls) -> None:

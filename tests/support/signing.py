@@ -106,6 +106,8 @@ def hmac_token(header: dict[str, Any], secret: bytes, payload: dict[str, Any] | 
 class Keys:
     """Signing keys that count how often they were asked for."""
 
+    settled: tuple[dict[str, rsa.RSAPublicKey], float, float] = ({}, 0.0, 0.0)
+
     def __init__(self, *signers: Signer) -> None:
         self.known: dict[str, rsa.RSAPublicKey] = {signer.kid: signer.public for signer in signers}
         self.asked: list[str] = []
@@ -176,6 +178,11 @@ def key_set(
         on_stale=on_stale,
         patience_seconds=patience_seconds,
     )
+
+
+def known_to(keys: KeySet) -> set[str]:
+    """The ids of the keys that were fetched last, without a fetch of its own."""
+    return set(keys._snapshot.keys)
 
 
 def _with(mapping: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
