@@ -44,12 +44,6 @@ def cores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cores]:
         yield Cores(tmp_path_factory.mktemp("cores"), stack)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "name_for_core_uri" in metafunc.fixturenames:
-        given = metafunc.config.getoption("--core-uri", default=None) is not None
-        metafunc.parametrize("name_for_core_uri", NAMES if given else [])
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_in_process_a_recorded_conversation_goes_the_same_way(name: str, cores: Cores) -> None:
     case = load_case(name)
@@ -62,18 +56,6 @@ def test_over_http_a_recorded_conversation_goes_the_same_way(name: str, cores: C
     case = load_case(name)
     with served(cores.suiting(case)) as url, requests.Session() as session:
         assert Replay(session, url, sleep=cores.clock.advance).run(case) == []
-
-
-def test_the_core_named_by_core_uri_does_the_same(
-    name_for_core_uri: str, pytestconfig: pytest.Config
-) -> None:
-    case = load_case(name_for_core_uri)
-    if case.get("core_config"):
-        pytest.skip(f"needs a core of its own, with {case['core_config']}")
-    with requests.Session() as session:
-        uri = str(pytestconfig.getoption("--core-uri"))
-        key = pytestconfig.getoption("--core-api-key", default=None)
-        assert Replay(session, uri, key).run(case) == []
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from pathlib import Path
 import jwt
 import pytest
 from jwt.types import Options
-from support.cdi_replay import decode_jwt
+from support.patterns import decode_jwt
 from support.running_cores import Client, Clock, client_of
 
 from flask_stsession.embedded.app import EmbeddedCore

@@ -18,7 +18,7 @@ from typing import Any, Final
 import requests
 
 from flask_stsession.constants import CDI_VERSIONS
-from support.cdi_replay import decode_jwt
+from support.patterns import decode_jwt
 
 _TIMEOUT_SECONDS: Final = 30
 #: One call in so many is spoilt: a field is missing, of another type, or not what a core can know.

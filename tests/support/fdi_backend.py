@@ -39,20 +39,17 @@ def make_backend(
     config: Mapping[str, Any],
     core: requests.Session,
     core_url: str,
-    uri: str,
-    embedded_core: Mapping[str, Any],
+    core_config: Mapping[str, Any],
 ) -> Flask:
     """The backend for one configuration of the recordings.
 
     :param config: the recordings' options.
     :param core: passes requests on to the core; what is done so, is done by "something else".
     :param core_url: the core's address for it.
-    :param uri: the core's ``STSESSION_CONNECTION_URI``.
-    :param embedded_core: its settings.
+    :param core_config: the settings that connect an app to the core.
     """
     app = Flask("fdi_backend")
-    app.config["STSESSION_CONNECTION_URI"] = uri
-    app.config["STSESSION_EMBEDDED_CORE"] = dict(embedded_core)
+    app.config.update(core_config)
     app.config["STSESSION_CDI_VERSION"] = "5.4"  # in which they were recorded
     for name, value in {**_DEFAULTS, **config}.items():
         if name != "roles":

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from support.cdi_replay import decode_jwt
+from support.patterns import decode_jwt
 
 #: The headers of the interface; a recording lists all of them that were sent.
 HEADERS: Final = ("st-access-token", "st-refresh-token", "front-token", "anti-csrf")

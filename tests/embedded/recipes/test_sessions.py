@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cdi_replay import decode_jwt
+from support.patterns import decode_jwt
 from support.running_cores import Client, Clock, client_of
 
 from flask_stsession.embedded.app import EmbeddedCore
