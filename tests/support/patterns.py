@@ -1,8 +1,8 @@
 """Patterns that responses must match, and references to what was received before.
 
 Both kinds of recorded conversations are written in them. ``${step.path}`` in a request, and ``{"$same": …}``
-in a pattern, stand for what an earlier step of the same run received; ``#payload.x`` and ``#header.x`` behind a
-path look into a JWT, ``|filter`` changes the value. What a pattern does not list must be absent.
+in a pattern, stand for what an earlier step of the same run received; ``#payload.x`` and ``#header.x`` behind
+a path look into a JWT, ``|filter`` changes the value. What a pattern does not list must be absent.
 """
 
 from __future__ import annotations
