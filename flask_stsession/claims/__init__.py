@@ -1,6 +1,6 @@
-"""Claims: what a session proves about its user, and the checks of it.
+"""Claims: facts about the user that a session carries, and their validators.
 
-Importing this package does not import Flask; the built-in claims, which do, come when first used.
+Importing this package does not import Flask. The built-in claims are imported at first use.
 """
 
 from __future__ import annotations

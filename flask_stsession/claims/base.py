@@ -1,12 +1,12 @@
-"""What a claim is, and what checks it: the two classes that users may subclass.
+"""Claims and their validators: the two classes that apps may subclass.
 
-A claim is a fact about the user that lies in the access token payload under the claim's key,
-together with the time at which it was asked for. A validator looks at the payload and says
-whether it proves enough. Neither talks to a request or to the core; who does is given to them.
+A claim is a fact about the user. The access token payload stores it under the claim's key, together with
+the time at which it was fetched. A validator checks the payload. Neither knows a request or the core: they
+receive what they need as arguments.
 
-Source: the interfaces ``SessionClaim`` and ``SessionClaimValidator`` of the SuperTokens
-documentation. Where supertokens-python is stricter or laxer than the documents (values that are
-not what a claim stores, a maximal age of 0), the documents win.
+Source: the interfaces ``SessionClaim`` and ``SessionClaimValidator`` of the SuperTokens documentation.
+Where supertokens-python differs from it (malformed stored values, a maximal age of 0), the documentation
+wins.
 """
 
 from __future__ import annotations
@@ -23,56 +23,56 @@ from ..errors import ConfigError, ProtectedClaimError, Reason
 
 T = TypeVar("T")
 
-#: Turns an asynchronous function into one that waits for its result: ``app.ensure_sync``.
+#: Wraps an asynchronous function so that a call waits for its result: ``app.ensure_sync``.
 EnsureSync = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-#: Key of the user context under which one verification keeps its time (ms). It is taken once: a value
-#: fetched and validated in the same verification has the age 0, however long the source took.
+#: Key of the ``user_context`` for the time (ms) of a verification. It is taken once, so that a value that
+#: is fetched and validated in one verification has the age 0, however long the source took.
 NOW_MS: Final = "_stsession_now_ms"
 
 # Keys of what is stored under a claim's own key.
 _VALUE: Final = "v"
 _TIME: Final = "t"
 
-# Beyond this no JavaScript number is exact, and no time of ours either. The comparison also sorts out
-# NaN, infinities, and integers so long that dividing them overflows.
+# No JavaScript number beyond this is exact. The comparison also refuses NaN, infinities, and integers so
+# long that dividing them overflows.
 _LARGEST_TIME_MS: Final = 2**53
 
 
 def system_clock() -> int:
-    """The time of this machine, in ms since the epoch."""
+    """Return the time of this machine, in ms since 1970."""
     return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True)
 class ClaimValidationResult:
-    """What a validator found.
+    """The result of a validator.
 
-    :param is_valid: does the payload prove what was asked for?
-    :param reason: if not, what was expected and found, as JSON; sent to the client in the 403.
+    :param is_valid: whether the payload passes.
+    :param reason: if it does not, what was expected and found, as JSON; sent to the client in the 403.
     """
 
     is_valid: bool
     reason: Any = None
 
 
-#: The one result of every check that passed.
+#: The result of every check that passed.
 VALID: Final = ClaimValidationResult(True)
 
 
 class SessionClaim(Generic[T]):
-    """A fact about the user that sessions carry, and where it comes from.
+    """A fact about the user that sessions carry, and the function that fetches it.
 
-    Stored as ``{"v": value, "t": ms}`` under the key. A subclass may store it otherwise by
-    overriding the methods that take a payload. None of them changes the payload it is given:
-    use what it returns.
+    It is stored as ``{"v": value, "t": ms}`` under the key. A subclass may store it in another form by
+    overriding the methods that take a payload. None of these methods changes its argument; use the payload
+    that it returns.
 
-    :param key: where in the access token payload; a subclass may have it as a class attribute.
-    :param fetch_value: asks the source for the value; ``None`` means that there is none. A function,
-        asynchronous or not, of ``(user_id, tenant_id, user_context)`` or of ``(user_id, recipe_user_id,
-        tenant_id, current_payload, user_context)``; one that takes both, such as ``lambda *args``,
-        gets three, unless it names a ``recipe_user_id``. A subclass may define the method instead.
-    :param clock: the time in ms, for tests.
+    :param key: key in the access token payload; a subclass may define it as a class attribute.
+    :param fetch_value: a function, asynchronous or not, that returns the value, or ``None`` if there is
+        none. It takes ``(user_id, tenant_id, user_context)`` or ``(user_id, recipe_user_id, tenant_id,
+        current_payload, user_context)``; a function that takes both, such as ``lambda *args``, is called
+        with three arguments, unless it names a ``recipe_user_id``. A subclass may define the method instead.
+    :param clock: returns the time in ms, for tests.
     :raises TypeError: if ``fetch_value`` is missing, or takes neither three nor five arguments.
     :raises ProtectedClaimError: if the key is one of the session's own.
     """
@@ -101,9 +101,9 @@ class SessionClaim(Generic[T]):
         return f"<{type(self).__name__} {self.key!r}>"
 
     def fetch_value(self, *args: Any, **kwargs: Any) -> Any:
-        """Ask the source: the function given as ``fetch_value``, with its own arguments.
+        """Call the function given as ``fetch_value`` with these arguments.
 
-        What comes back may have to be awaited; :meth:`fetch` sees to it.
+        The result may have to be awaited; :meth:`fetch` does so.
         """
         if self._fetch_value is None:
             return None
@@ -119,13 +119,13 @@ class SessionClaim(Generic[T]):
         user_context: dict[str, Any] | None = None,
         ensure_sync: EnsureSync | None = None,
     ) -> T | None:
-        """Ask the source and wait for the answer, whichever form ``fetch_value`` has.
+        """Fetch the value and wait for it, whichever form ``fetch_value`` has.
 
-        :param user_id: whose value.
-        :param recipe_user_id: the login method behind it; by default the user's own id.
-        :param tenant_id: in which tenant.
-        :param payload: the access token payload as it is now.
-        :param user_context: handed on to the source.
+        :param user_id: the user of the session.
+        :param recipe_user_id: the login method of the session; by default the user id.
+        :param tenant_id: the tenant of the session.
+        :param payload: the current access token payload.
+        :param user_context: passed to ``fetch_value``.
         :param ensure_sync: ``app.ensure_sync``, needed where the source is asynchronous.
         :raises ConfigError: if the source is asynchronous and there is no ``ensure_sync``.
         """
@@ -186,7 +186,7 @@ class SessionClaim(Generic[T]):
     def add_to_payload_(
         self, payload: dict[str, Any], value: T, user_context: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """The payload with this value in it, as of now."""
+        """Return the payload with this value in it, as of now."""
         return {**payload, self.key: {_VALUE: value, _TIME: self.now_ms(user_context)}}
 
     def remove_from_payload_by_merge_(
@@ -194,7 +194,7 @@ class SessionClaim(Generic[T]):
         payload: dict[str, Any],
         user_context: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """The payload with ``None`` under the key, which removes the claim once it is merged."""
+        """Return the payload with ``None`` under the key: merged, it removes the claim."""
         return {**payload, self.key: None}
 
     def remove_from_payload(
@@ -202,7 +202,7 @@ class SessionClaim(Generic[T]):
         payload: dict[str, Any],
         user_context: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """The payload without the claim."""
+        """Return the payload without the claim."""
         return {key: value for key, value in payload.items() if key != self.key}
 
     def get_value_from_payload(
@@ -210,7 +210,7 @@ class SessionClaim(Generic[T]):
         payload: dict[str, Any],
         user_context: dict[str, Any] | None = None,
     ) -> T | None:
-        """The claim's value; ``None`` if it is absent, or not what a claim stores."""
+        """Return the claim's value; ``None`` if it is absent or malformed."""
         stored = payload.get(self.key)
         return stored.get(_VALUE) if isinstance(stored, dict) else None
 
@@ -219,7 +219,7 @@ class SessionClaim(Generic[T]):
         payload: dict[str, Any],
         user_context: dict[str, Any] | None = None,
     ) -> int | float | None:
-        """When the value was fetched, in ms since the epoch; ``None`` if the payload does not say."""
+        """Return when the value was fetched, in ms since 1970; ``None`` if the payload does not say."""
         stored = payload.get(self.key)
         fetched_at = stored.get(_TIME) if isinstance(stored, dict) else None
         if type(fetched_at) is not int and type(fetched_at) is not float:
@@ -227,20 +227,20 @@ class SessionClaim(Generic[T]):
         return fetched_at if 0 <= fetched_at <= _LARGEST_TIME_MS else None
 
     def now_ms(self, user_context: dict[str, Any] | None = None) -> int:
-        """The time of the verification going on if there is one, else the clock's, in ms."""
+        """Return the time of the current verification if there is one, else the clock's, in ms."""
         now: int | None = user_context.get(NOW_MS) if user_context else None
         return self._clock() if now is None else now
 
 
 class SessionClaimValidator(ABC):
-    """A check of the access token payload; a request passes when all of its validators do.
+    """A check of the access token payload; a request passes if all of its validators do.
 
     Both methods may be asynchronous in a subclass.
 
-    :param id_: tells which check failed; usually the key of the claim.
+    :param id_: names the check in a 403; usually the key of the claim.
     """
 
-    #: The claim to fetch again when ``should_refetch`` says so; ``None``: there is nothing to fetch.
+    #: The claim to refetch if ``should_refetch`` returns true; ``None``: nothing is fetched.
     claim: SessionClaim[Any] | None = None
     #: The ``reason`` of the 403 if only validators with this reason failed.
     failure_reason: Reason = Reason.CLAIMS_INVALID
@@ -255,29 +255,29 @@ class SessionClaimValidator(ABC):
         payload: dict[str, Any],
         user_context: dict[str, Any],
     ) -> bool | Awaitable[bool]:
-        """Is the value missing or too old, so that the source must be asked first? By default, no."""
+        """Return whether to refetch the claim first, since it is missing or too old; false by default."""
         return False
 
     @abstractmethod
     def validate(
         self, payload: dict[str, Any], user_context: dict[str, Any]
     ) -> ClaimValidationResult | Awaitable[ClaimValidationResult]:
-        """Does the payload prove what is asked for?"""
+        """Check the payload."""
 
 
 def call(
     func: Callable[..., Any], *args: Any, ensure_sync: EnsureSync | None, name: str | None = None
 ) -> Any:
-    """Call what a user wrote, asynchronous or not, and return the result itself.
+    """Call a function of the app, asynchronous or not, and return its result.
 
-    :param func: the user's function or method.
-    :param ensure_sync: ``app.ensure_sync``, through which an asynchronous one is awaited.
-    :param name: what to call ``func`` in the message, if its own name does not tell enough.
-    :raises ConfigError: if the result has to be awaited and there is no ``ensure_sync``.
+    :param func: the function or method.
+    :param ensure_sync: ``app.ensure_sync``, which awaits the result of an asynchronous one.
+    :param name: the name of ``func`` for messages, where its own does not say enough.
+    :raises ConfigError: the result has to be awaited, and there is no ``ensure_sync``.
     """
     result = func(*args)
-    # An async function does nothing before it is awaited, so the result tells as much as the function
-    # would, and more: a lambda that calls an async function looks like any other.
+    # Look at the result rather than the function: a lambda that calls an async function looks like any other,
+    # and an async function has done nothing yet.
     if not hasattr(type(result), "__await__"):
         return result
 
@@ -292,7 +292,7 @@ def call(
             )
         return ensure_sync(waited)()
     finally:
-        # If nobody got to await it, Python would warn of it at some later time and place.
+        # Python would warn of a coroutine that was never awaited, at some later time and place.
         if inspect.iscoroutine(result):
             result.close()
 
@@ -306,15 +306,15 @@ def _checked_key(key: object) -> str:
 
 
 def _takes_five(key: str, fetch_value: Callable[..., Any] | None) -> bool:
-    """Is this a fetch_value of five parameters, rather than three?"""
+    """Return whether a ``fetch_value`` takes five arguments rather than three."""
     if not callable(fetch_value):
         raise TypeError(f"fetch_value of the claim {key!r} is a function, not {fetch_value!r}.")
     try:
         signature = inspect.signature(fetch_value)
-    except ValueError as error:  # some callables written in C do not tell
+    except ValueError as error:  # some callables written in C have no signature
         raise TypeError(
-            f"The parameters of {fetch_value!r} cannot be known. Give the claim {key!r} a function of "
-            "(user_id, tenant_id, user_context) that calls it."
+            f"{fetch_value!r} has no signature. Give the claim {key!r} a function of (user_id, tenant_id, "
+            "user_context) that calls it."
         ) from error
     three, five = _can_take(signature, 3), _can_take(signature, 5)
     if not three and not five:
@@ -334,10 +334,10 @@ def _can_take(signature: inspect.Signature, count: int) -> bool:
 
 
 def _build_arguments(key: str, args: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
-    """Name the arguments of ``build`` after the user's id, in whichever of the two orders they come."""
+    """Return the arguments of ``build`` by name, whichever of the two orders they come in."""
     names: tuple[str, ...] = ("tenant_id", "user_context")
     others = ("recipe_user_id", "tenant_id", "current_payload", "user_context")
-    # A string in the place of the user context is the tenant of the longer form.
+    # A string instead of the user context is the tenant id of the longer form.
     if (
         len(args) > len(names)
         or (len(args) > 1 and isinstance(args[1], str))

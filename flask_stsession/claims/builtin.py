@@ -1,7 +1,7 @@
-"""The claims that come with the package: roles, permissions, verified e-mail, time of login.
+"""The built-in claims: roles, permissions, verified e-mail, time of login.
 
-One object serves every app of a process: what it needs of the app it finds in the ``user_context``
-(key ``stsession``, the extension object), and for want of that in ``current_app``.
+One object serves all apps of a process. It finds the extension object in the ``user_context`` (key
+``stsession``), else through ``current_app``.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ class ClaimSources(Protocol):
         ...
 
     def permissions_of(self, user_id: str, tenant_id: str, *, max_age: float = 0) -> list[str]:
-        """Return what the user's roles permit."""
+        """Return the permissions of the user's roles."""
         ...
 
     def is_email_of_user_verified(self, user_id: str, tenant_id: str) -> bool:
-        """Return whether the user has proven to own their address."""
+        """Return whether the user's e-mail address is verified."""
         ...
 
 
 def _extension(user_context: dict[str, Any] | None) -> ClaimSources:
     ext: ClaimSources | None = (user_context or {}).get("stsession")
-    # Not imported, so that claims work without Flask: where nobody has, there is no current app either.
+    # Not imported, so that claims work without Flask: if it is not loaded, there is no current app either.
     flask: Any = sys.modules.get("flask")
     if ext is None and flask is not None and flask.has_app_context():
         ext = flask.current_app.extensions.get("stsession")
     if ext is None:
         raise ConfigError(
-            "A built-in claim was asked for its value outside of an app. Do it in a request or in "
-            "'with app.app_context():', of an app on which STSession has been initialised."
+            "A built-in claim was fetched outside of an app. Fetch it in a request, or in "
+            "'with app.app_context():' of an app with STSession."
         )
     return ext
 
@@ -77,8 +77,8 @@ _LATEST_LOGIN: Final = 2**53
 class AuthTimeClaimClass(PrimitiveClaim[int]):
     """When the user signed in, in s since 1970.
 
-    Set when a session is created, and by ``fetch_and_set_claim(AuthTimeClaim)`` once a user has proven
-    again who they are. Never fetched by a validator: that would call an old login a new one.
+    Set when a session is created, and by ``fetch_and_set_claim(AuthTimeClaim)`` after the user has signed in
+    again. No validator refetches it, which would make an old login look like a new one.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class AuthTimeClaimClass(PrimitiveClaim[int]):
 
     @cached_property
     def validators(self) -> AuthTimeClaimValidators:
-        """The checks that this claim offers."""
+        """The validators of this claim."""
         return AuthTimeClaimValidators(self)
 
     def _time_of_login(self, user_id: str, tenant_id: str, user_context: dict[str, Any]) -> int | None:
@@ -96,7 +96,7 @@ class AuthTimeClaimClass(PrimitiveClaim[int]):
 
 
 class AuthTimeClaimValidators(PrimitiveClaimValidators[int]):
-    """What ``AuthTimeClaim`` can be checked for."""
+    """The validators of ``AuthTimeClaim``."""
 
     def max_auth_age(self, seconds: float, id_: str | None = None) -> SessionClaimValidator:
         """Return a validator that the user signed in at most ``seconds`` ago.
@@ -143,12 +143,12 @@ class _MaxAuthAge(SessionClaimValidator):
 #: The user's roles in the session's tenant (``st-role``), from the core or the ``roles_loader``.
 UserRoleClaim: PrimitiveArrayClaim[str] = PrimitiveArrayClaim("st-role", _fetch_roles, _default_max_age)
 
-#: What the user's roles permit (``st-perm``), from the core or the ``permissions_loader``.
+#: The permissions of the user's roles (``st-perm``), from the core or the ``permissions_loader``.
 PermissionClaim: PrimitiveArrayClaim[str] = PrimitiveArrayClaim(
     "st-perm", _fetch_permissions, _default_max_age
 )
 
-#: Has the user proven to own their e-mail address (``st-ev``)? The address comes from ``get_email``.
+#: Whether the user's e-mail address is verified (``st-ev``). The address comes from ``get_email``.
 EmailVerificationClaim: BooleanClaim = BooleanClaim("st-ev", _fetch_email_verified, _default_max_age)
 
 #: When the user signed in (``st-auth-time``), in s since 1970; for ``max_auth_age``.

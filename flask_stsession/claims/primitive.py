@@ -24,11 +24,11 @@ from .validators import (
 class PrimitiveClaim(SessionClaim[P]):
     """A claim whose value is a string, a number or a boolean.
 
-    :param key: where in the access token payload.
+    :param key: key in the access token payload.
     :param fetch_value: see :class:`SessionClaim`.
-    :param default_max_age_in_sec: seconds after which validators that say nothing else have the value
-        fetched again; 0: at every check; ``None``: only when it is missing.
-    :param clock: the time in ms, for tests.
+    :param default_max_age_in_sec: age (s) at which validators without a maximal age of their own refetch the
+        value; 0: at every check; ``None``: only if it is missing.
+    :param clock: returns the time in ms, for tests.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class PrimitiveClaim(SessionClaim[P]):
 
     @cached_property
     def validators(self) -> PrimitiveClaimValidators[P]:
-        """The checks that this claim offers."""
+        """The validators of this claim."""
         return PrimitiveClaimValidators(self)
 
 
@@ -53,17 +53,17 @@ class BooleanClaim(PrimitiveClaim[bool]):
 
     @cached_property
     def validators(self) -> BooleanClaimValidators:
-        """The checks that this claim offers."""
+        """The validators of this claim."""
         return BooleanClaimValidators(self)
 
 
 class PrimitiveArrayClaim(SessionClaim[list[P]]):
     """A claim whose value is a list of strings, numbers or booleans.
 
-    :param key: where in the access token payload.
+    :param key: key in the access token payload.
     :param fetch_value: see :class:`SessionClaim`.
     :param default_max_age_in_sec: as in :class:`PrimitiveClaim`.
-    :param clock: the time in ms, for tests.
+    :param clock: returns the time in ms, for tests.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class PrimitiveArrayClaim(SessionClaim[list[P]]):
         *,
         clock: Callable[[], int] = system_clock,
     ) -> None:
-        source: Any = fetch_value  # lists are what is stored, whatever the source returns
+        source: Any = fetch_value  # a list is stored, whatever collection the source returns
         super().__init__(key, source, clock=clock)
         self.default_max_age_in_sec: MaxAge = checked_max_age(default_max_age_in_sec)
 
     def add_to_payload_(
         self, payload: dict[str, Any], value: Collection[P], user_context: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """The payload with this value in it, as of now; a tuple or a set becomes a list."""
+        """Return the payload with this value in it, as of now; a tuple or a set becomes a list."""
         stored: Any = value
         if isinstance(value, (set, frozenset)):
             # Sorted, so that one set of roles always makes one and the same payload.
@@ -92,5 +92,5 @@ class PrimitiveArrayClaim(SessionClaim[list[P]]):
 
     @cached_property
     def validators(self) -> PrimitiveArrayClaimValidators[P]:
-        """The checks that this claim offers."""
+        """The validators of this claim."""
         return PrimitiveArrayClaimValidators(self)

@@ -86,7 +86,7 @@ def refetched_claims(
 ) -> dict[str, Any]:
     """Fetch the claims that are missing or too old; return what they add to the payload.
 
-    :param validators: asked in turn; each sees what those before it had fetched.
+    :param validators: asked in turn; each sees what was fetched for those before it.
     :param payload: the access token's payload; not changed.
     :param ensure_sync: ``app.ensure_sync``, for claims and validators that are asynchronous.
     """
@@ -95,7 +95,7 @@ def refetched_claims(
     fetched: set[int] = set()
     for validator in validators:
         claim = validator.claim
-        if claim is None or id(claim) in fetched:  # what was asked a moment ago is not asked again
+        if claim is None or id(claim) in fetched:  # fetched a moment ago for another validator
             continue
         due = validator.should_refetch(current, user_context)
         if due is False:

@@ -1,4 +1,4 @@
-"""The validators that the claims of plain JSON values offer.
+"""The validators of claims with plain JSON values.
 
 Source: ``PrimitiveClaim``, ``PrimitiveArrayClaim`` and ``BooleanClaim`` of the SuperTokens
 documentation; the JSON of the failures as its SDKs send it.
@@ -23,7 +23,7 @@ MaxAge: TypeAlias = float | Callable[[dict[str, Any]], float | None] | None
 
 
 class PrimitiveClaimValidators(Generic[P]):
-    """What a :class:`PrimitiveClaim` can be checked for."""
+    """The validators of a :class:`PrimitiveClaim`."""
 
     def __init__(self, claim: SessionClaim[P]) -> None:
         self.claim = claim
@@ -36,22 +36,22 @@ class PrimitiveClaimValidators(Generic[P]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """The claim has this value.
+        """Return a validator that the claim has this value.
 
         :param value: a string, a number or a boolean.
-        :param max_age_in_sec: seconds after which the value is fetched again; 0: at every check;
-            ``None``: the claim's default.
+        :param max_age_in_sec: age (s) at which the value is refetched; 0: at every check; ``None``: the
+            claim's default.
         :param id_: of the validator, by default the claim's key.
         :param max_age_in_seconds: the same as ``max_age_in_sec``, in supertokens-python's spelling.
-        :raises TypeError: if ``value`` is nothing that such a claim can hold.
-        :raises ValueError: if the maximal age is negative.
+        :raises TypeError: ``value`` is of a type that no such claim stores.
+        :raises ValueError: the maximal age is negative.
         """
         max_age = _one_max_age(max_age_in_sec, max_age_in_seconds)
         return _HasValue(self.claim, _checked_value(value, "has_value"), max_age, id_)
 
 
 class BooleanClaimValidators(PrimitiveClaimValidators[bool]):
-    """What a :class:`BooleanClaim` can be checked for."""
+    """The validators of a :class:`BooleanClaim`."""
 
     def is_true(
         self,
@@ -60,7 +60,7 @@ class BooleanClaimValidators(PrimitiveClaimValidators[bool]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """The claim is true; the parameters are those of :meth:`has_value`."""
+        """Return a validator that the claim is true; the parameters are those of :meth:`has_value`."""
         return self.has_value(True, max_age_in_sec, id_, max_age_in_seconds=max_age_in_seconds)
 
     def is_false(
@@ -70,15 +70,15 @@ class BooleanClaimValidators(PrimitiveClaimValidators[bool]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """The claim is there and false; the parameters are those of :meth:`has_value`."""
+        """Return a validator that the claim is present and false; parameters as in :meth:`has_value`."""
         return self.has_value(False, max_age_in_sec, id_, max_age_in_seconds=max_age_in_seconds)
 
 
 class PrimitiveArrayClaimValidators(Generic[P]):
-    """What a :class:`PrimitiveArrayClaim` can be checked for.
+    """The validators of a :class:`PrimitiveArrayClaim`.
 
-    Beside the value, or the collection of values, all of them take what
-    :meth:`PrimitiveClaimValidators.has_value` takes, and raise what it raises.
+    After the value, or the collection of values, they take the arguments of
+    :meth:`PrimitiveClaimValidators.has_value`, and they raise the same errors.
     """
 
     def __init__(self, claim: SessionClaim[list[P]]) -> None:
@@ -92,7 +92,7 @@ class PrimitiveArrayClaimValidators(Generic[P]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """The value is in the list."""
+        """Return a validator that the value is in the list."""
         max_age = _one_max_age(max_age_in_sec, max_age_in_seconds)
         return _Includes(self.claim, _checked_value(value, "includes"), max_age, id_)
 
@@ -104,7 +104,7 @@ class PrimitiveArrayClaimValidators(Generic[P]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """All of the values are in the list; so it is for no values at all."""
+        """Return a validator that all of the values are in the list (true if ``values`` is empty)."""
         max_age = _one_max_age(max_age_in_sec, max_age_in_seconds)
         return _IncludesAll(self.claim, _checked_values(values, "includes_all"), max_age, id_)
 
@@ -116,7 +116,7 @@ class PrimitiveArrayClaimValidators(Generic[P]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """At least one of the values is in the list; of no values at all, none is."""
+        """Return a validator that one of the values is in the list (false if ``values`` is empty)."""
         max_age = _one_max_age(max_age_in_sec, max_age_in_seconds)
         return _IncludesAny(self.claim, _checked_values(values, "includes_any"), max_age, id_)
 
@@ -128,7 +128,7 @@ class PrimitiveArrayClaimValidators(Generic[P]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """The claim is there, and the value is not in the list."""
+        """Return a validator that the claim is present, and the value is not in the list."""
         max_age = _one_max_age(max_age_in_sec, max_age_in_seconds)
         return _Excludes(self.claim, _checked_value(value, "excludes"), max_age, id_)
 
@@ -140,21 +140,21 @@ class PrimitiveArrayClaimValidators(Generic[P]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """The claim is there, and none of the values is in the list."""
+        """Return a validator that the claim is present, and none of the values is in the list."""
         max_age = _one_max_age(max_age_in_sec, max_age_in_seconds)
         return _ExcludesAll(self.claim, _checked_values(values, "excludes_all"), max_age, id_)
 
 
 class AgedValidator(SessionClaimValidator):
-    """Present, young enough, and what was expected, in this order.
+    """Check that a value is present, young enough, and as expected, in this order.
 
-    Validators run at every request, so whatever can be known beforehand is: a check that passes makes
-    no objects.
+    Validators run at every request, so all preparation happens in the constructor: a check that passes
+    allocates nothing.
     """
 
-    #: Key under which a failure's reason says what was expected.
+    #: Key of the expected value in the reason of a failure.
     expected_key: str
-    #: The types that such a claim stores. Anything else in the payload counts as absent.
+    #: The types that such a claim stores. A value of another type counts as absent.
     stored_types: type | tuple[type, ...] = object
 
     def __init__(
@@ -172,15 +172,15 @@ class AgedValidator(SessionClaimValidator):
         self._max_age_in_sec = None if callable(max_age) else max_age
 
     def max_age_in_sec(self, user_context: dict[str, Any]) -> float | None:
-        """The maximal age of the value, in s; ``None``: any age will do."""
+        """Return the maximal age of the value, in s; ``None`` for no limit."""
         return self._max_age_in_sec if self._max_age_of is None else self._max_age_of(user_context)
 
     @abstractmethod
     def accepts(self, value: Any) -> bool:
-        """Is this what was expected? The value is there, and of one of the stored types."""
+        """Return whether a value, which is present and of a stored type, is as expected."""
 
     def should_refetch(self, payload: dict[str, Any], user_context: dict[str, Any] | None = None) -> bool:
-        """Is the value absent, or older than the maximal age? An age of 0 asks at every check."""
+        """Return whether the value is absent or older than the maximal age; with an age of 0, always."""
         value = self._value(payload, user_context)
         if value is None or not isinstance(value, self.stored_types):
             return True
@@ -195,7 +195,7 @@ class AgedValidator(SessionClaimValidator):
     def validate(
         self, payload: dict[str, Any], user_context: dict[str, Any] | None = None
     ) -> ClaimValidationResult:
-        """Check the value; the reason of a failure is the JSON that frontend SDKs know."""
+        """Check the value; the reason of a failure is JSON in the form that frontend SDKs expect."""
         value = self._value(payload, user_context)
         if value is None or not isinstance(value, self.stored_types):
             return self._failure("value does not exist")
@@ -231,7 +231,7 @@ class _HasValue(AgedValidator):
 
 
 class _ArrayValidator(AgedValidator):
-    # A string above all is no list of strings: "admin" would be found in "administrator".
+    # Above all, a string is not a list of strings: "admin" would be found in "administrator".
     stored_types = (list, tuple)
 
 
@@ -239,7 +239,7 @@ class _Includes(_ArrayValidator):
     expected_key = "expectedToInclude"
 
     def accepts(self, value: Any) -> bool:
-        # Said again for the commonest of all validators: it saves a call at every request.
+        # Repeated from ``_contains`` for the most common validator: it saves a call at every request.
         expected = self.expected
         return expected in value if type(expected) is str else _contains(value, expected)
 
@@ -273,19 +273,19 @@ class _ExcludesAll(_ArrayValidator):
 
 
 def _same(value: Any, expected: Primitive) -> bool:
-    # Python holds True for 1; JSON, and whoever wrote the payload, do not.
+    # ``True == 1`` in Python, but not in JSON.
     return value == expected and isinstance(value, bool) is isinstance(expected, bool)
 
 
 def _contains(array: Any, expected: Primitive) -> bool:
-    # Nothing equals a string but a string, so that the fast way is right for it.
+    # Only a string equals a string, so the fast way is correct for strings.
     if isinstance(expected, str):
         return expected in array
     return any(_same(item, expected) for item in array)
 
 
 def _checked_value(value: Any, validator: str) -> Primitive:
-    """The value as plain JSON: members of enumerations become what they stand for."""
+    """Return the value as plain JSON; members of enumerations become their values."""
     if isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -307,15 +307,15 @@ def _checked_values(values: Any, validator: str) -> tuple[Primitive, ...]:
 
 
 def checked_max_age(max_age: Any) -> Any:
-    """The maximal age of a validator or a claim, if it makes sense."""
+    """Return the maximal age of a validator or a claim, checked."""
     if max_age is None or callable(max_age):
         return max_age
     if isinstance(max_age, bool) or not isinstance(max_age, (int, float)):
         raise TypeError(f"max_age_in_sec is a number of seconds, or None, not {max_age!r}.")
     if not 0 <= max_age < math.inf:
         raise ValueError(
-            f"max_age_in_sec is {max_age!r}. Use 0 to have the value fetched at every check, None to have it "
-            "fetched only when it is missing."
+            f"max_age_in_sec is {max_age!r}. Use 0 to refetch the value at every check, None to fetch it "
+            "only if it is missing."
         )
     return max_age
 

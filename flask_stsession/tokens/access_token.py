@@ -17,21 +17,21 @@ from typing import Any, Final, NoReturn
 from ..constants import DEFAULT_TENANT
 from .masked import MaskedToken
 
-#: Longest token that is looked at. Servers refuse header lines beyond 8 KB; sockets and jobs may carry more.
+#: The longest token that is parsed. Servers refuse header lines beyond 8 KB; sockets and jobs may carry more.
 MAX_TOKEN_LENGTH: Final = 16 * 1024
 
-# RFC 7515, 2 and 7.1: three parts of base64url without padding. The signature may be missing here, since
-# a session's token without one is refused for its signature, not for its shape. ``fullmatch`` because
-# ``$`` would let a final newline through.
+# RFC 7515, 2 and 7.1: three parts of base64url without padding. The signature may be empty here: a session
+# token without one is refused for its signature, not for its shape. ``fullmatch`` because ``$`` would allow
+# a final newline.
 _COMPACT_JWS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*").fullmatch
 _KID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
-# ASCII on purpose: ``int`` would also read the digits of other scripts.
+# ASCII only: ``int`` would also read the digits of other scripts.
 _VERSION: Final = re.compile(r"[1-9][0-9]?").fullmatch
 
 _OLDEST_VERSION: Final = 3
 _WITH_TENANT: Final = 4
 _WITH_RECIPE_USER_ID: Final = 5
-#: The largest whole number that JSON carries unharmed (RFC 8259, 6); it also keeps NaN and infinity out.
+#: The largest whole number that is exact in JSON (RFC 8259, 6). The comparison also refuses NaN and infinity.
 _MAX_EXPIRY_SECONDS: Final = 2**53
 
 
@@ -39,23 +39,23 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-# NaN compares with nothing, so a token whose ``exp`` it were would never expire.
+# A comparison with NaN is always false, so a token with such an ``exp`` would never expire.
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AccessToken:
-    """What an access token says, once and for all.
+    """The content of an access token.
 
     :param raw: the token as it was sent.
-    :param algorithm: what its header calls the algorithm; not ours to go by.
-    :param kid: the id of the key that signed it.
+    :param algorithm: ``alg`` of its header; never decides how the token is verified.
+    :param kid: the id of the signing key.
     :param version: of the token's format: 3 and 4 from older cores, else 5.
     :param user_id: ``sub``.
     :param recipe_user_id: ``rsub``; the user id in versions that have none.
     :param tenant_id: ``tId``; ``public`` in versions that have none.
     :param session_handle: ``sessionHandle``.
-    :param expires_at: ``exp``, in s since the epoch.
+    :param expires_at: ``exp``, in s since 1970.
     :param refresh_token_hash1: ``refreshTokenHash1``.
     :param parent_refresh_token_hash1: ``parentRefreshTokenHash1``: right after a refresh, CDI 5.5 and older.
     :param anti_csrf_token: ``antiCsrfToken``: only where the session was made with ``VIA_TOKEN``.
@@ -78,7 +78,7 @@ class AccessToken:
 
     @property
     def expiry_ms(self) -> int:
-        """When the token expires, in ms since the epoch."""
+        """When the token expires, in ms since 1970."""
         return int(self.expires_at * 1000)
 
     def payload(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class AccessToken:
         return _payload(self.raw.split(".")[1]) or {}
 
     def __repr__(self) -> str:
-        # Neither the token nor the payload: both are secrets or personal, and reprs end up in logs.
+        # Neither the token, a secret, nor the payload, personal data: reprs end up in logs.
         return f"<AccessToken version {self.version} of session {self.session_handle}>"
 
 
@@ -115,16 +115,16 @@ def parse(raw: str, *, max_length: int = MAX_TOKEN_LENGTH) -> AccessToken | None
 
 
 def front_token(payload: Mapping[str, Any]) -> str:
-    """What the frontend may know of an access token: header ``front-token`` (FDI).
+    """Return the header ``front-token``, from which a frontend reads the payload (FDI).
 
     :param payload: the whole payload of the access token.
-    :return: standard base64 of compact JSON: ``uid``, ``ate`` (expiry in ms) and ``up`` (the payload).
+    :returns: standard base64 of compact JSON: ``uid``, ``ate`` (expiry in ms) and ``up`` (the payload).
     """
     front = {"uid": payload["sub"], "ate": int(payload["exp"] * 1000), "up": payload}
     try:
         text = json.dumps(front, separators=(",", ":"), ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        # JSON may hold half a surrogate pair, UTF-8 may not; as an escape it passes through.
+        # JSON may hold half a surrogate pair, UTF-8 may not; an escape can represent it.
         text = json.dumps(front, separators=(",", ":")).encode()
     return base64.b64encode(text).decode("ascii")
 
@@ -154,12 +154,12 @@ def _json_object(data: bytes) -> dict[str, Any] | None:
 
 
 def _version(header: Mapping[str, Any]) -> int | None:
-    """The version in a session token's header, or ``None`` if it is none."""
+    """Return the version in the header of a session token, or ``None`` if the header is not one."""
     version = header.get("version")
     if header.get("typ") != "JWT" or not isinstance(version, str) or _VERSION(version) is None:
         return None
-    # RFC 7515, 4.1.11 and RFC 7797: extensions that must be understood. A core makes none, and a PyJWT
-    # that does not know "crit" would pass over them.
+    # RFC 7515, 4.1.11 and RFC 7797: extensions that must be understood. A core uses none, and a PyJWT that
+    # does not know "crit" would ignore them.
     if "crit" in header or "b64" in header:
         return None
     number = int(version)
@@ -185,7 +185,7 @@ def _read(raw: str, algorithm: object, kid: str, version: int, payload: dict[str
         and isinstance(expires_at, (int, float))
         and not isinstance(expires_at, bool)
         and 0 <= expires_at <= _MAX_EXPIRY_SECONDS
-        # ``stt`` tells kinds of tokens apart; 0 is a session's access token.
+        # ``stt`` is the kind of token; 0 is a session's access token.
         and token_type == 0
         and not isinstance(token_type, bool)
     ):

@@ -21,7 +21,7 @@ from .access_token import MAX_TOKEN_LENGTH, AccessToken, base64url_decode, parse
 
 
 class SigningKeys(Protocol):
-    """Where a :class:`TokenVerifier` finds keys.
+    """The keys that a :class:`TokenVerifier` needs.
 
     ``settled`` are keys that need no call of :meth:`get`, with the times of the wall clock (s since 1970) and
     of the monotonic clock until which they do not.
@@ -33,15 +33,15 @@ class SigningKeys(Protocol):
         ...
 
     def get(self, kid: str) -> RSAPublicKey | None:
-        """The current key with that id, or ``None``.
+        """Return the current key with that id, or ``None``.
 
-        :raises CoreUnavailableError: if it cannot be known.
+        :raises CoreUnavailableError: there are no keys, and the core is unreachable.
         """
         ...
 
 
 class TokenVerifier:
-    """Checks access tokens, and remembers whose signature it has checked.
+    """Verify access tokens, and remember those whose signature has been checked.
 
     :param keys: the core's signing keys.
     :param use_dynamic_signing_key: which of the core's two kinds of keys must have signed.
@@ -120,14 +120,14 @@ class TokenVerifier:
         return token
 
     def _check_signature(self, token: AccessToken, key: RSAPublicKey) -> None:
-        # The algorithm is ours to say, never the token's: "none", or HS256 with the public key as the
-        # secret, are refused (RFC 8725, 3.1). PyJWT's RS256 itself rather than ``jwt.decode``: that would
-        # read header and payload a second time, letter by letter, for twice the cost of all this.
+        # We choose the algorithm, never the token: "none", or HS256 with the public key as the secret, are
+        # refused (RFC 8725, 3.1). PyJWT's RS256 itself rather than ``jwt.decode``, which would parse header
+        # and payload a second time, for twice the cost of all this.
         signed, _, encoded = token.raw.rpartition(".")
         signature = base64url_decode(encoded)
         if (
             token.algorithm != ALGORITHM
-            # The last letter has bits to spare: of all that decode to one signature, one is the token.
+            # The last letter has spare bits: several spellings decode to one signature, and one is valid.
             or base64.urlsafe_b64encode(signature).rstrip(b"=") != encoded.encode("ascii")
             or not self._rs256.verify(signed.encode("ascii"), key, signature)
         ):
@@ -139,7 +139,7 @@ class TokenVerifier:
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    """A token, and the key by which it was verified."""
+    """A verified token, and the key that verified it."""
 
     token: AccessToken
     key: RSAPublicKey = field(repr=False)

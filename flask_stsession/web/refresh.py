@@ -70,6 +70,7 @@ def _refreshed(app_state: AppState) -> Session:
             refresh_token,
             anti_csrf_token=request.headers.get(ANTI_CSRF_HEADER),
             enable_anti_csrf=method == "cookie" and config.anti_csrf == "VIA_TOKEN",
+            tenant_id=app_state.extension.get_tenant_id(),
             transfer_method=method,
             context=state.context,
         )

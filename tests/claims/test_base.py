@@ -43,7 +43,7 @@ def seen(claim: SessionClaim[Any], **options: Any) -> Any:
     return claim.fetch("alice", **options)
 
 
-def test_a_value_lies_under_its_key_with_the_time_in_ms() -> None:
+def test_a_value_is_stored_under_its_key_with_the_time_in_ms() -> None:
     claim = SessionClaim("plan", lambda *_: "pro", clock=now)
     assert claim.build("alice") == {"plan": {"v": "pro", "t": NOW}}
 
@@ -60,7 +60,7 @@ def test_the_clock_of_the_machine_counts_by_default() -> None:
     assert before <= SessionClaim("plan", lambda *_: "pro").now_ms() <= time.time() * 1000
 
 
-def test_the_time_of_the_verification_goes_before_the_clock() -> None:
+def test_the_time_of_the_verification_wins_over_the_clock() -> None:
     claim = SessionClaim("plan", lambda *_: "pro", clock=now)
     assert claim.build("alice", "public", {NOW_MS: 5}) == {"plan": {"v": "pro", "t": 5}}
 
@@ -79,7 +79,7 @@ def test_none_from_the_source_means_no_value() -> None:
 
 
 @pytest.mark.parametrize("stored", [None, "pro", ["pro"], True, 1, {}, {"t": NOW}, {"v": None, "t": NOW}])
-def test_what_is_not_a_claim_counts_as_absent(stored: Any) -> None:
+def test_a_malformed_stored_value_counts_as_absent(stored: Any) -> None:
     claim = SessionClaim("plan", lambda *_: "pro")
     assert claim.get_value_from_payload({"plan": stored}) is None
 
@@ -87,18 +87,18 @@ def test_what_is_not_a_claim_counts_as_absent(stored: Any) -> None:
 @pytest.mark.parametrize(
     "stored", [None, "1", True, [], {}, -1, float("nan"), float("inf"), float("-inf"), 2**53 + 1, -(10**400)]
 )
-def test_what_is_not_a_time_counts_as_unknown(stored: Any) -> None:
+def test_a_malformed_stored_time_counts_as_unknown(stored: Any) -> None:
     claim = SessionClaim("plan", lambda *_: "pro")
     assert claim.get_last_refetch_time({"plan": {"v": "pro", "t": stored}}) is None
 
 
-def test_a_source_of_three_parameters_gets_user_tenant_and_context() -> None:
+def test_fetch_value_with_three_parameters_gets_user_tenant_and_context() -> None:
     claim = SessionClaim("plan", lambda user_id, tenant_id, user_context: [user_id, tenant_id, user_context])
     assert seen(claim) == ["alice", "public", {}]
     assert seen(claim, tenant_id="t1", user_context={"a": 1}) == ["alice", "t1", {"a": 1}]
 
 
-def test_a_source_of_five_parameters_gets_the_login_method_and_the_payload_as_well() -> None:
+def test_fetch_value_with_five_parameters_also_gets_the_login_method_and_the_payload() -> None:
     def fetch(
         user_id: str,
         recipe_user_id: str,
@@ -119,11 +119,11 @@ def test_a_source_of_five_parameters_gets_the_login_method_and_the_payload_as_we
     ]
 
 
-def test_a_source_that_takes_anything_gets_three_arguments() -> None:
+def test_fetch_value_with_any_parameters_gets_three_arguments() -> None:
     assert seen(SessionClaim("plan", lambda *args: len(args))) == 3
 
 
-def test_a_source_that_names_a_recipe_user_id_gets_five_even_if_three_would_do() -> None:
+def test_fetch_value_that_names_a_recipe_user_id_gets_five_arguments_even_if_it_takes_three() -> None:
     def fetch(
         user_id: str, recipe_user_id: str, tenant_id: str, payload: Any = None, context: Any = None
     ) -> Any:
@@ -132,7 +132,7 @@ def test_a_source_that_names_a_recipe_user_id_gets_five_even_if_three_would_do()
     assert seen(SessionClaim("plan", fetch), recipe_user_id="r1") == ("r1", "public")
 
 
-def test_a_source_may_be_a_method_or_a_partial_function() -> None:
+def test_fetch_value_may_be_a_method_or_a_partial_function() -> None:
     class Table:
         def plan_of(self, user_id: str, tenant_id: str, user_context: dict[str, Any]) -> str:
             return f"{user_id}/{tenant_id}"
@@ -144,7 +144,7 @@ def test_a_source_may_be_a_method_or_a_partial_function() -> None:
     assert seen(SessionClaim("plan", functools.partial(plan, "the "))) == "the alice"
 
 
-def test_a_source_of_two_parameters_is_refused() -> None:
+def test_fetch_value_with_two_parameters_is_refused() -> None:
     with pytest.raises(TypeError) as caught:
         SessionClaim("plan", lambda user_id, tenant_id: "pro")
     assert str(caught.value) == (
@@ -153,22 +153,22 @@ def test_a_source_of_two_parameters_is_refused() -> None:
     )
 
 
-def test_a_source_whose_parameters_are_secret_is_refused() -> None:
+def test_fetch_value_without_a_signature_is_refused() -> None:
     with pytest.raises(TypeError) as caught:
         SessionClaim("plan", {}.pop)
     assert str(caught.value).endswith(
-        "cannot be known. Give the claim 'plan' a function of (user_id, tenant_id, user_context) that calls "
-        "it."
+        " has no signature. Give the claim 'plan' a function of (user_id, tenant_id, user_context) that "
+        "calls it."
     )
 
 
-def test_a_source_that_is_no_function_is_refused() -> None:
+def test_fetch_value_that_is_not_a_function_is_refused() -> None:
     value: Any = "pro"
     with pytest.raises(TypeError, match=r"^fetch_value of the claim 'plan' is a function, not 'pro'\.$"):
         SessionClaim("plan", value)
 
 
-def test_a_claim_without_a_source_is_refused() -> None:
+def test_a_claim_without_fetch_value_is_refused() -> None:
     with pytest.raises(TypeError) as caught:
         SessionClaim("plan")
     assert str(caught.value) == (
@@ -193,7 +193,7 @@ def test_a_claim_shows_its_class_and_key() -> None:
     assert repr(PrimitiveClaim("plan", lambda *_: "pro")) == "<PrimitiveClaim 'plan'>"
 
 
-def test_an_error_of_the_source_comes_through_as_it_is() -> None:
+def test_an_error_of_fetch_value_passes_unchanged() -> None:
     def fetch(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> str:
         raise LookupError("the table is gone")
 
@@ -221,7 +221,7 @@ class Plan(SessionClaim[str]):
         return value if isinstance(value, str) else None
 
 
-def test_a_subclass_may_define_key_source_and_storage() -> None:
+def test_a_subclass_may_define_key_fetch_value_and_storage() -> None:
     payload = Plan().build("alice")
     assert payload == {"plan": "plan of alice"}
     assert Plan().get_value_from_payload(payload) == "plan of alice"
@@ -238,7 +238,7 @@ def test_the_method_of_a_subclass_may_take_five_parameters_and_wrap_the_function
     assert Loud("plan", lambda *_: "pro").build("alice")["plan"]["v"] == "PRO"
 
 
-def test_the_method_of_a_subclass_without_a_function_has_nothing_above_it() -> None:
+def test_the_fetch_value_of_the_base_class_returns_none_without_a_function() -> None:
     class Nothing(SessionClaim[str]):
         def fetch_value(self, *args: Any) -> str | None:
             value: str | None = super().fetch_value(*args)
@@ -303,7 +303,7 @@ async def fetch_later(user_id: str, tenant_id: str, user_context: dict[str, Any]
     return f"later: {user_id}"
 
 
-def test_an_asynchronous_source_is_awaited_through_ensure_sync() -> None:
+def test_an_asynchronous_fetch_value_is_awaited_through_ensure_sync() -> None:
     assert SessionClaim[str]("plan", fetch_later).fetch("alice", ensure_sync=ensure_sync) == "later: alice"
     assert SessionClaim[str]("plan", fetch_later, clock=now).build("alice", ensure_sync=ensure_sync) == {
         "plan": {"v": "later: alice", "t": NOW}
@@ -315,7 +315,7 @@ def test_a_plain_function_that_returns_a_coroutine_is_awaited_too() -> None:
     assert claim.fetch("alice", ensure_sync=ensure_sync) == "later: ALICE"
 
 
-def test_an_asynchronous_source_without_an_app_names_the_claim_and_the_remedy() -> None:
+def test_an_asynchronous_fetch_value_without_an_app_names_the_claim_and_the_remedy() -> None:
     with pytest.raises(ConfigError) as caught:
         SessionClaim[str]("plan", fetch_later).build("alice")
     assert str(caught.value) == (
@@ -339,7 +339,7 @@ def test_a_coroutine_is_closed_when_nothing_could_await_it() -> None:
     assert inspect.getcoroutinestate(made[0]) == inspect.CORO_CLOSED
 
 
-def test_call_names_the_function_itself_where_nothing_else_is_said() -> None:
+def test_call_names_the_function_by_default() -> None:
     with pytest.raises(ConfigError, match=r"^fetch_later is asynchronous, and there is no app here"):
         call(fetch_later, "alice", "public", {}, ensure_sync=None)
 
@@ -355,7 +355,7 @@ class Never(SessionClaimValidator):
         return ClaimValidationResult(False, {"message": "never"})
 
 
-def test_a_validator_of_ones_own_has_no_claim_and_never_refetches_unless_it_says_so() -> None:
+def test_a_custom_validator_has_no_claim_and_never_refetches_by_default() -> None:
     validator = Never("never")
     assert validator.id == "never"
     assert validator.claim is None

@@ -155,7 +155,7 @@ def test_loaders_take_the_place_of_the_core(make_app: AppFactory) -> None:
     assert payload["st-perm"]["v"] == ["knock"]
 
 
-def test_permissions_follow_the_roles_that_a_loader_answers(make_app: AppFactory) -> None:
+def test_permissions_follow_the_roles_that_a_loader_returns(make_app: AppFactory) -> None:
     app = prepared(make_app, claims=ROLES)
     give(app, "admin", "delete")
     ext: STSession = app.extensions["stsession"]
@@ -167,7 +167,7 @@ def test_permissions_follow_the_roles_that_a_loader_answers(make_app: AppFactory
     assert payload_of(signed_in(app))["st-perm"]["v"] == ["delete"]
 
 
-def test_a_guard_fetches_what_the_session_does_not_carry_yet(make_app: AppFactory) -> None:
+def test_a_guard_fetches_claims_that_the_session_lacks(make_app: AppFactory) -> None:
     app = prepared(make_app)
     guarded(app, roles="admin")
     client = signed_in(app)
@@ -180,12 +180,12 @@ def test_a_guard_fetches_what_the_session_does_not_carry_yet(make_app: AppFactor
     assert payload_of(client)["st-role"]["v"] == ["admin"]
 
 
-def test_outside_of_an_app_a_claim_says_what_it_needs() -> None:
+def test_a_built_in_claim_fetched_outside_of_an_app_says_what_to_do() -> None:
     with pytest.raises(ConfigError) as caught:
         UserRoleClaim.build("alice")
     assert str(caught.value) == (
-        "A built-in claim was asked for its value outside of an app. Do it in a request or in 'with "
-        "app.app_context():', of an app on which STSession has been initialised."
+        "A built-in claim was fetched outside of an app. Fetch it in a request, or in "
+        "'with app.app_context():' of an app with STSession."
     )
 
 
@@ -200,7 +200,7 @@ def test_in_an_app_context_a_claim_can_be_built_by_hand(make_app: AppFactory) ->
 # How soon a change counts
 
 
-def test_a_role_taken_away_is_gone_on_the_very_next_request_with_a_maximal_age_of_0(
+def test_with_a_maximal_age_of_0_a_removed_role_is_gone_on_the_next_request(
     make_app: AppFactory,
 ) -> None:
     app = prepared(make_app, claims=ROLES)
@@ -223,7 +223,7 @@ def test_a_role_taken_away_is_gone_on_the_very_next_request_with_a_maximal_age_o
 
 
 @pytest.mark.parametrize("through", ["roles", "permissions"])
-def test_a_role_taken_away_is_gone_after_as_many_seconds_as_the_guard_says(
+def test_a_removed_role_is_gone_after_the_maximal_age_of_the_guard(
     make_app: AppFactory, through: str
 ) -> None:
     app = prepared(make_app, claims=ROLES)
@@ -238,7 +238,7 @@ def test_a_role_taken_away_is_gone_after_as_many_seconds_as_the_guard_says(
     assert client.get("/guarded").status_code == 403
 
 
-def test_the_maximal_age_of_the_settings_counts_where_a_guard_says_nothing(make_app: AppFactory) -> None:
+def test_the_configured_maximal_age_counts_for_a_guard_without_one(make_app: AppFactory) -> None:
     app = prepared(make_app, claims=ROLES, claim_max_age_seconds=60)
     guarded(app, roles="admin")
     give(app, "admin")
@@ -260,7 +260,7 @@ def test_without_a_maximal_age_only_a_missing_claim_is_fetched(make_app: AppFact
     assert client.get("/guarded").status_code == 200
 
 
-def test_what_a_role_permits_may_be_remembered_between_two_guards_but_not_with_an_age_of_0(
+def test_permissions_of_a_role_may_come_from_the_cache_except_with_a_maximal_age_of_0(
     make_app: AppFactory,
 ) -> None:
     app = prepared(make_app, claims=ROLES)
@@ -279,7 +279,7 @@ def test_what_a_role_permits_may_be_remembered_between_two_guards_but_not_with_a
     assert client.get("/now").status_code == 403
 
 
-def test_what_this_app_changes_itself_is_never_answered_from_memory(make_app: AppFactory) -> None:
+def test_a_change_by_this_app_is_never_hidden_by_the_cache(make_app: AppFactory) -> None:
     app = prepared(make_app, claims=ROLES)
     guarded(app, permissions="delete", max_age_in_sec=60)
     give(app, "admin", "delete")
@@ -293,7 +293,7 @@ def test_what_this_app_changes_itself_is_never_answered_from_memory(make_app: Ap
 # What it costs
 
 
-def test_all_claims_that_are_due_go_to_the_core_in_one_call(make_app: AppFactory, core: ServedCore) -> None:
+def test_all_refetched_claims_are_stored_in_one_call(make_app: AppFactory, core: ServedCore) -> None:
     app = prepared(
         make_app,
         connection_uri=core.url,
@@ -366,7 +366,7 @@ def test_a_loader_that_fails_is_the_apps_own_error(make_app: AppFactory) -> None
     assert client.get("/guarded").status_code == 500
 
 
-def test_the_app_may_answer_for_its_own_source(make_app: AppFactory) -> None:
+def test_the_app_may_handle_the_errors_of_its_own_loader(make_app: AppFactory) -> None:
     app = prepared(make_app)
     guarded(app, roles="admin")
     ext: STSession = app.extensions["stsession"]
@@ -386,7 +386,7 @@ def test_the_app_may_answer_for_its_own_source(make_app: AppFactory) -> None:
 # Verified e-mail
 
 
-def test_a_user_who_verifies_the_address_passes_with_the_next_fetch(make_app: AppFactory) -> None:
+def test_a_user_who_verifies_the_address_passes_after_the_next_fetch(make_app: AppFactory) -> None:
     app = prepared(
         make_app, claims=[EmailVerificationClaim], get_email=lambda user_id, _tenant: f"{user_id}@example.com"
     )
@@ -434,7 +434,7 @@ def test_a_login_that_is_too_old_is_403_with_its_age(make_app: AppFactory) -> No
     assert [error.reason for error in errors] == ["auth_too_old"]
 
 
-def test_a_login_that_is_too_old_is_listed_beside_what_else_failed(make_app: AppFactory) -> None:
+def test_a_login_that_is_too_old_is_listed_beside_the_other_failures(make_app: AppFactory) -> None:
     app = prepared(make_app, claims=[AuthTimeClaim, UserRoleClaim])
     guarded(app, max_auth_age=60, roles="admin")
     client = signed_in(app)
@@ -485,7 +485,7 @@ def test_an_impossible_max_auth_age_is_refused(seconds: float) -> None:
     )
 
 
-def test_proving_again_who_one_is_renews_the_login(make_app: AppFactory) -> None:
+def test_signing_in_again_renews_the_time_of_the_login(make_app: AppFactory) -> None:
     app = prepared(make_app, claims=[AuthTimeClaim])
     guarded(app, max_auth_age=60)
     client = signed_in(app)
@@ -494,7 +494,7 @@ def test_proving_again_who_one_is_renews_the_login(make_app: AppFactory) -> None
     assert client.get("/guarded").status_code == 200
 
 
-def test_a_refresh_is_no_login(make_app: AppFactory) -> None:
+def test_a_refresh_does_not_renew_the_time_of_the_login(make_app: AppFactory) -> None:
     app = prepared(make_app, claims=[AuthTimeClaim])
     guarded(app, max_auth_age=60)
     client = signed_in(app)
@@ -503,7 +503,7 @@ def test_a_refresh_is_no_login(make_app: AppFactory) -> None:
     assert client.get("/guarded").status_code == 403
 
 
-def test_no_validator_calls_an_old_login_a_new_one(make_app: AppFactory) -> None:
+def test_no_validator_refetches_the_time_of_the_login(make_app: AppFactory) -> None:
     app = prepared(make_app, claims=[AuthTimeClaim])
     guarded(
         app,
@@ -543,7 +543,7 @@ def sign_in_earlier(client: FlaskClient, seconds: int) -> None:
 # Asynchronous sources, and sessions that nobody has brought along
 
 
-def test_a_claim_of_ones_own_may_ask_asynchronously_beside_the_built_in_ones(make_app: AppFactory) -> None:
+def test_a_custom_claim_may_be_asynchronous_beside_the_built_in_ones(make_app: AppFactory) -> None:
     async def fetch(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> str:
         return f"plan of {user_id} in {tenant_id}"
 

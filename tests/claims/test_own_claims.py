@@ -154,7 +154,7 @@ PLACES = [globally, by_subclass, by_argument, by_override, by_get_session, by_pr
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_an_own_validator_of_an_own_claim_guards_a_view(
+def test_a_custom_validator_of_a_custom_claim_guards_a_view(
     make_app: AppFactory, place: Callable[[AppFactory], Flask]
 ) -> None:
     app = place(make_app)
@@ -163,13 +163,13 @@ def test_an_own_validator_of_an_own_claim_guards_a_view(
     assert refused(Client(app, "carol").get("/profile")) == ALL_IS_MISSING
 
 
-def test_an_own_claim_is_built_into_new_sessions(make_app: AppFactory) -> None:
+def test_a_custom_claim_is_built_into_new_sessions(make_app: AppFactory) -> None:
     app = make_app(claims=[Profile])
     assert Client(app, "alice").get("/user").get_json()["payload"]["profile"] == PROFILES["alice"]
     assert "profile" not in Client(app, "carol").get("/user").get_json()["payload"]
 
 
-def test_an_own_claim_is_changed_on_the_session_of_the_request(app: Flask) -> None:
+def test_a_custom_claim_is_changed_on_the_session_of_the_request(app: Flask) -> None:
     steps: list[Any] = []
 
     @app.get("/steps")
@@ -194,7 +194,7 @@ def test_an_own_claim_is_changed_on_the_session_of_the_request(app: Flask) -> No
 # Offline, by handle
 
 
-def test_an_own_claim_is_changed_by_handle(app: Flask) -> None:
+def test_a_custom_claim_is_changed_by_handle(app: Flask) -> None:
     with app.app_context():
         handle = create_new_session_without_request_response("alice").get_handle()
         assert sync_get_claim_value(Profile, session_handle=handle) is None
@@ -215,7 +215,7 @@ def test_a_claim_set_by_handle_shows_after_the_next_refresh(app: Flask) -> None:
     assert client.get("/user").get_json()["payload"]["profile"] == PROFILES["alice"]
 
 
-def test_a_handle_that_nobody_knows_is_false_or_raises(app: Flask) -> None:
+def test_an_unknown_handle_is_false_or_raises(app: Flask) -> None:
     handle = "00000000-0000-4000-8000-000000000000"
     message = f"^There is no session with the handle '{handle}': it has ended or never was\\.$"
     with app.app_context():
@@ -244,7 +244,7 @@ def test_offline_validation_runs_the_global_validators_and_stores_what_it_fetche
         assert found.custom_claims_in_access_token_payload["profile"] == PROFILES["bob"]
 
 
-def test_offline_validation_takes_other_validators(app: Flask) -> None:
+def test_offline_validation_accepts_an_override(app: Flask) -> None:
     with app.app_context():
         handle = create_new_session_without_request_response("carol").get_handle()
         assert validate_claims_for_session_handle(handle) == []
@@ -254,7 +254,7 @@ def test_offline_validation_takes_other_validators(app: Flask) -> None:
         assert [each.to_json() for each in failed] == ALL_IS_MISSING
 
 
-def test_a_token_outside_of_a_request_is_checked_by_the_same_validators(make_app: AppFactory) -> None:
+def test_a_token_without_a_request_is_checked_by_the_same_validators(make_app: AppFactory) -> None:
     with globally(make_app).app_context():
         tokens = {
             user: create_new_session_without_request_response(user).get_access_token()

@@ -64,7 +64,7 @@ def test_validators_never_raise_nor_change_the_payload(payload: Any, value: Any,
 
 @settings(deadline=None)
 @given(payload=payloads, value=wanted)
-def test_what_is_absent_or_too_old_is_refused_exactly_when_it_is_refetched(payload: Any, value: Any) -> None:
+def test_a_value_is_absent_or_too_old_exactly_when_it_is_refetched(payload: Any, value: Any) -> None:
     for validator in validators_for(value, 3600):
         result: Any = validator.validate(payload, {})
         refused = not result.is_valid and result.reason["message"] in ("value does not exist", "expired")
@@ -113,7 +113,7 @@ def test_build_get_and_remove_round_trip(kind: Any, value: Any, payload: Any) ->
     assert repr(payload) == repr(before)
 
 
-def test_values_nested_deeper_than_python_recurses_are_no_problem() -> None:
+def test_values_nested_deeper_than_the_recursion_limit_are_handled() -> None:
     deep: Any = []
     for _ in range(100_000):
         deep = [deep]

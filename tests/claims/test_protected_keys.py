@@ -176,7 +176,7 @@ claim_values = json_values.filter(lambda value: value is not None)
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(payload=payloads, value=claim_values, other=claim_values)
-def test_a_claim_goes_into_a_session_and_out_of_it_without_a_trace(
+def test_a_claim_is_set_and_removed_without_a_trace(
     app: Flask, payload: dict[str, Any], value: Any, other: Any
 ) -> None:
     claim: SessionClaim[Any] = SessionClaim("claim", lambda *_: value)

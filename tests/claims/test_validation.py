@@ -48,7 +48,7 @@ def app_on_core(core: ServedCore) -> Iterator[Flask]:
 # When a value is fetched again
 
 
-def test_a_missing_claim_is_fetched_once_and_goes_out_with_the_200(app: Flask) -> None:
+def test_a_missing_claim_is_fetched_once_and_sent_with_the_200(app: Flask) -> None:
     source = Source("pro")
     add_guard(app, "/pro", PrimitiveClaim[str]("plan", source).validators.has_value("pro"))
     client = Client(app)
@@ -76,7 +76,7 @@ def test_a_claim_is_fetched_again_when_it_is_older_than_the_maximal_age(
     assert brings_token(response) is bool(times_asked)
 
 
-def test_a_claim_that_grew_old_meanwhile_is_fetched_again(app: Flask) -> None:
+def test_a_claim_that_has_grown_old_is_fetched_again(app: Flask) -> None:
     source = Source("pro")
     add_guard(app, "/pro", PrimitiveClaim[str]("plan", source, 60).validators.has_value("pro"))
     client = Client(app)
@@ -100,7 +100,7 @@ def test_a_claim_of_unknown_age_is_fetched_again_where_age_matters(app: Flask) -
     assert len(source.asked) == 1
 
 
-def test_a_maximal_age_of_0_asks_the_source_every_time(app: Flask) -> None:
+def test_with_a_maximal_age_of_0_the_claim_is_fetched_every_time(app: Flask) -> None:
     source = Source("pro")
     add_guard(app, "/pro", PrimitiveClaim[str]("plan", source, 3600).validators.has_value("pro", 0))
     client = Client(app)
@@ -124,7 +124,7 @@ def test_without_a_maximal_age_only_a_missing_claim_is_fetched(app: Flask) -> No
     assert len(source.asked) == 1
 
 
-def test_a_source_that_knows_nothing_leaves_the_claim_missing(app_on_core: Flask, core: ServedCore) -> None:
+def test_a_fetch_that_returns_none_leaves_the_claim_missing(app_on_core: Flask, core: ServedCore) -> None:
     source = Source(None)
     add_guard(app_on_core, "/pro", PrimitiveClaim[str]("plan", source).validators.has_value("pro"))
     client = Client(app_on_core)
@@ -135,7 +135,7 @@ def test_a_source_that_knows_nothing_leaves_the_claim_missing(app_on_core: Flask
     assert core.counted()[REGENERATE] == 0
 
 
-def test_a_source_that_knows_nothing_any_more_does_not_make_an_old_value_young(app: Flask) -> None:
+def test_a_fetch_that_returns_none_does_not_renew_an_old_value(app: Flask) -> None:
     claim = PrimitiveClaim[str]("plan", Source(None))
     add_guard(app, "/pro", claim.validators.has_value("pro", 60))
     client = Client(app, access_token_payload={"plan": {"v": "pro", "t": seconds_ago(100)}})
@@ -145,7 +145,7 @@ def test_a_source_that_knows_nothing_any_more_does_not_make_an_old_value_young(a
     assert failed == {"id": "plan", "reason": {"message": "expired", "maxAgeInSeconds": 60}}
 
 
-def test_several_validators_of_a_claim_share_one_answer(app: Flask) -> None:
+def test_several_validators_of_a_claim_share_one_fetch(app: Flask) -> None:
     source = Source(["a", "b"])
     validators = PrimitiveArrayClaim[str]("teams", source).validators
     add_guard(
@@ -155,7 +155,7 @@ def test_several_validators_of_a_claim_share_one_answer(app: Flask) -> None:
     assert len(source.asked) == 1
 
 
-def test_of_several_validators_the_one_that_wants_the_youngest_answer_gets_it(make_app: AppFactory) -> None:
+def test_of_several_validators_the_smallest_maximal_age_decides(make_app: AppFactory) -> None:
     app, other = add_payload_views(make_app()), make_app(name="other")
     validators = PermissionClaim.validators
     add_guard(app, "/remembered", validators.includes("write", 60))
@@ -177,9 +177,7 @@ def test_of_several_validators_the_one_that_wants_the_youngest_answer_gets_it(ma
 # What is stored and sent
 
 
-def test_claims_that_are_due_are_stored_by_one_call_whatever_their_number(
-    app_on_core: Flask, core: ServedCore
-) -> None:
+def test_any_number_of_refetched_claims_is_stored_in_one_call(app_on_core: Flask, core: ServedCore) -> None:
     claims = [BooleanClaim(f"claim-{number}", Source(True)) for number in range(5)]
     add_guard(app_on_core, "/all", *(claim.validators.is_true() for claim in claims))
     client = Client(app_on_core)
@@ -193,7 +191,7 @@ def test_claims_that_are_due_are_stored_by_one_call_whatever_their_number(
     assert core.counted() == {}
 
 
-def test_with_a_403_what_was_fetched_is_stored_but_not_sent(app_on_core: Flask, core: ServedCore) -> None:
+def test_with_a_403_the_fetched_claims_are_stored_but_not_sent(app_on_core: Flask, core: ServedCore) -> None:
     plan, member = PrimitiveClaim[str]("plan", Source("free")), BooleanClaim("member", Source(True))
     add_guard(app_on_core, "/pro", member.validators.is_true(), plan.validators.has_value("pro"))
     client = Client(app_on_core)
@@ -215,7 +213,7 @@ def test_with_a_403_what_was_fetched_is_stored_but_not_sent(app_on_core: Flask, 
     assert (payload["plan"]["v"], payload["member"]["v"]) == ("free", True)
 
 
-def test_a_second_guard_that_refuses_takes_back_what_the_first_had_to_send(app: Flask) -> None:
+def test_a_second_guard_that_refuses_withdraws_the_tokens_of_the_first(app: Flask) -> None:
     member = BooleanClaim("member", Source(True)).validators.is_true()
     plan = PrimitiveClaim[str]("plan", Source("free")).validators.has_value("pro")
 
@@ -276,7 +274,7 @@ class OutOfOrderError(Exception):
     """The error of an app's own source."""
 
 
-def test_a_source_that_fails_is_the_apps_own_error_and_nothing_is_stored(
+def test_an_error_of_fetch_value_is_the_apps_own_and_nothing_is_stored(
     app_on_core: Flask, core: ServedCore
 ) -> None:
     member, plan = (
@@ -296,7 +294,7 @@ def test_a_source_that_fails_is_the_apps_own_error_and_nothing_is_stored(
         client.get("/plan")
 
 
-def test_the_app_may_answer_for_a_source_that_fails(app: Flask) -> None:
+def test_the_app_may_handle_an_error_of_fetch_value(app: Flask) -> None:
     add_guard(app, "/plan", BooleanClaim("plan", Source(OutOfOrderError("table"))).validators.is_true())
 
     @app.errorhandler(OutOfOrderError)
@@ -307,7 +305,7 @@ def test_the_app_may_answer_for_a_source_that_fails(app: Flask) -> None:
     assert (response.status_code, response.get_json()) == (502, {"failed": "table"})
 
 
-def test_a_core_that_cannot_store_what_was_fetched_is_503(app_on_core: Flask, core: ServedCore) -> None:
+def test_a_core_that_cannot_store_a_fetched_claim_is_503(app_on_core: Flask, core: ServedCore) -> None:
     add_guard(app_on_core, "/plan", BooleanClaim("plan", Source(True)).validators.is_true())
     client = Client(app_on_core)
     client.payload()

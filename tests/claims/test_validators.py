@@ -73,13 +73,13 @@ def test_an_absent_claim_is_refetched_and_refused(plan: PrimitiveClaim[str]) -> 
 
 
 @pytest.mark.parametrize("value", ["pro", ["pro"], {}, True, 7, None, {"t": NOW}, {"v": None, "t": NOW}])
-def test_what_no_claim_stores_is_as_good_as_absent(plan: PrimitiveClaim[str], value: Any) -> None:
+def test_a_malformed_value_is_as_good_as_absent(plan: PrimitiveClaim[str], value: Any) -> None:
     validator = plan.validators.has_value("pro")
     assert refetches(validator, {"plan": value})
     assert reason(validator, {"plan": value}) == {"message": "value does not exist", "expectedValue": "pro"}
 
 
-def test_a_value_without_a_time_counts_where_no_maximal_age_is_asked_for(plan: PrimitiveClaim[str]) -> None:
+def test_a_value_without_a_time_counts_where_there_is_no_maximal_age(plan: PrimitiveClaim[str]) -> None:
     validator = plan.validators.has_value("pro")
     assert not refetches(validator, {"plan": {"v": "pro"}})
     assert reason(validator, {"plan": {"v": "pro"}}) is None
@@ -93,7 +93,7 @@ def test_a_value_of_unknown_age_is_too_old_for_any_maximal_age(plan: PrimitiveCl
     assert reason(validator, payload) == {"message": "expired", "maxAgeInSeconds": 3600}
 
 
-def test_a_value_is_good_until_its_maximal_age_is_passed(plan: PrimitiveClaim[str], clock: Clock) -> None:
+def test_a_value_is_valid_up_to_its_maximal_age(plan: PrimitiveClaim[str], clock: Clock) -> None:
     validator = plan.validators.has_value("pro", 10)
     payload = plan.build("alice")
     clock.ms += 10_000
@@ -112,7 +112,7 @@ def test_a_value_from_a_clock_that_is_ahead_is_not_too_old(plan: PrimitiveClaim[
     assert reason(plan.validators.has_value("pro", 10), stored("plan", "pro", age_in_sec=-60)) is None
 
 
-def test_the_maximal_age_0_always_refetches_and_accepts_what_was_fetched_just_now(
+def test_a_maximal_age_of_0_always_refetches_and_accepts_the_fetched_value(
     plan: PrimitiveClaim[str], clock: Clock
 ) -> None:
     validator = plan.validators.has_value("pro", max_age_in_sec=0)
@@ -124,7 +124,7 @@ def test_the_maximal_age_0_always_refetches_and_accepts_what_was_fetched_just_no
     assert reason(validator, payload) == {"message": "expired", "ageInSeconds": 5.0, "maxAgeInSeconds": 0}
 
 
-def test_the_default_of_the_claim_is_the_maximal_age_of_validators_that_say_nothing(clock: Clock) -> None:
+def test_the_default_of_the_claim_is_the_maximal_age_of_validators_without_one(clock: Clock) -> None:
     claim = PrimitiveClaim("plan", lambda *_: "pro", 300, clock=clock)
     old = stored("plan", "pro", age_in_sec=301)
     assert refetches(claim.validators.has_value("pro"), old)
@@ -132,7 +132,7 @@ def test_the_default_of_the_claim_is_the_maximal_age_of_validators_that_say_noth
     assert refetches(claim.validators.has_value("pro", 0), stored("plan", "pro"))
 
 
-def test_the_default_may_be_asked_of_the_user_context_at_each_check(clock: Clock) -> None:
+def test_the_default_may_be_a_function_of_the_user_context(clock: Clock) -> None:
     claim = PrimitiveArrayClaim("roles", lambda *_: ["a"], lambda context: context.get("age"), clock=clock)
     validator = claim.validators.includes("a")
     old = stored("roles", ["a"], age_in_sec=100)
@@ -143,7 +143,7 @@ def test_the_default_may_be_asked_of_the_user_context_at_each_check(clock: Clock
     assert validator.validate(old, {"age": 99}) != VALID
 
 
-def test_a_fraction_of_a_second_is_an_age_too(plan: PrimitiveClaim[str]) -> None:
+def test_a_maximal_age_may_be_a_fraction_of_a_second(plan: PrimitiveClaim[str]) -> None:
     validator = plan.validators.has_value("pro", 0.5)
     assert not refetches(validator, stored("plan", "pro", age_in_sec=0.5))
     assert refetches(validator, stored("plan", "pro", age_in_sec=0.501))
@@ -184,7 +184,7 @@ def test_includes_says_what_is_missing(roles: PrimitiveArrayClaim[str]) -> None:
     }
 
 
-def test_includes_all_says_everything_that_was_asked_for(roles: PrimitiveArrayClaim[str]) -> None:
+def test_includes_all_names_all_expected_values(roles: PrimitiveArrayClaim[str]) -> None:
     validator = roles.validators.includes_all(["editor", "admin"])
     assert reason(validator, stored("st-role", ["admin", "author", "editor"])) is None
     assert reason(validator, stored("st-role", ["editor"])) == {
@@ -194,7 +194,7 @@ def test_includes_all_says_everything_that_was_asked_for(roles: PrimitiveArrayCl
     }
 
 
-def test_includes_any_is_content_with_one(roles: PrimitiveArrayClaim[str]) -> None:
+def test_includes_any_needs_only_one(roles: PrimitiveArrayClaim[str]) -> None:
     validator = roles.validators.includes_any(["editor", "admin"])
     assert reason(validator, stored("st-role", ["admin"])) is None
     assert reason(validator, stored("st-role", ["author"])) == {
@@ -204,7 +204,7 @@ def test_includes_any_is_content_with_one(roles: PrimitiveArrayClaim[str]) -> No
     }
 
 
-def test_excludes_says_what_should_not_be_there(roles: PrimitiveArrayClaim[str]) -> None:
+def test_excludes_names_the_excluded_value(roles: PrimitiveArrayClaim[str]) -> None:
     validator = roles.validators.excludes("banned")
     assert reason(validator, stored("st-role", ["editor"])) is None
     assert reason(validator, stored("st-role", ["banned"])) == {
@@ -224,7 +224,7 @@ def test_excludes_all_refuses_any_of_them(roles: PrimitiveArrayClaim[str]) -> No
     }
 
 
-def test_of_no_values_at_all_everything_is_included_and_excluded_but_not_one(
+def test_an_empty_list_of_values_passes_includes_all_and_excludes_all_but_not_includes_any(
     roles: PrimitiveArrayClaim[str],
 ) -> None:
     payload = stored("st-role", ["editor"])
@@ -234,7 +234,7 @@ def test_of_no_values_at_all_everything_is_included_and_excluded_but_not_one(
 
 
 @pytest.mark.parametrize("value", ["administrator", {"admin": 1}, 7, True])
-def test_a_value_that_is_no_list_is_as_good_as_absent(roles: PrimitiveArrayClaim[str], value: Any) -> None:
+def test_a_value_that_is_not_a_list_is_as_good_as_absent(roles: PrimitiveArrayClaim[str], value: Any) -> None:
     payload = stored("st-role", value)
     assert refetches(roles.validators.includes("admin"), payload)
     assert reason(roles.validators.includes("admin"), payload) == {
@@ -247,7 +247,9 @@ def test_a_value_that_is_no_list_is_as_good_as_absent(roles: PrimitiveArrayClaim
     }
 
 
-def test_an_absent_list_names_what_each_validator_wanted(roles: PrimitiveArrayClaim[str]) -> None:
+def test_with_an_absent_list_each_validator_names_its_expected_values(
+    roles: PrimitiveArrayClaim[str],
+) -> None:
     of = roles.validators
     absent = {"message": "value does not exist"}
     assert reason(of.includes_all(["a"]), {}) == {**absent, "expectedToInclude": ["a"]}
@@ -263,7 +265,7 @@ def test_a_list_expires_like_any_value(roles: PrimitiveArrayClaim[str]) -> None:
     }
 
 
-def test_the_validators_of_a_boolean_claim_want_it_to_be_there() -> None:
+def test_the_validators_of_a_boolean_claim_need_a_value() -> None:
     is_true = SecondFactorClaim.validators.is_true(None)
     is_false = SecondFactorClaim.validators.is_false()
     assert reason(is_true, stored("2fa-completed", True)) is None
@@ -284,14 +286,14 @@ def test_a_boolean_claim_takes_ages_and_ids_like_the_others() -> None:
     assert SecondFactorClaim.validators.has_value(True).id == "2fa-completed"
 
 
-def test_a_validator_knows_its_claim_and_is_named_after_it(roles: PrimitiveArrayClaim[str]) -> None:
+def test_a_validator_has_its_claim_and_the_claims_key_as_id(roles: PrimitiveArrayClaim[str]) -> None:
     validator = roles.validators.includes("admin")
     assert validator.claim is roles
     assert validator.id == "st-role"
     assert roles.validators.includes("admin", id_="is admin").id == "is admin"
 
 
-def test_the_spelling_of_supertokens_python_is_understood(roles: PrimitiveArrayClaim[str]) -> None:
+def test_the_spelling_of_supertokens_python_is_accepted(roles: PrimitiveArrayClaim[str]) -> None:
     of = roles.validators
     for validator in (
         of.includes("admin", max_age_in_seconds=0),
@@ -314,8 +316,8 @@ def test_both_spellings_of_the_maximal_age_at_once_are_refused(plan: PrimitiveCl
 @pytest.mark.parametrize("age", [-1, -0.5, float("nan"), float("inf")])
 def test_an_impossible_maximal_age_is_refused(plan: PrimitiveClaim[str], age: float) -> None:
     message = (
-        f"max_age_in_sec is {age!r}. Use 0 to have the value fetched at every check, None to have it fetched "
-        "only when it is missing."
+        f"max_age_in_sec is {age!r}. Use 0 to refetch the value at every check, None to fetch it only if it "
+        "is missing."
     )
     with pytest.raises(ValueError, match="max_age_in_sec") as caught:
         plan.validators.has_value("pro", age)
@@ -326,14 +328,14 @@ def test_an_impossible_maximal_age_is_refused(plan: PrimitiveClaim[str], age: fl
 
 
 @pytest.mark.parametrize("age", ["300", True, [300]])
-def test_a_maximal_age_that_is_no_number_is_refused(plan: PrimitiveClaim[str], age: Any) -> None:
+def test_a_maximal_age_that_is_not_a_number_is_refused(plan: PrimitiveClaim[str], age: Any) -> None:
     with pytest.raises(TypeError) as caught:
         plan.validators.has_value("pro", age)
     assert str(caught.value) == f"max_age_in_sec is a number of seconds, or None, not {age!r}."
 
 
 @pytest.mark.parametrize("value", [None, ["pro"], {"v": "pro"}, b"pro", float("nan"), float("inf")])
-def test_a_value_that_no_such_claim_holds_is_refused(
+def test_an_expected_value_of_a_wrong_type_is_refused(
     plan: PrimitiveClaim[str], roles: PrimitiveArrayClaim[str], value: Any
 ) -> None:
     message = (
@@ -361,7 +363,7 @@ def test_several_values_may_be_a_tuple_or_a_set(roles: PrimitiveArrayClaim[str])
     assert reason(roles.validators.includes_any({"b", "c"}), payload) is None
 
 
-def test_members_of_enumerations_stand_for_their_values() -> None:
+def test_members_of_enumerations_count_as_their_values() -> None:
     class Role(str, enum.Enum):
         ADMIN = "admin"
 
@@ -376,7 +378,7 @@ def test_members_of_enumerations_stand_for_their_values() -> None:
     assert type(reason(level, stored("level", 1))["expectedValue"]) is int
 
 
-def test_the_storage_of_a_subclass_is_what_its_validators_read(clock: Clock) -> None:
+def test_validators_read_the_storage_of_a_subclass(clock: Clock) -> None:
     class Scopes(PrimitiveArrayClaim[str]):
         """As in OAuth: one string, blanks in between."""
 
@@ -391,7 +393,7 @@ def test_the_storage_of_a_subclass_is_what_its_validators_read(clock: Clock) -> 
     assert not refetches(claim.validators.includes("read"), {"scope": "write read"})
 
 
-def test_a_failure_does_not_hand_out_the_validators_own_list(roles: PrimitiveArrayClaim[str]) -> None:
+def test_a_failure_holds_a_copy_of_the_validators_list(roles: PrimitiveArrayClaim[str]) -> None:
     validator = roles.validators.includes_all(["admin"])
     reason(validator, {})["expectedToInclude"].clear()
     assert reason(validator, stored("st-role", [])) is not None

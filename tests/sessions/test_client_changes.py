@@ -83,7 +83,7 @@ def test_a_clearing_after_the_tokens_takes_their_place() -> None:
     assert changes.cleared == {"cookie"}
 
 
-def test_a_session_that_ends_leaves_nothing_live() -> None:
+def test_the_end_of_a_session_sends_no_valid_token() -> None:
     changes = ClientChanges()
     changes.issue(pair(method="header"))
     changes.end_session()

@@ -24,14 +24,14 @@ def _guarded_by_role(make_app: AppFactory, answer: object) -> Flask:
 
 
 @pytest.mark.parametrize("answer", [["admin"], ("admin", "editor"), {"admin"}])
-def test_a_loader_may_answer_any_collection_of_names(answer: object, make_app: AppFactory) -> None:
+def test_a_loader_may_return_any_collection_of_names(answer: object, make_app: AppFactory) -> None:
     client = _guarded_by_role(make_app, answer).test_client()
     client.post("/login")
 
     assert client.get("/admin").status_code == 200
 
 
-def test_a_loader_that_answers_none_knows_no_roles(make_app: AppFactory) -> None:
+def test_a_loader_that_returns_none_means_no_roles(make_app: AppFactory) -> None:
     client = _guarded_by_role(make_app, None).test_client()
     client.post("/login")
 
@@ -46,7 +46,7 @@ def test_a_loader_that_answers_none_knows_no_roles(make_app: AppFactory) -> None
     ]
 
 
-def test_a_loader_that_answers_one_string_is_told_so_rather_than_read_letter_by_letter(
+def test_a_loader_that_returns_one_string_is_refused_rather_than_read_letter_by_letter(
     make_app: AppFactory,
 ) -> None:
     app = _guarded_by_role(make_app, "admin")
@@ -62,7 +62,7 @@ def test_a_loader_that_answers_one_string_is_told_so_rather_than_read_letter_by_
     )
 
 
-def test_a_session_from_before_the_claim_was_asked_for_does_not_pass_as_a_fresh_login(
+def test_a_session_without_a_time_of_login_does_not_pass_as_a_fresh_login(
     make_app: AppFactory,
 ) -> None:
     app = make_app(token_transfer_method="cookie", claims=[AuthTimeClaim])

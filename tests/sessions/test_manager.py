@@ -84,7 +84,7 @@ class Interrupted:
         raise SystemExit(1)
 
 
-def test_who_waits_for_a_refresh_that_is_cut_short_gets_an_outage_not_its_end() -> None:
+def test_a_request_that_waits_for_a_refresh_that_is_cut_short_gets_an_outage() -> None:
     client = Interrupted()
     nothing: Any = None
     stub: Any = client

@@ -138,7 +138,7 @@ def test_a_change_that_is_not_json_is_refused_before_anything_is_written(
     assert found.session_data_in_database == {"kept": 2}
 
 
-def test_what_contains_itself_is_refused(ext: STSession) -> None:
+def test_a_payload_that_contains_itself_is_refused(ext: STSession) -> None:
     with pytest.raises(ValueError, match="contains itself") as caught:
         ext.create_new_session_without_request_response("alice", access_token_payload=endless())
     place = "access_token_payload" + "['me']" * 100
@@ -147,7 +147,7 @@ def test_what_contains_itself_is_refused(ext: STSession) -> None:
     )
 
 
-def test_a_payload_that_is_no_mapping_is_refused(ext: STSession) -> None:
+def test_a_payload_that_is_not_a_mapping_is_refused(ext: STSession) -> None:
     wrong: Any = ["admin"]
     with pytest.raises(TypeError) as caught:
         ext.create_new_session_without_request_response("alice", access_token_payload=wrong)
@@ -230,7 +230,7 @@ def test_a_whole_number_that_a_browser_would_change_is_a_warning(
     ]
 
 
-def test_whole_numbers_up_to_2_to_the_53_pass_without_a_word(
+def test_whole_numbers_up_to_2_to_the_53_pass_without_a_warning(
     ext: STSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     payload = {"a": 2**53, "b": [-(2**53)], "c": 1e300, "d": True}

@@ -86,11 +86,11 @@ def test_a_session_says_whose_it_is_without_asking_the_core(
     assert not served_core.counted()
 
 
-def test_a_session_is_known_by_the_name_of_supertokens_python_too() -> None:
+def test_session_has_the_name_of_supertokens_python_as_alias() -> None:
     assert SessionContainer is Session
 
 
-def test_a_payload_is_a_copy_that_is_ones_own_to_change(session: Session) -> None:
+def test_a_payload_is_a_copy_that_the_caller_may_change(session: Session) -> None:
     payload = session.get_access_token_payload()
     payload["deep"]["list"].append("changed")
     payload["plan"] = "pro"
@@ -98,7 +98,7 @@ def test_a_payload_is_a_copy_that_is_ones_own_to_change(session: Session) -> Non
     assert session.get_access_token_payload()["plan"] == "free"
 
 
-def test_a_payload_is_a_copy_after_it_was_used_by_claims_too(session: Session) -> None:
+def test_a_payload_is_a_copy_after_claims_have_used_it(session: Session) -> None:
     session.assert_claims([Passes("passes")])
     session.get_access_token_payload()["deep"]["list"].append("changed")
     assert session.get_access_token_payload()["deep"] == {"list": [1]}
@@ -125,7 +125,7 @@ def vars_of(session: Session) -> dict[str, Any]:
     return {name: getattr(session, name) for name in Session.__slots__ if name != "_manager"}
 
 
-def test_all_tokens_are_there_for_those_who_hand_them_out_themselves(session: Session) -> None:
+def test_all_tokens_are_available_to_callers_that_send_them_themselves(session: Session) -> None:
     tokens = session.get_all_session_tokens_dangerously()
     assert set(tokens) == {
         "accessAndFrontTokenUpdated",
@@ -154,7 +154,7 @@ def test_a_verified_session_has_no_refresh_token_and_nothing_new(ext: STSession,
     assert verified.get_all_session_tokens_dangerously()["accessAndFrontTokenUpdated"] is True
 
 
-def test_an_anti_csrf_token_is_told_where_there_is_one(make_app: AppFactory) -> None:
+def test_an_anti_csrf_token_is_among_the_tokens_where_there_is_one(make_app: AppFactory) -> None:
     app = make_app(anti_csrf="VIA_TOKEN")
     with app.app_context():
         ext: STSession = app.extensions["stsession"]
@@ -167,7 +167,7 @@ def test_an_anti_csrf_token_is_told_where_there_is_one(make_app: AppFactory) -> 
 # What the core knows
 
 
-def test_times_and_data_are_asked_of_the_core(session: Session, served_core: ServedCore) -> None:
+def test_times_and_data_come_from_the_core(session: Session, served_core: ServedCore) -> None:
     created = session.get_time_created(user_context=USER_CONTEXT)
     assert created == pytest.approx(session.get_access_token_payload()["iat"] * 1000, abs=1000)
     assert session.get_expiry(user_context=USER_CONTEXT) - created == pytest.approx(144_000 * 60_000, abs=50)
@@ -251,7 +251,7 @@ def test_merging_reads_and_writes_once_and_keeps_the_tokens_expiry(
     assert session.get_access_token() != old
 
 
-def test_a_merge_into_an_expired_token_is_stored_and_seen_though_no_token_carries_it(
+def test_a_merge_into_an_expired_token_is_stored_and_visible_without_a_new_token(
     ext: STSession, session: Session, served_core: ServedCore
 ) -> None:
     served_core.core.offset = 7200.0
@@ -284,7 +284,7 @@ def test_claims_are_set_read_fetched_and_removed(ext: STSession, session: Sessio
     assert "2fa" not in stored(ext, session)
 
 
-def test_no_value_removes_a_claim(ext: STSession, session: Session) -> None:
+def test_setting_none_removes_a_claim(ext: STSession, session: Session) -> None:
     session.set_claim_value(empty, "something")
     session.fetch_and_set_claim(empty)
     assert "empty" not in stored(ext, session)
@@ -336,7 +336,7 @@ ENDED: list[Callable[[Session], Any]] = [
 
 @pytest.mark.parametrize("version", ["5.4", "5.6"])
 @pytest.mark.parametrize("call", ENDED)
-def test_whatever_needs_a_session_that_was_revoked_meanwhile_is_unauthorised_and_clears_the_client(
+def test_every_use_of_a_session_revoked_meanwhile_is_unauthorised_and_clears_the_client(
     make_app: AppFactory, served_core: ServedCore, call: Callable[[Session], Any], version: str
 ) -> None:
     app = make_app(connection_uri=served_core.url, cdi_version=version)
@@ -390,7 +390,7 @@ def ends_everything(answer: TestResponse) -> bool:
 
 
 @pytest.mark.parametrize("mode", ["cookie", "header"])
-def test_changes_and_their_end_in_one_request_leave_nothing_live(app: Flask, mode: str) -> None:
+def test_changes_and_then_the_end_in_one_request_send_no_valid_token(app: Flask, mode: str) -> None:
     @app.post("/change-and-end")
     @verify_session()
     def change_and_end() -> dict[str, Any]:

@@ -83,7 +83,7 @@ def test_sixty_permissions_are_a_warning(app: Flask, caplog: pytest.LogCaptureFi
     assert "nginx" in caplog.text
 
 
-def test_no_word_about_tokens_of_usual_size(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_warning_about_tokens_of_usual_size(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     add_growing_views(app)
     response = app.test_client().post("/create/100", headers=BY_COOKIE)
     assert sum(len(name) + len(value) + 4 for name, value in response.headers) < 4096

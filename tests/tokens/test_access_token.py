@@ -56,7 +56,7 @@ def test_a_token_of_version_4_has_a_tenant_and_one_user_id() -> None:
 @pytest.mark.parametrize(
     "changes", [{"stt": 0}, {"antiCsrfToken": ABSENT}, {"parentRefreshTokenHash1": ABSENT}]
 )
-def test_what_a_token_may_leave_out_or_say_anyway_does_no_harm(changes: dict[str, Any]) -> None:
+def test_optional_fields_of_a_token_may_be_present_or_absent(changes: dict[str, Any]) -> None:
     assert parse(SIGNER.token(**changes)) is not None
 
 
@@ -86,7 +86,7 @@ def test_what_a_token_may_leave_out_or_say_anyway_does_no_harm(changes: dict[str
     ],
     ids=str,
 )
-def test_a_payload_that_is_not_a_sessions_is_as_good_as_absent(
+def test_a_token_with_another_kind_of_payload_is_as_good_as_absent(
     verifier: TokenVerifier, keys: Keys, changes: dict[str, Any]
 ) -> None:
     assert verifier.verify(SIGNER.token(**changes)) is None
@@ -121,7 +121,7 @@ def test_a_payload_that_is_not_a_sessions_is_as_good_as_absent(
     ],
     ids=str,
 )
-def test_a_header_that_is_not_a_sessions_is_as_good_as_absent(
+def test_a_token_with_another_kind_of_header_is_as_good_as_absent(
     verifier: TokenVerifier, keys: Keys, changes: dict[str, Any]
 ) -> None:
     assert verifier.verify(SIGNER.token(header=changes)) is None
@@ -168,7 +168,7 @@ HEAD, BODY, SIGNATURE = GOOD.split(".")
     ],
     ids=range(30),
 )
-def test_what_is_not_shaped_like_a_token_is_as_good_as_absent(
+def test_a_value_without_the_shape_of_a_token_is_as_good_as_absent(
     verifier: TokenVerifier, keys: Keys, raw: str
 ) -> None:
     assert parse(raw) is None
@@ -178,13 +178,13 @@ def test_what_is_not_shaped_like_a_token_is_as_good_as_absent(
 
 @given(st.one_of(st.text(), st.binary().map(lambda raw: raw.decode("latin-1"))))
 @settings(max_examples=200, deadline=None)
-def test_any_text_in_the_place_of_a_token_is_as_good_as_absent(raw: str) -> None:
+def test_any_text_sent_as_token_is_as_good_as_absent(raw: str) -> None:
     assert TokenVerifier(Keys(SIGNER)).verify(raw) is None
 
 
 @given(st.binary(max_size=200), st.binary(max_size=400), st.binary(max_size=300))
 @settings(max_examples=200, deadline=None)
-def test_any_bytes_in_the_three_parts_have_one_of_the_outcomes_foreseen(
+def test_any_bytes_in_the_three_parts_have_an_expected_outcome(
     header: bytes, payload: bytes, signature: bytes
 ) -> None:
     raw = ".".join(map(base64url, (header, payload, signature)))
@@ -192,7 +192,7 @@ def test_any_bytes_in_the_three_parts_have_one_of_the_outcomes_foreseen(
 
 
 @pytest.mark.parametrize("show", [repr, str, "{}".format])
-def test_a_token_shown_gives_neither_itself_nor_its_payload_away(show: Callable[[object], str]) -> None:
+def test_the_repr_of_a_token_shows_neither_the_token_nor_its_payload(show: Callable[[object], str]) -> None:
     token = parse(SIGNER.token(secret="s3cret"))
     assert token is not None
     assert show(token) == f"<AccessToken version 5 of session {PAYLOAD['sessionHandle']}>"

@@ -73,7 +73,7 @@ JSON_VALUES = st.recursive(
     st.dictionaries(st.sampled_from([*PAYLOAD, "stt", "nbf", "aud", "jti", "x"]), JSON_VALUES),
 )
 @settings(max_examples=300, deadline=None)
-def test_any_json_in_header_and_payload_has_one_of_the_outcomes_foreseen(
+def test_any_json_in_header_and_payload_has_an_expected_outcome(
     header: dict[str, Any], payload: dict[str, Any]
 ) -> None:
     raw = SIGNER.sign({**SIGNER.header(), **header}, json.dumps({**PAYLOAD, **payload}).encode())
@@ -138,13 +138,13 @@ def test_a_genuine_token_is_verified(verifier: TokenVerifier) -> None:
         pytest.param(SIGNER.token(exp=0), Reason.EXPIRED, id="expired long ago"),
     ],
 )
-def test_a_sessions_token_that_will_not_do_says_try_refresh_token(
+def test_a_refused_session_token_says_try_refresh_token(
     verifier: TokenVerifier, raw: str, reason: Reason
 ) -> None:
     assert refused(verifier, raw) is reason
 
 
-def test_the_message_names_the_setting_when_the_kind_of_key_is_not_the_configured_one(keys: Keys) -> None:
+def test_the_message_names_the_setting_if_the_kind_of_key_is_not_the_configured_one(keys: Keys) -> None:
     verifier = TokenVerifier(keys, use_dynamic_signing_key=False, clock=Clock(1_500.0))
     assert verifier.verify(STATIC.token()) is not None
     with pytest.raises(TryRefreshTokenError) as caught:
@@ -156,7 +156,7 @@ def test_the_message_names_the_setting_when_the_kind_of_key_is_not_the_configure
     )
 
 
-def test_a_token_lives_to_the_last_moment_before_its_expiry(verifier: TokenVerifier, clock: Clock) -> None:
+def test_a_token_is_valid_until_its_expiry_to_the_second(verifier: TokenVerifier, clock: Clock) -> None:
     clock.now = 1_999.999
     assert verifier.verify(GOOD) is not None
     clock.now = 2_000.0
@@ -191,7 +191,7 @@ def test_an_expired_token_is_refused_without_asking_for_a_key(verifier: TokenVer
     assert keys.asked == []
 
 
-def test_an_expired_but_genuine_token_will_do_where_that_is_asked_for(
+def test_an_expired_but_genuine_token_verifies_with_allow_expired(
     verifier: TokenVerifier, signatures: list[str]
 ) -> None:
     raw = SIGNER.token(exp=10)
@@ -214,7 +214,7 @@ def test_an_outage_of_the_keys_is_passed_on(verifier: TokenVerifier, keys: Keys)
 # What befell PyJWT and others
 
 
-def test_the_public_key_is_no_hmac_secret(verifier: TokenVerifier) -> None:
+def test_the_public_key_is_never_used_as_an_hmac_secret(verifier: TokenVerifier) -> None:
     """CVE-2017-11424, CVE-2022-29217: HS256 with the public key, in any of its spellings."""
     spellings = [
         SIGNER.public.public_bytes(encoding, form)
@@ -231,20 +231,20 @@ def test_the_public_key_is_no_hmac_secret(verifier: TokenVerifier) -> None:
 
 
 @pytest.mark.parametrize("extension", [{"crit": ["x"], "x": 1}, {"crit": ["b64"], "b64": True}, {"crit": []}])
-def test_extensions_that_must_be_understood_are_no_sessions(
+def test_a_token_with_critical_extensions_is_no_session_token(
     verifier: TokenVerifier, extension: dict[str, Any]
 ) -> None:
     """GHSA-752w-5fwx-jx9f (RFC 7515, 4.1.11): "crit" was passed over."""
     assert verifier.verify(SIGNER.token(header=extension)) is None
 
 
-def test_a_detached_payload_is_no_session(verifier: TokenVerifier) -> None:
+def test_a_token_with_a_detached_payload_is_no_session_token(verifier: TokenVerifier) -> None:
     """RFC 7797: with b64=false the payload is not what stands in the token."""
     assert verifier.verify(SIGNER.token(header={"b64": False, "crit": ["b64"]})) is None
     assert verifier.verify(SIGNER.token(header={"b64": False})) is None
 
 
-def test_an_issuer_that_is_part_of_another_is_not_compared_at_all(verifier: TokenVerifier) -> None:
+def test_the_issuer_is_not_compared_at_all(verifier: TokenVerifier) -> None:
     """CVE-2024-53861: "iss" was compared as a substring; to a session it is data."""
     assert verifier.verify(SIGNER.token(iss="a")) is not None
 
@@ -256,7 +256,7 @@ def test_a_key_in_the_token_itself_is_not_used(verifier: TokenVerifier) -> None:
     assert refused(verifier, raw) is Reason.BAD_SIGNATURE
 
 
-def test_a_key_twice_in_a_payload_counts_the_same_everywhere(verifier: TokenVerifier) -> None:
+def test_a_duplicate_key_in_a_payload_counts_the_same_everywhere(verifier: TokenVerifier) -> None:
     body = json.dumps(PAYLOAD)[:-1].encode() + b', "sub": "the-last-one"}'
     token = verifier.verify(SIGNER.sign(SIGNER.header(), body))
     assert token is not None
@@ -311,7 +311,9 @@ def test_a_token_that_was_refused_is_not_remembered(verifier: TokenVerifier, sig
 
 
 @pytest.mark.parametrize("size", [0, 1])
-def test_without_room_nothing_is_remembered(keys: Keys, signatures: list[str], size: int) -> None:
+def test_with_a_cache_size_below_2_nothing_is_remembered(
+    keys: Keys, signatures: list[str], size: int
+) -> None:
     verifier = TokenVerifier(keys, cache_size=size, clock=Clock(1_500.0))
     assert verifier.verify(GOOD) is not None
     assert verifier.verify(GOOD) is not None
@@ -334,7 +336,7 @@ def test_tokens_in_use_are_remembered_and_the_number_of_tokens_is_bounded(
     assert len(signatures) >= 40 - 8, "what is not used goes"
 
 
-def test_threads_that_share_a_verifier_get_what_they_asked_for(keys: Keys) -> None:
+def test_threads_that_share_a_verifier_get_their_own_results(keys: Keys) -> None:
     verifier = TokenVerifier(keys, cache_size=6, clock=Clock(1_500.0))
     raws = {f"user-{number}": SIGNER.token(sub=f"user-{number}") for number in range(10)}
     wrong: list[object] = []
