@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -100,6 +101,20 @@ def test_a_confirmation_counts_for_its_time_to_live() -> None:
     clock.now += 4
     assert b"digest" in confirmed
     clock.now += 2
+    assert b"digest" not in confirmed
+
+
+@pytest.mark.parametrize(("monotonic", "wall"), [(0, 6), (6, 0), (6, -3600)])
+def test_a_confirmation_ages_by_the_clock_that_says_more(
+    monkeypatch: pytest.MonkeyPatch, monotonic: float, wall: float
+) -> None:
+    """The monotonic clock stands still in a frozen process; the wall clock may be set back."""
+    confirmed = ConfirmedTokens(5)
+    confirmed.add(b"digest")
+    assert b"digest" in confirmed
+    later = (time.monotonic() + monotonic, time.time() + wall)
+    monkeypatch.setattr(time, "monotonic", lambda: later[0])
+    monkeypatch.setattr(time, "time", lambda: later[1])
     assert b"digest" not in confirmed
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 from flask.testing import FlaskClient
 from support.answers import cleared, cookie_header, cookies_of, is_untouched, says
 from support.app_factory import AppFactory
@@ -391,3 +391,24 @@ def test_what_is_expired_is_every_place_where_a_cookie_of_ours_may_lie(make_app:
             for path in ("/", "/auth", "/auth/session", "/auth/session/refresh")
         }
     )
+
+
+class ByHost(STSession):
+    """An app whose tenants have hosts of their own."""
+
+    def get_tenant_id(self) -> str | None:
+        return request.host.partition(".")[0]
+
+
+def test_a_refresh_that_is_repeated_for_another_tenant_asks_the_core_again(
+    make_app: AppFactory, served_core: ServedCore
+) -> None:
+    app = make_app(extension=ByHost, connection_uri=served_core.url, api_domain="http://localhost")
+    client = app.test_client(use_cookies=False)
+    login = client.post("/login", headers=BY_HEADER)
+    headers = {"Authorization": f"Bearer {login.headers['st-refresh-token']}"}
+    served_core.counted()
+    for host, calls in (("one.localhost", 1), ("one.localhost", 0), ("two.localhost", 1)):
+        answer = client.post(REFRESH_PATH, headers={**headers, "Host": host})
+        assert answer.status_code == 200
+        assert served_core.counted()[REFRESH] == calls
