@@ -1,12 +1,12 @@
-"""A ``requests`` transport that calls the embedded core in this process instead of a socket."""
+"""A transport adapter for ``requests`` that calls an embedded core in this process."""
 
 from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
 from requests.adapters import BaseAdapter
 from requests.models import PreparedRequest, Response
@@ -15,18 +15,19 @@ from requests.utils import get_encoding_from_headers
 
 from .app import EmbeddedCore, send_unavailable
 from .errors import DatabaseUnavailableError
+from .wsgi import build_environ, run
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
 class EmbeddedAdapter(BaseAdapter):
     """Send requests to an embedded core: ``session.mount("http://embedded", EmbeddedAdapter(core))``.
 
-    Nothing goes over the network, so timeouts, proxies and certificates have no meaning here, and
-    none of the exceptions of ``requests`` is raised.
+    Nothing is sent over the network: timeouts, proxies and certificates have no effect, and no exception of
+    ``requests`` is raised.
 
-    :param core: the core, or a callable without arguments that makes it when the first request is sent.
+    :param core: the core, or a callable without arguments that creates it at the first request.
     """
 
     def __init__(self, core: EmbeddedCore | Callable[[], EmbeddedCore]) -> None:
@@ -45,30 +46,42 @@ class EmbeddedAdapter(BaseAdapter):
         cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,
         proxies: Mapping[str, str] | None = None,
     ) -> Response:
-        """Return the core's response: 503 while its database cannot be used, also while it is being made.
+        """Return the response of the core: 503 while its database cannot be used or created.
 
-        :raises EmbeddedCoreError: there can be no core, or it is in the memory of another process.
+        :raises EmbeddedCoreError: the core cannot be created, or is in the memory of another process.
         """
+        url = urlsplit(request.url or "")
+        body = _whole_body(request)
+        environ = build_environ(
+            request.method or "GET",
+            url.path,
+            url.query,
+            headers=request.headers.items(),
+            body=io.BytesIO(body),
+            content_length=len(body),
+            scheme=url.scheme,
+            server=(url.hostname or "embedded", "0"),
+        )
+        answer = run(self._application, environ)
         response = Response()
         response.request = request
         response.url = request.url or ""
-
-        def start_response(status: str, headers: list[tuple[str, str]], _error: object = None, /) -> Any:
-            code, _, response.reason = status.partition(" ")
-            response.status_code = int(code)
-            response.headers = CaseInsensitiveDict(headers)
-
-        try:
-            content = self._embedded_core()(_environ(request), start_response)
-        except DatabaseUnavailableError as error:  # while the core was being made
-            content = send_unavailable(error, start_response)
-        body = b"".join(content)
-        response.raw = io.BytesIO(body)
+        response.status_code = answer.status
+        response.reason = answer.reason
+        response.headers = CaseInsensitiveDict(answer.headers)
+        response.raw = io.BytesIO(answer.body)
         response.encoding = get_encoding_from_headers(response.headers)
         return response
 
     def close(self) -> None:
-        """Do nothing: the core belongs to whoever made it, and the next request needs it again."""
+        """Do nothing: the core belongs to the caller, and the next request needs it again."""
+
+    def _application(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            core = self._embedded_core()
+        except DatabaseUnavailableError as error:
+            return send_unavailable(error, start_response)
+        return core(environ, start_response)
 
     def _embedded_core(self) -> EmbeddedCore:
         if self._core is None:
@@ -92,38 +105,12 @@ class EmbeddedAdapter(BaseAdapter):
             raise
 
 
-def _environ(request: PreparedRequest) -> WSGIEnvironment:
-    url = urlsplit(request.url or "")
-    raw = _whole_body(request)
-    environ: WSGIEnvironment = {
-        "REQUEST_METHOD": request.method or "GET",
-        "SCRIPT_NAME": "",
-        # WSGI wants the bytes of the path, one character each (PEP 3333).
-        "PATH_INFO": unquote_to_bytes(url.path).decode("latin-1"),
-        "QUERY_STRING": url.query,
-        "SERVER_NAME": url.hostname or "embedded",
-        "SERVER_PORT": "0",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "CONTENT_LENGTH": str(len(raw)),
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": url.scheme,
-        "wsgi.input": io.BytesIO(raw),
-        "wsgi.errors": io.StringIO(),
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-    }
-    for name, value in request.headers.items():
-        environ.setdefault("HTTP_" + name.upper().replace("-", "_"), value)
-    return environ
-
-
 def _whole_body(request: PreparedRequest) -> bytes:
     body = request.body or b""
     if isinstance(body, str):
         return body.encode("utf-8")
     if not isinstance(body, bytes):
         raise TypeError(
-            f"the embedded core takes a whole body, not a {type(body).__name__}: use json= or data="
+            f"the embedded core needs the whole body at once, not a {type(body).__name__}: use json= or data="
         )
     return body

@@ -110,7 +110,7 @@ def test_text_bytes_and_no_body_are_taken(tmp_path: Path) -> None:
         with pytest.raises(TypeError) as raised:
             session.put(url, data=stream, timeout=1)
     assert str(raised.value) == (
-        "the embedded core takes a whole body, not a list_iterator: use json= or data="
+        "the embedded core needs the whole body at once, not a list_iterator: use json= or data="
     )
 
 
