@@ -1,4 +1,4 @@
-"""The embedded core: a SuperTokens core's interface as a WSGI application.
+"""The embedded core: the interface of a SuperTokens core as a WSGI application.
 
 Paths, statuses and texts are those of a SuperTokens core 12, as recorded.
 """
@@ -9,7 +9,6 @@ import hmac
 import json
 import logging
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +21,7 @@ from urllib.parse import parse_qsl
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
 
-from flask_stsession.constants import CDI_VERSIONS, DEFAULT_TENANT
+from flask_stsession.constants import CDI_VERSIONS
 
 from .errors import DatabaseUnavailableError, EmbeddedCoreError, RequestRefusedError
 from .keys import KeyRing
@@ -33,10 +32,12 @@ from .recipes.roles import RoleOperations
 from .recipes.session_admin import SessionAdministration
 from .recipes.sessions import SessionOperations
 from .recipes.tenants import TenantOperations
+from .recipes.users import UserOperations
 from .request import Answer, CoreRequest, Route, parse_body
 from .settings import Settings, read_settings
 from .storage.files import IN_MEMORY
 from .storage.store import Store
+from .tenancy import Address, Scope, Tenants, split_path
 from .tokens import SessionTokens
 
 if TYPE_CHECKING:
@@ -47,15 +48,11 @@ __all__ = ["EmbeddedCore", "EmbeddedCoreError"]
 logger: logging.Logger = logging.getLogger("flask_stsession.embedded")
 
 _MAX_BODY_BYTES: Final = 10 * 1024 * 1024
-_APP_PREFIX: Final = "appid-"
-_DEFAULT_APP: Final = "public"
-_TENANT_SEGMENT: Final = re.compile(r"[A-Za-z0-9-]+")
 _HELLO: Final = frozenset({"/", "/hello"})
 _HELLO_METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE"})
 _JWKS: Final = "/.well-known/jwks.json"
 _API_VERSION: Final = "/apiversion"
-#: The one operation that says itself that a tenant does not exist.
-_TENANT_INFORMATION: Final = "/recipe/multitenancy/tenant"
+_KEY_SCHEME: Final = "bearer "
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +72,13 @@ class _Response:
 
 
 class EmbeddedCore:
-    """A core of one's own, for development, tests and applications on a single host.
+    """A core in this process, for development, tests and applications on a single host.
 
-    The object is a WSGI application that speaks the Core Driver Interface, and may be called by any
-    thread. Every process makes its own; all that were made for one file work on the same sessions.
+    The object is a WSGI application that speaks the Core Driver Interface; any thread may call it. Each
+    process creates its own object; all objects for one file share its sessions.
 
-    :param database: the file, made with its folder where missing, or ``:memory:`` for one that is gone
-        with this object and cannot be shared with another process.
+    :param database: the file, created with its folder if missing, or ``:memory:`` for a database that
+        ends with this object and cannot be shared with another process.
     :param settings: keys of a core's ``config.yaml``: the fields of
         :class:`~flask_stsession.embedded.settings.Settings`.
     :param clock: the time now, seconds since the epoch.
@@ -91,7 +88,7 @@ class EmbeddedCore:
         it too if it was closed, or if its database is in the memory of another process.
     """
 
-    #: Whether this object made an empty database.
+    #: Whether this object created an empty database.
     created: bool
 
     def __init__(
@@ -121,13 +118,13 @@ class EmbeddedCore:
                 " count here. If there should have been one, stop this process and put it back.",
                 self._store.name,
             )
-        self._tenants = TenantOperations(self._store)
+        self._tenants = Tenants(self._store)
         self._routes: dict[str, dict[str, Route]] = {}
         for route in self._all_routes():
             self._routes.setdefault(route.path, {})[route.method] = route
 
     def close(self) -> None:
-        """Close the database; whoever calls this object afterwards gets an :exc:`EmbeddedCoreError`."""
+        """Close the database; calling this object afterwards raises :exc:`EmbeddedCoreError`."""
         self._store.close()
 
     def __enter__(self) -> EmbeddedCore:
@@ -139,7 +136,7 @@ class EmbeddedCore:
         self.close()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request (PEP 3333)."""
+        """Respond to a request (PEP 3333)."""
         return self._respond(environ).send(start_response)
 
     def _clock_ms(self) -> int:
@@ -152,16 +149,17 @@ class EmbeddedCore:
     def _all_routes(self) -> list[Route]:
         tokens = SessionTokens(self._keys, self.settings)
         return [
-            *SessionOperations(self._store, tokens, self.settings, self._clock_ms).routes(),
-            *SessionAdministration(self._store, self._clock_ms).routes(),
+            *SessionOperations(self._store, self._tenants, tokens, self.settings, self._clock_ms).routes(),
+            *SessionAdministration(self._store, self._tenants, self._clock_ms).routes(),
             *JWTOperations(self._keys, self._clock_ms).routes(),
             *RoleOperations(self._store).routes(),
             *EmailOperations(self._store, self.settings, self._clock_ms).routes(),
             *MetadataOperations(self._store).routes(),
-            *self._tenants.routes(),
+            *TenantOperations(self._store, self.settings).routes(),
+            *UserOperations().routes(),
         ]
 
-    # Answering
+    # Responding
 
     def _respond(self, environ: WSGIEnvironment) -> _Response:
         try:
@@ -188,72 +186,55 @@ class EmbeddedCore:
 
     def _answer(self, environ: WSGIEnvironment) -> _Response:
         method = environ["REQUEST_METHOD"]
-        app_id, segments = _split_path(environ.get("PATH_INFO", ""))
-        tenant_id, path = self._split_tenant(segments)
-        if path in _HELLO:
+        version = _cdi_version(environ)
+        address = self._find(environ.get("PATH_INFO", ""))
+        if address is not None and address.path in _HELLO:
             _refuse_other_methods(method, _HELLO_METHODS)
+            self._tenants.check(address, Scope.ANY, version)
             return _Response(200, "Hello")
-        if path == _JWKS:
+        if address is not None and address.path == _JWKS:
             _refuse_other_methods(method, {"GET"})
+            self._tenants.check(address, Scope.ANY, version)
             return self._public_keys()
         self._check_api_key(environ)
-        if path == _API_VERSION:
-            _refuse_other_methods(method, {"GET"})
-            return _Response(200, {"versions": list(CDI_VERSIONS)})
-        version = _cdi_version(environ)
-        if path is None:
+        if address is None:
             raise RequestRefusedError(404, "Not found")
-        methods = self._routes[path]
+        if address.path == _API_VERSION:
+            _refuse_other_methods(method, {"GET"})
+            self._tenants.check(address, Scope.APP, version)
+            return _Response(200, {"versions": list(CDI_VERSIONS)})
+        methods = self._routes[address.path]
         _refuse_other_methods(method, methods)
         route = methods[method]
-        self._check_tenant(app_id, tenant_id, route)
+        self._tenants.check(address, route.scope, version)
         request = CoreRequest(
             method=method,
-            tenant_id=tenant_id,
+            tenant_id=address.tenant_id,
             cdi_version=version,
             query=_query(environ),
             body={} if method == "GET" else parse_body(_read_body(environ)),
         )
-        return _Response(200, route.answer(request))
+        return _Response(200, route.run(request))
 
-    def _split_tenant(self, segments: list[str]) -> tuple[str, str | None]:
-        """Return the tenant and the path behind it, None if nothing is there."""
-        path = "/" + "/".join(segments)
-        if self._is_served(path):
-            return DEFAULT_TENANT, path
-        behind = "/" + "/".join(segments[1:])
-        if len(segments) > 1 and _TENANT_SEGMENT.fullmatch(segments[0]) and self._is_served(behind):
-            return segments[0].lower(), behind
-        return DEFAULT_TENANT, None
-
-    def _is_served(self, path: str) -> bool:
-        return path in self._routes or path in _HELLO or path in (_JWKS, _API_VERSION)
+    def _find(self, path: str) -> Address | None:
+        """Return the application, tenant and operation that a path names, None if there is none."""
+        for address in split_path(path):
+            if address.path in self._routes or address.path in (*_HELLO, _JWKS, _API_VERSION):
+                return address
+        return None
 
     def _check_api_key(self, environ: WSGIEnvironment) -> None:
         if not self.settings.api_keys:
             return
-        shown = str(environ.get("HTTP_API_KEY", "")).encode("utf-8", "replace")
+        shown = _shown_api_key(environ).encode("utf-8", "replace")
         # Every key is compared, so that the time taken does not tell which one was near.
         matches = [hmac.compare_digest(shown, key.encode("ascii")) for key in self.settings.api_keys]
         if not any(matches):
             raise RequestRefusedError(401, "Invalid API key")
 
-    def _check_tenant(self, app_id: str, tenant_id: str, route: Route) -> None:
-        tells_itself = route.path.startswith(_TENANT_INFORMATION) and route.of_tenant
-        known = app_id == _DEFAULT_APP and (
-            tenant_id == DEFAULT_TENANT or tells_itself or self._tenants.exists(tenant_id)
-        )
-        if not known:
-            raise RequestRefusedError(
-                400,
-                "AppId or tenantId not found => Tenant with the following connectionURIDomain, appId and"
-                f" tenantId combination not found: (, {app_id}, {tenant_id})",
-            )
-        if tenant_id != DEFAULT_TENANT and not route.of_tenant:
-            raise RequestRefusedError(403, "Only public tenantId can call this app specific API")
-
     def _public_keys(self) -> _Response:
-        # A verifier that keeps them no longer than a new key is published before it signs is never surprised.
+        # A new key is published this long before it signs: a verifier that caches the keys for no longer
+        # always has it in time.
         age = self.settings.key_lead_ms // 1000
         caching = (("Cache-Control", f"max-age={age}, must-revalidate"),)
         return _Response(200, {"keys": self._keys.public_keys()}, caching)
@@ -269,18 +250,18 @@ def _unavailable(error: DatabaseUnavailableError) -> _Response:
     return _Response(503, error.text, (("Retry-After", str(error.retry_after)),))
 
 
-def _split_path(path: str) -> tuple[str, list[str]]:
-    segments = path.strip("/").split("/")
-    app_id = _DEFAULT_APP
-    if segments[0].startswith(_APP_PREFIX):
-        app_id = segments[0].removeprefix(_APP_PREFIX).lower()
-        segments = segments[1:] or [""]
-    return app_id, segments
-
-
 def _refuse_other_methods(method: str, allowed: Iterable[str]) -> None:
     if method not in allowed:
         raise RequestRefusedError(405, "Method not supported")
+
+
+def _shown_api_key(environ: WSGIEnvironment) -> str:
+    """Return the API key of a request: ``api-key: KEY`` or ``Authorization: [Bearer] KEY``."""
+    shown = str(environ.get("HTTP_API_KEY", "")).strip()
+    if shown:
+        return shown
+    shown = str(environ.get("HTTP_AUTHORIZATION", "")).strip()
+    return shown[len(_KEY_SCHEME) :].strip() if shown.lower().startswith(_KEY_SCHEME) else shown
 
 
 def _cdi_version(environ: WSGIEnvironment) -> tuple[int, int]:
@@ -304,4 +285,4 @@ def _read_body(environ: WSGIEnvironment) -> bytes:
     except RequestEntityTooLarge as error:
         raise RequestRefusedError(413, f"The body is larger than {_MAX_BODY_BYTES} bytes") from error
     except ClientDisconnected as error:
-        raise RequestRefusedError(400, "The body is shorter than announced") from error
+        raise RequestRefusedError(400, "The body is shorter than its Content-Length") from error

@@ -1,4 +1,4 @@
-"""What can go wrong in the embedded core.
+"""The exceptions of the embedded core.
 
 ::
 
@@ -17,7 +17,7 @@ from typing import ClassVar
 
 
 class EmbeddedCoreError(Exception):
-    """The embedded core cannot work as it was set up; the message says what to change."""
+    """The embedded core cannot work with its settings or files; the message says what to change."""
 
 
 class DatabaseUnavailableError(EmbeddedCoreError):

@@ -1,4 +1,4 @@
-"""One request to the core, and the checks on its fields that every operation shares.
+"""A request to the core, its fields, and the operations that it can reach.
 
 The texts of the refusals are those of a SuperTokens core, as recorded.
 """
@@ -9,19 +9,27 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from flask_stsession.constants import PROTECTED_CLAIMS
 
 from .errors import RequestRefusedError
+from .tenancy import Scope
 
-#: What an operation answers: a JSON object, or a plain text.
+#: The result of an operation: a JSON object or plain text.
 Answer: TypeAlias = "dict[str, Any] | str"
+
+#: The characters that a core removes around names: those up to the space, no other white space.
+_BLANKS: Final = "".join(map(chr, range(0x21)))
+#: A core signs integers of 64 bits. It stores larger ones, and then cannot refresh that session.
+_INTEGERS: Final = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True)
 class CoreRequest:
-    """A request whose API key, version, path and tenant were found good.
+    """A request whose API key, version, path and tenant have been checked.
+
+    A field that is optional may be absent; ``null`` is a value of the wrong type.
 
     :param method: the HTTP method.
     :param tenant_id: the tenant in the path; ``public`` if there is none.
@@ -38,64 +46,71 @@ class CoreRequest:
 
     def text(self, name: str) -> str:
         """Return a required string of the body."""
-        found = self.optional_text(name)
-        if found is None:
+        found = self.body.get(name)
+        if not isinstance(found, str):
             raise invalid_field(name)
         return found
 
     def optional_text(self, name: str) -> str | None:
-        """Return an optional string of the body; ``null`` is as good as absent."""
-        found = self.body.get(name)
-        if found is not None and not isinstance(found, str):
-            raise invalid_field(name)
-        return found
+        """Return an optional string of the body."""
+        return self.text(name) if name in self.body else None
 
     def name(self, name: str) -> str:
-        """Return a required string that has more in it than spaces, without those around it."""
-        return _not_blank(name, self.text(name))
+        """Return a required name of the body, without blanks around it."""
+        return _trimmed(name, self.text(name))
 
-    def flag(self, name: str, *, default: bool | None = None) -> bool:
-        """Return a boolean of the body; required unless there is a default."""
+    def flag(self, name: str) -> bool:
+        """Return a required boolean of the body."""
         found = self.body.get(name)
-        if found is None and default is not None:
-            return default
         if not isinstance(found, bool):
             raise invalid_field(name)
         return found
 
-    def number(self, name: str) -> float | None:
-        """Return an optional number of the body."""
+    def optional_flag(self, name: str, *, default: bool) -> bool:
+        """Return an optional boolean of the body."""
+        return self.flag(name) if name in self.body else default
+
+    def number(self, name: str) -> float:
+        """Return a required number of the body."""
         found = self.body.get(name)
-        if found is not None and (isinstance(found, bool) or not isinstance(found, (int, float))):
+        if isinstance(found, bool) or not isinstance(found, (int, float)):
             raise invalid_field(name)
         return found
 
+    def optional_number(self, name: str) -> float | None:
+        """Return an optional number of the body."""
+        return self.number(name) if name in self.body else None
+
     def object(self, name: str) -> dict[str, Any]:
         """Return a required JSON object of the body."""
-        found = self.optional_object(name)
-        if found is None:
+        found = self.body.get(name)
+        if not isinstance(found, dict):
             raise invalid_field(name)
         return found
 
     def optional_object(self, name: str) -> dict[str, Any] | None:
         """Return an optional JSON object of the body."""
-        found = self.body.get(name)
-        if found is not None and not isinstance(found, dict):
-            raise invalid_field(name)
+        return self.object(name) if name in self.body else None
+
+    def claims(self, name: str) -> dict[str, Any]:
+        """Return a required JSON object of the body that can be the payload of a JWT."""
+        found = self.object(name)
+        if not _is_signable(found):
+            raise RequestRefusedError(400, f"Field name '{name}' has an integer of more than 64 bits")
         return found
 
     def user_payload(self, name: str) -> dict[str, Any]:
-        """Return a required JSON object that users may put into an access token."""
-        found = self.object(name)
+        """Return a required JSON object of the body that users may put into an access token."""
+        found = self.claims(name)
         if not found.keys().isdisjoint(PROTECTED_CLAIMS):
             raise RequestRefusedError(400, "The user payload contains protected field")
         return found
 
-    def texts(self, name: str) -> list[str] | None:
+    def optional_texts(self, name: str) -> list[str] | None:
         """Return an optional array of strings of the body."""
-        found = self.body.get(name)
-        if found is None:
+        if name not in self.body:
             return None
+        found = self.body[name]
         if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
             raise invalid_field(name)
         return found
@@ -107,9 +122,16 @@ class CoreRequest:
             raise RequestRefusedError(400, f"Field name '{name}' is missing in GET request")
         return found
 
+    def flag_parameter(self, name: str, *, default: bool) -> bool:
+        """Return an optional query parameter that is ``true`` or ``false``."""
+        found = self.query.get(name, str(default)).lower()
+        if found not in ("true", "false"):
+            raise invalid_field(name)
+        return found == "true"
+
     def name_parameter(self, name: str) -> str:
-        """Return a required query parameter that has more in it than spaces, without those around it."""
-        return _not_blank(name, self.parameter(name))
+        """Return a required query parameter that is a name, without blanks around it."""
+        return _trimmed(name, self.parameter(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,43 +140,57 @@ class Route:
 
     :param method: the HTTP method.
     :param path: the path without application and tenant.
-    :param answer: what carries it out.
-    :param of_tenant: whether the path may name a tenant other than ``public``.
+    :param run: carries the operation out.
+    :param scope: what the operation makes of the tenant in the path.
     """
 
     method: str
     path: str
-    answer: Callable[[CoreRequest], Answer]
-    of_tenant: bool = False
+    run: Callable[[CoreRequest], Answer]
+    scope: Scope = Scope.APP
 
 
 def invalid_field(name: str) -> RequestRefusedError:
-    """Return the refusal of a field that is missing or of the wrong type."""
+    """Return the refusal of a field that is missing or has the wrong type."""
     return RequestRefusedError(400, f"Field name '{name}' is invalid in JSON input")
 
 
-def _not_blank(name: str, value: str) -> str:
-    found = value.strip()
-    if not found:
-        raise RequestRefusedError(400, f"Field name '{name}' cannot be an empty String")
-    return found
+def without_blanks(text: str) -> str:
+    """Remove the blanks around a text that a core removes."""
+    return text.strip(_BLANKS)
 
 
 def parse_body(raw: bytes) -> dict[str, Any]:
-    """Read the JSON object that a request carries.
+    """Parse the body of a request.
 
-    :raises RequestRefusedError: it is not one.
+    :raises RequestRefusedError: it is not a JSON object.
     """
     try:
         found = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
         if b"\\ud" in raw.lower():
-            # Half a surrogate pair is fine JSON and cannot be stored or signed as UTF-8.
+            # Half a surrogate pair is valid JSON and cannot be stored or signed as UTF-8.
             json.dumps(found, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         raise RequestRefusedError(400, "Invalid Json Input") from None
     if not isinstance(found, dict):
         raise RequestRefusedError(400, "Invalid Json Input")
     return found
+
+
+def _trimmed(name: str, value: str) -> str:
+    found = without_blanks(value)
+    if not found:
+        raise RequestRefusedError(400, f"Field name '{name}' cannot be an empty String")
+    return found
+
+
+def _is_signable(value: object) -> bool:
+    # A boolean is an integer in Python, and in range.
+    if isinstance(value, int):
+        return value in _INTEGERS
+    if isinstance(value, dict):
+        return all(map(_is_signable, value.values()))
+    return not isinstance(value, list) or all(map(_is_signable, value))
 
 
 def _refuse_constant(name: str) -> None:

@@ -1,4 +1,4 @@
-"""Which e-mail address of which user is known to be theirs."""
+"""E-mail verification: which users have proved that an address is theirs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Final
 
 from ..crypto import sha256_hex
 from ..errors import RequestRefusedError
-from ..request import Answer, CoreRequest, Route
+from ..request import Answer, CoreRequest, Route, without_blanks
 from ..settings import Settings
 from ..storage.store import Store
+from ..tenancy import Scope
 
 _INVALID_TOKEN: Final = {"status": "EMAIL_VERIFICATION_INVALID_TOKEN_ERROR"}
 
 
 class EmailOperations:
-    """Tokens belong to a tenant; what they prove holds in the whole application.
+    """Verify addresses. Tokens belong to a tenant, verified addresses to the application.
 
     :param clock_ms: the time now, ms.
     """
@@ -28,24 +29,24 @@ class EmailOperations:
         self._clock_ms = clock_ms
 
     def routes(self) -> list[Route]:
-        """Return what is to be served."""
+        """Return the operations."""
         return [
-            Route("POST", "/recipe/user/email/verify/token", self.create_token, of_tenant=True),
-            Route("POST", "/recipe/user/email/verify/token/remove", self.remove_tokens, of_tenant=True),
-            Route("POST", "/recipe/user/email/verify", self.verify, of_tenant=True),
+            Route("POST", "/recipe/user/email/verify/token", self.create_token, Scope.TENANT),
+            Route("POST", "/recipe/user/email/verify/token/remove", self.remove_tokens, Scope.TENANT),
+            Route("POST", "/recipe/user/email/verify", self.verify, Scope.TENANT),
             Route("GET", "/recipe/user/email/verify", self.is_verified),
             Route("POST", "/recipe/user/email/verify/remove", self.unverify),
         ]
 
     def create_token(self, request: CoreRequest) -> Answer:
-        """Make a token that proves the address when it comes back."""
-        user_id, email = request.text("userId"), _normal(request.text("email"))
+        """Create a token to send by e-mail; returning it proves ownership of the address."""
+        user_id, email = _user_and_email(request)
         token, now = secrets.token_urlsafe(64), self._clock_ms()
         with self._store.write() as connection:
             if _is_verified(connection, user_id, email):
                 return {"status": "EMAIL_ALREADY_VERIFIED_ERROR"}
             connection.execute("DELETE FROM email_tokens WHERE expires_at <= ?", (now,))
-            # Only its hash is kept: who reads the file cannot verify an address with it.
+            # Only the hash is stored: nobody can verify an address with what the file holds.
             connection.execute(
                 "INSERT INTO email_tokens (token_hash, tenant_id, user_id, email, expires_at)"
                 " VALUES (?, ?, ?, ?, ?)",
@@ -60,17 +61,13 @@ class EmailOperations:
         return {"status": "OK", "token": token}
 
     def remove_tokens(self, request: CoreRequest) -> Answer:
-        """Make the tokens for an address worthless."""
-        user_id, email = request.text("userId"), _normal(request.text("email"))
+        """Delete the tokens of an address, in one tenant."""
         with self._store.write() as connection:
-            connection.execute(
-                "DELETE FROM email_tokens WHERE tenant_id = ? AND user_id = ? AND email = ?",
-                (request.tenant_id, user_id, email),
-            )
+            _delete_tokens(connection, request.tenant_id, *_user_and_email(request))
         return {"status": "OK"}
 
     def verify(self, request: CoreRequest) -> Answer:
-        """Take a token as proof of the address it was made for; it works once."""
+        """Verify the address that a token was created for, and use the token up."""
         if request.text("method") != "token":
             raise RequestRefusedError(400, "Unsupported method for email verification")
         token = request.text("token")
@@ -83,30 +80,36 @@ class EmailOperations:
             if row is None:
                 return dict(_INVALID_TOKEN)
             user_id, email = row
-            connection.execute("DELETE FROM email_tokens WHERE user_id = ? AND email = ?", (user_id, email))
+            _delete_tokens(connection, request.tenant_id, user_id, email)
             connection.execute(
                 "INSERT OR IGNORE INTO verified_emails (user_id, email) VALUES (?, ?)", (user_id, email)
             )
         return {"status": "OK", "userId": user_id, "email": email}
 
     def is_verified(self, request: CoreRequest) -> Answer:
-        """Tell whether an address was proven."""
-        user_id, email = request.parameter("userId"), _normal(request.parameter("email"))
+        """Tell whether an address is verified; as a core does, in exactly the spelling given."""
+        user_id, email = request.parameter("userId"), request.parameter("email")
         with self._store.read() as connection:
             return {"status": "OK", "isVerified": _is_verified(connection, user_id, email)}
 
     def unverify(self, request: CoreRequest) -> Answer:
-        """Forget that an address was proven."""
-        user_id, email = request.text("userId"), _normal(request.text("email"))
+        """Make an address unverified."""
         with self._store.write() as connection:
             connection.execute(
-                "DELETE FROM verified_emails WHERE user_id = ? AND email = ?", (user_id, email)
+                "DELETE FROM verified_emails WHERE user_id = ? AND email = ?", _user_and_email(request)
             )
         return {"status": "OK"}
 
 
-def _normal(email: str) -> str:
-    return email.strip().lower()
+def _user_and_email(request: CoreRequest) -> tuple[str, str]:
+    return request.text("userId"), without_blanks(request.text("email")).lower()
+
+
+def _delete_tokens(connection: sqlite3.Connection, tenant_id: str, user_id: str, email: str) -> None:
+    connection.execute(
+        "DELETE FROM email_tokens WHERE tenant_id = ? AND user_id = ? AND email = ?",
+        (tenant_id, user_id, email),
+    )
 
 
 def _is_verified(connection: sqlite3.Connection, user_id: str, email: str) -> bool:

@@ -1,4 +1,4 @@
-"""A JSON object for each user."""
+"""User metadata: one JSON object per user."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..storage.store import Store
 
 
 class MetadataOperations:
-    """Reading, merging and removing users' metadata."""
+    """Read, merge and remove the metadata of users."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def routes(self) -> list[Route]:
-        """Return what is to be served."""
+        """Return the operations."""
         return [
             Route("GET", "/recipe/user/metadata", self.get),
             Route("PUT", "/recipe/user/metadata", self.merge),
@@ -26,13 +26,13 @@ class MetadataOperations:
         ]
 
     def get(self, request: CoreRequest) -> Answer:
-        """Return a user's metadata."""
+        """Return the metadata of a user."""
         user_id = request.parameter("userId")
         with self._store.read() as connection:
             return {"metadata": _find(connection, user_id), "status": "OK"}
 
     def merge(self, request: CoreRequest) -> Answer:
-        """Replace top-level keys; ``null`` removes one."""
+        """Replace top-level keys of the metadata of a user; ``null`` removes a key."""
         user_id, update = request.text("userId"), request.object("metadataUpdate")
         with self._store.write() as connection:
             merged = {**_find(connection, user_id), **update}
@@ -44,7 +44,7 @@ class MetadataOperations:
         return {"metadata": metadata, "status": "OK"}
 
     def remove(self, request: CoreRequest) -> Answer:
-        """Remove a user's metadata."""
+        """Delete the metadata of a user."""
         user_id = request.text("userId")
         with self._store.write() as connection:
             connection.execute("DELETE FROM user_metadata WHERE user_id = ?", (user_id,))

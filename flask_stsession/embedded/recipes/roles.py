@@ -1,4 +1,4 @@
-"""Roles, their permissions, and who has them."""
+"""Roles, their permissions, and the users who have them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ import sqlite3
 from typing import Final
 
 from ..errors import RequestRefusedError
-from ..request import Answer, CoreRequest, Route, invalid_field
+from ..request import Answer, CoreRequest, Route, invalid_field, without_blanks
 from ..storage.store import Store
+from ..tenancy import Scope
 
 _UNKNOWN_ROLE: Final = {"status": "UNKNOWN_ROLE_ERROR"}
 
 
 class RoleOperations:
-    """Roles belong to the application; which user has them, to a tenant."""
+    """Manage roles, which belong to the application, and their assignment, which belongs to a tenant.
+
+    Blanks around the names of roles and permissions are removed, around user ids they are not.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def routes(self) -> list[Route]:
-        """Return what is to be served."""
+        """Return the operations."""
         return [
             Route("PUT", "/recipe/role", self.create_role),
             Route("POST", "/recipe/role/remove", self.remove_role),
@@ -27,14 +31,14 @@ class RoleOperations:
             Route("GET", "/recipe/role/permissions", self.permissions_of_role),
             Route("POST", "/recipe/role/permissions/remove", self.remove_permissions),
             Route("GET", "/recipe/permission/roles", self.roles_with_permission),
-            Route("PUT", "/recipe/user/role", self.give_role, of_tenant=True),
-            Route("POST", "/recipe/user/role/remove", self.take_role, of_tenant=True),
-            Route("GET", "/recipe/user/roles", self.roles_of_user, of_tenant=True),
-            Route("GET", "/recipe/role/users", self.users_with_role, of_tenant=True),
+            Route("PUT", "/recipe/user/role", self.add_to_user, Scope.TENANT),
+            Route("POST", "/recipe/user/role/remove", self.remove_from_user, Scope.TENANT),
+            Route("GET", "/recipe/user/roles", self.roles_of_user, Scope.TENANT),
+            Route("GET", "/recipe/role/users", self.users_with_role, Scope.TENANT),
         ]
 
     def create_role(self, request: CoreRequest) -> Answer:
-        """Make a role, or add permissions to one."""
+        """Create a role, or add permissions to an existing one."""
         role, permissions = request.name("role"), _permissions(request) or []
         with self._store.write() as connection:
             created = connection.execute("INSERT OR IGNORE INTO roles (role) VALUES (?)", (role,)).rowcount
@@ -45,7 +49,7 @@ class RoleOperations:
         return {"status": "OK", "createdNewRole": created > 0}
 
     def remove_role(self, request: CoreRequest) -> Answer:
-        """Delete a role, with its permissions, from everybody."""
+        """Delete a role and its permissions, and remove it from all users."""
         role = request.name("role")
         with self._store.write() as connection:
             deleted = connection.execute("DELETE FROM roles WHERE role = ?", (role,)).rowcount
@@ -54,21 +58,18 @@ class RoleOperations:
         return {"status": "OK", "didRoleExist": deleted > 0}
 
     def list_roles(self, request: CoreRequest) -> Answer:
-        """List all roles."""
-        with self._store.read() as connection:
-            return {"roles": _column(connection.execute("SELECT role FROM roles")), "status": "OK"}
+        """Return all roles."""
+        return {"status": "OK", "roles": self._column("SELECT role FROM roles")}
 
     def permissions_of_role(self, request: CoreRequest) -> Answer:
-        """List the permissions of a role."""
+        """Return the permissions of a role."""
         role = request.name_parameter("role")
-        with self._store.read() as connection:
-            if not _exists(connection, role):
-                return dict(_UNKNOWN_ROLE)
-            found = connection.execute("SELECT permission FROM role_permissions WHERE role = ?", (role,))
-            return {"permissions": _column(found), "status": "OK"}
+        return self._column_of_role(
+            "permissions", role, "SELECT permission FROM role_permissions WHERE role = ?"
+        )
 
     def remove_permissions(self, request: CoreRequest) -> Answer:
-        """Take permissions from a role; all of them if none are named."""
+        """Remove permissions from a role: the named ones, or all if none are named."""
         role, permissions = request.name("role"), _permissions(request)
         with self._store.write() as connection:
             if not _exists(connection, role):
@@ -83,73 +84,75 @@ class RoleOperations:
         return {"status": "OK"}
 
     def roles_with_permission(self, request: CoreRequest) -> Answer:
-        """List the roles that have a permission."""
+        """Return the roles that have a permission."""
         permission = request.name_parameter("permission")
-        with self._store.read() as connection:
-            found = connection.execute(
-                "SELECT role FROM role_permissions WHERE permission = ?", (permission,)
-            )
-            return {"roles": _column(found), "status": "OK"}
+        roles = self._column("SELECT role FROM role_permissions WHERE permission = ?", permission)
+        return {"status": "OK", "roles": roles}
 
-    def give_role(self, request: CoreRequest) -> Answer:
-        """Give a user a role."""
-        user_id, role = request.name("userId"), request.name("role")
-        with self._store.write() as connection:
-            if not _exists(connection, role):
-                return dict(_UNKNOWN_ROLE)
-            given = connection.execute(
-                "INSERT OR IGNORE INTO user_roles (tenant_id, user_id, role) VALUES (?, ?, ?)",
-                (request.tenant_id, user_id, role),
-            ).rowcount
-        return {"status": "OK", "didUserAlreadyHaveRole": given <= 0}
+    def add_to_user(self, request: CoreRequest) -> Answer:
+        """Add a role to a user."""
+        changed = self._change_user(
+            request, "INSERT OR IGNORE INTO user_roles (tenant_id, user_id, role) VALUES (?, ?, ?)"
+        )
+        return (
+            dict(_UNKNOWN_ROLE)
+            if changed is None
+            else {"status": "OK", "didUserAlreadyHaveRole": not changed}
+        )
 
-    def take_role(self, request: CoreRequest) -> Answer:
-        """Take a role from a user."""
-        user_id, role = request.name("userId"), request.name("role")
-        with self._store.write() as connection:
-            if not _exists(connection, role):
-                return dict(_UNKNOWN_ROLE)
-            taken = connection.execute(
-                "DELETE FROM user_roles WHERE tenant_id = ? AND user_id = ? AND role = ?",
-                (request.tenant_id, user_id, role),
-            ).rowcount
-        return {"status": "OK", "didUserHaveRole": taken > 0}
+    def remove_from_user(self, request: CoreRequest) -> Answer:
+        """Remove a role from a user."""
+        changed = self._change_user(
+            request, "DELETE FROM user_roles WHERE tenant_id = ? AND user_id = ? AND role = ?"
+        )
+        return dict(_UNKNOWN_ROLE) if changed is None else {"status": "OK", "didUserHaveRole": changed}
 
     def roles_of_user(self, request: CoreRequest) -> Answer:
-        """List the roles of a user."""
-        user_id = request.name_parameter("userId")
-        with self._store.read() as connection:
-            found = connection.execute(
-                "SELECT role FROM user_roles WHERE tenant_id = ? AND user_id = ?",
-                (request.tenant_id, user_id),
-            )
-            return {"roles": _column(found), "status": "OK"}
+        """Return the roles of a user."""
+        user_id = request.parameter("userId")
+        roles = self._column(
+            "SELECT role FROM user_roles WHERE tenant_id = ? AND user_id = ?", request.tenant_id, user_id
+        )
+        return {"status": "OK", "roles": roles}
 
     def users_with_role(self, request: CoreRequest) -> Answer:
-        """List the users who have a role."""
+        """Return the users who have a role."""
         role = request.name_parameter("role")
+        return self._column_of_role(
+            "users",
+            role,
+            "SELECT user_id FROM user_roles WHERE role = ? AND tenant_id = ?",
+            request.tenant_id,
+        )
+
+    def _change_user(self, request: CoreRequest, statement: str) -> bool | None:
+        """Add or remove a role; tell whether that changed anything, None if there is no such role."""
+        user_id, role = request.text("userId"), request.name("role")
+        with self._store.write() as connection:
+            if not _exists(connection, role):
+                return None
+            return connection.execute(statement, (request.tenant_id, user_id, role)).rowcount > 0
+
+    def _column_of_role(self, name: str, role: str, statement: str, *more: str) -> Answer:
         with self._store.read() as connection:
             if not _exists(connection, role):
                 return dict(_UNKNOWN_ROLE)
-            found = connection.execute(
-                "SELECT user_id FROM user_roles WHERE tenant_id = ? AND role = ?", (request.tenant_id, role)
-            )
-            return {"users": _column(found), "status": "OK"}
+        return {"status": "OK", name: self._column(statement, role, *more)}
+
+    def _column(self, statement: str, *parameters: str) -> list[str]:
+        with self._store.read() as connection:
+            return [str(row[0]) for row in connection.execute(statement, parameters)]
 
 
 def _permissions(request: CoreRequest) -> list[str] | None:
-    found = request.texts("permissions")
+    found = request.optional_texts("permissions")
     if found is None:
         return None
-    permissions = [permission.strip() for permission in found]
+    permissions = [without_blanks(permission) for permission in found]
     if not all(permissions):
-        raise RequestRefusedError(400, str(invalid_field("permissions")) + ": a permission is empty")
+        raise RequestRefusedError(400, f"{invalid_field('permissions').text}: a permission is empty")
     return permissions
 
 
 def _exists(connection: sqlite3.Connection, role: str) -> bool:
     return connection.execute("SELECT 1 FROM roles WHERE role = ?", (role,)).fetchone() is not None
-
-
-def _column(cursor: sqlite3.Cursor) -> list[str]:
-    return [str(row[0]) for row in cursor]

@@ -1,18 +1,19 @@
-"""Reading, changing, listing and revoking sessions by handle or user."""
+"""Read, change, list and revoke sessions by handle or by user."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from flask_stsession.constants import DEFAULT_TENANT
-
+from ..crypto import compact_json
 from ..errors import RequestRefusedError
-from ..request import Answer, CoreRequest, Route, invalid_field
+from ..request import Answer, CoreRequest, Route
 from ..storage.session_records import SessionRecord, SessionTable
 from ..storage.store import Store
+from ..tenancy import Scope, Tenants, not_found, require_public, tenant_of_handle
 
-_NO_SESSION: Final = {"status": "UNAUTHORISED", "message": "Session does not exist."}
+#: Descriptions of sessions in one response, bytes: well below what a client reads.
+_MAX_DESCRIPTIONS_BYTES: Final = 4 * 1024 * 1024
 
 
 class SessionAdministration:
@@ -21,105 +22,141 @@ class SessionAdministration:
     :param clock_ms: the time now, ms.
     """
 
-    def __init__(self, store: Store, clock_ms: Callable[[], int]) -> None:
+    def __init__(self, store: Store, tenants: Tenants, clock_ms: Callable[[], int]) -> None:
         self._store = store
+        self._tenants = tenants
         self._clock_ms = clock_ms
 
     def routes(self) -> list[Route]:
-        """Return what is to be served."""
+        """Return the operations."""
         return [
-            Route("GET", "/recipe/session", self.information),
-            Route("POST", "/recipe/session/remove", self.remove, of_tenant=True),
-            Route("GET", "/recipe/session/user", self.list_of_user, of_tenant=True),
-            Route("GET", "/recipe/session/data", self.data_in_database),
-            Route("PUT", "/recipe/session/data", self.set_data_in_database),
-            Route("GET", "/recipe/jwt/data", self.data_in_jwt, of_tenant=True),
-            Route("PUT", "/recipe/jwt/data", self.set_data_in_jwt, of_tenant=True),
+            Route("GET", "/recipe/session", self.information, Scope.ANY),
+            Route("POST", "/recipe/session/remove", self.remove, Scope.ANY),
+            Route("GET", "/recipe/session/user", self.list_of_user, Scope.ANY),
+            Route("GET", "/recipe/session/data", self.data_in_database, Scope.ANY),
+            Route("PUT", "/recipe/session/data", self.set_data_in_database, Scope.ANY),
+            Route("GET", "/recipe/jwt/data", self.data_in_jwt, Scope.ANY),
+            Route("PUT", "/recipe/jwt/data", self.set_data_in_jwt, Scope.ANY),
         ]
 
     def information(self, request: CoreRequest) -> Answer:
-        """Say what is known of a session."""
-        record = self._find(request)
-        if record is None:
-            return dict(_NO_SESSION)
-        return {
-            "sessionHandle": record.handle,
-            "userId": record.user_id,
-            "recipeUserId": record.user_id,
-            "userDataInDatabase": record.data_in_database,
-            "expiry": record.expires_at,
-            "userDataInJWT": record.data_in_jwt,
-            "timeCreated": record.created_at,
-            "tenantId": record.tenant_id,
-            "status": "OK",
-        }
+        """Return all that is stored about a session."""
+        return self._read(request, _describe)
 
     def remove(self, request: CoreRequest) -> Answer:
         """Revoke sessions by handle, or those of a user."""
-        user_id, handles = request.optional_text("userId"), request.texts("sessionHandles")
-        if (user_id is None) == (handles is None):
+        user_id, handles = request.optional_text("userId"), request.optional_texts("sessionHandles")
+        # Linked accounts are users of login recipes, which the embedded core does not have.
+        request.optional_flag("revokeSessionsForLinkedAccounts", default=True)
+        across_tenants = request.optional_flag("revokeAcrossAllTenants", default=True)
+        if handles is not None and user_id is None:
+            return self._remove_handles(handles)
+        if user_id is None or handles is not None:
             raise RequestRefusedError(400, "Invalid JSON input - use one of userId or sessionHandles array")
-        tenant_id = None
-        if user_id is not None:
-            tenant_id = _tenant_unless_all(request, request.flag("revokeAcrossAllTenants", default=True))
+        tenant_id = self._tenant_unless_all(request, across_tenants)
         with self._store.write() as connection:
             table = SessionTable(connection, self._clock_ms())
-            if user_id is not None:
-                handles = table.handles_of_user(user_id, tenant_id)
-            revoked = table.delete(handles or [])
+            revoked = table.delete(table.handles_of_user(user_id, tenant_id))
+        return {"status": "OK", "sessionHandlesRevoked": revoked}
+
+    def _remove_handles(self, handles: list[str]) -> Answer:
+        existing = {
+            tenant_id: self._tenants.exists(tenant_id) for tenant_id in map(tenant_of_handle, handles)
+        }
+        with self._store.write() as connection:
+            revoked = SessionTable(connection, self._clock_ms()).delete(
+                handle for handle in handles if existing[tenant_of_handle(handle)]
+            )
+        # Only now: the sessions of the other tenants have ended all the same, as in a core.
+        for tenant_id, exists in existing.items():
+            if not exists:
+                raise not_found("public", tenant_id)
         return {"status": "OK", "sessionHandlesRevoked": revoked}
 
     def list_of_user(self, request: CoreRequest) -> Answer:
-        """List the sessions of a user."""
+        """Return the handles of the sessions of a user.
+
+        ``includeInformation=true``, which only the embedded core knows, adds ``sessions``: what is stored
+        about the sessions, for as many of them as fit into a response of moderate size.
+        """
         user_id = request.parameter("userId")
-        across = request.query.get("fetchAcrossAllTenants", "true").lower()
-        if across not in ("true", "false"):
-            raise invalid_field("fetchAcrossAllTenants")
-        tenant_id = _tenant_unless_all(request, across == "true")
+        across_tenants = request.flag_parameter("fetchAcrossAllTenants", default=True)
+        tenant_id = self._tenant_unless_all(request, across_tenants)
         with self._store.read() as connection:
-            handles = SessionTable(connection, self._clock_ms()).handles_of_user(user_id, tenant_id)
-        return {"status": "OK", "sessionHandles": handles}
+            table = SessionTable(connection, self._clock_ms())
+            if not request.flag_parameter("includeInformation", default=False):
+                return {"status": "OK", "sessionHandles": table.handles_of_user(user_id, tenant_id)}
+            records = table.of_user(user_id, tenant_id)
+        return {
+            "status": "OK",
+            "sessionHandles": [record.handle for record in records],
+            "sessions": _describe_some(records),
+        }
 
     def data_in_database(self, request: CoreRequest) -> Answer:
-        """Return the user's data that stay in the database."""
-        record = self._find(request)
-        if record is None:
-            return dict(_NO_SESSION)
-        return {"status": "OK", "userDataInDatabase": record.data_in_database}
+        """Return the session data that stay in the database."""
+        return self._read(request, lambda record: {"userDataInDatabase": record.data_in_database})
 
     def data_in_jwt(self, request: CoreRequest) -> Answer:
-        """Return the user's data that the next access token will carry."""
-        record = self._find(request)
-        if record is None:
-            return dict(_NO_SESSION)
-        return {"status": "OK", "userDataInJWT": record.data_in_jwt}
+        """Return the payload of the next access token."""
+        return self._read(request, lambda record: {"userDataInJWT": record.data_in_jwt})
 
     def set_data_in_database(self, request: CoreRequest) -> Answer:
-        """Replace the user's data that stay in the database."""
-        handle = request.text("sessionHandle")
+        """Replace the session data that stay in the database."""
         data = request.object("userDataInDatabase")
-        return self._change(lambda table: table.set_data_in_database(handle, data))
+        return self._change(request, lambda table, handle: table.set_data_in_database(handle, data))
 
     def set_data_in_jwt(self, request: CoreRequest) -> Answer:
-        """Replace the user's data that the next access token will carry."""
-        handle = request.text("sessionHandle")
+        """Replace the payload of the next access token."""
         data = request.user_payload("userDataInJWT")
-        return self._change(lambda table: table.set_data_in_jwt(handle, data))
+        return self._change(request, lambda table, handle: table.set_data_in_jwt(handle, data))
 
-    def _find(self, request: CoreRequest) -> SessionRecord | None:
+    def _read(self, request: CoreRequest, describe: Callable[[SessionRecord], dict[str, Any]]) -> Answer:
         handle = request.parameter("sessionHandle")
+        self._tenants.require(tenant_of_handle(handle))
         with self._store.read() as connection:
-            return SessionTable(connection, self._clock_ms()).find(handle)
+            record = SessionTable(connection, self._clock_ms()).find(handle)
+        return _no_session() if record is None else {"status": "OK", **describe(record)}
 
-    def _change(self, change: Callable[[SessionTable], bool]) -> dict[str, Any]:
+    def _change(self, request: CoreRequest, change: Callable[[SessionTable, str], bool]) -> Answer:
+        handle = request.text("sessionHandle")
+        self._tenants.require(tenant_of_handle(handle))
         with self._store.write() as connection:
-            found = change(SessionTable(connection, self._clock_ms()))
-        return {"status": "OK"} if found else dict(_NO_SESSION)
+            found = change(SessionTable(connection, self._clock_ms()), handle)
+        return {"status": "OK"} if found else _no_session()
 
-
-def _tenant_unless_all(request: CoreRequest, across_all: bool) -> str | None:
-    if not across_all:
+    def _tenant_unless_all(self, request: CoreRequest, across_tenants: bool) -> str | None:
+        """Return the tenant whose sessions are meant, None for all of them."""
+        if across_tenants:
+            require_public(request.tenant_id, request.cdi_version)
+            return None
+        self._tenants.require(request.tenant_id)
         return request.tenant_id
-    if request.tenant_id != DEFAULT_TENANT:
-        raise RequestRefusedError(403, "Only the public tenant may act on the sessions of all tenants")
-    return None
+
+
+def _describe(record: SessionRecord) -> dict[str, Any]:
+    return {
+        "sessionHandle": record.handle,
+        "userId": record.user_id,
+        "recipeUserId": record.user_id,
+        "userDataInDatabase": record.data_in_database,
+        "expiry": record.expires_at,
+        "userDataInJWT": record.data_in_jwt,
+        "timeCreated": record.created_at,
+        "tenantId": record.tenant_id,
+    }
+
+
+def _describe_some(records: Iterable[SessionRecord]) -> list[dict[str, Any]]:
+    described, left = [], _MAX_DESCRIPTIONS_BYTES
+    for record in records:
+        description = _describe(record)
+        left -= len(compact_json(description))
+        if left < 0:
+            break
+        described.append(description)
+    return described
+
+
+def _no_session() -> dict[str, Any]:
+    return {"status": "UNAUTHORISED", "message": "Session does not exist."}

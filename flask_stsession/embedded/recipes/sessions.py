@@ -1,9 +1,9 @@
-"""Creating, verifying, refreshing and regenerating sessions.
+"""Create, verify, refresh and regenerate sessions.
 
-The core keeps, per session, the SHA-256 of the current refresh token's hash, and of the one before it.
-Two protocols work on that one record. Up to CDI 5.5 a refresh hands out a child pair, which becomes
-current when it is first used; a parent may be refreshed again until then. From CDI 5.6 on a refresh
-rotates at once, and the token it replaced may be used again for a grace period.
+For each session the core stores the SHA-256 of the hash of the current refresh token, and of the previous
+one. Two protocols work on that record. Up to CDI 5.5 a refresh returns a child pair, which becomes
+current when it is first used; until then the parent may be refreshed again. From CDI 5.6 on a refresh
+rotates at once, and the replaced token may be used again for a grace period.
 """
 
 from __future__ import annotations
@@ -21,45 +21,54 @@ from ..request import Answer, CoreRequest, Route
 from ..settings import Settings
 from ..storage.session_records import SessionRecord, SessionTable, same_json
 from ..storage.store import Store
+from ..tenancy import Scope, Tenants, require_public
 from ..tokens import AccessToken, NewPair, SessionTokens, describe_session
 
+#: From this version on a refresh has to say which kind of key signs the new access token.
+_CDI_KEY_IS_REQUIRED: Final = (5, 0)
 _RECENT_PREV: Final = "RECENT_PREV"
 _ORPHANED_BRANCH: Final = "ORPHANED_BRANCH"
 _STALE_LINEAGE: Final = "STALE_LINEAGE"
 
 
 class SessionOperations:
-    """The operations that make, read and replace tokens.
+    """The operations that create, read and replace tokens.
 
     :param clock_ms: the time now, ms.
     """
 
     def __init__(
-        self, store: Store, tokens: SessionTokens, settings: Settings, clock_ms: Callable[[], int]
+        self,
+        store: Store,
+        tenants: Tenants,
+        tokens: SessionTokens,
+        settings: Settings,
+        clock_ms: Callable[[], int],
     ) -> None:
         self._store = store
+        self._tenants = tenants
         self._tokens = tokens
         self._settings = settings
         self._clock_ms = clock_ms
 
     def routes(self) -> list[Route]:
-        """Return what is to be served."""
+        """Return the operations."""
         return [
-            Route("POST", "/recipe/session", self.create, of_tenant=True),
-            Route("POST", "/recipe/session/verify", self.verify),
-            Route("POST", "/recipe/session/refresh", self.refresh),
-            Route("POST", "/recipe/session/regenerate", self.regenerate),
+            Route("POST", "/recipe/session", self.create, Scope.TENANT),
+            Route("POST", "/recipe/session/verify", self.verify, Scope.ANY),
+            Route("POST", "/recipe/session/refresh", self.refresh, Scope.TENANT),
+            Route("POST", "/recipe/session/regenerate", self.regenerate, Scope.ANY),
         ]
 
     # Create
 
     def create(self, request: CoreRequest) -> Answer:
-        """Make a session and its first tokens."""
+        """Create a session and its first pair of tokens."""
         user_id = request.text("userId")
         enable_anti_csrf = request.flag("enableAntiCsrf")
         data_in_jwt = request.user_payload("userDataInJWT")
         data_in_database = request.object("userDataInDatabase")
-        dynamic = request.flag("useDynamicSigningKey", default=True)
+        dynamic = request.optional_flag("useDynamicSigningKey", default=True)
         validity = self._validity_asked_for(request)
         handle = str(uuid.uuid4())
         if request.tenant_id != DEFAULT_TENANT:
@@ -88,7 +97,7 @@ class SessionOperations:
     def _validity_asked_for(self, request: CoreRequest) -> int | None:
         if request.cdi_version < CDI_ROTATES_AT_REFRESH:
             return None
-        asked = request.number("accessTokenValidity")
+        asked = request.optional_number("accessTokenValidity")
         most = self._settings.access_token_validity_ms
         if asked is not None and not 0 < asked <= most:
             raise RequestRefusedError(
@@ -101,7 +110,9 @@ class SessionOperations:
     # Verify
 
     def verify(self, request: CoreRequest) -> Answer:
-        """Check an access token, and against the database where that is asked for."""
+        """Verify an access token, and check it against the database if that is asked for."""
+        if request.cdi_version >= CDI_ROTATES_AT_REFRESH:
+            require_public(request.tenant_id, request.cdi_version)
         token = request.text("accessToken")
         do_anti_csrf_check = request.flag("doAntiCsrfCheck")
         check_csrf = request.flag("enableAntiCsrf") and do_anti_csrf_check
@@ -120,6 +131,7 @@ class SessionOperations:
             return _verdict("TRY_REFRESH_TOKEN", "Access token expired")
         if check_csrf and not _equal(anti_csrf_token, access.anti_csrf_token):
             return _verdict("TRY_REFRESH_TOKEN", "anti-csrf check failed")
+        self._tenants.require(access.tenant_id)
         if request.cdi_version >= CDI_ROTATES_AT_REFRESH:
             return self._verify_without_writing(access, check_database=check_database)
         if check_database or access.parent_refresh_token_hash1 is not None:
@@ -127,7 +139,7 @@ class SessionOperations:
         return {"session": access.describe_session(), "status": "OK"}
 
     def _verify_without_writing(self, access: AccessToken, *, check_database: bool) -> Answer:
-        """Verify as from CDI 5.6 on."""
+        """Verify with the rules of CDI 5.6 and newer."""
         answer = {"session": access.describe_session(), "status": "OK"}
         if not check_database:
             return answer
@@ -139,7 +151,7 @@ class SessionOperations:
         return {**answer, "payloadUpdateAvailable": stale}
 
     def _verify_and_promote(self, access: AccessToken, *, check_database: bool) -> Answer:
-        """Verify as up to CDI 5.5: the first use of a child's access token makes the child current."""
+        """Verify with the rules up to CDI 5.5: the first use of a child's access token makes it current."""
         now = self._clock_ms()
         record = self._find_and_update(access.session_handle, None, now)
         if record is not None and _is_child_of_current(access, record):
@@ -171,7 +183,7 @@ class SessionOperations:
         """Exchange a refresh token for a new pair."""
         token = request.text("refreshToken")
         enable_anti_csrf = request.flag("enableAntiCsrf")
-        dynamic = request.flag("useDynamicSigningKey")
+        dynamic = self._asked_for_dynamic_key(request)
         anti_csrf_token = request.optional_text("antiCsrfToken")
         validity = self._validity_asked_for(request)
         try:
@@ -184,6 +196,7 @@ class SessionOperations:
             and not _equal(anti_csrf_token, content.anti_csrf_token)
         ):
             return _verdict("UNAUTHORISED", "Anti CSRF token missing, or not matching")
+        self._tenants.require(content.tenant_id)
         rotates = request.cdi_version >= CDI_ROTATES_AT_REFRESH
         pair = self._tokens.seal_next(
             token, content, enable_anti_csrf=enable_anti_csrf, shows_parent=not rotates
@@ -201,15 +214,22 @@ class SessionOperations:
                 refusal = self._promote_presented(table, record, token, content)
             if refusal is not None:
                 return refusal
-            if record.dynamic_key != dynamic:
+            if dynamic is not None and record.dynamic_key != dynamic:
                 table.use_dynamic_key(record, dynamic)
                 record = record.with_key(dynamic)
         return self._tokens.answer_with_pair(record, pair, now, validity)
 
+    @staticmethod
+    def _asked_for_dynamic_key(request: CoreRequest) -> bool | None:
+        """Return the kind of key asked for; None keeps that of the session (CDI 4.0)."""
+        if request.cdi_version < _CDI_KEY_IS_REQUIRED and "useDynamicSigningKey" not in request.body:
+            return None
+        return request.flag("useDynamicSigningKey")
+
     def _promote_presented(
         self, table: SessionTable, record: SessionRecord, token: str, content: RefreshTokenContent
     ) -> Answer | None:
-        """Make the presented token current if it is not, as up to CDI 5.5; return a refusal, if any."""
+        """Make the presented token current (up to CDI 5.5), or return the refusal."""
         hash2 = _hash2(token)
         if hash2 == record.current_hash2:
             return None
@@ -226,7 +246,7 @@ class SessionOperations:
         content: RefreshTokenContent,
         pair: NewPair,
     ) -> Answer | None:
-        """Make the new token current, as from CDI 5.6 on; return a refusal, if any."""
+        """Make the new token current (CDI 5.6 and newer), or return the refusal."""
         presented, new = _hash2(token), _hash2(pair.refresh_token)
         parent = _parent_hash2(content)
         expiry = table.now + self._settings.refresh_token_validity_ms
@@ -234,7 +254,7 @@ class SessionOperations:
             table.rotate(record, new, expiry)
             return None
         if parent == record.current_hash2:
-            # A child that an SDK of an older interface was given and nobody has used yet.
+            # An unused child, returned to an SDK that speaks an older version.
             table.rotate(record.with_current(presented), new, expiry)
             return None
         if presented == record.previous_hash2:
@@ -256,15 +276,14 @@ class SessionOperations:
     # Regenerate
 
     def regenerate(self, request: CoreRequest) -> Answer:
-        """Put new user data, or the stored ones, into an access token that lives as long as the old one."""
+        """Return an access token with the new payload, or the stored one, and the expiry of the old token."""
         token = request.text("accessToken")
-        data = None
-        if request.optional_object("userDataInJWT") is not None:
-            data = request.user_payload("userDataInJWT")
+        data = request.user_payload("userDataInJWT") if "userDataInJWT" in request.body else None
         try:
             access = self._tokens.read_access_token(token)
         except InvalidTokenError as error:
             return _verdict("UNAUTHORISED", str(error))
+        self._tenants.require(access.tenant_id)
         now = self._clock_ms()
         record = self._find_and_update(access.session_handle, data, now)
         if record is None:

@@ -3,118 +3,132 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
+from dataclasses import asdict
 from typing import Any, Final
 
 from flask_stsession.constants import DEFAULT_TENANT
 
 from ..crypto import compact_json
 from ..errors import RequestRefusedError
-from ..request import Answer, CoreRequest, Route, invalid_field
+from ..request import Answer, CoreRequest, Route, without_blanks
+from ..settings import Settings
 from ..storage.store import Store
+from ..tenancy import Scope, is_tenant_id
+from .factors import LoginFactors
 
-_TENANT_ID: Final = re.compile(r"[a-z0-9-]+")
-#: The older path turns ways to log in on and off; the newer one lists them as factors.
-_LOGIN_METHODS: Final = {
-    "emailPassword": "emailPasswordEnabled",
-    "thirdParty": "thirdPartyEnabled",
-    "passwordless": "passwordlessEnabled",
+#: The keys of a core's configuration that may differ from tenant to tenant, and the type of their values.
+_PER_TENANT: Final = {
+    "email_verification_token_lifetime": int,
+    "ip_allow_regex": str,
+    "ip_deny_regex": str,
+    "password_reset_token_lifetime": int,
+    "passwordless_code_lifetime": int,
+    "passwordless_max_code_input_attempts": int,
+    "saml_claims_validity": int,
+    "saml_relay_state_validity": int,
+    "saml_sp_entity_id": str,
+    "totp_max_attempts": int,
+    "totp_rate_limit_cooldown_sec": int,
 }
 
 
 class TenantOperations:
-    """Making, listing and deleting tenants. How their users log in is kept and returned, not acted upon."""
+    """Create, change, list and delete tenants. Their settings are stored and returned, not acted upon."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
+        self._settings = settings
 
     def routes(self) -> list[Route]:
-        """Return what is to be served."""
+        """Return the operations; those without ``v2`` are the older form."""
         path = "/recipe/multitenancy/tenant"
         return [
-            Route("PUT", path, self.put_older),
-            Route("PUT", f"{path}/v2", self.put),
-            Route("GET", path, self.get_older, of_tenant=True),
-            Route("GET", f"{path}/v2", self.get, of_tenant=True),
-            Route("GET", f"{path}/list", self.list_older),
-            Route("GET", f"{path}/list/v2", self.list_all),
-            Route("POST", f"{path}/remove", self.remove),
+            Route("PUT", path, self.put_older, Scope.TENANT),
+            Route("PUT", f"{path}/v2", self.put, Scope.TENANT),
+            Route("GET", path, self.get_older, Scope.ANY),
+            Route("GET", f"{path}/v2", self.get, Scope.ANY),
+            Route("GET", f"{path}/list", self.list_older, Scope.MANAGEMENT),
+            Route("GET", f"{path}/list/v2", self.list_all, Scope.MANAGEMENT),
+            Route("POST", f"{path}/remove", self.remove, Scope.MANAGEMENT),
         ]
 
     @staticmethod
     def insert_first(connection: sqlite3.Connection) -> None:
-        """Make the tenant that always exists."""
-        _save(connection, DEFAULT_TENANT, dict.fromkeys(_LOGIN_METHODS.values(), True))
-
-    def exists(self, tenant_id: str) -> bool:
-        """Tell whether there is such a tenant."""
-        with self._store.read() as connection:
-            return _find(connection, tenant_id) is not None
+        """Insert the tenant that always exists."""
+        _save(connection, DEFAULT_TENANT, LoginFactors.all_on(), {})
 
     def put(self, request: CoreRequest) -> Answer:
-        """Make a tenant, or change the settings that are given; ``null`` unsets one."""
-        return self._put(request, {})
+        """Create a tenant, or change the given settings; ``null`` unsets one."""
+        return self._put(request, older=False)
 
     def put_older(self, request: CoreRequest) -> Answer:
-        """Do the same with ways to log in turned on and off."""
-        sent = {name: request.flag(name) for name in _LOGIN_METHODS.values() if name in request.body}
-        return self._put(request, sent)
+        """Create or change a tenant in the older form."""
+        return self._put(request, older=True)
 
-    def _put(self, request: CoreRequest, update: dict[str, Any]) -> Answer:
-        tenant_id = request.name("tenantId").lower()
-        if not _TENANT_ID.fullmatch(tenant_id) or tenant_id == "recipe" or tenant_id.startswith("appid-"):
-            raise RequestRefusedError(
-                400,
-                "tenantId may have letters, digits and hyphens in it, must not be 'recipe' nor begin with"
-                " 'appid-'",
-            )
-        for name in ("firstFactors", "requiredSecondaryFactors"):
-            if name in request.body:
-                update[name] = _factors(request, name)
-        core_config = request.optional_object("coreConfig") or {}
+    def _put(self, request: CoreRequest, *, older: bool) -> Answer:
+        tenant_id = _tenant_id(request)
+        change = request.optional_object("coreConfig") or {}
+        for key, value in change.items():
+            self._check_config(key, value)
         with self._store.write() as connection:
             found = _find(connection, tenant_id)
-            config = {**(found or {}), **update}
-            merged = {**config.get("coreConfig", {}), **core_config}
-            config["coreConfig"] = {key: value for key, value in merged.items() if value is not None}
-            _save(connection, tenant_id, config)
+            if older:
+                factors = _factors_of(found, LoginFactors()).updated_by_switches(request)
+            else:
+                factors = _factors_of(found, LoginFactors.none_listed()).updated(request)
+            merged = {**(found or {}).get("coreConfig", {}), **change}
+            config = {key: value for key, value in merged.items() if value is not None}
+            _save(connection, tenant_id, factors, config)
         return {"status": "OK", "createdNew": found is None}
+
+    def _check_config(self, key: str, value: object) -> None:
+        if key in _PER_TENANT:
+            if value is not None and (isinstance(value, bool) or not isinstance(value, _PER_TENANT[key])):
+                raise RequestRefusedError(400, f"Invalid core config: {key!r} has a value of the wrong type")
+        elif key not in (configured := asdict(self._settings)):
+            raise RequestRefusedError(400, f"Invalid core config: Invalid config key: {key}")
+        elif value is not None and value != configured[key]:
+            raise RequestRefusedError(
+                400, f"Invalid core config: You cannot set different values for {key} for the same appId"
+            )
 
     def get(self, request: CoreRequest) -> Answer:
         """Return the settings of the tenant in the path."""
         return self._get(request, older=False)
 
     def get_older(self, request: CoreRequest) -> Answer:
-        """Do the same with ways to log in shown as on or off."""
+        """Return the settings of the tenant in the path, in the older form."""
         return self._get(request, older=True)
 
     def _get(self, request: CoreRequest, *, older: bool) -> Answer:
         with self._store.read() as connection:
-            config = _find(connection, request.tenant_id)
-        if config is None:
+            stored = _find(connection, request.tenant_id)
+        if stored is None:
             return {"status": "TENANT_NOT_FOUND_ERROR"}
-        return {"status": "OK", **_describe(request.tenant_id, config, older=older)}
+        version = request.cdi_version if older else None
+        return {"status": "OK", **_describe(request.tenant_id, stored, version)}
 
     def list_all(self, request: CoreRequest) -> Answer:
-        """List all tenants."""
-        return self._list(older=False)
+        """Return all tenants."""
+        return self._list(request, older=False)
 
     def list_older(self, request: CoreRequest) -> Answer:
-        """Do the same with ways to log in shown as on or off."""
-        return self._list(older=True)
+        """Return all tenants, in the older form."""
+        return self._list(request, older=True)
 
-    def _list(self, *, older: bool) -> Answer:
+    def _list(self, request: CoreRequest, *, older: bool) -> Answer:
         with self._store.read() as connection:
             rows = connection.execute("SELECT tenant_id, config FROM tenants").fetchall()
-        tenants = [_describe(row[0], json.loads(row[1]), older=older) for row in rows]
+        version = request.cdi_version if older else None
+        tenants = [_describe(row[0], json.loads(row[1]), version) for row in rows]
         return {"status": "OK", "tenants": tenants}
 
     def remove(self, request: CoreRequest) -> Answer:
-        """Delete a tenant with its sessions, roles given and tokens sent."""
+        """Delete a tenant with its sessions, roles of users and e-mail verification tokens."""
         tenant_id = request.name("tenantId").lower()
         if tenant_id == DEFAULT_TENANT:
-            raise RequestRefusedError(403, "The public tenant cannot be deleted")
+            raise RequestRefusedError(403, "Cannot delete public tenant, use remove app API instead")
         with self._store.write() as connection:
             deleted = connection.execute("DELETE FROM tenants WHERE tenant_id = ?", (tenant_id,)).rowcount
             connection.execute("DELETE FROM sessions WHERE tenant_id = ?", (tenant_id,))
@@ -123,25 +137,32 @@ class TenantOperations:
         return {"status": "OK", "didExist": deleted > 0}
 
 
-def _factors(request: CoreRequest, name: str) -> list[str] | None:
-    factors = request.texts(name)
-    if name == "requiredSecondaryFactors" and factors == []:
-        raise invalid_field(name)
-    return factors
+def _tenant_id(request: CoreRequest) -> str:
+    """Return the tenant that a request creates or changes: by default that in the path."""
+    if "tenantId" not in request.body:
+        return request.tenant_id
+    tenant_id = without_blanks(request.text("tenantId")).lower()
+    if not is_tenant_id(tenant_id):
+        raise RequestRefusedError(
+            400,
+            "tenantId can only contain letters, numbers and hyphens, must not start with 'appid-' and must"
+            " not be 'recipe', 'config', 'users' or 'hello'",
+        )
+    return tenant_id
 
 
-def _describe(tenant_id: str, config: dict[str, Any], *, older: bool) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "tenantId": tenant_id,
-        "thirdParty": {"providers": []},
-        "firstFactors": config.get("firstFactors"),
-        "requiredSecondaryFactors": config.get("requiredSecondaryFactors"),
-        "coreConfig": config.get("coreConfig", {}),
-    }
-    if older:
-        for name, key in _LOGIN_METHODS.items():
-            described.setdefault(name, {})["enabled"] = bool(config.get(key, False))
-    return described
+def _factors_of(stored: dict[str, Any] | None, new: LoginFactors) -> LoginFactors:
+    return new if stored is None else LoginFactors.from_stored(stored)
+
+
+def _describe(
+    tenant_id: str, stored: dict[str, Any], older_form_in: tuple[int, int] | None
+) -> dict[str, Any]:
+    """Return a tenant in the newer form, or in the older one as a version of the interface has it."""
+    factors = LoginFactors.from_stored(stored)
+    described = factors.describe() if older_form_in is None else factors.describe_switches(older_form_in)
+    described["thirdParty"] = {**described.get("thirdParty", {}), "providers": []}
+    return {"tenantId": tenant_id, **described, "coreConfig": stored.get("coreConfig", {})}
 
 
 def _find(connection: sqlite3.Connection, tenant_id: str) -> dict[str, Any] | None:
@@ -150,7 +171,10 @@ def _find(connection: sqlite3.Connection, tenant_id: str) -> dict[str, Any] | No
     return found
 
 
-def _save(connection: sqlite3.Connection, tenant_id: str, config: dict[str, Any]) -> None:
+def _save(
+    connection: sqlite3.Connection, tenant_id: str, factors: LoginFactors, config: dict[str, Any]
+) -> None:
+    stored = {**factors.to_stored(), "coreConfig": config}
     connection.execute(
-        "INSERT OR REPLACE INTO tenants (tenant_id, config) VALUES (?, ?)", (tenant_id, compact_json(config))
+        "INSERT OR REPLACE INTO tenants (tenant_id, config) VALUES (?, ?)", (tenant_id, compact_json(stored))
     )

@@ -73,11 +73,15 @@ class SessionTable:
         row = self._connection.execute(
             f"{_SELECT} WHERE handle = ? AND expires_at > ?", (handle, self.now)
         ).fetchone()
-        if row is None:
-            return None
-        values = dict(zip(_COLUMNS, row, strict=True))
-        values.update((name, json.loads(values[name])) for name in _JSON_COLUMNS)
-        return SessionRecord(**{**values, "dynamic_key": bool(values["dynamic_key"])})
+        return None if row is None else _record(row)
+
+    def of_user(self, user_id: str, tenant_id: str | None) -> list[SessionRecord]:
+        """Return a user's sessions, in one tenant or (None) in all."""
+        rows = self._connection.execute(
+            f"{_SELECT} WHERE user_id = ? AND expires_at > ? AND (? IS NULL OR tenant_id = ?)",
+            (user_id, self.now, tenant_id, tenant_id),
+        )
+        return [_record(row) for row in rows]
 
     def handles_of_user(self, user_id: str, tenant_id: str | None) -> list[str]:
         """Return the handles of a user's sessions, in one tenant or (None) in all."""
@@ -89,11 +93,9 @@ class SessionTable:
         return [str(row[0]) for row in rows]
 
     def delete(self, handles: Iterable[str]) -> list[str]:
-        """Delete sessions; return the handles of those that existed."""
+        """Delete sessions, stored ones that have expired included; return the handles of those deleted."""
         return [
-            handle
-            for handle in handles
-            if self._changes_one("DELETE FROM sessions WHERE handle = ? AND expires_at > ?", handle, self.now)
+            handle for handle in handles if self._changes_one("DELETE FROM sessions WHERE handle = ?", handle)
         ]
 
     def rotate(self, record: SessionRecord, new_hash2: str, expires_at: int) -> None:
@@ -145,6 +147,12 @@ class SessionTable:
 
     def _changes_one(self, statement: str, *values: object) -> bool:
         return self._connection.execute(statement, values).rowcount > 0
+
+
+def _record(row: tuple[Any, ...]) -> SessionRecord:
+    values = dict(zip(_COLUMNS, row, strict=True))
+    values.update((name, json.loads(values[name])) for name in _JSON_COLUMNS)
+    return SessionRecord(**{**values, "dynamic_key": bool(values["dynamic_key"])})
 
 
 def same_json(one: object, other: object) -> bool:

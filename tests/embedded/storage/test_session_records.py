@@ -51,9 +51,16 @@ def test_an_expired_session_counts_as_missing(table: SessionTable, connection: s
     later = SessionTable(connection, RECORD.expires_at)
     assert later.find("handle") is None
     assert later.handles_of_user("user", None) == []
-    assert later.delete(["handle"]) == []
+    assert later.of_user("user", None) == []
     assert not later.set_data_in_jwt("handle", {})
     assert not later.set_data_in_database("handle", {})
+
+
+def test_an_expired_session_that_is_still_stored_can_be_deleted(
+    table: SessionTable, connection: sqlite3.Connection
+) -> None:
+    table.insert(RECORD)
+    assert SessionTable(connection, RECORD.expires_at).delete(["handle"]) == ["handle"]
 
 
 def test_handles_are_listed_for_one_tenant_or_all(table: SessionTable) -> None:
@@ -62,6 +69,8 @@ def test_handles_are_listed_for_one_tenant_or_all(table: SessionTable) -> None:
     table.insert(replace(RECORD, handle="foreign", user_id="other"))
     assert table.handles_of_user("user", "acme") == ["elsewhere"]
     assert sorted(table.handles_of_user("user", None)) == ["elsewhere", "handle"]
+    assert [record.handle for record in table.of_user("user", "acme")] == ["elsewhere"]
+    assert table.of_user("user", "public") == [RECORD]
 
 
 def test_deleting_returns_the_handles_that_existed(table: SessionTable) -> None:
