@@ -20,7 +20,7 @@ from .config.config import describe_settings
 from .constants import DEFAULT_TENANT
 from .core.in_process import IN_MEMORY
 from .embedded import EmbeddedCoreError, back_up
-from .embedded.server import core_command
+from .embedded.command import core_command
 from .errors import STSessionError
 from .web.context import current_app_state
 

@@ -16,7 +16,7 @@ from flask import Flask
 
 from flask_stsession.cli import stsession_group
 from flask_stsession.config.config import describe_settings
-from flask_stsession.embedded.server import core_command
+from flask_stsession.embedded.command import core_command
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")

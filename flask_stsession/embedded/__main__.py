@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .server import core_command
+from .command import core_command
 
 if __name__ == "__main__":
     core_command(prog_name="python -m flask_stsession.embedded")

@@ -1,136 +1,231 @@
-"""Serving an embedded core over HTTP, and the command that does so."""
+"""Serve an embedded core over HTTP/1.1."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import ipaddress
 import logging
-import signal
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote_to_bytes
-
-import click
+import time
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any, Final
 
 from .app import EmbeddedCore
 from .errors import EmbeddedCoreError
-from .settings import MIN_API_KEY_LENGTH
-from .storage.files import IN_MEMORY
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+from .http_head import BadRequestError, Head, read_head
+from .web_pages import is_loopback, refusal_of
+from .wsgi import WSGIResponse, build_environ, run
 
 logger: logging.Logger = logging.getLogger("flask_stsession.embedded")
 
+#: Connections served at the same time, unless set.
+MAX_CONNECTIONS: Final = 256
 _MAX_BODY_BYTES: Final = 11 * 1024 * 1024
-#: How long an idle connection is kept, seconds. Long: a client that sends just as it is closed
-#: cannot tell whether its request was carried out.
-_IDLE_SECONDS: Final = 300
-#: How long a stopping server waits for requests that it has begun to answer, seconds.
-_STOP_PATIENCE: Final = 10.0
+#: How long a client may take for one head, s; for the first of a connection from its beginning on.
+_HEAD_SECONDS: Final = 10.0
+#: How long an idle connection is kept, s. Long: a client that sends just as the connection is closed cannot
+#: know whether its request was carried out.
+_IDLE_SECONDS: Final = 300.0
+#: How long a client may take to send a body, or to accept a response, s.
+_TRANSFER_SECONDS: Final = 60.0
+#: How long a stopping server waits for the requests that it has begun to serve, s.
+_STOP_SECONDS: Final = 10.0
+#: The rest of a body that is read and dropped, so that the connection can be kept, bytes.
+_DROPPED_BYTES: Final = 64 * 1024
+#: How long a client may go on sending after a response that ends the connection, s. Closing at once would
+#: reset the connection, and the client might never see the response.
+_LINGER_SECONDS: Final = 1.0
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = _IDLE_SECONDS
-    # Head and body leave in one segment. Sent as two, the second waits some 40 ms for the client's
-    # delayed acknowledgement of the first (RFC 896, RFC 1122 4.2.3.2).
-    wbufsize = -1
-    disable_nagle_algorithm = True
+class _GoneError(OSError):
+    """The client has gone, or the server does not wait for it any longer."""
 
-    def version_string(self) -> str:
-        return "flask-stsession-core"
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Say nothing: the lines would hold user ids and session handles."""
+class _TimedStream(io.RawIOBase):
+    """Read from a socket until a deadline.
 
-    def _answer(self) -> None:
-        server = self._server()
-        with server.answering():
-            body = self._read_body()
-            if body is None:
-                return
-            sent: list[tuple[int, list[tuple[str, str]]]] = []
+    The timeout of a socket starts anew with each piece: a client that sends a byte now and then would never
+    time out.
+    """
 
-            def start_response(status: str, headers: list[tuple[str, str]], _error: object = None, /) -> Any:
-                sent.append((int(status.split(" ", 1)[0]), headers))
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._deadline = 0.0
 
-            try:
-                content = b"".join(server.core(self._environ(body), start_response))
-            except EmbeddedCoreError:
-                logger.exception("the embedded core cannot answer")
-                self.send_error(500, "Internal Error")
-                return
-            status, headers = sent[-1]
-            self.send_response(status)
-            for name, value in headers:
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
-            self.wfile.flush()
+    def allow(self, seconds: float) -> None:
+        """Set the deadline, counted from now."""
+        self._deadline = time.monotonic() + seconds
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = _answer  # noqa: N815
+    def readable(self) -> bool:
+        return True
 
-    def _read_body(self) -> bytes | None:
-        # Read whole, whatever the answer: what is left of it would be taken for the next request.
-        length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers:
-            self.close_connection = True
-            self.send_error(411, "Length Required")
-            return None
-        if not (length.isascii() and length.isdigit()) or len(length) > 18 or int(length) > _MAX_BODY_BYTES:
-            self.close_connection = True
-            self.send_error(413 if length.isdigit() else 400)
-            return None
-        body = self.rfile.read(int(length))
-        if len(body) < int(length):
-            self.close_connection = True
-            return None
-        return body
+    def readinto(self, buffer: Any) -> int:
+        self._connection.settimeout(max(self._deadline - time.monotonic(), 0.001))
+        return self._connection.recv_into(buffer)
 
-    def _server(self) -> CoreServer:
+
+class _Body(io.RawIOBase):
+    """The body of one request, read when the core asks for it: not before the API key has been checked.
+
+    :param before: called before the first byte is read.
+    :param after: called when the whole body has been read.
+    """
+
+    def __init__(
+        self,
+        stream: io.BufferedReader[_TimedStream],
+        length: int,
+        *,
+        before: Callable[[], None],
+        after: Callable[[], None],
+    ) -> None:
+        self.left = length
+        self._stream = stream
+        self._before: Callable[[], None] | None = before
+        self._after = after
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._before is not None:
+            self._before()
+            self._before = None
+        piece = self._stream.read1(min(len(buffer), self.left)) if self.left else b""
+        if self.left and not piece:
+            raise _GoneError
+        self.left -= len(piece)
+        if not self.left:
+            self._after()
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def drop(self) -> None:
+        """Read the rest and forget it, as far as it comes."""
+        self._before = None
+        with contextlib.suppress(OSError):
+            while self.left:
+                self.read(self.left)
+
+
+class _Handler(socketserver.BaseRequestHandler):
+    """Serve the requests of one connection."""
+
+    request: socket.socket
+
+    def setup(self) -> None:
         assert isinstance(self.server, CoreServer)
-        return self.server
+        self._server = self.server
+        # The response leaves in one segment. Sent as two, the second would wait some 40 ms for the client's
+        # delayed acknowledgement of the first (RFC 896; RFC 1122, 4.2.3.2).
+        with contextlib.suppress(OSError):
+            self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._timed = _TimedStream(self.request)
+        self._stream = io.BufferedReader(self._timed)
 
-    def _environ(self, body: bytes) -> WSGIEnvironment:
-        path, _, query = self.path.partition("?")
-        environ: WSGIEnvironment = {
-            "REQUEST_METHOD": self.command,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
-            "QUERY_STRING": query,
-            "SERVER_NAME": str(self._server().server_address[0]),
-            "SERVER_PORT": str(self._server().server_address[1]),
-            "SERVER_PROTOCOL": self.request_version,
-            "CONTENT_LENGTH": str(len(body)),
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.errors": io.StringIO(),
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-        }
-        for name, value in self.headers.items():
-            environ.setdefault("HTTP_" + name.upper().replace("-", "_"), value)
-        return environ
+    def handle(self) -> None:
+        self._timed.allow(_HEAD_SECONDS)
+        with contextlib.suppress(_GoneError, OSError):
+            while self._serve_one():
+                self._timed.allow(_IDLE_SECONDS)
+                if not self._stream.peek(1):
+                    return
+                self._timed.allow(_HEAD_SECONDS)
+
+    def _serve_one(self) -> bool:
+        """Serve the next request; tell whether the connection can be used for another one."""
+        try:
+            head = read_head(self._stream)
+        except BadRequestError as error:
+            self._send_and_close(_plain(error.status, error.status.phrase))
+            return False
+        if head is None:
+            return False
+        with self._server.serving() as is_served:
+            # A server that stops executes nothing that it may not be able to answer.
+            return is_served and self._respond(head)
+
+    def _respond(self, head: Head) -> bool:
+        refusal = self._refusal(head)
+        if refusal is not None:
+            self._send_and_close(refusal, with_body=head.method != "HEAD")
+            return False
+        body = _Body(
+            self._stream,
+            head.content_length,
+            before=lambda: self._begin_body(head),
+            after=self._server.refuse_if_cut_off,
+        )
+        response = self._run_core(head, body)
+        if body.left <= _DROPPED_BYTES and not head.expects_continue:
+            self._timed.allow(_LINGER_SECONDS)
+            body.drop()
+        with_body = head.method != "HEAD"
+        if body.left or not head.keeps_connection or self._server.is_stopping:
+            self._send_and_close(response, with_body=with_body)
+            return False
+        self._send(response, with_body=with_body, close=False)
+        return True
+
+    def _refusal(self, head: Head) -> WSGIResponse | None:
+        if head.content_length > _MAX_BODY_BYTES:
+            return _plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large")
+        refusal = refusal_of(head) if self._server.refuses_web_pages else None
+        return refusal and _plain(HTTPStatus(refusal[0]), refusal[1])
+
+    def _begin_body(self, head: Head) -> None:
+        self._timed.allow(_TRANSFER_SECONDS)
+        if head.expects_continue:
+            self.request.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _run_core(self, head: Head, body: _Body) -> WSGIResponse:
+        host, port = self._server.server_address[:2]
+        environ = build_environ(
+            head.method,
+            head.path,
+            head.query,
+            headers=head.fields,
+            body=body,
+            content_length=head.content_length,
+            server=(str(host), str(port)),
+        )
+        try:
+            return run(self._server.core, environ)
+        except EmbeddedCoreError:
+            logger.exception("the embedded core cannot respond")
+            return _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Error")
+
+    def _send(self, response: WSGIResponse, *, with_body: bool, close: bool) -> None:
+        lines = [f"HTTP/1.1 {response.status} {response.reason}", f"Date: {formatdate(usegmt=True)}"]
+        lines += [f"{name}: {value}" for name, value in response.headers]
+        if close:
+            lines.append("Connection: close")
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+        self.request.settimeout(_TRANSFER_SECONDS)
+        self.request.sendall(head + response.body if with_body else head)
+
+    def _send_and_close(self, response: WSGIResponse, *, with_body: bool = True) -> None:
+        self._send(response, with_body=with_body, close=True)
+        self.request.shutdown(socket.SHUT_WR)
+        self._timed.allow(_LINGER_SECONDS)
+        while self._stream.read(_DROPPED_BYTES):
+            pass
 
 
 class CoreServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Serves one embedded core over HTTP/1.1, a thread for each connection.
+    """Serve one embedded core over HTTP/1.1, with a thread for each connection.
 
-    It listens once it was made. The core stays the caller's.
+    It listens as soon as it is created. The core stays the caller's. On a loopback address and without API
+    keys, requests that a web page may have sent are refused.
 
     :param core: the core.
     :param host: the address to listen on.
-    :param port: the port; 0: any free one.
+    :param port: the port; 0 for any free one.
+    :param max_connections: connections served at the same time; further ones get 503.
     :raises OSError: it cannot listen there.
     """
 
@@ -140,52 +235,89 @@ class CoreServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
     request_queue_size = 128
     address_family: int = socket.AF_INET
 
-    def __init__(self, core: EmbeddedCore, host: str, port: int) -> None:
+    def __init__(
+        self, core: EmbeddedCore, host: str, port: int, *, max_connections: int = MAX_CONNECTIONS
+    ) -> None:
         self.core = core
+        self.is_stopping = False
         self._host = host
+        self._max_connections = max_connections
         self._changed = threading.Condition()
-        self._answering = 0
+        self._serving = 0
+        self._is_cut_off = False
         self._open: set[socket.socket] = set()
         self.address_family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         super().__init__((str(address[0]), int(address[1])), _Handler)
+        self.refuses_web_pages = not core.settings.api_keys and is_loopback(str(address[0]))
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL that it listens at."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self.server_address[1]}"
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether a request is being served."""
+        return self._serving > 0
+
     @contextlib.contextmanager
-    def answering(self) -> Iterator[None]:
-        """Mark a request as begun, so that stopping waits for it."""
+    def serving(self) -> Iterator[bool]:
+        """Count a request, so that stopping waits for it; yield False if it must not be served any more."""
         with self._changed:
-            self._answering += 1
+            is_served = not self.is_stopping
+            self._serving += is_served
         try:
-            yield
+            yield is_served
         finally:
             with self._changed:
-                self._answering -= 1
+                self._serving -= is_served
                 self._changed.notify_all()
 
-    def stop(self) -> None:
-        """Accept nothing more, wait for the requests that were begun, and close every connection.
+    def refuse_if_cut_off(self) -> None:
+        """Do nothing while the response to a request can still be sent.
 
-        Not to be called by the thread that serves while it does.
+        :raises _GoneError: it cannot; the request must not be carried out.
         """
+        if self._is_cut_off:
+            raise _GoneError
+
+    def stop(self) -> None:
+        """Accept no more connections and requests, wait for those being served, and close the connections.
+
+        The thread that runs :meth:`serve_forever` must not call this while it does.
+        """
+        with self._changed:
+            self.is_stopping = True
         self.shutdown()
         self.server_close()
         with self._changed:
-            self._changed.wait_for(lambda: self._answering == 0, timeout=_STOP_PATIENCE)
+            self._changed.wait_for(lambda: self._serving == 0, timeout=_STOP_SECONDS)
+            self._is_cut_off = True
             for connection in self._open:
                 with contextlib.suppress(OSError):  # the client may have gone
                     connection.shutdown(socket.SHUT_RDWR)
             self._changed.wait_for(lambda: not self._open, timeout=1)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Begin to serve a connection."""
+        """Begin to serve a connection, or turn it away."""
         with self._changed:
-            self._open.add(request)
-        super().process_request(request, client_address)
+            if is_full := len(self._open) >= self._max_connections:
+                logger.warning(
+                    "the embedded core turned a connection away: %s are open", self._max_connections
+                )
+            else:
+                self._open.add(request)
+        if is_full:
+            with contextlib.suppress(OSError):
+                request.settimeout(0)
+                request.sendall(
+                    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\n"
+                    b"Connection: close\r\n\r\n"
+                )
+            self.shutdown_request(request)
+        else:
+            super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         """Close a connection."""
@@ -195,95 +327,11 @@ class CoreServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
             self._changed.notify_all()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Note that a connection broke, which is the client's affair."""
+        """Log that a connection failed."""
         logger.debug("a connection to the embedded core ended early", exc_info=True)
 
 
-@click.command("core", short_help="Run the embedded core over HTTP.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    default=3567,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    help="Port to listen on; 0 takes a free one.",
-)
-@click.option(
-    "--db",
-    "database",
-    default=IN_MEMORY,
-    show_default=True,
-    metavar="FILE|:memory:",
-    help="Where to keep everything; made if it does not exist.",
-)
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="A setting, with the keys of a core's config.yaml; may be given several times.",
-)
-def core_command(host: str, port: int, database: str, assignments: tuple[str, ...]) -> None:
-    """Run the embedded core over HTTP until SIGTERM or SIGINT.
-
-    It serves the Core Driver Interface over SQLite to this and other applications, for development,
-    tests and single hosts.
-    """
-    settings = dict(_split_assignment(assignment) for assignment in assignments)
-    if not _is_loopback(host) and not settings.get("api_keys"):
-        raise click.ClickException(
-            f"--host {host} can be reached from other machines and there are no api_keys:"
-            f" add --set api_keys=KEY (at least {MIN_API_KEY_LENGTH} characters), or use --host 127.0.0.1"
-        )
-    try:
-        core = EmbeddedCore(database, settings)
-    except EmbeddedCoreError as error:
-        raise click.ClickException(str(error)) from error
-    with core:
-        try:
-            server = CoreServer(core, host, port)
-        except OSError as error:
-            raise click.ClickException(
-                f"cannot listen on {host}, port {port} ({error.strerror}): choose another --host or --port;"
-                " --port 0 takes a free one"
-            ) from error
-        if database == IN_MEMORY:
-            click.echo(
-                "Everything is kept in memory and ends with this process; --db FILE keeps it.", err=True
-            )
-        _serve_until_signalled(server)
-
-
-def _serve_until_signalled(server: CoreServer) -> None:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        # This runs in the thread that serves, which cannot wait for itself.
-        threading.Thread(target=server.shutdown).start()
-
-    earlier = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        # Flushed by click: whoever started this process waits for the line.
-        click.echo(f"Listening on {server.url}")
-        server.serve_forever(poll_interval=0.1)
-    finally:
-        server.stop()
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
-
-
-def _split_assignment(assignment: str) -> tuple[str, str]:
-    key, equals, value = assignment.partition("=")
-    if not equals:
-        raise click.BadParameter(
-            f"{assignment!r} has no '=': write KEY=VALUE, for example access_token_validity=3600",
-            param_hint="--set",
-        )
-    return key.strip(), value.strip()
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _plain(status: HTTPStatus, text: str) -> WSGIResponse:
+    body = text.encode("utf-8")
+    headers = (("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body))))
+    return WSGIResponse(status, status.phrase, headers, body)

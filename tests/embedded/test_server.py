@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import runpy
-import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from click.testing import CliRunner
-from support.running_cores import client_at, core_process, served
+from support.running_cores import client_at, client_of, served
 
 from flask_stsession.embedded.app import EmbeddedCore
-from flask_stsession.embedded.server import CoreServer, core_command
+from flask_stsession.embedded.server import CoreServer
+
+KEY = b"k" * 20
 
 
 def exchange(url: str, request: bytes) -> bytes:
@@ -29,6 +30,19 @@ def exchange(url: str, request: bytes) -> bytes:
         while part := connection.recv(65536):
             received += part
     return received
+
+
+@contextlib.contextmanager
+def running(core: EmbeddedCore) -> Iterator[CoreServer]:
+    """Run a server in a thread; the test may stop it earlier."""
+    server = CoreServer(core, "127.0.0.1", 0)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        thread.join()
 
 
 # Serving
@@ -45,14 +59,14 @@ def test_answers_come_without_the_delay_of_an_acknowledgement() -> None:
 
 
 def test_a_connection_is_kept_for_more_requests() -> None:
-    request = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
+    request = b"GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with EmbeddedCore(":memory:") as core, served(core) as url:
         assert exchange(url, request * 3).count(b"\r\n\r\nHello") == 3
 
 
 def test_a_head_request_gets_no_body() -> None:
     with EmbeddedCore(":memory:") as core, served(core) as url:
-        received = exchange(url, b"HEAD /recipe/roles HTTP/1.1\r\nHost: x\r\n\r\n")
+        received = exchange(url, b"HEAD /recipe/roles HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 405 Method Not Allowed\r\n")
     assert received.endswith(b"\r\n\r\n")
 
@@ -62,23 +76,27 @@ def test_a_head_request_gets_no_body() -> None:
     [
         (b"Transfer-Encoding: chunked\r\n", b"411"),
         (b"Content-Length: -1\r\n", b"400"),
-        (b"Content-Length: x\r\n", b"400"),
         (b"Content-Length: 99999999\r\n", b"413"),
-        (b"Content-Length: 9999999999999999999999\r\n", b"413"),
+        (b"Content-Length: 2\r\nContent-Length: 2\r\n", b"400"),
+        (b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", b"400"),
+        (b"Content-Length : 2\r\n", b"400"),
+        (b" folded\r\n", b"400"),
     ],
 )
-def test_a_body_that_cannot_be_measured_ends_the_connection(headers: bytes, status: bytes) -> None:
-    request = b"POST /recipe/session HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n{}"
+def test_a_request_whose_end_is_not_clear_ends_the_connection(headers: bytes, status: bytes) -> None:
+    request = b"POST /recipe/session HTTP/1.1\r\nHost: localhost\r\n" + headers + b"\r\n{}"
     with EmbeddedCore(":memory:") as core, served(core) as url:
-        received = exchange(url, request + b"GET /hello HTTP/1.1\r\n\r\n")
+        received = exchange(url, request + b"GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 " + status)
+    assert b"\r\nConnection: close\r\n" in received
     assert b"Hello" not in received
 
 
-def test_a_client_that_hangs_up_halfway_harms_nobody() -> None:
-    request = b"POST /recipe/session HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"
+def test_a_body_that_is_cut_short_is_400() -> None:
+    request = b"POST /recipe/session HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n"
+    request += b"Content-Type: application/json\r\n\r\n{"
     with EmbeddedCore(":memory:") as core, served(core) as url, client_at(url) as client:
-        assert exchange(url, request) == b""
+        assert exchange(url, request).endswith(b"\r\n\r\nThe body is shorter than its Content-Length")
         assert client.send("GET", "/hello").ok
 
 
@@ -102,7 +120,7 @@ def test_a_core_that_was_closed_is_an_internal_error(caplog: pytest.LogCaptureFi
     with served(core) as url, client_at(url) as client:
         core.close()
         assert client.send("GET", "/recipe/roles").status_code == 500
-    assert caplog.messages == ["the embedded core cannot answer"]
+    assert caplog.messages == ["the embedded core cannot respond"]
 
 
 def test_stopping_waits_for_the_request_that_was_begun(tmp_path: Path) -> None:
@@ -135,6 +153,159 @@ def test_stopping_waits_for_the_request_that_was_begun(tmp_path: Path) -> None:
     assert answers == ["OK"]
 
 
+# Bodies are read late
+
+
+def send_slowly(url: str, head: bytes) -> bytes:
+    """Send a head and nothing of the body, and return the first piece of the response."""
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(head)
+        return connection.recv(65536)
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"POST /recipe/session HTTP/1.1\r\nHost: localhost\r\n", b"401"),
+        (b"POST /recipe/nothing HTTP/1.1\r\nHost: localhost\r\napi-key: " + KEY + b"\r\n", b"404"),
+        (b"PATCH /recipe/session HTTP/1.1\r\nHost: localhost\r\napi-key: " + KEY + b"\r\n", b"405"),
+    ],
+)
+def test_a_body_is_not_awaited_where_the_head_decides(line: bytes, status: bytes) -> None:
+    with EmbeddedCore(":memory:", {"api_keys": KEY.decode()}) as core, served(core) as url:
+        began = time.monotonic()
+        received = send_slowly(url, line + b"Content-Length: 10000000\r\n\r\n")
+        assert received.startswith(b"HTTP/1.1 " + status)
+        assert time.monotonic() - began < 5
+
+
+def test_a_connection_is_kept_after_a_short_body_that_nobody_wanted() -> None:
+    unwanted = b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
+    unwanted += b"Content-Type: application/json\r\n\r\nGET /"
+    with EmbeddedCore(":memory:") as core, served(core) as url:
+        received = exchange(url, unwanted + b"GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert received.count(b"HTTP/1.1 404 Not Found") == 1
+    assert received.endswith(b"\r\n\r\nHello")
+
+
+def test_a_client_that_waits_for_100_continue_gets_it_when_its_body_is_wanted() -> None:
+    body = b'{"role": "r"}'
+    head = b"PUT /recipe/role HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+    head += b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with EmbeddedCore(":memory:") as core, served(core) as url:
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(head)
+            assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            connection.sendall(body)
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK")
+        assert send_slowly(url, head.replace(b"/role", b"/nothing")).startswith(b"HTTP/1.1 404")
+
+
+# Limits
+
+
+def test_a_head_that_takes_too_long_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flask_stsession.embedded.server._HEAD_SECONDS", 0.2)
+    with EmbeddedCore(":memory:") as core, served(core) as url:
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(b"GET /hello HTTP/1.1\r\n")
+            began = time.monotonic()
+            for _ in range(4):  # a byte now and then does not help
+                time.sleep(0.04)
+                connection.sendall(b"a")
+            assert connection.recv(1000) == b""
+            assert time.monotonic() - began < 5
+        with socket.create_connection((host, int(port)), timeout=10) as silent:
+            assert silent.recv(1000) == b""
+
+
+def test_connections_beyond_the_cap_get_503_until_others_have_ended(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with EmbeddedCore(":memory:") as core, served(core, max_connections=2) as url:
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        with client_at(url) as client, socket.create_connection((host, int(port))):
+            assert client.send("GET", "/hello").ok
+            assert exchange(url, b"").startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with client_at(url) as client:
+                if client.send("GET", "/hello").ok:
+                    break
+    assert caplog.messages[0] == "the embedded core turned a connection away: 2 are open"
+
+
+# Web pages
+
+
+def test_a_web_page_cannot_drive_a_core_without_api_keys() -> None:
+    with EmbeddedCore(":memory:") as core, served(core) as url, client_at(url) as client:
+        for headers, status in (
+            ({"Origin": "http://localhost:3000"}, 403),
+            ({"Sec-Fetch-Site": "same-origin"}, 403),
+            ({"Host": "evil.example"}, 403),
+            ({"Sec-Fetch-Mode": "cors"}, 200),
+        ):
+            assert client.send("GET", "/hello", headers=headers).status_code == status
+        form = {"Content-Type": "text/plain"}
+        response = client.send("PUT", "/recipe/role", data='{"role": "r"}', headers=form)
+        assert response.status_code == 415
+        assert client.call("GET", "/recipe/roles")["roles"] == []
+
+
+def test_with_an_api_key_a_core_serves_whoever_has_it() -> None:
+    headers = {"Origin": "http://localhost:3000", "Host": "core.example", "api-key": KEY.decode()}
+    with (
+        EmbeddedCore(":memory:", {"api_keys": KEY.decode()}) as core,
+        served(core) as url,
+        client_at(url) as client,
+    ):
+        assert client.send("GET", "/recipe/roles", headers=headers).ok
+
+
+# Stopping
+
+
+def test_a_request_that_arrives_while_the_server_stops_is_not_carried_out(tmp_path: Path) -> None:
+    with EmbeddedCore(tmp_path / "core.db") as core:
+        with running(core) as server, client_at(server.url) as client:
+            assert client.call("PUT", "/recipe/role", {"role": "before"})["status"] == "OK"
+            server.is_stopping = True  # as the handler of a signal does first
+            with pytest.raises(requests.ConnectionError):
+                client.send("PUT", "/recipe/role", json={"role": "after"})
+        with client_of(core) as client:
+            assert client.call("GET", "/recipe/roles")["roles"] == ["before"]
+
+
+def test_a_request_whose_client_was_cut_off_is_not_carried_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flask_stsession.embedded.server._STOP_SECONDS", 0.1)
+    head = b"PUT /recipe/role HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head += b"Content-Length: 13\r\n\r\n"
+    with EmbeddedCore(tmp_path / "core.db") as core:
+        with (
+            running(core) as server,
+            socket.create_connection(("127.0.0.1", int(server.server_address[1])), timeout=10) as connection,
+        ):
+            connection.sendall(head + b'{"role":')
+            deadline = time.monotonic() + 10
+            while not server.is_serving and time.monotonic() < deadline:
+                time.sleep(0.005)
+            server.stop()
+            with contextlib.suppress(OSError):
+                connection.sendall(b' "r"}')
+                assert connection.recv(1000) == b""
+        with client_of(core) as client:
+            assert client.call("GET", "/recipe/roles")["roles"] == []
+
+
+# Addresses
+
+
 def test_an_address_of_version_six_is_written_in_brackets() -> None:
     with EmbeddedCore(":memory:") as core:
         try:
@@ -143,109 +314,3 @@ def test_an_address_of_version_six_is_written_in_brackets() -> None:
             pytest.skip("this machine has no ::1")
         with server:
             assert server.url == f"http://[::1]:{server.server_address[1]}"
-
-
-# The command
-
-
-def test_the_module_is_the_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["core", "--help"])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_module("flask_stsession.embedded", run_name="__main__")
-    assert ended.value.code == 0
-    assert capsys.readouterr().out.startswith("Usage: python -m flask_stsession.embedded [OPTIONS]\n")
-
-
-def refused(*arguments: str) -> str:
-    result = CliRunner().invoke(core_command, arguments)
-    assert result.exit_code != 0
-    return result.output.strip().splitlines()[-1]
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])
-def test_a_host_that_others_can_reach_needs_api_keys(host: str) -> None:
-    assert refused("--host", host) == (
-        f"Error: --host {host} can be reached from other machines and there are no api_keys:"
-        " add --set api_keys=KEY (at least 20 characters), or use --host 127.0.0.1"
-    )
-
-
-def test_a_setting_needs_an_equals_sign() -> None:
-    assert refused("--set", "access_token_validity") == (
-        "Error: Invalid value for --set: 'access_token_validity' has no '=': write KEY=VALUE,"
-        " for example access_token_validity=3600"
-    )
-
-
-def test_a_wrong_setting_is_said_by_the_command() -> None:
-    assert refused("--set", "access_token_validity=soon") == (
-        "Error: access_token_validity is 'soon': give a whole number of seconds from 1 to 86400000,"
-        " for example 3600"
-    )
-
-
-def test_a_port_that_is_taken_is_said_by_the_command() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        assert refused("--port", str(port)) == (
-            f"Error: cannot listen on 127.0.0.1, port {port} (Address already in use):"
-            " choose another --host or --port; --port 0 takes a free one"
-        )
-
-
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_the_command_serves_until_it_is_told_to_stop(host: str, tmp_path: Path) -> None:
-    # The command ends on a signal to this very process, sent once it answers.
-    def stop_when_it_answers() -> None:
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            with requests.Session() as session:
-                try:
-                    answers.append(session.get(f"http://127.0.0.1:{port}/hello", timeout=1).text)
-                except requests.ConnectionError:
-                    time.sleep(0.02)
-                    continue
-            signal.raise_signal(signal.SIGTERM)
-            return
-
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    answers: list[str] = []
-    before = signal.getsignal(signal.SIGTERM)
-    asking = threading.Thread(target=stop_when_it_answers)
-    asking.start()
-    result = CliRunner().invoke(
-        core_command, ["--host", host, "--port", str(port), "--db", str(tmp_path / "core.db")]
-    )
-    asking.join()
-    assert (result.exit_code, result.output) == (0, f"Listening on http://{host}:{port}\n")
-    assert answers == ["Hello"]
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_process_says_where_it_listens_and_ends_cleanly(number: signal.Signals, tmp_path: Path) -> None:
-    file = tmp_path / "core.db"
-    with core_process(file, {"access_token_validity": 60}) as running:
-        assert running.first_line == f"Listening on {running.url}\n"
-        with client_at(running.url) as client:
-            pair = client.create()
-            assert pair["accessToken"]["expiry"] - pair["accessToken"]["createdTime"] <= 60_000
-            # The client's connection is still open, which must not keep the process.
-            code, said, log = running.end(number)
-    assert (code, said) == (0, "")
-    assert log.startswith(f"Made an empty database for the embedded core: {file}. ")
-    assert [path.name for path in tmp_path.iterdir()] == ["core.db"]
-
-
-@pytest.mark.slow
-def test_a_process_without_a_file_says_that_nothing_is_kept() -> None:
-    with core_process(":memory:") as running:
-        code, _, said = running.end()
-    assert (code, said) == (
-        0,
-        "Everything is kept in memory and ends with this process; --db FILE keeps it.\n",
-    )

@@ -100,9 +100,9 @@ def client_at(url: str) -> Iterator[Client]:
 
 
 @contextlib.contextmanager
-def served(core: EmbeddedCore) -> Iterator[str]:
+def served(core: EmbeddedCore, **options: Any) -> Iterator[str]:
     """Serve a core over HTTP from a thread, and give its address."""
-    server = CoreServer(core, "127.0.0.1", 0)
+    server = CoreServer(core, "127.0.0.1", 0, **options)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
