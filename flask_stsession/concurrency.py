@@ -15,6 +15,10 @@ from .errors import CoreUnavailableError, STSessionError
 
 T = TypeVar("T")
 
+#: Clocks that differ by less than this (s) from one reading to the next count as going alike: a thread may
+#: have been interrupted between the two.
+_TOLERANCE_SECONDS = 0.1
+
 
 class PerProcess(Generic[T]):
     """A value made at first need in each process.
@@ -138,17 +142,20 @@ class AgeClock:
     young. A wall clock that is set forward makes things look older than they are: they are fetched
     again, which does no harm.
 
-    Takes no lock: what is kept is one tuple, replaced whole, and true whichever thread wrote it last.
+    Counts by the monotonic clock, and adds what the wall clock gains on it. Takes no lock: what is kept
+    is one tuple, replaced whole, and true whichever thread wrote it last.
     """
 
     def __init__(self) -> None:
-        self._last = (time.monotonic(), time.time(), 0.0)
+        self._state = (time.time() - time.monotonic(), 0.0)
 
     def __call__(self) -> float:
-        """Return the time in s since the clock was made."""
-        last_monotonic, last_wall, seconds = self._last
+        """Return the time in s, from an arbitrary beginning."""
+        lead, gained = self._state
         # Looked up at each call, so that libraries that freeze or move the time in tests are seen.
-        monotonic, wall = time.monotonic(), time.time()
-        seconds += max(monotonic - last_monotonic, wall - last_wall)
-        self._last = (monotonic, wall, seconds)
-        return seconds
+        now = time.monotonic()
+        change = time.time() - now - lead
+        if change > _TOLERANCE_SECONDS or change < -_TOLERANCE_SECONDS:
+            gained += max(change, 0.0)
+            self._state = (lead + change, gained)
+        return now + gained

@@ -194,3 +194,13 @@ def test_a_clock_that_was_set_back_still_shows_that_a_process_was_frozen(host: T
     assert clock() - since == 0
     host.wall += 600  # frozen: the monotonic clock stood still
     assert clock() - since == 600
+
+
+def test_a_thread_that_is_interrupted_between_the_two_clocks_makes_nothing_older(host: TwoClocks) -> None:
+    clock = AgeClock()
+    since = clock()
+    for late in (0.09, 0.0, 0.05, 0.0) * 100:
+        host.monotonic += 1
+        host.wall = 1_800_000_000.0 + host.monotonic - 100.0 + late
+        clock()
+    assert clock() - since == 400

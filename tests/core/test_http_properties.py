@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from support.scripted_core import FakeClock, ScriptedCore, say
 
-from flask_stsession.core.failures import excerpt
 from flask_stsession.core.http import CoreCall, CoreTransport
 from flask_stsession.errors import STSessionError
 
@@ -73,14 +72,3 @@ def test_no_bytes_from_a_host_lead_to_anything_but_an_answer_or_our_errors(
         return
     assert core.url in told
     assert len(told) < 1000
-
-
-@given(
-    text=st.text(max_size=50), token=st.from_regex(r"[A-Za-z0-9_-]{40,80}", fullmatch=True), key=st.uuids()
-)
-def test_an_excerpt_is_short_printable_and_without_tokens(text: str, token: str, key: object) -> None:
-    shown = excerpt(f"{text} {token}{text}{key} {token}".encode(), str(key))
-    assert len(shown) <= 201
-    assert shown.isprintable()
-    assert token not in shown
-    assert str(key) not in shown

@@ -1,0 +1,50 @@
+"""The values that the client returns."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from support.core_calls import ACCESS, REFRESH, SESSION
+from support.scripted_core import ScriptedCore
+
+from flask_stsession.core.models import SessionInformation, Tenant
+
+from .conftest import MakeClient
+
+
+def test_times_of_a_session_are_also_aware_datetimes() -> None:
+    information = SessionInformation("h", "u", "u", "public", {}, {}, 1_000, 1_700_000_000_500)
+    assert information.created_at == datetime(1970, 1, 1, 0, 0, 1, tzinfo=timezone.utc)
+    assert information.expires_at == datetime(2023, 11, 14, 22, 13, 20, 500_000, tzinfo=timezone.utc)
+
+
+def test_no_secret_is_in_the_repr_of_what_the_client_returns(
+    core: ScriptedCore, make_client: MakeClient
+) -> None:
+    core.always(
+        {
+            "status": "OK",
+            "session": SESSION,
+            "accessToken": ACCESS,
+            "refreshToken": REFRESH,
+            "antiCsrfToken": "csrf",
+        }
+    )
+    client = make_client()
+    told = repr([client.create_session("u"), client.verify_session("x"), client.regenerate("x")])
+    for secret in ("'access'", "'refresh'", "csrf"):
+        assert secret not in told
+
+
+def test_what_holds_a_token_is_no_sequence_that_an_error_reporter_would_unfold(
+    core: ScriptedCore, make_client: MakeClient
+) -> None:
+    core.always({"status": "OK", "session": SESSION, "accessToken": ACCESS, "refreshToken": REFRESH})
+    issued = make_client().create_session("u")
+    for each in (issued, issued.access_token, make_client().verify_session("x")):
+        assert not hasattr(each, "__iter__")
+
+
+def test_tenants_do_not_share_a_configuration_that_can_be_changed() -> None:
+    assert Tenant("a") == Tenant("a", None, None, {})
+    assert not hasattr(Tenant("a").core_config, "update")

@@ -1,0 +1,64 @@
+"""Responses that are not what the interface promises."""
+
+from __future__ import annotations
+
+import pytest
+from support.core_calls import ACCESS, SESSION
+from support.scripted_core import ScriptedCore
+
+from flask_stsession.core.parsing import CoreReply
+from flask_stsession.errors import CoreError, CoreUnavailableError
+
+from .conftest import MakeClient
+
+
+@pytest.mark.parametrize(
+    ("session", "token", "missing"),
+    [
+        ({**SESSION, "userId": 7}, ACCESS, "a string under 'userId'"),
+        ({**SESSION, "userDataInJWT": None}, ACCESS, "an object under 'userDataInJWT'"),
+        (SESSION, {**ACCESS, "expiry": True}, "a number under 'expiry'"),
+        (SESSION, {**ACCESS, "createdTime": "1"}, "a number under 'createdTime'"),
+    ],
+)
+def test_what_is_missing_from_a_response_is_named(
+    session: object, token: object, missing: str, core: ScriptedCore, make_client: MakeClient
+) -> None:
+    core.always({"status": "OK", "session": session, "accessToken": token})
+    with pytest.raises(CoreUnavailableError) as caught:
+        make_client().verify_session("access")
+    assert str(caught.value) == (
+        f"POST /recipe/session/verify at {core.url} returned JSON without {missing}. "
+        "Is STSESSION_CONNECTION_URI the address of a SuperTokens core?"
+    )
+
+
+def test_a_status_that_the_interface_does_not_have_is_named(
+    core: ScriptedCore, make_client: MakeClient
+) -> None:
+    core.always({"status": "CAMPAIGN"})
+    told = r"returned the unexpected status 'CAMPAIGN'\.$"
+    with pytest.raises(CoreError, match=told):
+        make_client().verify_session("access")
+    with pytest.raises(CoreError, match=told):
+        make_client().create_session("u")
+
+
+@pytest.mark.parametrize("wrong", [None, 1, "OK", ["a", 1], {"a": 1}, [{}, 1]])
+def test_each_kind_of_value_is_checked(wrong: object) -> None:
+    reply = CoreReply({"key": wrong}, "GET /x at http://core")
+    readers = {
+        "text": isinstance(wrong, str),
+        "number": isinstance(wrong, int),
+        "flag": False,
+        "texts": False,
+        "mapping": isinstance(wrong, dict),
+        "mappings": False,
+    }
+    for name, fits in readers.items():
+        read = getattr(reply, name)
+        if fits:
+            assert read("key") == wrong
+        else:
+            with pytest.raises(CoreUnavailableError, match=r"^GET /x at http://core returned JSON without "):
+                read("key")
