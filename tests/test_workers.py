@@ -12,7 +12,7 @@ import pytest
 import requests
 from support.gunicorn_server import serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.embedded_core]  # workers that share a file
 
 
 def _sign_in(address: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The client and the embedded core together, in every version of the interface that both speak."""
+"""The client and a core together, in every version of the interface that both speak."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 import pytest
+from support.given_core import GivenApp, GivenCore
 
 from flask_stsession.constants import CDI_VERSIONS
 from flask_stsession.core.client import CoreClient
@@ -28,13 +29,20 @@ FOREVER = math.inf
 
 @pytest.fixture(params=[*CDI_VERSIONS, None], ids=lambda version: version or "negotiated")
 def client(
-    request: pytest.FixtureRequest, make_client: MakeClient, make_transport: MakeTransport
+    request: pytest.FixtureRequest,
+    given_core: GivenCore | None,
+    make_client: MakeClient,
+    make_transport: MakeTransport,
 ) -> Iterator[CoreClient]:
-    """A client of a new core in memory."""
-    core = EmbeddedCore(":memory:")
-    transport = make_transport(hosts=["http+embedded://core"], adapter=EmbeddedAdapter(core))
-    yield make_client(cdi_version=request.param, transport=transport)
-    core.close()
+    """A client of a new core in memory, or of an app of the core that ``--core-uri`` names."""
+    if given_core is not None:
+        app: GivenApp = request.getfixturevalue("given_app")
+        transport = make_transport(hosts=[app.url], api_key=given_core.api_key)
+        yield make_client(cdi_version=request.param, transport=transport)
+        return
+    with EmbeddedCore(":memory:") as core:
+        transport = make_transport(hosts=["http+embedded://core"], adapter=EmbeddedAdapter(core))
+        yield make_client(cdi_version=request.param, transport=transport)
 
 
 def test_a_session_lives_and_ends(client: CoreClient) -> None:

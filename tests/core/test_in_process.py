@@ -21,6 +21,8 @@ from support.app_factory import add_views
 from flask_stsession import STSession
 from flask_stsession.errors import ConfigError, CoreUnavailableError
 
+pytestmark = pytest.mark.embedded_core
+
 REMEDY = (
     'Set STSESSION_CONNECTION_URI to "embedded:/a/path/that/stays/core.db", or to the address of a '
     "SuperTokens core."
