@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sqlite3
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from support.running_cores import Client, client_of, in_forked_child, refusal_of
 
 from flask_stsession.embedded.app import EmbeddedCore
+from flask_stsession.embedded.storage.files import DatabaseFile
 
 LOST = (
     "the file {path} of the embedded core's database {what} while this process was using it:"
@@ -225,6 +227,23 @@ def assert_lost(client: Client, caplog: pytest.LogCaptureFixture, path: Path, wh
 def test_a_deleted_file_is_noticed(client: Client, file: Path, caplog: pytest.LogCaptureFixture) -> None:
     file.unlink()
     assert_lost(client, caplog, file, "was deleted")
+    assert not file.exists()
+
+
+def test_a_file_deleted_while_no_connection_is_open_is_noticed(
+    client: Client, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    in_forked_child(lambda: "")  # closes all connections
+    file.unlink()
+    assert_lost(client, caplog, file, "was deleted")
+    assert not file.exists()
+
+
+def test_opening_a_connection_never_makes_a_file(file: Path) -> None:
+    watched = DatabaseFile(str(file))
+    file.unlink()
+    with pytest.raises(sqlite3.OperationalError, match="unable to open database file"):
+        sqlite3.connect(watched.uri, uri=True)
     assert not file.exists()
 
 

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from support.running_cores import (
 )
 
 from flask_stsession.embedded.app import EmbeddedCore, EmbeddedCoreError
+from flask_stsession.embedded.storage.store import Store
 
 
 @contextlib.contextmanager
@@ -214,6 +216,62 @@ def test_a_request_waits_for_one_busy_timeout_in_all(tmp_path: Path) -> None:
 
         with ThreadPoolExecutor(2) as pool:
             assert max(pool.map(seconds_to_refuse, (0, 0.1))) < 0.8
+
+
+def test_a_request_that_writes_twice_waits_for_one_busy_timeout_in_all(tmp_path: Path) -> None:
+    file = tmp_path / "core.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    clock = Clock()
+    told: list[float] = []
+    releases: list[threading.Timer] = []
+
+    def lock_for_a_while() -> None:
+        other.execute("BEGIN IMMEDIATE")
+        releases.append(threading.Timer(0.35, other.rollback))
+        releases[-1].start()
+
+    def now() -> float:
+        told.append(clock())
+        if len(told) == 2:  # the session has been written, and a new key is about to be
+            lock_for_a_while()
+        return told[-1] + (len(told) >= 2) * 1000 * 3600
+
+    with (
+        contextlib.closing(other),
+        EmbeddedCore(file, clock=now, busy_timeout=0.5) as core,
+        client_of(core) as client,
+    ):
+        told.clear()
+        lock_for_a_while()
+        body = {"userId": "u", "enableAntiCsrf": False, "userDataInJWT": {}, "userDataInDatabase": {}}
+        assert client.send("POST", "/recipe/session", json=body).status_code == 503
+        assert len(told) == 2
+        for release in releases:
+            release.join()
+
+
+def test_what_a_writer_has_read_is_still_true_when_it_writes(tmp_path: Path) -> None:
+    def count_up(_: int) -> None:
+        store = Store(tmp_path / "core.db", lambda _: None, busy_timeout=30)
+        for _ in range(50):
+            with store.write() as connection:
+                found = connection.execute("SELECT metadata FROM user_metadata").fetchone()
+                number = int(found[0]) if found else 0
+                connection.execute("INSERT OR REPLACE INTO user_metadata VALUES ('u', ?)", (str(number + 1),))
+        store.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(count_up, range(3)))
+    with contextlib.closing(sqlite3.connect(tmp_path / "core.db")) as database:
+        assert database.execute("SELECT metadata FROM user_metadata").fetchone() == ("150",)
+
+
+def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
+    store = Store(tmp_path / "core.db", lambda _: None, busy_timeout=1)
+    with store.write() as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    store.close()
 
 
 def test_a_writer_waits_for_a_lock_that_is_soon_released(tmp_path: Path) -> None:
