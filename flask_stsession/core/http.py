@@ -119,7 +119,7 @@ class CoreTransport:
         self._hosts = [_Host(host.rstrip("/"), self._clock, sum(timeout)) for host in hosts]
         self._api_key = api_key
         self._timeout = timeout
-        self._max_response_bytes = max_response_bytes
+        self.max_response_bytes = max_response_bytes
         self._proxies = {} if proxy is None else {"http": proxy, "https": proxy}
         self._adapter = adapter
         self._sleep = sleep
@@ -196,7 +196,7 @@ class CoreTransport:
                 response = self._sessions.get().send(
                     self._prepare(host, call), timeout=timeout, allow_redirects=False, stream=True
                 )
-                content = read_at_most(response, self._max_response_bytes)
+                content = read_at_most(response, self.max_response_bytes)
             except _NO_ADDRESS as error:
                 raise ConfigError(
                     f"STSESSION_CONNECTION_URI: {shown(host)!r} is no address of a core; write for instance "
@@ -251,7 +251,7 @@ class CoreTransport:
         if encoding.lower() != "identity":
             return Failure(host, f"a response with the content encoding {encoding[:50]!r}", CHECK_ENCODING)
         if content is None:
-            return Failure(host, f"a response of more than {self._max_response_bytes} bytes", CHECK_SIZE)
+            return Failure(host, f"a response of more than {self.max_response_bytes} bytes", CHECK_SIZE)
         status = response.status_code
         words = excerpt(content, self._api_key)
         if status >= 500:

@@ -33,6 +33,8 @@ from .parsing import (
 _RID = "session"
 #: How many sessions are read at a time where a list of them is wanted.
 _PARALLEL_READS = 8
+#: How much is read about sessions along with the list of their handles, bytes.
+_MOST_INFORMATION_BYTES = 4 * 1024 * 1024
 #: A session of a tenant that has been deleted has ended, whatever its tokens say.
 _TENANT_IS_GONE = Refusal(Status.UNAUTHORISED, "the tenant of the session no longer exists")
 
@@ -153,17 +155,27 @@ class SessionCalls(CoreCalls):
     def list_sessions(
         self, user_id: str, *, tenant_id: str | None = None, all_tenants: bool = True
     ) -> list[SessionInformation]:
-        """Return what the core stores about a user's sessions, in no order; a few are read at a time.
+        """Return what the core stores about a user's sessions, in no order.
+
+        The embedded core describes them along with their handles; a SuperTokens core ignores that wish, and
+        a few sessions are read at a time.
 
         :param tenant_id: whose sessions count where ``all_tenants`` is false.
         :raises CoreUnavailableError: no response to one of the requests.
         """
-        handles = self.list_session_handles(user_id, tenant_id=tenant_id, all_tenants=all_tenants)
-        if not handles:
-            return []
-        with ThreadPoolExecutor(min(_PARALLEL_READS, len(handles)), "flask-stsession: sessions") as pool:
-            found = list(pool.map(self.get_session_information, handles))
-        return [session for session in found if session is not None]  # some may have ended meanwhile
+        # Half of a response at most: the handles need their room, too.
+        room = min(_MOST_INFORMATION_BYTES, self._transport.max_response_bytes // 2)
+        reply = self._list(user_id, tenant_id, all_tenants=all_tenants, informationBytes=str(room))
+        handles = reply.texts("sessionHandles")
+        described = reply.mappings("sessions") if "sessions" in reply.body else []
+        found = [read_information(CoreReply(each, reply.source)) for each in described]
+        known = {session.session_handle for session in found}
+        left = [handle for handle in handles if handle not in known]
+        if not left:
+            return found
+        with ThreadPoolExecutor(min(_PARALLEL_READS, len(left)), "flask-stsession: sessions") as pool:
+            read = list(pool.map(self.get_session_information, left))
+        return found + [session for session in read if session is not None]  # some may have ended meanwhile
 
     def list_session_handles(
         self, user_id: str, *, tenant_id: str | None = None, all_tenants: bool = True
@@ -173,10 +185,13 @@ class SessionCalls(CoreCalls):
         :param tenant_id: whose sessions count where ``all_tenants`` is false.
         :raises CoreUnavailableError: no response.
         """
+        return self._list(user_id, tenant_id, all_tenants=all_tenants).texts("sessionHandles")
+
+    def _list(self, user_id: str, tenant_id: str | None, *, all_tenants: bool, **more: str) -> CoreReply:
         # Only the default tenant's path may ask about all of them.
-        query = {"userId": user_id, "fetchAcrossAllTenants": "true" if all_tenants else "false"}
+        query = {"userId": user_id, "fetchAcrossAllTenants": "true" if all_tenants else "false", **more}
         reply = self._get(_RID, "/recipe/session/user", query, tenant_id=None if all_tenants else tenant_id)
-        return reply.expect_ok().texts("sessionHandles")
+        return reply.expect_ok()
 
     def revoke_sessions(self, handles: Iterable[str]) -> list[str]:
         """End sessions, all in one request; safe to send again.

@@ -129,6 +129,13 @@ class CoreRequest:
             raise invalid_field(name)
         return found == "true"
 
+    def count_parameter(self, name: str) -> int:
+        """Return a required query parameter that is a number of up to nine digits."""
+        found = self.parameter(name)
+        if not (found.isascii() and found.isdigit() and len(found) < 10):
+            raise invalid_field(name)
+        return int(found)
+
     def name_parameter(self, name: str) -> str:
         """Return a required query parameter that is a name, without blanks around it."""
         return _trimmed(name, self.parameter(name))

@@ -6,9 +6,16 @@ import threading
 import time
 
 import pytest
+from support.app_factory import AppFactory
 from support.core_calls import ACCESS, REFRESH, SESSION
 from support.scripted_core import Link, ScriptedCore, reply
+from support.served_core import ServedCore
 
+from flask_stsession import (
+    create_new_session_without_request_response,
+    get_session_information,
+    list_sessions,
+)
 from flask_stsession.core.models import Refusal, Status, TokenTheft
 from flask_stsession.errors import ConfigError, CoreError, CoreUnavailableError
 
@@ -178,6 +185,33 @@ def test_the_sessions_of_a_user_are_read_a_few_at_a_time(core: ScriptedCore, mak
     assert len(found) == 40
     assert sorted(request.query["sessionHandle"] for request in core.received[1:]) == sorted(handles)
     assert 2 <= at_once[1] <= 8
+
+
+@pytest.mark.slow
+def test_an_embedded_core_lists_a_thousand_sessions_in_one_round_trip(
+    served_core: ServedCore, make_app: AppFactory
+) -> None:
+    app = make_app(connection_uri=served_core.url)
+    with app.app_context():
+        for number in range(1000):
+            create_new_session_without_request_response("alice", access_token_payload={"n": number})
+        create_new_session_without_request_response("bob")
+        served_core.counted()
+        found = list_sessions("alice")
+        assert served_core.counted() == {"GET /recipe/session/user": 1}
+        numbers = sorted(each.custom_claims_in_access_token_payload["n"] for each in found)
+        assert numbers == list(range(1000))
+        assert found[0] == get_session_information(found[0].session_handle)
+
+
+def test_sessions_that_are_not_described_along_are_read_one_by_one(
+    core: ScriptedCore, make_client: MakeClient
+) -> None:
+    described = {key: value for key, value in information("a").items() if key != "status"}
+    listed = {"status": "OK", "sessionHandles": ["a", "b"], "sessions": [described]}
+    core.answers = {"/recipe/session/user": reply(listed), "/recipe/session": reply(information("b"))}
+    assert [each.session_handle for each in make_client().list_sessions("u")] == ["a", "b"]
+    assert [request.query.get("sessionHandle") for request in core.received] == [None, "b"]
 
 
 def test_sessions_that_end_while_they_are_listed_are_left_out(

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any
 
-from ..crypto import compact_json
 from ..errors import RequestRefusedError
 from ..request import Answer, CoreRequest, Route
 from ..storage.session_records import SessionRecord, SessionTable
 from ..storage.store import Store
 from ..tenancy import Scope, Tenants, not_found, require_public, tenant_of_handle
-
-#: Descriptions of sessions in one response, bytes: well below what a client reads.
-_MAX_DESCRIPTIONS_BYTES: Final = 4 * 1024 * 1024
 
 
 class SessionAdministration:
@@ -76,21 +73,21 @@ class SessionAdministration:
     def list_of_user(self, request: CoreRequest) -> Answer:
         """Return the handles of the sessions of a user.
 
-        ``includeInformation=true``, which only the embedded core knows, adds ``sessions``: what is stored
-        about the sessions, for as many of them as fit into a response of moderate size.
+        With ``informationBytes``, which only the embedded core knows, ``sessions`` describes the sessions: as
+        many of them as fit into so many bytes.
         """
         user_id = request.parameter("userId")
         across_tenants = request.flag_parameter("fetchAcrossAllTenants", default=True)
         tenant_id = self._tenant_unless_all(request, across_tenants)
         with self._store.read() as connection:
             table = SessionTable(connection, self._clock_ms())
-            if not request.flag_parameter("includeInformation", default=False):
+            if "informationBytes" not in request.query:
                 return {"status": "OK", "sessionHandles": table.handles_of_user(user_id, tenant_id)}
             records = table.of_user(user_id, tenant_id)
         return {
             "status": "OK",
             "sessionHandles": [record.handle for record in records],
-            "sessions": _describe_some(records),
+            "sessions": _describe_some(records, request.count_parameter("informationBytes")),
         }
 
     def data_in_database(self, request: CoreRequest) -> Answer:
@@ -147,11 +144,11 @@ def _describe(record: SessionRecord) -> dict[str, Any]:
     }
 
 
-def _describe_some(records: Iterable[SessionRecord]) -> list[dict[str, Any]]:
-    described, left = [], _MAX_DESCRIPTIONS_BYTES
+def _describe_some(records: Iterable[SessionRecord], most_bytes: int) -> list[dict[str, Any]]:
+    described, left = [], most_bytes
     for record in records:
         description = _describe(record)
-        left -= len(compact_json(description))
+        left -= len(json.dumps(description)) + len(", ")
         if left < 0:
             break
         described.append(description)

@@ -59,7 +59,7 @@ def test_a_list_says_only_true_or_false_about_tenants(client: Client) -> None:
 def test_a_list_may_bring_the_information_along(client: Client) -> None:
     handles = [client.create("u", userDataInJWT={"n": n})["session"]["handle"] for n in range(3)]
     client.create("somebody else")
-    listed = client.call("GET", "/recipe/session/user", userId="u", includeInformation="true")
+    listed = client.call("GET", "/recipe/session/user", userId="u", informationBytes="4000000")
     assert sorted(listed["sessionHandles"]) == sorted(handles)
     assert [described["sessionHandle"] for described in listed["sessions"]] == listed["sessionHandles"]
     for described in listed["sessions"]:
@@ -69,8 +69,19 @@ def test_a_list_may_bring_the_information_along(client: Client) -> None:
     assert "sessions" not in plain
 
 
-def test_a_list_brings_as_much_information_as_fits_into_a_moderate_response(client: Client) -> None:
+def test_a_list_brings_as_much_information_as_there_is_room_for(client: Client) -> None:
     for _ in range(3):
         client.create("u", userDataInDatabase={"x": "y" * 1_900_000})
-    listed = client.call("GET", "/recipe/session/user", userId="u", includeInformation="true")
+    listed = client.call("GET", "/recipe/session/user", userId="u", informationBytes="4000000")
     assert (len(listed["sessionHandles"]), len(listed["sessions"])) == (3, 2)
+    nothing = client.call("GET", "/recipe/session/user", userId="u", informationBytes="0")
+    assert (len(nothing["sessionHandles"]), nothing["sessions"]) == (3, [])
+
+
+@pytest.mark.parametrize("room", ["", "-1", "x", "1" * 10])
+def test_a_room_that_is_no_number_is_refused(client: Client, room: str) -> None:
+    response = client.send("GET", "/recipe/session/user", params={"userId": "u", "informationBytes": room})
+    assert (response.status_code, response.text) == (
+        400,
+        "Field name 'informationBytes' is invalid in JSON input",
+    )
