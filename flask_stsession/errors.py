@@ -256,18 +256,18 @@ class InvalidClaimsError(SessionHTTPError, http.Forbidden):
 
 
 class ClearDuplicateSessionCookiesError(SessionHTTPError):
-    """Cookies of an older domain lie beside ours: they are cleared with a 200, and the client asks again."""
+    """Cookies of another place lie beside ours: they are cleared with a 200, and the client asks again."""
 
     code: int = 200
     wire_message = (
-        "The request contains multiple session cookies. Those of the older cookie domain are being cleared; "
-        "the next refresh will find one of each."
+        "The request contains multiple session cookies. All but those that this app sets now are being "
+        "cleared; the next refresh will find one of each."
     )
     reason = Reason.DUPLICATE_COOKIES
 
 
 class DuplicateSessionCookiesError(UnauthorisedError):
-    """Several session cookies of one name, and no ``STSESSION_OLDER_COOKIE_DOMAIN``: all are expired, 401."""
+    """Several refresh tokens, and no access token that says which is the newest: all are expired, 401."""
 
     wire_message = (
         "The request contains multiple session cookies. All of them are being cleared: please sign in again."

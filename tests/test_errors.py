@@ -80,8 +80,8 @@ VERDICTS = [
         http.HTTPException,
         200,
         {
-            "message": "The request contains multiple session cookies. Those of the older cookie domain are "
-            "being cleared; the next refresh will find one of each."
+            "message": "The request contains multiple session cookies. All but those that this app sets now "
+            "are being cleared; the next refresh will find one of each."
         },
         "duplicate_cookies",
         False,
@@ -206,8 +206,8 @@ def test_the_reasons_are_those_that_are_documented() -> None:
     documented = (
         "no_token malformed expired bad_signature unknown_kid key_type_mismatch csrf_missing csrf_mismatch "
         "wrong_transfer legacy_session duplicate_cookies refresh_token_missing session_ended token_theft "
-        "claims_invalid tenant_mismatch user_gone auth_too_old core_unreachable core_rate_limited "
-        "core_refused keys_unavailable misconfigured"
+        "claims_invalid tenant_mismatch user_gone auth_too_old cross_site core_unreachable "
+        "core_rate_limited core_refused keys_unavailable misconfigured"
     )
     assert [reason.value for reason in Reason] == documented.split()
 

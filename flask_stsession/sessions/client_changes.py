@@ -50,19 +50,36 @@ class StrayCookie:
     path: str
 
 
+@dataclass(frozen=True)
+class StrayCookies:
+    """Cookies that may lie somewhere, to be expired as far as a response has room for them.
+
+    :param likely: of names that came more than once, in the order in which they are likely.
+    :param unlikely: of the same names, in places where they hardly lie.
+    :param others: of the other names, which did not come.
+    """
+
+    likely: tuple[StrayCookie, ...]
+    unlikely: tuple[StrayCookie, ...] = ()
+    others: tuple[StrayCookie, ...] = ()
+
+
 @dataclass
 class ClientChanges:
     """The changes of one request, reduced to their final state as they come in."""
 
     issued: IssuedTokens | None = None
     cleared: frozenset[TransferMethod] = frozenset()
-    clear_legacy_cookie: bool = False
-    stray_cookies: tuple[StrayCookie, ...] = ()
+    #: Cookies that lie where ours did before, to be expired in any case.
+    older_cookies: tuple[StrayCookie, ...] = ()
+    strays: StrayCookies | None = None
+    #: The header ``front-token`` where no token goes out.
+    front_token: str | None = None
     #: Another site had the request sent: whatever happens to tokens sent by header, cookies stay as they are.
     keeps_cookies: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.issued or self.cleared or self.clear_legacy_cookie or self.stray_cookies)
+        return bool(self.issued or self.cleared or self.older_cookies or self.strays)
 
     def issue(self, tokens: IssuedTokens) -> None:
         """Hand out ``tokens``; a clearing of the same method before is superseded."""

@@ -11,7 +11,8 @@ from . import pages
 from .context import existing_state, origin_of_api, this_namespace, this_request
 from .first_request import FirstRequest
 from .proxies import current_session, current_user
-from .transport import ResponseWriter, keep_out_of_caches, vary_by_tokens
+from .stray_cookies import refresh_path_of
+from .transport import ResponseWriter, Turns, keep_out_of_caches, vary_by_tokens
 
 if TYPE_CHECKING:
     from flask import Response
@@ -27,6 +28,7 @@ def register(app_state: AppState) -> None:
     namespace_class: Any = type("_AppCtxGlobals", (app.app_ctx_globals_class,), {"session": None})
     app.app_ctx_globals_class = namespace_class
     first_request = FirstRequest(app_state)
+    turns = Turns.start()
 
     def reset() -> None:
         # An app context that outlives requests (a test's, a shell's) still holds the last one's session.
@@ -50,7 +52,8 @@ def register(app_state: AppState) -> None:
             writer = ResponseWriter(
                 app_state.config,
                 root_url=origin_of_api(request),
-                refresh_path=f"{app_state.config.mount_path(request.script_root)}/session/refresh",
+                refresh_path=refresh_path_of(app_state.config, request),
+                turns=turns,
             )
             writer.write(state.changes, response)
             keep_out_of_caches(response)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from ..tokens.refresh_token import has_shape_of_refresh_token
 from . import csrf
 from .context import RequestState, hand_out, origin_of_api, request_state, this_request
 from .navigation import keep_cookies_from_other_sites
+from .stray_cookies import refresh_path_of, strays_of, warn_of
 from .transport import RequestTokens, allowed_transfer, read_tokens
 from .verify import record_verdict
 
@@ -28,7 +30,11 @@ if TYPE_CHECKING:
 
     from ..config.config import Config
     from ..sessions.session import Session
+    from ..tokens.access_token import AccessToken
     from .base import AppState
+
+#: So many expired cookies fit beside new tokens, and into a response without (of 4 KB, which nginx reads).
+_FEW, _MANY = 12, 24
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
@@ -53,14 +59,17 @@ def _refreshed(app_state: AppState) -> Session:
     allowed = allowed_transfer(config, request, for_create_new_session=False)
     method, refresh_token = _refresh_token(sent, allowed)
     keep_cookies_from_other_sites(config, request, state.changes, method if refresh_token else "cookie")
-    _refuse_duplicates(config, request, sent, state)
+    if allowed != "header":
+        _clear_older_domain(config, request, sent, state)
+    if method == "cookie" and len(sent.refresh_cookies) > 1:
+        refresh_token = _own_refresh_token(config, request, sent, state)
     if refresh_token is None:
-        state.changes.clear_legacy_cookie = sent.legacy
+        _expire_strays(config, request, sent, state)
         if allowed != "header" and any(map(tokens.parse, sent.access_cookies)):
             _warn_of_lost_refresh_cookie(config, request)
         raise UnauthorisedError(
             "The request carries no refresh token; the refresh cookie is sent to "
-            f"{config.mount_path(request.script_root)}/session/refresh only.",
+            f"{refresh_path_of(config, request)} only.",
             reason=Reason.REFRESH_TOKEN_MISSING,
         )
     if method == "cookie" and not state.origin_checked:
@@ -75,7 +84,7 @@ def _refreshed(app_state: AppState) -> Session:
             context=state.context,
         )
     except (UnauthorisedError, TokenTheftError):
-        state.changes.clear_legacy_cookie = sent.legacy
+        _expire_strays(config, request, sent, state)
         if method == "cookie":
             _warn_of_another_app(config, request, sent)
         raise
@@ -83,7 +92,7 @@ def _refreshed(app_state: AppState) -> Session:
         state.changes.clear("header")
     if method == "header" and sent.refresh_cookies:
         state.changes.clear("cookie")
-    state.changes.clear_legacy_cookie = sent.legacy
+    _expire_strays(config, request, sent, state)
     hand_out(state, session)
     return session
 
@@ -97,7 +106,7 @@ def _warn_of_lost_refresh_cookie(config: Config, request: Request) -> None:
         request.script_root + request.path,
         config.cookie_names.access,
         config.cookie_names.refresh,
-        f"{config.mount_path(request.script_root)}/session/refresh",
+        refresh_path_of(config, request),
     )
 
 
@@ -151,45 +160,68 @@ def _check_anti_csrf(config: Config, request: Request) -> None:
         raise UnauthorisedError(message, reason=reason, clear_tokens=mode != "VIA_ORIGIN")
 
 
-def _refuse_duplicates(config: Config, request: Request, sent: RequestTokens, state: RequestState) -> None:
-    """Expire what a change of the cookie domain left behind, so that the client is not stuck."""
-    refresh_path = f"{config.mount_path(request.script_root)}/session/refresh"
-    paths = {config.cookie_names.access: "/", config.cookie_names.refresh: refresh_path}
-    found = {
-        config.cookie_names.access: sent.access_cookies,
-        config.cookie_names.refresh: sent.refresh_cookies,
-    }
-    duplicated = [name for name, values in found.items() if len(values) > 1]
-    if not duplicated:
-        return
+def _clear_older_domain(config: Config, request: Request, sent: RequestTokens, state: RequestState) -> None:
+    """Expire what a change of the cookie domain left behind, and have the client ask again.
+
+    :raises ClearDuplicateSessionCookiesError: there is a second cookie, and the older domain is configured.
+    """
     older = config.older_cookie_domain
-    if older is not None:
-        strays = [StrayCookie(name, older or None, paths[name]) for name in duplicated]
-        state.changes.stray_cookies += tuple(strays)
-        raise ClearDuplicateSessionCookiesError
-    logger.error(
-        "A request carries several cookies named %s, left over from another cookie domain. All of them are "
-        "being cleared, which may end the session. Set STSESSION_OLDER_COOKIE_DOMAIN to the domain that "
-        "STSESSION_COOKIE_DOMAIN had before ('' if it had none) to keep such sessions.",
-        " and ".join(duplicated),
+    names = config.cookie_names
+    found = (
+        (names.access, "/", sent.access_cookies),
+        (names.refresh, refresh_path_of(config, request), sent.refresh_cookies),
     )
-    places = [(domain, path) for domain in _cookie_domains(config) for path in _ancestors(refresh_path)]
-    state.changes.stray_cookies += tuple(
-        StrayCookie(name, domain, path) for name in duplicated for domain, path in places
+    # With more than two of one name, others than those of the older domain are among them.
+    if older is None or not any(len(values) == 2 for *_, values in found):
+        return
+    state.changes.older_cookies = tuple(
+        StrayCookie(name, older or None, path) for name, path, values in found if len(values) > 1
     )
-    raise DuplicateSessionCookiesError(clear_tokens=False)
+    state.changes.front_token = _newest_front_token(sent)
+    raise ClearDuplicateSessionCookiesError
 
 
-def _cookie_domains(config: Config) -> list[str | None]:
-    """Where cookies of ours may lie: never from the request's Host header, which anybody can set."""
-    domains: list[str | None] = [None]
-    if config.cookie_domain is not None:
-        domains.append(config.cookie_domain.lstrip("."))  # a dot makes no other cookie (RFC 6265, 5.2.3)
-    if config.api is not None:
-        domains.extend(config.sites.registrable_parents(config.api.host))
-    return list(dict.fromkeys(domains))
+def _own_refresh_token(
+    config: Config, request: Request, sent: RequestTokens, state: RequestState
+) -> str | None:
+    """Return which of several refresh tokens belongs to the newest access token, whose payload has its hash.
+
+    :raises SessionHTTPError: none does, or there are too many places to clear beside new tokens. The client
+        asks again, or signs in again where no access token came that a frontend SDK could be told of.
+    """
+    candidates = list(dict.fromkeys(filter(has_shape_of_refresh_token, sent.refresh_cookies)))
+    hashes = {hashlib.sha256(each.encode()).hexdigest(): each for each in candidates}
+    own = next((hashes[each] for each in map(_hash_of, _newest_first(sent)) if each in hashes), None)
+    if own is None and len(candidates) < 2:
+        return candidates[0] if candidates else sent.refresh_cookies[0]
+    _expire_strays(config, request, sent, state)
+    strays = state.changes.strays
+    if own is not None and not (strays and _FEW < len(strays.likely) <= _MANY):
+        return own
+    state.changes.front_token = _newest_front_token(sent)
+    if state.changes.front_token is None:
+        raise DuplicateSessionCookiesError
+    raise ClearDuplicateSessionCookiesError
 
 
-def _ancestors(path: str) -> list[str]:
-    parts = path.strip("/").split("/")
-    return ["/", *("/" + "/".join(parts[: count + 1]) for count in range(len(parts)))]
+def _hash_of(token: AccessToken) -> str:
+    return token.refresh_token_hash1
+
+
+def _newest_first(sent: RequestTokens) -> list[AccessToken]:
+    found = filter(None, map(tokens.parse, sent.access_cookies))
+    return sorted(found, key=lambda token: token.expires_at, reverse=True)
+
+
+def _newest_front_token(sent: RequestTokens) -> str | None:
+    """Return the front token of the newest access token: frontend SDKs take no 200 without one."""
+    newest = _newest_first(sent)
+    return tokens.front_token(newest[0].payload()) if newest else None
+
+
+def _expire_strays(config: Config, request: Request, sent: RequestTokens, state: RequestState) -> None:
+    if state.changes.strays is not None:
+        return
+    state.changes.strays = strays_of(config, request, sent)
+    if state.changes.strays is not None:
+        warn_of(state.changes.strays)

@@ -7,8 +7,9 @@ our cookies and headers, and the only one that writes to a response.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
@@ -22,7 +23,7 @@ from ..constants import (
     REFRESH_TOKEN_HEADER,
     TransferMethod,
 )
-from ..sessions.client_changes import ClientChanges, IssuedTokens
+from ..sessions.client_changes import ClientChanges, IssuedTokens, StrayCookie, StrayCookies
 from ..tokens.access_token import front_token
 from ..tokens.masked import MaskedToken
 
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
 _BEARER = "Bearer "
 _SEPARATORS = re.compile("[;,]")
 _EPOCH = datetime.fromtimestamp(0, timezone.utc)
+
+
+#: Bytes of expired cookies in one response: nginx reads 4 KB of a response's head, as it is installed.
+_MAX_EXPIRED_BYTES = 2048
+#: Beside new tokens there is less room.
+_MAX_EXPIRED_BYTES_BESIDE_TOKENS = 1024
 
 
 class RequestTokens(NamedTuple):
@@ -167,18 +174,36 @@ def accepts_html(request: Request) -> bool:
     return "text/html" in request.headers.get("Accept", "")
 
 
+class Turns(NamedTuple):
+    """Counts responses that had no room for all stray cookies, so that the next one expires others.
+
+    They count what a client meets in a row: a round of requests would else bring the same turns again.
+    """
+
+    alone: Iterator[int]
+    beside_tokens: Iterator[int]
+    others: Iterator[int]
+
+    @classmethod
+    def start(cls) -> Turns:
+        """Return counters at zero."""
+        return cls(count(), count(), count())
+
+
 class ResponseWriter:
     """Writes the final state of a request's changes to its response.
 
     :param config: of the app.
     :param root_url: ``request.root_url``: where ``STSESSION_API_DOMAIN`` is unset, the origin that decides.
     :param refresh_path: ``Path`` of the refresh-token cookie.
+    :param turns: of the app.
     """
 
-    def __init__(self, config: Config, *, root_url: str, refresh_path: str) -> None:
+    def __init__(self, config: Config, *, root_url: str, refresh_path: str, turns: Turns) -> None:
         self._config = config
         self._names = config.cookie_names
         self._refresh_path = refresh_path
+        self._turns = turns
         self._same_site, self._secure, _ = config.decisions(root_url)
 
     def write(self, changes: ClientChanges, response: Response) -> None:
@@ -191,12 +216,14 @@ class ResponseWriter:
         if "cookie" in changes.cleared:
             self._expire(response, self._names.access, "/")
             self._expire(response, self._names.refresh, self._refresh_path)
-        if changes.clear_legacy_cookie and self._names.legacy is not None:
-            self._expire(response, self._names.legacy, "/")
-        for stray in changes.stray_cookies:
-            self._expire(response, stray.name, stray.path, domain=stray.domain)
+        for older in changes.older_cookies:
+            self._expire(response, older.name, older.path, domain=older.domain)
         if changes.issued is not None:
             self._write_issued(changes.issued, response, headers)
+        elif changes.front_token is not None:
+            headers[FRONT_TOKEN_HEADER] = changes.front_token
+        if changes.strays is not None and not changes.keeps_cookies:
+            self._expire_strays(changes.strays, response, beside_tokens=changes.issued is not None)
         for name, value in headers.items():
             response.headers[name] = value
         if headers:
@@ -223,6 +250,33 @@ class ResponseWriter:
         headers[FRONT_TOKEN_HEADER] = front_token(token.payload())
         if issued.anti_csrf_token is not None:
             headers[ANTI_CSRF_HEADER] = issued.anti_csrf_token
+
+    def _expire_strays(self, strays: StrayCookies, response: Response, *, beside_tokens: bool) -> None:
+        """Expire strays as far as there is room; clients that have more of them come again."""
+        room = _MAX_EXPIRED_BYTES_BESIDE_TOKENS if beside_tokens else _MAX_EXPIRED_BYTES
+        if not beside_tokens:
+            room -= sum(map(_size_of, response.headers.getlist("Set-Cookie")))
+        likely, unlikely, others = (
+            [*map(self._expired, each)] for each in (strays.likely, strays.unlikely, strays.others)
+        )
+        turns = self._turns.beside_tokens if beside_tokens else self._turns.alone
+        first, rest = (likely, unlikely + others) if _fits(likely, room) else (likely + unlikely, others)
+        for lines, turn in ((first, turns), (rest, self._turns.others)):
+            parts = _in_parts(lines, room=room)
+            chosen = parts[next(turn) % len(parts) if len(parts) > 1 else 0]
+            room -= sum(map(_size_of, chosen))
+            for line in chosen:
+                response.headers.add("Set-Cookie", line)
+
+    def _expired(self, stray: StrayCookie) -> str:
+        """Return the shortest line that expires a cookie."""
+        parts = [f"{stray.name}=", f"Path={stray.path}", "Max-Age=0"]
+        if stray.domain is not None:
+            parts.insert(1, f"Domain={stray.domain}")
+        # Browsers want it for names that begin with __Secure-, and in answers to other sites.
+        if self._secure and (self._same_site == "none" or stray.name.startswith("__")):
+            parts += ["Secure", f"SameSite={self._same_site.capitalize()}"]
+        return "; ".join(parts)
 
     def _set(self, response: Response, name: str, value: str, path: str, expires: datetime | None) -> None:
         response.set_cookie(
@@ -251,6 +305,31 @@ class ResponseWriter:
             samesite=self._same_site.capitalize(),
             partitioned=self._config.cookie_partitioned,
         )
+
+
+def _fits(lines: Iterable[str], room: int) -> bool:
+    return sum(map(_size_of, lines)) <= room
+
+
+def _in_parts(lines: Sequence[str], *, room: int) -> list[list[str]]:
+    """Divide lines of ``Set-Cookie`` into parts, of which each takes no more bytes than there is room for."""
+    parts: list[list[str]] = [[]]
+    left = room
+    for line in lines:
+        size = _size_of(line)
+        if size > room:
+            continue
+        if size > left:
+            parts.append([])
+            left = room
+        parts[-1].append(line)
+        left -= size
+    return parts
+
+
+def _size_of(line: str) -> int:
+    """Return the bytes of a ``Set-Cookie`` line in a response's head, its end included."""
+    return len("Set-Cookie: \r\n") + len(line.encode())
 
 
 def _expose(response: Response, names: list[str]) -> None:

@@ -28,6 +28,7 @@ from ..tokens import access_token as tokens
 from . import csrf
 from .context import RequestState, origin_of_api, publish, request_state, this_request
 from .navigation import CONTINUE_ENDPOINT, SCRIPT_ENDPOINT
+from .stray_cookies import strays_of, warn_of
 from .transport import RequestTokens, allowed_transfer, read_tokens
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ class Guard:
             if not (options.ignore_invalid and invalid):
                 record_verdict(self._app_state, error)
                 raise
+            expire_strays(self._app_state, error)
             session = None
         if session is not None:
             if state.session is None:
@@ -300,6 +302,7 @@ def peek_session(app_state: AppState) -> Session | None:
         except CoreUnavailableError as error:
             logger.error("current_session is empty, because the core is unavailable: %s", error)
         except SessionHTTPError as error:
+            expire_strays(app_state, error)
             logger.debug("current_session is empty: %s (%s)", error, error.reason)
         if state.peeked is not None:
             state.peeked.attach(state)
@@ -332,6 +335,7 @@ def record_verdict(app_state: AppState, error: SessionHTTPError) -> None:
     state.refused = error
     if error.clear_tokens:
         state.changes.end_session()
+    expire_strays(app_state, error)
     if isinstance(error, CoreUnavailableError):
         logger.error("503 for %s %r: %s (%s)", request.method, request.path, error, error.reason)
         signals.core_unavailable.send(app_state.app, error=error, reason=error.reason)
@@ -346,6 +350,19 @@ def record_verdict(app_state: AppState, error: SessionHTTPError) -> None:
         signals.claims_invalid.send(app_state.app, session=state.session, error=error)
     elif isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError):
         signals.verification_failed.send(app_state.app, error=error, reason=error.reason)
+
+
+def expire_strays(app_state: AppState, error: SessionHTTPError) -> None:
+    """Expire the cookies beside ours that made verification fail, with the response that says so."""
+    if error.reason not in (Reason.DUPLICATE_COOKIES, Reason.LEGACY_SESSION):
+        return
+    request = this_request()
+    changes = request_state(request).changes
+    if changes.strays is None and isinstance(error, TryRefreshTokenError):
+        sent = read_tokens(request.environ, app_state.config.cookie_names)
+        changes.strays = strays_of(app_state.config, request, sent)
+        if changes.strays is not None:
+            warn_of(changes.strays)
 
 
 def check_tenant(app_state: AppState, session: Session, tenant: str | None) -> None:

@@ -12,6 +12,7 @@ from flask_stsession.sessions.client_changes import (
     ClientChanges,
     IssuedTokens,
     StrayCookie,
+    StrayCookies,
 )
 from flask_stsession.tokens.access_token import AccessToken
 
@@ -54,8 +55,8 @@ def test_any_single_change_is_noticed() -> None:
     changes = [ClientChanges() for _ in range(4)]
     changes[0].issue(pair())
     changes[1].clear("header")
-    changes[2].clear_legacy_cookie = True
-    changes[3].stray_cookies += (StrayCookie("sAccessToken", None, "/"),)
+    changes[2].strays = StrayCookies((StrayCookie("sIdRefreshToken", None, "/"),))
+    changes[3].older_cookies += (StrayCookie("sAccessToken", None, "/"),)
     assert all(changes)
 
 

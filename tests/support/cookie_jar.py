@@ -62,6 +62,8 @@ class Browser:
 
 def is_expired(morsel: Morsel[str]) -> bool:
     """Does it tell the browser to forget the cookie?"""
+    if morsel["max-age"]:
+        return int(morsel["max-age"]) <= 0
     expires = morsel["expires"]
     return bool(expires) and parsedate_to_datetime(expires).timestamp() < time.time()
 

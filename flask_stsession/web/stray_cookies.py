@@ -1,0 +1,115 @@
+"""Expire cookies of our names that lie where this app does not set them.
+
+They are left over from another cookie domain, base path or SDK, or belong to another app. Browsers send
+them along with ours and do not say which is which, so that every request is refused until they are gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from ..config.domains import host_of, is_localhost_or_ip
+from ..sessions.client_changes import StrayCookie, StrayCookies
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from flask import Request
+
+    from ..config.config import Config
+    from .transport import RequestTokens
+
+    #: A ``Domain`` (``None`` for a host-only cookie) and a ``Path``.
+    Place = tuple[str | None, str]
+
+logger: logging.Logger = logging.getLogger("flask_stsession")
+
+#: More ancestors than any app's cookies have; a URL may have thousands.
+_MAX_ANCESTORS = 16
+_PATH_CHARACTERS = "/!$&'()*+,=:@~"
+
+
+def strays_of(config: Config, request: Request, sent: RequestTokens) -> StrayCookies | None:
+    """Return where cookies of our names may lie beside ours, the likeliest places first.
+
+    :param sent: the tokens of this request.
+    :returns: ``None`` if each name came once at most, which need not be a stray.
+    """
+    names = config.cookie_names
+    refresh_path = refresh_path_of(config, request)
+    paths = _ancestors(config, request)
+    troubled: list[str] = []
+    if sent.legacy and names.legacy is not None:
+        troubled.append(names.legacy)
+    if len(sent.access_cookies) > 1:
+        troubled.append(names.access)
+    # On other paths than that of our route, even a single one is a stray.
+    if len(sent.refresh_cookies) > (refresh_path in paths):
+        troubled.append(names.refresh)
+    if not troubled:
+        return None
+    domain = _own_domain(config)
+    own = {names.access: (domain, "/"), names.refresh: (domain, refresh_path)}
+    domains = _domains(config, request)
+    # A cookie's path may end in a slash, and is another one then (RFC 6265, 5.1.4).
+    slashed = [f"{path}/" for path in paths[1:]]
+    untroubled = [each for each in names if each is not None and each not in troubled]
+    return StrayCookies(
+        likely=tuple(_places(troubled, domains, paths, own)),
+        unlikely=tuple(_places(troubled, domains, slashed, own)),
+        others=tuple(_places(untroubled, domains, paths, own)),
+    )
+
+
+def warn_of(strays: StrayCookies) -> None:
+    """Log that cookies are being expired, which may be another app's."""
+    names = sorted({each.name for each in strays.likely})
+    logger.warning(
+        "A request carries cookies named %s that lie where this app does not set them, left over from "
+        "another cookie domain or path. They are being expired. If they are another app's, on this host name "
+        "or a parent of it, its users are signed out: give each app its own STSESSION_COOKIE_PREFIX.",
+        " and ".join(names),
+    )
+
+
+def refresh_path_of(config: Config, request: Request) -> str:
+    """Return the path of the refresh cookie."""
+    return f"{config.mount_path(request.script_root)}/session/refresh"
+
+
+def _places(
+    names: Iterable[str], domains: Sequence[str | None], paths: Sequence[str], own: dict[str, Place]
+) -> list[StrayCookie]:
+    found = [
+        StrayCookie(name, domain, path)
+        for path in paths
+        for domain in domains
+        for name in names
+        if own.get(name) != (domain, path)
+    ]
+    # Most are left over from another domain: they have the path of ours.
+    return sorted(found, key=lambda stray: stray.name in own and own[stray.name][1] != stray.path)
+
+
+def _own_domain(config: Config) -> str | None:
+    # A leading dot makes no other cookie (RFC 6265, 5.2.3).
+    return None if config.cookie_domain is None else config.cookie_domain.lstrip(".")
+
+
+def _domains(config: Config, request: Request) -> list[str | None]:
+    """Return the domains whose cookies browsers send to this host, parents first."""
+    host = host_of(request.host) if config.api is None else config.api.host
+    named = [] if host is None or is_localhost_or_ip(host) else config.sites.registrable_parents(host)
+    older = (config.older_cookie_domain or "").lstrip(".")
+    domains: list[str | None] = [*reversed(named), older or None, _own_domain(config), None]
+    return list(dict.fromkeys(domains))
+
+
+def _ancestors(config: Config, request: Request) -> list[str]:
+    """Return the paths whose cookies browsers send with this request, shortest first."""
+    root = config.mount_path(request.script_root.rstrip("/")).removesuffix(config.api_base_path)
+    parts = [part for part in quote(root + request.path, safe=_PATH_CHARACTERS).split("/") if part]
+    below = ["/" + "/".join(parts[: count + 1]) for count in range(min(len(parts), _MAX_ANCESTORS))]
+    return ["/", *below]
