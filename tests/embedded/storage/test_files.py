@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.running_cores import Client, client_of, in_forked_child, refusal_of
+from support.running_cores import Client, client_at, client_of, core_process, in_forked_child, refusal_of
 
 from flask_stsession.embedded.app import EmbeddedCore
 from flask_stsession.embedded.storage.files import DatabaseFile
@@ -236,6 +236,17 @@ def test_a_file_deleted_while_no_connection_is_open_is_noticed(
     in_forked_child(lambda: "")  # closes all connections
     file.unlink()
     assert_lost(client, caplog, file, "was deleted")
+    assert not file.exists()
+
+
+@pytest.mark.slow
+def test_a_file_deleted_under_a_serving_process_is_503_and_an_error_in_its_log(file: Path) -> None:
+    with core_process(file) as running, client_at(running.url) as client:
+        client.create()
+        file.unlink()
+        assert client.send("PUT", "/recipe/role", json={"role": "admin"}).status_code == 503
+        _, _, log = running.end()
+    assert log == LOST.format(path=file, what="was deleted") + "\n"
     assert not file.exists()
 
 
