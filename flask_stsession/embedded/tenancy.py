@@ -117,7 +117,7 @@ def is_tenant_id(text: str) -> bool:
 def tenant_of_handle(handle: str) -> str:
     """Return the tenant that a session handle names (``<uuid>_<tenant>``), else ``public``."""
     _, _, tenant_id = handle.partition("_")
-    return tenant_id or DEFAULT_TENANT
+    return tenant_id.partition("_")[0].lower() or DEFAULT_TENANT
 
 
 def require_public(tenant_id: str, version: tuple[int, int]) -> None:

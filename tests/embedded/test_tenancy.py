@@ -166,11 +166,18 @@ def test_the_sessions_of_a_deleted_tenant_are_400_for_every_operation(client: Cl
     assert client.handles("u") == set()
 
 
+@pytest.mark.parametrize("handle", ["x_acme", "X_ACME", "x_acme_y"])
+def test_the_tenant_of_a_handle_is_read_as_a_core_reads_it(client: Client, handle: str) -> None:
+    client.create("u", tenant="/acme")
+    answer = client.call("GET", "/recipe/session", sessionHandle=handle)
+    assert answer["status"] == "UNAUTHORISED"
+
+
 def test_a_handle_without_a_tenant_belongs_to_the_public_one(client: Client) -> None:
     for handle in ("", "x", "x_"):
         answer = client.call("GET", "/recipe/session", sessionHandle=handle)
         assert answer == {"status": "UNAUTHORISED", "message": "Session does not exist."}
-    for handle, tenant in (("x_unknown", "unknown"), ("x_a_b", "a_b"), ("x_ACME", "ACME")):
+    for handle, tenant in (("x_unknown", "unknown"), ("x_a_b", "a"), ("x_NOPE", "nope")):
         response = client.send("GET", "/recipe/session", params={"sessionHandle": handle})
         assert refusal(response) == not_found("public", tenant)
 
