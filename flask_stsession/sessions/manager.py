@@ -1,7 +1,7 @@
-"""The life of sessions: verify, create, refresh, revoke, query; from tokens, not requests.
+"""Verify, create, refresh and revoke sessions, from tokens rather than requests.
 
-One manager serves one app. It holds no state of a request; what it keeps (keys, verified tokens,
-revoked handles, answers of the core that may be reused) is bounded and the app's own.
+One manager serves one app and holds no state of a request. What it remembers (revoked handles, and results of
+the core that may serve again) belongs to the app and is bounded.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 
 @dataclass(frozen=True)
 class ManagerSettings:
-    """What the manager needs to know of the configuration."""
+    """The settings that the manager needs."""
 
     use_dynamic_access_token_signing_key: bool = True
     check_database_ttl_seconds: float = 0
@@ -73,16 +73,16 @@ class ManagerSettings:
 
 
 class SessionManager:
-    """All that can be done with sessions, for one app.
+    """The operations on the sessions of one app.
 
-    :param client: talks to the core.
-    :param verifier: proves access tokens.
+    :param client: the client of the core.
+    :param verifier: verifies access tokens.
     :param keys: the verifier's key set.
-    :param settings: the few settings that matter here.
+    :param settings: the settings that matter here.
     :param sender: the app, sender of all signals.
-    :param extension: handed to claims in their ``user_context``.
-    :param ensure_sync: ``app.ensure_sync``, which runs what users wrote as ``async def``.
-    :param clock: seconds since 1970.
+    :param extension: passed to claims in their ``user_context``.
+    :param ensure_sync: ``app.ensure_sync``, which runs functions of the app that are ``async def``.
+    :param clock: returns the time in s since 1970.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class SessionManager:
         self._confirmed = ConfirmedTokens(settings.check_database_ttl_seconds)
 
     def now_ms(self) -> int:
-        """The time, in ms since 1970."""
+        """Return the time in ms since 1970."""
         return int(self._clock() * 1000)
 
     # Verify
@@ -276,7 +276,7 @@ class SessionManager:
             use_dynamic_signing_key=self._settings.use_dynamic_access_token_signing_key,
         )
         if new.recipe_user_id is not None and created.session.user_id != new.user_id:
-            self.revoke([created.session.handle])
+            self.client.revoke_sessions([created.session.handle])
             raise MismatchedUserError(
                 new.user_id, recipe_user_id=new.recipe_user_id, owner=created.session.user_id
             )
@@ -360,13 +360,13 @@ class SessionManager:
         return error
 
     def revoke(self, handles: Sequence[str]) -> list[str]:
-        """End sessions; returns the handles of those that were still there."""
+        """End sessions; return the handles of those that had not ended before."""
         revoked = self.client.revoke_sessions(list(handles))
         self._after_revoking(handles, revoked, user_id=None)
         return revoked
 
     def revoke_all_of_user(self, user_id: str, *, tenant_id: str | None, all_tenants: bool) -> list[str]:
-        """End all sessions of a user, in one tenant or all; returns their handles."""
+        """End all sessions of a user, in one tenant or in all; return their handles."""
         revoked = self.client.revoke_sessions_of_user(user_id, tenant_id=tenant_id, all_tenants=all_tenants)
         self._after_revoking(revoked, revoked, user_id=user_id)
         return revoked
@@ -390,7 +390,7 @@ class SessionManager:
     # Query and change
 
     def information_of(self, session: Session) -> SessionInformation:
-        """What the core knows of a session that this request holds.
+        """Return what the core stores about the session of this request.
 
         :raises UnauthorisedError: it has been revoked meanwhile.
         """
@@ -435,9 +435,9 @@ class SessionManager:
         self._first_uses.forget(session.get_handle())
 
     def _regenerate(self, session: Session, payload: dict[str, Any] | None) -> None:
-        """Give the session a new payload, and a new access token that carries it.
+        """Store the payload of a session, and replace its access token by one that carries it.
 
-        :param payload: the user's keys, whole; ``None`` takes those that the core holds.
+        :param payload: the whole payload without the session's own keys; ``None``: the one in the core.
         :raises UnauthorisedError: the session has been revoked meanwhile.
         """
         answer = self.client.regenerate(session.get_access_token(), payload)
