@@ -93,11 +93,6 @@ class STSession(Extension):
         self._claims = tuple(claims)
         self._global_claim_validators = tuple(global_claim_validators)
         self._loaders = Loaders(get_email)
-        kind = type(self)
-        self.asks_for_tenant = kind.get_tenant_id is not STSession.get_tenant_id
-        self.asks_for_validators = (
-            kind.get_global_claim_validators is not STSession.get_global_claim_validators
-        )
         # The state of the only app; ``None`` before there is one, and once there are several.
         self._only: AppState | None = None
         self._apps = 0
@@ -670,6 +665,17 @@ class STSession(Extension):
     def session_claims(self) -> tuple[SessionClaim[Any], ...]:
         """The claims that are built into every new session."""
         return self._claims
+
+    @property
+    def asks_for_tenant(self) -> bool:
+        """Whether ``get_tenant_id`` is overridden, by a subclass or on this object."""
+        return getattr(self.get_tenant_id, "__func__", None) is not STSession.get_tenant_id
+
+    @property
+    def asks_for_validators(self) -> bool:
+        """Whether ``get_global_claim_validators`` is overridden, by a subclass or on this object."""
+        ask = self.get_global_claim_validators
+        return getattr(ask, "__func__", None) is not STSession.get_global_claim_validators
 
     @property
     def claim_max_age_seconds(self) -> float | None:

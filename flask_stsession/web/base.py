@@ -30,10 +30,15 @@ class Extension(ABC):
     def session_claims(self) -> tuple[SessionClaim[Any], ...]:
         """The claims that are built into every new session."""
 
-    #: Whether ``get_tenant_id`` is overridden; where it is not, any tenant's sessions pass.
-    asks_for_tenant: bool = True
-    #: Whether ``get_global_claim_validators`` is overridden; where it is not, all sessions have the same.
-    asks_for_validators: bool = True
+    @property
+    def asks_for_tenant(self) -> bool:
+        """Whether ``get_tenant_id`` is overridden; where it is not, any tenant's sessions pass."""
+        return True
+
+    @property
+    def asks_for_validators(self) -> bool:
+        """Whether ``get_global_claim_validators`` is overridden; else all sessions have the same."""
+        return True
 
     @property
     @abstractmethod

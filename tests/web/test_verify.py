@@ -293,3 +293,12 @@ def test_a_payload_changed_between_two_requests_shows_in_the_cookie_once(app: Fl
     client.post("/login", headers=BY_COOKIE)
     assert list(cookies_of(client.post("/touch"))) == ["sAccessToken"]
     assert is_untouched(client.get("/user"))
+
+
+def test_an_override_set_on_the_object_itself_counts(make_app: AppFactory) -> None:
+    app = make_app(token_transfer_method="cookie")
+    ext: STSession = app.extensions["stsession"]
+    client = app.test_client()
+    client.post("/login")
+    ext.get_tenant_id = lambda: "other"  # type: ignore[method-assign]
+    assert client.get("/user").status_code == 403
