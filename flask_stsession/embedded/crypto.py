@@ -1,7 +1,7 @@
-"""Signing, sealing and hashing for the embedded core.
+"""Sign, encrypt and hash for the embedded core.
 
-JWTs are RS256 (RFC 7515, RFC 7518 3.3); refresh tokens are sealed with AES-256-GCM, so that only
-this core can read what is in them and nobody can change it.
+JWTs are signed with RS256 (RFC 7515; RFC 7518, 3.3). Refresh tokens are encrypted with AES-256-GCM: only this
+core can read or change them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _REFRESH_TOKEN_VERSION: Final = "V2"
 
 
 class InvalidTokenError(Exception):
-    """A token that this core did not make, or that was changed; the message may go to the caller."""
+    """A token that this core did not create, or that was changed; the message may be sent to the caller."""
 
 
 def sha256_hex(text: str) -> str:
@@ -38,12 +38,12 @@ def sha256_hex(text: str) -> str:
 
 
 def compact_json(value: object) -> str:
-    """Write a value as JSON without spaces."""
+    """Return a value as JSON without spaces."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
 def _utf8_json(value: object) -> bytes:
-    """Write a value as JSON in UTF-8, as a core does: in many scripts half the size of escapes."""
+    """Return a value as JSON in UTF-8, as a core does: half the size of escapes in many scripts."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
 
 
@@ -52,7 +52,7 @@ def _b64(raw: bytes) -> str:
 
 
 def _unb64(text: str) -> bytes:
-    # The decoder of the standard library skips foreign characters; a token that has any is not ours.
+    # The decoder of the standard library skips foreign characters; a token that has any is not genuine.
     raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     if _b64(raw) != text:
         raise ValueError("not canonical base64url")
@@ -63,7 +63,7 @@ def _unb64(text: str) -> bytes:
 
 
 def new_private_key_pem() -> str:
-    """Make an RSA key and return it as PEM (PKCS #8)."""
+    """Generate an RSA key and return it as PEM (PKCS #8)."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -78,7 +78,7 @@ class SigningKey:
     """
 
     def __init__(self, kid: str, pem: str) -> None:
-        # Ours, so its numbers are what they should be: proving them prime takes 70 ms, at every start.
+        # This core generated the key. Proving its numbers prime again would take 70 ms at each start.
         key = serialization.load_pem_private_key(
             pem.encode("ascii"), password=None, unsafe_skip_rsa_key_validation=True
         )
@@ -90,7 +90,7 @@ class SigningKey:
     def sign(self, payload: Mapping[str, Any], *, version: str | None) -> str:
         """Return a JWT with this payload.
 
-        :param version: the ``version`` header, which marks a session's access token; None: no such header.
+        :param version: the header ``version``, which only access tokens have; None for no such header.
         """
         header = {"kid": self.kid, "typ": "JWT", "alg": ALGORITHM}
         if version is not None:
@@ -100,7 +100,7 @@ class SigningKey:
         return f"{signed}.{_b64(signature)}"
 
     def verify(self, signed: bytes, signature: bytes) -> bool:
-        """Tell whether the signature is this key's."""
+        """Return whether this key made the signature."""
         try:
             self._public.verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
         except InvalidSignature:
@@ -122,7 +122,7 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedJWT:
-    """A JWT taken apart, with nothing proven yet but its shape."""
+    """A parsed JWT whose signature has not been verified."""
 
     kid: str
     version: object
@@ -132,7 +132,7 @@ class UnverifiedJWT:
 
 
 def split_jwt(token: str) -> UnverifiedJWT:
-    """Take a JWT apart.
+    """Parse a JWT.
 
     :raises InvalidTokenError: it is not an RS256 JWT with a key id.
     """
@@ -144,7 +144,7 @@ def split_jwt(token: str) -> UnverifiedJWT:
         raise InvalidTokenError("The token is not a JWT") from error
     if not isinstance(header, dict) or not isinstance(payload, dict):
         raise InvalidTokenError("The token is not a JWT")
-    # The algorithm is ours to choose, never the token's (RFC 8725, 3.1).
+    # The token never chooses the algorithm (RFC 8725, 3.1).
     if header.get("alg") != ALGORITHM or not isinstance(header.get("kid"), str):
         raise InvalidTokenError(f"The token is not signed with {ALGORITHM} by a key of this core")
     return UnverifiedJWT(header["kid"], header.get("version"), payload, signed, raw_signature)
@@ -155,7 +155,7 @@ def split_jwt(token: str) -> UnverifiedJWT:
 
 @dataclass(frozen=True, slots=True)
 class RefreshTokenContent:
-    """What a refresh token says to the core that made it."""
+    """The encrypted content of a refresh token."""
 
     session_handle: str
     user_id: str
@@ -165,9 +165,9 @@ class RefreshTokenContent:
 
 
 class RefreshTokenSealer:
-    """Makes refresh tokens, ``<encrypted payload>.<nonce>.V2``, and reads its own.
+    """Create and read refresh tokens: ``<encrypted payload>.<nonce>.V2``.
 
-    :param key: 32 bytes; whoever has them can make refresh tokens.
+    :param key: 32 bytes; with them, anyone can create refresh tokens.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -179,7 +179,7 @@ class RefreshTokenSealer:
         return AESGCM.generate_key(bit_length=256)
 
     def seal(self, content: RefreshTokenContent) -> str:
-        """Return a new token with this content; no two are alike."""
+        """Return a new token with this content; no two tokens are equal."""
         nonce = secrets.token_hex(32)
         plain = compact_json(
             {
@@ -198,7 +198,7 @@ class RefreshTokenSealer:
     def open(self, token: str) -> RefreshTokenContent:
         """Read a token.
 
-        :raises InvalidTokenError: it is not one of this core's.
+        :raises InvalidTokenError: this core did not create it.
         """
         try:
             sealed, nonce, version = token.split(".")

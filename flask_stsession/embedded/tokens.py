@@ -1,4 +1,4 @@
-"""The tokens of a session: sealed, signed and read."""
+"""Create and read the tokens of a session."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .keys import KeyRing
 from .settings import Settings
 from .storage.session_records import SessionRecord
 
-#: The kind of access token that this core makes, in the JWT's header.
+#: The version of access tokens that this core signs, in the header of the JWT.
 _ACCESS_TOKEN_VERSION: Final = "5"
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """What a genuine access token says.
+    """The content of a genuine access token.
 
     :param expiry: when it expires, ms.
-    :param user_payload: the claims that are the user's.
+    :param user_payload: the claims without those of the session.
     """
 
     user_id: str
@@ -36,16 +36,16 @@ class AccessToken:
     user_payload: dict[str, Any]
 
     def describe_session(self) -> dict[str, Any]:
-        """Return the session as the answers of the interface have it."""
+        """Return the session as responses describe it."""
         return _describe(self.session_handle, self.user_id, self.user_payload, self.tenant_id)
 
 
 @dataclass(frozen=True, slots=True)
 class NewPair:
-    """A refresh token that was just made, and what the access token beside it must say.
+    """A new refresh token, and what the access token of the pair has to carry.
 
-    :param parent_refresh_token_hash1: of the token it was exchanged for, as the access token shows it:
-        None for a first pair, and for one that is current at once.
+    :param parent_refresh_token_hash1: the hash of the exchanged refresh token; None for a first pair, and
+        for one that is current at once.
     """
 
     refresh_token: str
@@ -54,14 +54,14 @@ class NewPair:
 
 
 class SessionTokens:
-    """Makes and reads tokens; the caller keeps the records."""
+    """Create and read tokens; the caller stores the records."""
 
     def __init__(self, keys: KeyRing, settings: Settings) -> None:
         self._keys = keys
         self._settings = settings
 
     def seal_first(self, handle: str, user_id: str, tenant_id: str, *, enable_anti_csrf: bool) -> NewPair:
-        """Make the first refresh token of a session."""
+        """Create the first refresh token of a session."""
         anti_csrf_token = _new_anti_csrf_token(enable_anti_csrf)
         content = RefreshTokenContent(handle, user_id, tenant_id, None, anti_csrf_token)
         return NewPair(self._keys.sealer.seal(content), None, anti_csrf_token)
@@ -69,10 +69,10 @@ class SessionTokens:
     def seal_next(
         self, presented: str, content: RefreshTokenContent, *, enable_anti_csrf: bool, shows_parent: bool
     ) -> NewPair:
-        """Make the refresh token that the presented one is exchanged for.
+        """Create the refresh token that replaces the presented one.
 
-        :param content: what the presented one says.
-        :param shows_parent: whether the access token tells whose child it is (CDI 5.5 and older).
+        :param content: the content of the presented one.
+        :param shows_parent: whether the access token carries the hash of the parent (CDI 5.5 and older).
         """
         parent1 = sha256_hex(presented)
         anti_csrf_token = _new_anti_csrf_token(enable_anti_csrf)
@@ -86,17 +86,17 @@ class SessionTokens:
     def read_refresh_token(self, token: str) -> RefreshTokenContent:
         """Read a refresh token.
 
-        :raises InvalidTokenError: it is not one of this core's.
+        :raises InvalidTokenError: this core did not create it.
         """
         return self._keys.sealer.open(token)
 
     def read_access_token(self, token: str) -> AccessToken:
-        """Read an access token that a key of this core signed, expired or not.
+        """Read an access token, expired or not.
 
-        :raises InvalidTokenError: it is not one.
+        :raises InvalidTokenError: no key of this core signed it, or it is not an access token.
         """
         jwt = self._keys.verify(token)
-        # A JWT that was made for other purposes may say anything in its payload; only we write the header.
+        # Callers choose the payload of JWTs for other purposes; the header is written by this core only.
         if jwt.version != _ACCESS_TOKEN_VERSION:
             raise InvalidTokenError("The token is not a session's access token")
         payload = jwt.payload
@@ -111,16 +111,16 @@ class SessionTokens:
             user_payload={key: value for key, value in payload.items() if key not in PROTECTED_CLAIMS},
         )
 
-    def answer_with_pair(
+    def pair_response(
         self, record: SessionRecord, pair: NewPair, now: int, validity: int | None
     ) -> dict[str, Any]:
-        """Sign the access token beside a new refresh token, and answer with both.
+        """Return a new pair: sign the access token for a new refresh token.
 
-        :param validity: how long the access token was asked to live, ms; None: as configured.
+        :param validity: the requested life of the access token, ms; None for the configured one.
         """
-        # The expiry is a whole second, so that the JWT and the answer say the same; never one already past.
+        # Whole seconds, so that the JWT and the response agree; never a second that is already over.
         life = self._life() if validity is None else validity
-        answer: dict[str, Any] = {
+        response: dict[str, Any] = {
             "session": describe_session(record),
             "accessToken": self._sign(
                 record, pair, sha256_hex(pair.refresh_token), now, max(now + life, now + 1000) // 1000
@@ -133,13 +133,13 @@ class SessionTokens:
             "status": "OK",
         }
         if pair.anti_csrf_token is not None:
-            answer["antiCsrfToken"] = pair.anti_csrf_token
-        return answer
+            response["antiCsrfToken"] = pair.anti_csrf_token
+        return response
 
-    def answer_with_access_token(
+    def access_token_response(
         self, record: SessionRecord, old: AccessToken, now: int, *, parent_refresh_token_hash1: str | None
     ) -> dict[str, Any]:
-        """Answer with an access token that says what the record says and expires when the old one does."""
+        """Return an access token with the payload of the record and the expiry of the old token."""
         pair = NewPair("", parent_refresh_token_hash1, old.anti_csrf_token)
         return {
             "session": describe_session(record),
@@ -176,7 +176,7 @@ class SessionTokens:
 
 
 def describe_session(record: SessionRecord) -> dict[str, Any]:
-    """Return a session as the answers of the interface have it."""
+    """Return a session as responses describe it."""
     return _describe(record.handle, record.user_id, record.data_in_jwt, record.tenant_id)
 
 

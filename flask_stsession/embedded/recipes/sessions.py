@@ -92,7 +92,7 @@ class SessionOperations:
             table = SessionTable(connection, now)
             table.purge()
             table.insert(record)
-        return self._tokens.answer_with_pair(record, pair, now, validity)
+        return self._tokens.pair_response(record, pair, now, validity)
 
     def _validity_asked_for(self, request: CoreRequest) -> int | None:
         if request.cdi_version < CDI_ROTATES_AT_REFRESH:
@@ -165,7 +165,7 @@ class SessionOperations:
         )
         if not stale and not promoted:
             return {"session": access.describe_session(), "status": "OK"}
-        return self._tokens.answer_with_access_token(record, access, now, parent_refresh_token_hash1=None)
+        return self._tokens.access_token_response(record, access, now, parent_refresh_token_hash1=None)
 
     def _promote(self, access: AccessToken, now: int) -> SessionRecord | None:
         with self._store.write() as connection:
@@ -217,7 +217,7 @@ class SessionOperations:
             if dynamic is not None and record.dynamic_key != dynamic:
                 table.use_dynamic_key(record, dynamic)
                 record = record.with_key(dynamic)
-        return self._tokens.answer_with_pair(record, pair, now, validity)
+        return self._tokens.pair_response(record, pair, now, validity)
 
     @staticmethod
     def _asked_for_dynamic_key(request: CoreRequest) -> bool | None:
@@ -290,7 +290,7 @@ class SessionOperations:
             return _verdict("UNAUTHORISED", "Session does not exist.")
         if access.expiry <= now:
             return {"session": describe_session(record), "status": "OK"}
-        return self._tokens.answer_with_access_token(
+        return self._tokens.access_token_response(
             record, access, now, parent_refresh_token_hash1=access.parent_refresh_token_hash1
         )
 
