@@ -776,6 +776,7 @@ def _make_transport(config: Config, core: AppCore | None) -> CoreTransport:
         timeout=config.core_timeout_seconds,
         max_response_bytes=config.core_max_response_bytes,
         proxy=config.core_proxy,
+        tls=config.core_tls,
         adapter=core,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 from .config import Config
 from .domains import Origin, is_host_or_parent, is_local_host, is_localhost_or_ip, is_loopback, origin_of
@@ -45,6 +46,9 @@ def _impossible_ways_to_the_core(config: Config) -> Iterator[str]:
             "STSESSION_CORE_PROXY is for the way to a core, but STSESSION_CONNECTION_URI = "
             f"{config.connection_uri!r} is in this process. Remove STSESSION_CORE_PROXY."
         )
+    for name, file in config.core_tls.items():
+        if not Path(file).is_file():
+            yield f"STSESSION_CORE_TLS[{name!r}] = {file!r}: there is no such file. Write the name of one."
 
 
 def _impossible_pages(config: Config) -> Iterator[str]:

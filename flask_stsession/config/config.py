@@ -277,6 +277,16 @@ class Config:
             example="http://proxy.example.com:3128",
         ),
     )
+    core_tls: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({}),
+        metadata=read.key(
+            read.tls_files,
+            "Files for TLS towards the core: `ca` (authorities to trust instead of the usual ones), `cert` "
+            "(our certificate) and `key` (its key, if it is not in `cert`).",
+            example={"ca": "/etc/ssl/core-ca.pem"},
+            otherwise="{}",
+        ),
+    )
     core_max_response_bytes: int = field(
         default=10 * 1024 * 1024,
         metadata=read.key(

@@ -360,6 +360,19 @@ def core_address(given: Given) -> str:
     return ";".join(dict.fromkeys(hosts))
 
 
+def tls_files(given: Given) -> Mapping[str, str]:
+    """Return the names of files with authorities (``ca``), a certificate (``cert``) and its key (``key``)."""
+    files = mapping(given)
+    for name, file in files.items():
+        if name not in ("ca", "cert", "key"):
+            raise given.refused(f"it has the key {name!r}, but may have only 'ca', 'cert' and 'key'")
+        if not isinstance(file, str):
+            raise given.refused(f"{name!r} must be the name of a file")
+    if "key" in files and "cert" not in files:
+        raise given.refused("'key' is the key of a certificate, but there is no 'cert'")
+    return files
+
+
 def proxy(given: Given) -> str:
     """Return the URL of an http(s) proxy, whose user name and password are kept."""
     value = text(given)

@@ -66,7 +66,7 @@ def failure_of(
     for cause in chain:
         if isinstance(cause, ssl.SSLCertVerificationError):
             text = f"its certificate is not trusted ({cause.verify_message})"
-            remedy = "REQUESTS_CA_BUNDLE names a file with further authorities."
+            remedy = "Name a file with its authority in STSESSION_CORE_TLS."
             return Failure(host, text, remedy, not_sent=True, cause=error)
     if isinstance(error, requests.exceptions.ProxyError):
         text = "the proxy on the way to it does not connect us"

@@ -85,8 +85,8 @@ class CoreTransport:
 
     Keeps one pool of connections per process, made at first need. Takes nothing from the
     environment: a proxy or a ``.netrc`` meant for others would see the API key, or replace it. Only
-    ``REQUESTS_CA_BUNDLE`` counts, for hosts with certificates of one's own. Redirects are not
-    followed, cookies not kept, and no content encoding is asked for.
+    ``REQUESTS_CA_BUNDLE`` counts, for hosts with certificates of one's own, unless ``tls`` names them.
+    Redirects are not followed, cookies not kept, and no content encoding is asked for.
 
     A host that does not answer in time is left alone for a while (:class:`~.circuit.Circuit`): requests
     go to the other hosts, or fail at once.
@@ -96,6 +96,7 @@ class CoreTransport:
     :param timeout: how long (s) to wait for a connection, and for a whole response.
     :param max_response_bytes: the largest response that is read.
     :param proxy: the URL of the HTTP proxy on the way to the core.
+    :param tls: names of files: ``ca``, authorities to trust; ``cert`` and ``key``, our own certificate.
     :param adapter: replaces the network, for a core in this process.
     :param clock: a clock for ages, in s; an :class:`~flask_stsession.concurrency.AgeClock` by default.
     :param sleep: waits for so many seconds.
@@ -110,6 +111,7 @@ class CoreTransport:
         timeout: tuple[float, float] = (2.0, 10.0),
         max_response_bytes: int = 10 * 1024 * 1024,
         proxy: str | None = None,
+        tls: Mapping[str, str] | None = None,
         adapter: BaseAdapter | None = None,
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -121,6 +123,7 @@ class CoreTransport:
         self._timeout = timeout
         self.max_response_bytes = max_response_bytes
         self._proxies = {} if proxy is None else {"http": proxy, "https": proxy}
+        self._tls = dict(tls or {})
         self._adapter = adapter
         self._sleep = sleep
         self._headers = {"Accept": "application/json", "User-Agent": "flask-stsession"}
@@ -307,7 +310,9 @@ class CoreTransport:
     def _new_session(self) -> requests.Session:
         session = _Session()
         session.trust_env = False
-        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+        session.verify = self._tls.get("ca") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+        if "cert" in self._tls:
+            session.cert = (self._tls["cert"], self._tls.get("key", self._tls["cert"]))
         session.proxies.update(self._proxies)
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = self._adapter or CoreAdapter(clock=self._clock)

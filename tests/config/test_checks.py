@@ -42,6 +42,10 @@ IMPOSSIBLE_COMBINATIONS: list[tuple[dict[str, Any], str]] = [
         "this process. Remove STSESSION_CORE_PROXY.",
     ),
     (
+        {"CORE_TLS": {"ca": "/no/such/file.pem"}},
+        "STSESSION_CORE_TLS['ca'] = '/no/such/file.pem': there is no such file. Write the name of one.",
+    ),
+    (
         {"SESSION_EXPIRED_STATUS_CODE": 403},
         "STSESSION_SESSION_EXPIRED_STATUS_CODE and STSESSION_INVALID_CLAIM_STATUS_CODE are both 403, but "
         "frontends tell the two cases apart by them. Write two that differ, for example 401 and 403.",

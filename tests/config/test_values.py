@@ -645,6 +645,24 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
         "the environment: FLASK_STSESSION_CORE_TIMEOUT_SECONDS='[2, 10]').",
     ),
     (
+        {"CORE_TLS": {"CA": "/etc/ca.pem"}},
+        "STSESSION_CORE_TLS = {'CA': '/etc/ca.pem'}: it has the key 'CA', but may have only 'ca', 'cert' and "
+        "'key'. Write for example STSESSION_CORE_TLS = {'ca': '/etc/ssl/core-ca.pem'} (in the environment: "
+        'FLASK_STSESSION_CORE_TLS=\'{"ca": "/etc/ssl/core-ca.pem"}\').',
+    ),
+    (
+        {"CORE_TLS": {"ca": 7}},
+        "STSESSION_CORE_TLS = {'ca': 7}: 'ca' must be the name of a file. Write for example "
+        "STSESSION_CORE_TLS = {'ca': '/etc/ssl/core-ca.pem'} (in the environment: "
+        'FLASK_STSESSION_CORE_TLS=\'{"ca": "/etc/ssl/core-ca.pem"}\').',
+    ),
+    (
+        {"CORE_TLS": {"key": __file__}},
+        f"STSESSION_CORE_TLS = {{'key': {__file__!r}}}: 'key' is the key of a certificate, but there is no "
+        "'cert'. Write for example STSESSION_CORE_TLS = {'ca': '/etc/ssl/core-ca.pem'} (in the environment: "
+        'FLASK_STSESSION_CORE_TLS=\'{"ca": "/etc/ssl/core-ca.pem"}\').',
+    ),
+    (
         {"CORE_PROXY": "proxy:3128"},
         "STSESSION_CORE_PROXY = (not shown): it must be the URL of a proxy, but it does not begin with "
         "http:// or https://. Write for example STSESSION_CORE_PROXY "

@@ -199,7 +199,7 @@ def test_a_certificate_that_is_not_trusted_is_told_and_nothing_was_sent(
     assert refusal(make_transport(hosts=["https://core"], adapter=adapter), ACT) == (
         "The core did not answer POST /recipe/session. https://core: its certificate is not trusted "
         "(self-signed "
-        "certificate). REQUESTS_CA_BUNDLE names a file with further authorities."
+        "certificate). Name a file with its authority in STSESSION_CORE_TLS."
     )
 
 

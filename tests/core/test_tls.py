@@ -70,7 +70,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_before_anything_is_sen
         make_transport(hosts=[secure_core.url], api_key="secret").send(ACT)
     assert str(caught.value) == (
         f"The core did not answer POST /recipe/session. {secure_core.url}: its certificate is not trusted "
-        "(self-signed certificate). REQUESTS_CA_BUNDLE names a file with further authorities."
+        "(self-signed certificate). Name a file with its authority in STSESSION_CORE_TLS."
     )
     assert secure_core.received == []
 
@@ -94,6 +94,25 @@ def test_connections_are_kept_and_replaced_as_without_tls(
     secure_core.wait_until_closed()
     transport.send(ACT)
     assert (len(secure_core.received), secure_core.connections) == (4, 3)
+
+
+def test_authorities_and_a_certificate_of_ones_own_are_named_by_files(
+    certificate: Path, make_transport: MakeTransport
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    context.load_verify_locations(certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    core = ScriptedCore(tls=context)
+    file = str(certificate)
+    try:
+        for tls in ({"ca": file, "cert": file}, {"ca": file, "cert": file, "key": file}):
+            make_transport(hosts=[core.url], tls=tls).send(ACT)
+        with pytest.raises(CoreUnavailableError):
+            make_transport(hosts=[core.url], tls={"ca": file}).send(ACT)
+    finally:
+        core.stop()
+    assert len(core.received) == 2
 
 
 def test_https_to_a_host_that_speaks_http_is_told(core: ScriptedCore, make_transport: MakeTransport) -> None:
