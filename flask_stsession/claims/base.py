@@ -31,8 +31,8 @@ EnsureSync = Callable[[Callable[..., Any]], Callable[..., Any]]
 NOW_MS: Final = "_stsession_now_ms"
 
 # Keys of what is stored under a claim's own key.
-_VALUE: Final = "v"
-_TIME: Final = "t"
+STORED_VALUE: Final = "v"
+STORED_TIME: Final = "t"
 
 # No JavaScript number beyond this is exact. The comparison also refuses NaN, infinities, and integers so
 # long that dividing them overflows.
@@ -187,7 +187,7 @@ class SessionClaim(Generic[T]):
         self, payload: dict[str, Any], value: T, user_context: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """Return the payload with this value in it, as of now."""
-        return {**payload, self.key: {_VALUE: value, _TIME: self.now_ms(user_context)}}
+        return {**payload, self.key: {STORED_VALUE: value, STORED_TIME: self.now_ms(user_context)}}
 
     def remove_from_payload_by_merge_(
         self,
@@ -212,7 +212,7 @@ class SessionClaim(Generic[T]):
     ) -> T | None:
         """Return the claim's value; ``None`` if it is absent or malformed."""
         stored = payload.get(self.key)
-        return stored.get(_VALUE) if isinstance(stored, dict) else None
+        return stored.get(STORED_VALUE) if isinstance(stored, dict) else None
 
     def get_last_refetch_time(
         self,
@@ -221,7 +221,7 @@ class SessionClaim(Generic[T]):
     ) -> int | float | None:
         """Return when the value was fetched, in ms since 1970; ``None`` if the payload does not say."""
         stored = payload.get(self.key)
-        fetched_at = stored.get(_TIME) if isinstance(stored, dict) else None
+        fetched_at = stored.get(STORED_TIME) if isinstance(stored, dict) else None
         if type(fetched_at) is not int and type(fetched_at) is not float:
             return None
         return fetched_at if 0 <= fetched_at <= _LARGEST_TIME_MS else None

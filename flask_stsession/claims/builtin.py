@@ -15,7 +15,7 @@ from ..errors import ConfigError, Reason
 from .base import VALID, ClaimValidationResult, SessionClaim, SessionClaimValidator
 from .primitive import BooleanClaim, PrimitiveArrayClaim, PrimitiveClaim
 from .validation import REUSE_SECONDS
-from .validators import PrimitiveClaimValidators
+from .validators import PrimitiveClaimValidators, SettingMaxAge
 
 
 class ClaimSources(Protocol):
@@ -53,8 +53,7 @@ def _extension(user_context: dict[str, Any] | None) -> ClaimSources:
     return ext
 
 
-def _default_max_age(user_context: dict[str, Any]) -> float | None:
-    return _extension(user_context).claim_max_age_seconds
+_default_max_age: Final = SettingMaxAge(lambda user_context: _extension(user_context).claim_max_age_seconds)
 
 
 def _fetch_roles(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> list[str]:

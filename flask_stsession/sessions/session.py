@@ -101,7 +101,6 @@ class Session:
         "_access_token_updated",
         "_anti_csrf_on_issue",
         "_context",
-        "_is_attached",
         "_manager",
         "_payload",
         "_refresh_token",
@@ -126,8 +125,8 @@ class Session:
         self._payload = payload
         self._refresh_token = refresh_token
         self._context = context
+        #: The request that records what the client must learn; ``None``: nobody is told.
         self._request = request
-        self._is_attached = False
         self._access_token_updated = refresh_token is not None
         self._anti_csrf_on_issue = refresh_token is not None
         #: How the tokens travel: ``"cookie"``, ``"header"``, or ``None`` outside of a request.
@@ -337,6 +336,11 @@ class Session:
         """The parsed access token."""
         return self._access_token
 
+    @property
+    def shared_payload(self) -> Mapping[str, Any] | None:
+        """The access token's payload, not to be changed or handed on; ``None`` once the session differs."""
+        return self._access_token.shared_payload if self._payload is None else None
+
     def context(self, *, fresh_time: bool = False) -> dict[str, Any]:
         """The ``user_context`` of this request, handed to claims and validators.
 
@@ -368,13 +372,12 @@ class Session:
     def attach(self, request: RequestRecord) -> None:
         """From now on, record with the request what the client must learn; what is pending already, first."""
         self._request = request
-        self._is_attached = True
         if self._access_token_updated:
             self._issue()
 
     @property
     def _changes(self) -> ClientChanges | None:
-        return self._request.changes if self._request is not None and self._is_attached else None
+        return None if self._request is None else self._request.changes
 
     def replace_access_token(self, token: AccessToken, *, renewed: bool = False) -> None:
         """Go on with a new access token of the same session.

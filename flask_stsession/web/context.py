@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from flask import current_app, g, request as current_request
+from flask.globals import app_ctx
 
 from ..errors import ConfigError
 from ..sessions.client_changes import ClientChanges
@@ -16,13 +17,14 @@ from .base import STATE
 
 if TYPE_CHECKING:
     from flask import Flask, Request
+    from flask.ctx import AppContext
     from werkzeug.local import LocalProxy
 
     from ..errors import SessionHTTPError
     from .base import AppState, Extension
 
 #: Where the state of a request hangs on the request object.
-_ATTRIBUTE = "_stsession_state"
+STATE_ATTRIBUTE = "_stsession_state"
 
 
 class RequestState:
@@ -46,21 +48,16 @@ class RequestState:
     user: Any = None
     user_id: str | None = None
 
-    # Made at first need: most requests change nothing on the client.
-    _changes: ClientChanges | None = None
+    #: The changes, once there was a need for them: most requests change nothing on the client.
+    pending: ClientChanges | None = None
     _context: dict[str, Any] | None = None
 
     @property
     def changes(self) -> ClientChanges:
         """What the client must learn with the response."""
-        if self._changes is None:
-            self._changes = ClientChanges()
-        return self._changes
-
-    @property
-    def has_changes(self) -> bool:
-        """Whether the client must learn anything."""
-        return bool(self._changes)
+        if self.pending is None:
+            self.pending = ClientChanges()
+        return self.pending
 
     @property
     def context(self) -> dict[str, Any]:
@@ -78,6 +75,7 @@ class RequestState:
 # Flask types its proxies as what they stand for; the objects themselves are looked up here, once each.
 _REQUEST = cast("LocalProxy[Request]", current_request)
 _APP = cast("LocalProxy[Flask]", current_app)
+_APP_CONTEXT = cast("LocalProxy[AppContext]", app_ctx)
 _G = cast("LocalProxy[Any]", g)
 
 
@@ -85,6 +83,10 @@ _G = cast("LocalProxy[Any]", g)
 this_request: Final = _REQUEST._get_current_object
 #: Return the current app itself, not the proxy.
 this_app: Final = _APP._get_current_object
+#: Return the current app context itself, which has the app and ``g``.
+this_app_context: Final = _APP_CONTEXT._get_current_object
+#: Return the current ``g`` itself, not the proxy.
+this_g: Final = _G._get_current_object
 
 
 def app_state_of(app: Flask) -> AppState:
@@ -139,32 +141,26 @@ def check_current_request(request: object) -> None:
     )
 
 
-def this_namespace() -> dict[str, Any]:
-    """Return the attributes that ``g`` has in this app context."""
-    namespace: dict[str, Any] = _G._get_current_object().__dict__
-    return namespace
-
-
 def existing_state(request: Request) -> RequestState | None:
     """The state of a request that has used a session; ``None`` for all others."""
-    return request.__dict__.get(_ATTRIBUTE)
+    return request.__dict__.get(STATE_ATTRIBUTE)
 
 
 def request_state(request: Request) -> RequestState:
     """The state of a request, made at first need."""
-    state: RequestState | None = request.__dict__.get(_ATTRIBUTE)
+    state: RequestState | None = request.__dict__.get(STATE_ATTRIBUTE)
     if state is None:
         state = RequestState()
-        request.__dict__[_ATTRIBUTE] = state
+        request.__dict__[STATE_ATTRIBUTE] = state
     return state
 
 
-def publish(session: Session | None) -> None:
+def publish(session: Session | None, g: Any) -> None:
     """Put the session on ``g`` for the views.
 
     :raises ConfigError: something that is not ours lies there.
     """
-    namespace = _G._get_current_object().__dict__
+    namespace = g.__dict__
     present = namespace.get("session")
     if present is not None and not isinstance(present, Session):
         kind = type(present)
@@ -179,7 +175,7 @@ def hand_out(state: RequestState, session: Session) -> None:
     """Make a new or refreshed session this request's, and have its tokens go out with the response."""
     state.session = session
     session.attach(state)
-    publish(session)
+    publish(session, this_g())
 
 
 def origin_of_api(request: Request) -> str:

@@ -18,7 +18,7 @@ from ..claims.base import SessionClaim, SessionClaimValidator
 from ..claims.builtin import AuthTimeClaim, PermissionClaim, UserRoleClaim
 from ..errors import ConfigError
 from .base import STATE
-from .context import current_app_state, this_app, this_request
+from .context import app_state_of, this_app, this_app_context, this_request
 from .navigation import is_login_page
 from .verify import OverrideValidators, VerifyOptions, guard_of, load_session, renews_by_itself
 
@@ -324,13 +324,15 @@ def _guard(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        app_state = current_app_state()
+        context = this_app_context()
+        app_state = app_state_of(context.app)
         request = this_request()
         if request.method == "OPTIONS":
             return default_options_response()  # type: ignore[return-value]
         if app_state.has_pages and renews_by_itself(request):
             return None  # type: ignore[return-value]
-        guard_of(app_state, options).session()
+        guard = app_state.guards.get(options) or guard_of(app_state, options)
+        guard.session(request, context.g)
         if is_async:
             return current_app.ensure_sync(view)(*args, **kwargs)  # type: ignore[no-any-return]
         return view(*args, **kwargs)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SessionHTTPError
 from ..sessions.session import Session
 from . import pages
-from .context import existing_state, origin_of_api, this_namespace, this_request
+from .context import STATE_ATTRIBUTE, RequestState, existing_state, origin_of_api, this_g, this_request
 from .first_request import FirstRequest
 from .proxies import current_session, current_user
 from .stray_cookies import refresh_path_of
@@ -32,23 +32,23 @@ def register(app_state: AppState) -> None:
 
     def reset() -> None:
         # An app context that outlives requests (a test's, a shell's) still holds the last one's session.
-        namespace = this_namespace()
+        namespace = this_g().__dict__
         if isinstance(namespace.get("session"), Session) and existing_state(this_request()) is None:
             del namespace["session"]
 
     def start() -> None:
-        if "session" in this_namespace():
+        if "session" in this_g().__dict__:
             reset()
         if first_request.checks:
             first_request.check()
 
     def finish(response: Response) -> Response:
         request = this_request()
-        state = existing_state(request)
+        state: RequestState | None = request.__dict__.get(STATE_ATTRIBUTE)
         if state is None:
             return response
         vary_by_tokens(response)
-        if state.has_changes:
+        if state.pending:
             writer = ResponseWriter(
                 app_state.config,
                 root_url=origin_of_api(request),

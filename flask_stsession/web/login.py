@@ -12,7 +12,7 @@ from ..errors import (
     TryRefreshTokenError,
 )
 from ..tokens import access_token as tokens
-from .context import hand_out, origin_of_api, publish, request_state, this_request
+from .context import hand_out, origin_of_api, publish, request_state, this_g, this_request
 from .navigation import keep_cookies_from_other_sites
 from .transport import accepts_html, allowed_transfer, method_of_new_session, read_tokens
 
@@ -83,7 +83,7 @@ def sign_out(app_state: AppState) -> None:
     refuse_foreign_sign_out(app_state)
     if state.session is not None:
         state.session.revoke_session()
-        publish(None)
+        publish(None, this_g())
     else:
         token, method = _authentic_token(app_state, request)
         if token is None or method is None:

@@ -83,6 +83,30 @@ def read_tokens(environ: dict[str, Any], names: CookieNames) -> RequestTokens:
     return RequestTokens(bearer, *found)
 
 
+def sole_access_token(
+    environ: dict[str, Any], names: CookieNames
+) -> tuple[str, TransferMethod] | tuple[None, None]:
+    """Return the only access token of a request, in the form in which clients send it, and how it came.
+
+    :returns: ``None`` twice where there is none, or where :func:`read_tokens` has to look closer.
+    """
+    authorization: str | None = environ.get("HTTP_AUTHORIZATION")
+    cookies: str | None = environ.get("HTTP_COOKIE")
+    if cookies is None:
+        if authorization is not None and authorization.startswith(_BEARER):
+            return authorization[len(_BEARER) :], "header"
+        return None, None
+    name = f"{names.access}="
+    before, found, rest = cookies.partition(name)
+    if authorization is not None or not found or name in rest or "," in cookies:
+        return None, None
+    if (before and not before.endswith("; ")) or (names.legacy is not None and names.legacy in cookies):
+        return None, None
+    value = rest.partition(";")[0]
+    is_plain = value and value[0] != '"' and "%" not in value and value == value.strip()
+    return (value, "cookie") if is_plain else (None, None)
+
+
 def _read_cookies(pairs: Iterable[str], names: CookieNames) -> tuple[list[str], list[str], bool]:
     access: list[str] = []
     refresh: list[str] = []
@@ -344,7 +368,7 @@ def _expose(response: Response, names: list[str]) -> None:
 
 def vary_by_tokens(response: Response) -> None:
     """Tell caches that the answer depends on who asks."""
-    present = response.headers.getlist("Vary")
+    present = [value for name, value in response.headers if name.lower() == "vary"]
     if not present:  # as nearly always: nothing to parse and merge with
         response.headers.add("Vary", "Cookie, Authorization")
         return

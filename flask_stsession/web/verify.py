@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import signals
 from ..claims.validation import overridden
+from ..claims.validators import QuickCheck, quick_checks, surely_pass
 from ..constants import ANTI_CSRF_HEADER, RID_HEADER, TENANT_VALIDATOR, TransferMethod
 from ..errors import (
     ClaimValidationError,
@@ -26,10 +27,10 @@ from ..errors import (
 )
 from ..tokens import access_token as tokens
 from . import csrf
-from .context import RequestState, origin_of_api, publish, request_state, this_request
+from .context import RequestState, origin_of_api, publish, request_state, this_g, this_request
 from .navigation import CONTINUE_ENDPOINT, SCRIPT_ENDPOINT
 from .stray_cookies import strays_of, warn_of
-from .transport import RequestTokens, allowed_transfer, read_tokens
+from .transport import RequestTokens, allowed_transfer, read_tokens, sole_access_token
 
 if TYPE_CHECKING:
     from flask import Request
@@ -80,7 +81,7 @@ def load_session(app_state: AppState, options: VerifyOptions = REQUIRED) -> Sess
     :returns: ``None`` where a session is optional and there is none.
     :raises SessionHTTPError: the verdict, with what it clears on the client already recorded.
     """
-    return guard_of(app_state, options).session()
+    return guard_of(app_state, options).session(this_request(), this_g())
 
 
 def guard_of(app_state: AppState, options: VerifyOptions) -> Guard:
@@ -123,16 +124,21 @@ class Guard:
         self._validators: tuple[SessionClaimValidator, ...] | None = None
         if options.override_global_claim_validators is None and not extension.asks_for_validators:
             self._validators = (*extension.global_claim_validators, *options.validators)
+        #: The validators as plain data, where no code of the app's has a part in them.
+        self._quick_checks: tuple[QuickCheck, ...] | None = None
+        if self._validators is not None:
+            self._quick_checks = quick_checks(self._validators, config.claim_max_age_seconds)
 
-    def session(self) -> Session | None:
+    def session(self, request: Request, g: Any) -> Session | None:
         """Verify the session of the current request, and write it to ``g.session``.
 
         The token is verified once per request, however many guards there are.
 
+        :param request: the current one.
+        :param g: the current one.
         :returns: ``None`` where a session is optional and there is none.
         :raises SessionHTTPError: the verdict, with what it clears on the client already recorded.
         """
-        request = this_request()
         state = request_state(request)
         options = self._options
         if options.user_context:
@@ -152,10 +158,9 @@ class Guard:
         if session is not None:
             if state.session is None:
                 state.session = session
-                session.attach(state)
                 if signals.session_verified.receivers:
                     signals.session_verified.send(self._app_state.app, session=session)
-            publish(session)
+            publish(session, g)
         return session
 
     def checked_session(
@@ -171,49 +176,57 @@ class Guard:
         if session is not None:
             self._check_again(request, session)
         else:
-            session = self._verified_session(request, state, promotes=promotes)
-            if session is None:
+            token, method = self.verified_token(request)
+            if token is None:
+                if self._options.session_required:
+                    raise _no_token(read_tokens(request.environ, self._cookie_names))
                 return None
-        if self._checks_tenant:
-            check_tenant(self._app_state, session, self._options.tenant)
-        validators = self._validators
-        if validators is None or validators:
-            self._check_claims(session, state, validators)
+            by_cookie = method == "cookie"
+            if by_cookie and (request.method != "GET" or self._options.anti_csrf_check):
+                self._check_anti_csrf(request, token)
+            session = self._manager.verify(
+                token,
+                check_database=self._checks_database,
+                enable_anti_csrf=by_cookie and self._enables_anti_csrf,
+                transfer_method=method,
+                request=state,
+                allow_revoked=self._options.allow_revoked,
+                ask_core=promotes or self._checks_database,
+            )
+        try:
+            if self._checks_tenant:
+                check_tenant(self._app_state, session, self._options.tenant)
+            if self._validators is None or self._validators:
+                self._check_claims(session)
+        except SessionHTTPError:
+            # A token that the core renewed, or that carries what was fetched: a refusal hands out none.
+            if state.pending is not None:
+                state.pending.withdraw(session.get_handle())
+            raise
         return session
 
-    def _verified_session(self, request: Request, state: RequestState, *, promotes: bool) -> Session | None:
-        sent = read_tokens(request.environ, self._cookie_names)
-        token, method = self.verified_token(request, sent)
-        if token is None or method is None:
-            if not self._options.session_required:
-                return None
-            raise _no_token(sent)
-        by_cookie = method == "cookie"
-        if by_cookie and (request.method != "GET" or self._options.anti_csrf_check):
-            self._check_anti_csrf(request, token)
-        return self._manager.verify(
-            token,
-            check_database=self._checks_database,
-            enable_anti_csrf=by_cookie and self._enables_anti_csrf,
-            transfer_method=method,
-            request=state,
-            allow_revoked=self._options.allow_revoked,
-            ask_core=promotes or self._checks_database,
-        )
+    def verified_token(self, request: Request) -> tuple[AccessToken | None, TransferMethod | None]:
+        """Return the token that counts: the header's if it is a session's at all, else the cookie's (FDI).
 
-    def verified_token(
-        self, request: Request, sent: RequestTokens
-    ) -> tuple[AccessToken | None, TransferMethod | None]:
-        """Return the token that counts: the header's if it is a session's at all, else the cookie's (FDI)."""
+        :raises TryRefreshTokenError: it has expired or is not genuine, or nobody can tell which one counts.
+        """
+        environ = request.environ
+        allowed = self._transfer
+        if allowed is None:
+            allowed = allowed_transfer(self._app_state.config, request, for_create_new_session=False)
+        raw, method = sole_access_token(environ, self._cookie_names)
+        if raw is not None and (allowed == "any" or allowed == method):
+            # Nearly every request: one token, and nothing to weigh it against.
+            token = self._verify(raw)
+            if token is not None:
+                return token, method
+        sent = read_tokens(environ, self._cookie_names)
         if sent.legacy:
             raise TryRefreshTokenError(
                 "The request carries a session of an SDK older than 2022 (cookie sIdRefreshToken); "
                 "refreshing ends that.",
                 reason=Reason.LEGACY_SESSION,
             )
-        allowed = self._transfer
-        if allowed is None:
-            allowed = allowed_transfer(self._app_state.config, request, for_create_new_session=False)
         if sent.bearer is not None and allowed != "cookie":
             token = self._verify(sent.bearer)
             if token is not None:
@@ -257,17 +270,14 @@ class Guard:
             allowed_origins=config.trusted_origins(origin),
         )
 
-    def _check_claims(
-        self, session: Session, state: RequestState, validators: Sequence[SessionClaimValidator] | None
-    ) -> None:
+    def _check_claims(self, session: Session) -> None:
+        checks, payload = self._quick_checks, session.shared_payload
+        if checks and payload is not None and surely_pass(checks, payload, self._manager.now_ms()):
+            return
+        validators = self._validators
         if validators is None:
-            validators = validators_for(self._app_state, session, self._options)
-        try:
-            session.assert_claims(validators)
-        except InvalidClaimsError:
-            # What was fetched is stored in the session, but a 403 carries no tokens.
-            state.changes.withdraw(session.get_handle())
-            raise
+            validators = tuple(validators_for(self._app_state, session, self._options))
+        session.assert_claims(validators)
 
 
 def required_session(app_state: AppState, options: VerifyOptions = REQUIRED) -> Session:
@@ -304,8 +314,6 @@ def peek_session(app_state: AppState) -> Session | None:
         except SessionHTTPError as error:
             expire_strays(app_state, error)
             logger.debug("current_session is empty: %s (%s)", error, error.reason)
-        if state.peeked is not None:
-            state.peeked.attach(state)
     return state.session or state.peeked
 
 
@@ -315,9 +323,7 @@ def holds_good_token(app_state: AppState) -> bool:
     if request_state(request).session is not None:
         return True
     try:
-        token, method = guard_of(app_state, OPTIONAL).verified_token(
-            request, read_tokens(request.environ, app_state.config.cookie_names)
-        )
+        token, method = guard_of(app_state, OPTIONAL).verified_token(request)
         if token is None:
             return False
         app_state.manager.verify(token, transfer_method=method, ask_core=False)
