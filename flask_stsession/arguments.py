@@ -79,6 +79,18 @@ def checked_user_id(user_id: str, argument: str = "user_id") -> str:
     return user_id
 
 
+def checked_handle(handle: object, argument: str = "handle") -> str:
+    """Return a session's handle, if it can be one.
+
+    :param argument: the caller's name for it.
+    :raises TypeError: it is not a str; the message says what to write.
+    """
+    if not isinstance(handle, str):
+        remedy = "handle.decode()" if isinstance(handle, bytes) else "session.get_handle()"
+        raise TypeError(f"{argument} must be a str, not {handle!r:.100}: write {remedy}.")
+    return handle
+
+
 def checked_names(names: str | Sequence[str], argument: str) -> list[str]:
     """Return a name or several as a list.
 

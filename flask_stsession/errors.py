@@ -14,7 +14,8 @@
     ├── ConfigError                            a setting is wrong
     │   └── MismatchedUserError(ValueError)    a login method of another user
     ├── SessionDoesNotExistError               no session with that handle
-    └── ProtectedClaimError(ValueError)        a key of the payload that users may not set
+    ├── ProtectedClaimError(ValueError)        a key of the payload that users may not set
+    └── TooLateError(RuntimeError)             the response has been written
 
 A verdict is also Werkzeug's own class of its status, so that ``@app.errorhandler(401)``,
 Flask-RESTful and Flask-RESTX treat it as they treat any other. It owns its status, body and
@@ -359,6 +360,25 @@ class ProtectedClaimError(STSessionError, ValueError):
             "removed; choose another key."
         )
         self.key = key
+
+
+class TooLateError(STSessionError, RuntimeError):
+    """A session was about to be changed when its client could no longer receive the change.
+
+    :param method: the method that was called.
+    :param instead: what to call instead.
+    """
+
+    reason = Reason.MISCONFIGURED
+
+    def __init__(self, method: str, *, instead: str) -> None:
+        super().__init__(
+            f"{method}() comes too late: the response of this request has been written, so the client could "
+            f"not receive the change. Nothing was changed. Call {instead} instead. An after_request function "
+            "comes in time if it is registered after init_app()."
+        )
+        self.method = method
+        self.instead = instead
 
 
 def raise_invalid_claims_exception(message: str, errors: Sequence[ClaimValidationError]) -> NoReturn:

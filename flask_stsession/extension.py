@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from flask import Blueprint, Flask, has_app_context, has_request_context
 from werkzeug.exceptions import HTTPException
 
 from . import signals
-from .arguments import checked_user_id, keyword_only
+from .arguments import checked_handle, checked_user_id, keyword_only
 from .claims.builtin import AuthTimeClaim, EmailVerificationClaim
 from .config import load
 from .constants import CORS_REQUEST_HEADERS, DEFAULT_TENANT
@@ -29,13 +30,23 @@ from .tokens.masked import MaskedToken
 from .tokens.verifier import TokenVerifier
 from .web import csrf, hooks, login, refresh, routes
 from .web.base import NAME, STATE, AppState, Extension
-from .web.context import check_current_request, current_app_state, origin_of_api, request_state, this_request
+from .web.context import (
+    check_current_request,
+    current_app_state,
+    origin_of_api,
+    own_session,
+    request_of,
+    request_state,
+    state_to_change,
+    this_request,
+)
+from .web.ended import clear_revoked
 from .web.guards import Protection, default_options_response, verify_options
 from .web.transport import security_schemes
 from .web.verify import (
     SESSION_ONLY,
     VerifyOptions,
-    load_session,
+    answer_inquiry,
     renews_by_itself,
     required_session,
     validators_for,
@@ -81,6 +92,15 @@ class STSession(Extension):
         verification.
     :raises ConfigError: ``EmailVerificationClaim`` is among the claims without a ``get_email``.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # One method with two names: overriding one of them overrides both.
+        names = ("sync_get_claim_value", "get_claim_value")
+        defined = next(vars(base) for base in cls.__mro__ if any(name in vars(base) for name in names))
+        for name in names:
+            if name not in defined:
+                setattr(cls, name, next(defined[each] for each in names if each in defined))
 
     def __init__(
         self,
@@ -128,6 +148,7 @@ class STSession(Extension):
             core=core,
             refresh_route=config.api_base_path + routes.REFRESH,
             has_pages=config.login_url is not None,
+            overrides_get_session=getattr(self.get_session, "__func__", None) is not STSession.get_session,
         )
         self._apps += 1
         self._only = state if self._apps == 1 else None
@@ -247,6 +268,10 @@ class STSession(Extension):
             remember=remember,
             allow_cross_site=allow_cross_site,
         )
+        state_to_change(
+            "create_new_session",
+            instead="create_new_session_without_request_response(user_id), which returns the tokens,",
+        )
         return login.create(self._state, new)
 
     @overload
@@ -285,20 +310,20 @@ class STSession(Extension):
         :raises SessionHTTPError: the verdict.
         :raises HTTPException: Flask's default response to OPTIONS, where a session is required.
         """
+        current = request_of("get_session", instead="verify_access_token(token)")
         check_current_request(request)
-        current = this_request()
         if renews_by_itself(current) or (current.method == "OPTIONS" and not session_required):
             return None
         if current.method == "OPTIONS":
             # The caller's code must not run on without a session; raised, the response ends the request.
             raise HTTPException(response=default_options_response())
-        options = VerifyOptions(
-            anti_csrf_check=anti_csrf_check,
+        return answer_inquiry(
+            self._state,
             session_required=session_required,
+            anti_csrf_check=anti_csrf_check,
             check_database=check_database,
             override_global_claim_validators=override_global_claim_validators,
         )
-        return load_session(self._state, options)
 
     def refresh_session(self, request: Request | None = None) -> Session:
         """Exchange this request's refresh token for new tokens, which go out with the response.
@@ -309,6 +334,10 @@ class STSession(Extension):
         :raises TokenTheftError: the token had been replaced; the session is revoked.
         :raises CoreUnavailableError: the core does not answer; nothing is cleared.
         """
+        state_to_change(
+            "refresh_session",
+            instead="refresh_session_without_request_response(refresh_token), which returns the tokens,",
+        )
         check_current_request(request)
         return refresh.refresh(self._state)
 
@@ -318,6 +347,7 @@ class STSession(Extension):
         :raises UnauthorisedError: another site had the request sent; nothing is ended or cleared.
         :raises CoreUnavailableError: the core does not answer; nothing is cleared.
         """
+        state_to_change("sign_out", instead="revoke_session(handle)")
         login.sign_out(self._state)
 
     # Sessions without a request
@@ -439,7 +469,7 @@ class STSession(Extension):
 
         :returns: whether it was still there.
         """
-        return self.revoke_multiple_sessions([handle]) == [handle]
+        return self.revoke_multiple_sessions([checked_handle(handle)]) == [handle]
 
     def revoke_multiple_sessions(self, handles: Iterable[str]) -> list[str]:
         """End several sessions in one call of the core.
@@ -451,8 +481,12 @@ class STSession(Extension):
             raise TypeError(
                 "handles must be several session handles, not a str: write revoke_session(handle)."
             )
-        wanted = list(handles)
-        return self.manager.revoke(wanted) if wanted else []
+        wanted = [checked_handle(handle, "each of handles") for handle in handles]
+        if not wanted:
+            return []
+        revoked = self.manager.revoke(wanted)
+        clear_revoked(self._state, wanted)
+        return revoked
 
     def revoke_all_sessions_for_user(
         self, user_id: str, *, tenant_id: str | None = None, revoke_across_all_tenants: bool = True
@@ -462,9 +496,14 @@ class STSession(Extension):
         :param tenant_id: of which tenant, if ``revoke_across_all_tenants=False``.
         :returns: their handles.
         """
-        return self.manager.revoke_all_of_user(
-            user_id, tenant_id=tenant_id, all_tenants=revoke_across_all_tenants and tenant_id is None
+        user_id = checked_user_id(user_id)
+        revoked = self.manager.revoke_all_of_user(
+            user_id,
+            tenant_id=tenant_id,
+            all_tenants=revoke_across_all_tenants and tenant_id is None,
         )
+        clear_revoked(self._state, revoked)
+        return revoked
 
     def get_all_session_handles_for_user(
         self, user_id: str, *, tenant_id: str | None = None, fetch_across_all_tenants: bool = True
@@ -473,25 +512,29 @@ class STSession(Extension):
 
         :param tenant_id: of which tenant, if ``fetch_across_all_tenants=False``.
         """
+        user_id = checked_user_id(user_id)
         return self.manager.client.list_session_handles(
-            user_id, tenant_id=tenant_id, all_tenants=fetch_across_all_tenants and tenant_id is None
+            user_id,
+            tenant_id=tenant_id,
+            all_tenants=fetch_across_all_tenants and tenant_id is None,
         )
 
     def list_sessions(self, user_id: str, *, tenant_id: str | None = None) -> list[SessionInformation]:
         """Return a user's sessions, oldest first, for a page on which they end those they do not know."""
+        user_id = checked_user_id(user_id)
         found = self.manager.client.list_sessions(user_id, tenant_id=tenant_id, all_tenants=tenant_id is None)
         return sorted(found, key=lambda session: session.time_created)
 
     def get_session_information(self, handle: str) -> SessionInformation | None:
         """Return what the core knows of a session; ``None`` if there is none with that handle."""
-        return self.manager.by_handle.information(handle)
+        return self.manager.by_handle.information(checked_handle(handle))
 
     def update_session_data_in_database(self, handle: str, data: Mapping[str, Any]) -> bool:
         """Replace the data kept with a session in the core.
 
         :returns: ``False`` if there is no session with that handle.
         """
-        return self.manager.by_handle.update_data(handle, data)
+        return self.manager.default_methods.update_session_data_in_database(checked_handle(handle), data)
 
     def merge_into_access_token_payload(self, handle: str, update: Mapping[str, Any]) -> bool:
         """Merge keys into the payload of a session; its next access token carries them.
@@ -500,7 +543,7 @@ class STSession(Extension):
         :returns: ``False`` if there is no session with that handle.
         :raises ProtectedClaimError: for a key that belongs to the session itself.
         """
-        return self.manager.by_handle.merge_payload(handle, update)
+        return self.manager.default_methods.merge_into_access_token_payload(checked_handle(handle), update)
 
     # Claims, of this request's session or of the one with a handle
 
@@ -511,23 +554,24 @@ class STSession(Extension):
         :raises SessionDoesNotExistError: there is none with that handle.
         :raises SessionHTTPError: the request has no valid session.
         """
-        if session_handle is None:
-            return self._own_session().get_claim_value(claim)
-        return self.manager.by_handle.get_claim_value(session_handle, claim)
+        with self._session_at_hand(
+            session_handle, "get_claim_value(claim, session_handle=handle)", changes=False
+        ) as handle:
+            return self.manager.default_methods.get_claim_value(claim, session_handle=handle)
 
     def get_claim_value(self, claim: SessionClaim[Any], *, session_handle: str | None = None) -> Any:
-        """Do the same as :meth:`sync_get_claim_value`."""
-        return self.sync_get_claim_value(claim, session_handle=session_handle)
+        """Do the same as :meth:`sync_get_claim_value`; an override of one overrides both."""
+        return STSession.sync_get_claim_value(self, claim, session_handle=session_handle)
 
     def fetch_and_set_claim(self, claim: SessionClaim[Any], *, session_handle: str | None = None) -> bool:
         """Ask a claim's source, and set the claim to what it returns.
 
         :returns: ``False`` if there is no session with that handle.
         """
-        if session_handle is None:
-            self._own_session().fetch_and_set_claim(claim)
-            return True
-        return self.manager.by_handle.fetch_and_set_claim(session_handle, claim)
+        with self._session_at_hand(
+            session_handle, "fetch_and_set_claim(claim, session_handle=handle)"
+        ) as handle:
+            return self.manager.default_methods.fetch_and_set_claim(claim, session_handle=handle)
 
     def set_claim_value(
         self, claim: SessionClaim[Any], value: Any, *, session_handle: str | None = None
@@ -536,20 +580,18 @@ class STSession(Extension):
 
         :returns: ``False`` if there is no session with that handle.
         """
-        if session_handle is None:
-            self._own_session().set_claim_value(claim, value)
-            return True
-        return self.manager.by_handle.set_claim_value(session_handle, claim, value)
+        with self._session_at_hand(
+            session_handle, "set_claim_value(claim, value, session_handle=handle)"
+        ) as handle:
+            return self.manager.default_methods.set_claim_value(claim, value, session_handle=handle)
 
     def remove_claim(self, claim: SessionClaim[Any], *, session_handle: str | None = None) -> bool:
         """Remove a claim from the session.
 
         :returns: ``False`` if there is no session with that handle.
         """
-        if session_handle is None:
-            self._own_session().remove_claim(claim)
-            return True
-        return self.manager.by_handle.remove_claim(session_handle, claim)
+        with self._session_at_hand(session_handle, "remove_claim(claim, session_handle=handle)") as handle:
+            return self.manager.default_methods.remove_claim(claim, session_handle=handle)
 
     def validate_claims_for_session_handle(
         self, handle: str, *, override_global_claim_validators: Any = None
@@ -562,7 +604,7 @@ class STSession(Extension):
         :raises SessionDoesNotExistError: there is no session with that handle.
         """
         return self.manager.by_handle.validate_claims(
-            handle,
+            checked_handle(handle),
             global_validators=lambda found, context: self.get_global_claim_validators(
                 tenant_id=found.tenant_id,
                 user_id=found.user_id,
@@ -743,9 +785,25 @@ class STSession(Extension):
                 "max_auth_age= needs the time of the login in the session: STSession(claims=[AuthTimeClaim])."
             )
 
-    def _own_session(self) -> Session:
-        session = request_state(this_request()).session
-        return required_session(self._state, SESSION_ONLY) if session is None else session
+    @contextmanager
+    def _session_at_hand(self, handle: str | None, by_handle: str, *, changes: bool = True) -> Iterator[str]:
+        """Yield the handle of the session to act on, and have that of this request at hand.
+
+        :param handle: ``None`` for the session of this request.
+        :param by_handle: the call to make instead where there is no request or its response is written.
+        :param changes: is the session changed?
+        """
+        if handle is not None:
+            yield checked_handle(handle, "session_handle")
+            return
+        request = request_of(by_handle.partition("(")[0], instead=by_handle)
+        session = request_state(request).session
+        if session is None:
+            session = required_session(self._state, SESSION_ONLY)
+        if changes:
+            session.refuse_late_change(by_handle)
+        with self.manager.acting_on(session):
+            yield session.get_handle()
 
     def _issuer(self) -> str | None:
         """Return the ``iss`` of tokens made here, or ``None`` where only a request would tell."""
@@ -825,5 +883,6 @@ def _make_manager(app: Flask, config: Config, ext: STSession, transport: CoreTra
         ),
         sender=app,
         extension=ext,
+        find_own=own_session,
         ensure_sync=app.ensure_sync,
     )

@@ -82,6 +82,74 @@ def test_one_handle_in_the_place_of_several_is_refused(ext: STSession) -> None:
     )
 
 
+@pytest.mark.parametrize("wrong", [5, None, b"alice", ""])
+def test_a_user_id_that_is_none_says_what_to_write(ext: STSession, wrong: Any) -> None:
+    for ask in (ext.revoke_all_sessions_for_user, ext.get_all_session_handles_for_user, ext.list_sessions):
+        with pytest.raises(TypeError) as caught:
+            ask(wrong)
+        assert str(caught.value) == (
+            f"user_id must be a non-empty str, not {wrong!r}: write str(user.id) for a number."
+        )
+
+
+def test_a_handle_that_is_none_says_what_to_write(ext: STSession) -> None:
+    calls: list[tuple[str, Any]] = [
+        ("handle", ext.revoke_session),
+        ("each of handles", lambda wrong: ext.revoke_multiple_sessions([wrong])),
+        ("handle", ext.get_session_information),
+        ("handle", lambda wrong: ext.update_session_data_in_database(wrong, {})),
+        ("handle", lambda wrong: ext.merge_into_access_token_payload(wrong, {})),
+        ("handle", ext.validate_claims_for_session_handle),
+        ("session_handle", lambda wrong: ext.get_claim_value(fetched, session_handle=wrong)),
+        ("session_handle", lambda wrong: ext.remove_claim(fetched, session_handle=wrong)),
+    ]
+    session = create(ext)
+    wrongs: list[tuple[Any, str]] = [
+        (5, "session.get_handle()"),
+        (b"handle", "handle.decode()"),
+        (session, "session.get_handle()"),
+    ]
+    for argument, call in calls:
+        for wrong, remedy in wrongs:
+            with pytest.raises(TypeError) as caught:
+                call(wrong)
+            assert str(caught.value) == f"{argument} must be a str, not {wrong!r}: write {remedy}."
+
+
+def test_what_needs_a_request_names_what_does_not(ext: STSession) -> None:
+    calls: list[tuple[str, Any, str]] = [
+        (
+            "create_new_session",
+            lambda: ext.create_new_session("alice"),
+            "create_new_session_without_request_response(user_id), which returns the tokens,",
+        ),
+        (
+            "refresh_session",
+            ext.refresh_session,
+            "refresh_session_without_request_response(refresh_token), which returns the tokens,",
+        ),
+        ("sign_out", ext.sign_out, "revoke_session(handle)"),
+        ("get_session", ext.get_session, "verify_access_token(token)"),
+        (
+            "set_claim_value",
+            lambda: ext.set_claim_value(fetched, "x"),
+            "set_claim_value(claim, value, session_handle=handle)",
+        ),
+        (
+            "get_claim_value",
+            lambda: ext.get_claim_value(fetched),
+            "get_claim_value(claim, session_handle=handle)",
+        ),
+    ]
+    for method, call, instead in calls:
+        with pytest.raises(RuntimeError) as caught:
+            call()
+        assert str(caught.value) == (
+            f"{method}() works on the session of a request, and there is no request here. Call {instead} "
+            "instead."
+        )
+
+
 def test_all_sessions_of_a_user_are_revoked_and_nobody_elses(ext: STSession) -> None:
     handles = {create(ext).get_handle() for _ in range(3)}
     other = create(ext, "bob").get_handle()

@@ -179,7 +179,7 @@ def test_what_a_subclass_overrides_is_what_functions_and_routes_run(make_app: Ap
     assert client.get("/auth/jwt/jwks.json").status_code == 200
     assert client.post("/auth/session/refresh").get_json() == {}
     assert client.post("/auth/signout").get_json() == {"status": "OK"}
-    assert noted == ["create alice", "jwks", "refresh", "sign out"]
+    assert noted == ["create alice", "jwks", "refresh", "get", "sign out"]
     noted.clear()
     login = app.test_client().post("/login", headers={"st-auth-mode": "header"})
     refresh = {"Authorization": f"Bearer {login.headers['st-refresh-token']}"}

@@ -1,4 +1,4 @@
-"""Sessions by their handle: look one up, and change its data, payload and claims.
+"""Sessions by their handle: look one up, change its data and payload, and validate its claims.
 
 No token is needed. The client receives a change of the payload when it refreshes next; the SuperTokens
 documentation calls these functions offline.
@@ -21,7 +21,7 @@ from .payloads import checked_update, json_object, merged
 from .sizes import TokenSizes
 
 if TYPE_CHECKING:
-    from ..claims.base import EnsureSync, SessionClaim, SessionClaimValidator
+    from ..claims.base import EnsureSync, SessionClaimValidator
     from ..core.client import CoreClient
 
 #: ``f(session_information, user_context)`` that returns the validators that every guard runs.
@@ -108,50 +108,6 @@ class SessionsByHandle:
             )
             return payload if self._client.update_access_token_payload(handle, payload) else None
 
-    def get_claim_value(self, handle: str, claim: SessionClaim[Any]) -> Any:
-        """Return the value of a claim; ``None`` if the session has none.
-
-        :raises SessionDoesNotExistError: there is none with that handle.
-        """
-        found = self.existing(handle)
-        return claim.get_value_from_payload(
-            found.custom_claims_in_access_token_payload, self._context_of(found)
-        )
-
-    def fetch_and_set_claim(self, handle: str, claim: SessionClaim[Any]) -> bool:
-        """Ask the source of a claim for its value and store it; ``None`` removes the claim.
-
-        :returns: ``False`` if there is no session with that handle.
-        """
-        found = self.information(handle)
-        if found is None:
-            return False
-        value = claim.fetch(
-            found.user_id,
-            recipe_user_id=found.recipe_user_id,
-            tenant_id=found.tenant_id,
-            payload=dict(found.custom_claims_in_access_token_payload),
-            user_context=self._context_of(found),
-            ensure_sync=self._ensure_sync,
-        )
-        return self.set_claim_value(handle, claim, value)
-
-    def set_claim_value(self, handle: str, claim: SessionClaim[Any], value: Any) -> bool:
-        """Set a claim without asking its source; ``None`` removes it.
-
-        :returns: ``False`` if there is no session with that handle.
-        """
-        if value is None:
-            return self.remove_claim(handle, claim)
-        return self.merge_payload(handle, claim.add_to_payload_({}, value, {}))
-
-    def remove_claim(self, handle: str, claim: SessionClaim[Any]) -> bool:
-        """Remove a claim from a session.
-
-        :returns: ``False`` if there is no session with that handle.
-        """
-        return self.merge_payload(handle, claim.remove_from_payload_by_merge_({}, {}))
-
     def validate_claims(
         self, handle: str, *, global_validators: GlobalValidators, override: Callable[..., Any] | None = None
     ) -> list[ClaimValidationError]:
@@ -165,7 +121,7 @@ class SessionsByHandle:
         """
         found = self.existing(handle)
         payload = found.custom_claims_in_access_token_payload
-        context = self._context_of(found)
+        context = self.context_of(found)
         validators = overridden(
             global_validators(found, context), override, found, context, ensure_sync=self._ensure_sync
         )
@@ -186,7 +142,8 @@ class SessionsByHandle:
         failures = failed_validators(validators, payload, user_context=context, ensure_sync=self._ensure_sync)
         return [failure.error for failure in failures]
 
-    def _context_of(self, found: SessionInformation) -> dict[str, Any]:
+    def context_of(self, found: SessionInformation) -> dict[str, Any]:
+        """Return the ``user_context`` for claims of a session without a request."""
         return claims_context(
             {},
             extension=self._extension,

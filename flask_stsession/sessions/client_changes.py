@@ -1,8 +1,8 @@
-"""What must change on the client with this response.
+"""What must change on the client with the response of a request.
 
-Sessions record intent here; :mod:`flask_stsession.web.transport` turns the final state into
-cookies and headers, once. So one response never sets a cookie twice, and never carries a live
-token beside the word that the session has ended.
+Sessions record changes here; :mod:`flask_stsession.web.transport` writes the final state as cookies and
+headers, once. So a response never sets a cookie twice, and never sends a valid token together with the
+cookies that clear it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class IssuedTokens:
-    """Tokens to hand to the client.
+    """Tokens to send to the client.
 
     :param method: by cookie or by header.
     :param access_token: the access token, already parsed.
-    :param refresh_token: with its expiry; ``None`` leaves the one that the client has.
-    :param anti_csrf_token: to be sent in the ``anti-csrf`` header, if at all.
+    :param refresh_token: with its expiry; ``None``: the client keeps the one it has.
+    :param anti_csrf_token: for the ``anti-csrf`` header; ``None``: no such header.
     :param remember: ``False`` makes cookies that end with the browser.
     """
 
@@ -38,7 +38,7 @@ class IssuedTokens:
 
 @dataclass(frozen=True)
 class StrayCookie:
-    """A cookie of ours in a place where we no longer set it, to be expired.
+    """A cookie of ours to expire, in a place where we no longer set it.
 
     :param name: of the cookie.
     :param domain: its ``Domain`` attribute; ``None`` for a host-only cookie.
@@ -66,7 +66,7 @@ class StrayCookies:
 
 @dataclass
 class ClientChanges:
-    """The changes of one request, reduced to their final state as they come in."""
+    """The changes of one request, always reduced to their final state."""
 
     issued: IssuedTokens | None = None
     cleared: frozenset[TransferMethod] = frozenset()
@@ -82,12 +82,12 @@ class ClientChanges:
         return bool(self.issued or self.cleared or self.older_cookies or self.strays)
 
     def issue(self, tokens: IssuedTokens) -> None:
-        """Hand out ``tokens``; a clearing of the same method before is superseded."""
+        """Send these tokens; they supersede an earlier clearing of the same method."""
         before = self.issued
         if tokens.refresh_token is None and self._is_replaced(tokens.access_token.session_handle):
             return
         if before is not None and before.method == tokens.method and tokens.refresh_token is None:
-            # A later access token of the session that this response creates: keep the rest of it.
+            # A later access token of a session that this response creates: keep its refresh token.
             tokens = IssuedTokens(
                 tokens.method,
                 tokens.access_token,
@@ -101,7 +101,7 @@ class ClientChanges:
     def clear(self, method: TransferMethod, *, of_session: str | None = None) -> None:
         """Clear the client's tokens of one method.
 
-        :param of_session: nothing is cleared if another session has taken the place of this one.
+        :param of_session: clear nothing if another session has replaced the one with this handle.
         """
         if self._is_replaced(of_session):
             return
@@ -110,14 +110,14 @@ class ClientChanges:
             self.issued = None
 
     def withdraw(self, session_handle: str) -> None:
-        """Hand out nothing new of this session, whatever was to be."""
+        """Send no new tokens of this session."""
         if self.issued is not None and self.issued.access_token.session_handle == session_handle:
             self.issued = None
 
     def end_session(self, *, of_session: str | None = None) -> None:
-        """Clear everything: no live token may leave with a response that ends the session.
+        """Clear both methods: a response that ends the session must send no valid token.
 
-        :param of_session: nothing is cleared if another session has taken the place of this one.
+        :param of_session: clear nothing if another session has replaced the one with this handle.
         """
         if self._is_replaced(of_session):
             return
@@ -128,7 +128,7 @@ class ClientChanges:
         return frozenset(each for each in methods if not (self.keeps_cookies and each == "cookie"))
 
     def _is_replaced(self, session_handle: str | None) -> bool:
-        """Does this response sign the client in anew, to a session other than this one?"""
+        """Return whether this response signs the client in to another session than this one."""
         issued = self.issued
         return (
             session_handle is not None

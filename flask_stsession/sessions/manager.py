@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ from ..tokens.masked import MaskedToken
 from ..tokens.refresh_token import has_shape_of_refresh_token
 from .by_handle import SessionsByHandle
 from .handle_locks import HandleLocks
+from .methods import DefaultMethods
 from .new_session import NewSession
 from .outcomes import RecentOutcomes
 from .payloads import (
@@ -48,7 +50,7 @@ from .payloads import (
     without_protected,
 )
 from .revocation import ConfirmedTokens, RevokedHandles
-from .session import REMEMBER_KEY, RequestRecord, Session
+from .session import REMEMBER_KEY, RequestRecord, Session, SessionMethods
 from .sizes import TokenSizes, largest_keys
 
 if TYPE_CHECKING:
@@ -80,7 +82,9 @@ class SessionManager:
     :param keys: the verifier's key set.
     :param settings: the settings that matter here.
     :param sender: the app, sender of all signals.
-    :param extension: passed to claims in their ``user_context``.
+    :param extension: passed to claims in their ``user_context``; sessions call its methods, or the default
+        methods where it is ``None``.
+    :param find_own: returns the session of the current request if it has this handle.
     :param ensure_sync: ``app.ensure_sync``, which runs functions of the app that are ``async def``.
     :param clock: returns the time in s since 1970.
     """
@@ -93,7 +97,8 @@ class SessionManager:
         keys: KeySet,
         settings: ManagerSettings,
         sender: object,
-        extension: object,
+        extension: SessionMethods | None,
+        find_own: Callable[[str], Session | None] | None = None,
         ensure_sync: EnsureSync | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -111,6 +116,9 @@ class SessionManager:
         self.verifier = verifier
         self.keys = keys
         self.extension = extension
+        self.default_methods = DefaultMethods(self, find_own)
+        #: What changes a session, as overridden.
+        self.methods: SessionMethods = self.default_methods if extension is None else extension
         self.ensure_sync = ensure_sync
         self._settings = settings
         self._sender = sender
@@ -123,6 +131,10 @@ class SessionManager:
     def now_ms(self) -> int:
         """Return the time in ms since 1970."""
         return int(self._clock() * 1000)
+
+    def acting_on(self, session: Session) -> AbstractContextManager[None]:
+        """Have this session at hand for as long as one of its methods runs."""
+        return self.default_methods.acting_on(session)
 
     # Verify
 
@@ -337,8 +349,9 @@ class SessionManager:
         raise self._ended_after_theft(answer)
 
     def _ended_after_theft(self, theft: TokenTheft) -> TokenTheftError:
-        if theft.recent_token_reuse_subtype is None:  # CDI 5.6 has revoked by itself
-            self.client.revoke_sessions([theft.session_handle])
+        if theft.recent_token_reuse_subtype is not None:  # a core that speaks CDI 5.6 has revoked it
+            self._remember_revoked([theft.session_handle])
+        was_revoked_here = self.methods.revoke_session(theft.session_handle)
         self._remember_revoked([theft.session_handle])
         logger.warning("Token theft detected: session %s has been revoked.", theft.session_handle)
         error = TokenTheftError(
@@ -347,9 +360,10 @@ class SessionManager:
             theft.recipe_user_id,
             subtype=theft.recent_token_reuse_subtype,
         )
-        signals.session_revoked.send(
-            self._sender, session_handles=[theft.session_handle], user_id=theft.user_id
-        )
+        if not was_revoked_here:
+            signals.session_revoked.send(
+                self._sender, session_handles=[theft.session_handle], user_id=theft.user_id
+            )
         signals.token_theft_detected.send(
             self._sender,
             session_handle=theft.session_handle,
@@ -360,8 +374,12 @@ class SessionManager:
         return error
 
     def revoke(self, handles: Sequence[str]) -> list[str]:
-        """End sessions; return the handles of those that had not ended before."""
-        revoked = self.client.revoke_sessions(list(handles))
+        """End sessions; return the handles of those that had not ended before.
+
+        The core is not asked about sessions of which this process knows that they have ended.
+        """
+        alive = [handle for handle in handles if handle not in self._revoked]
+        revoked = self.client.revoke_sessions(alive) if alive else []
         self._after_revoking(handles, revoked, user_id=None)
         return revoked
 

@@ -6,16 +6,18 @@ has to change on the client it records in :class:`~flask_stsession.sessions.clie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..claims.base import NOW_MS
 from ..claims.validation import claims_context, common_reason, failed_validators, refetched_claims
 from ..constants import PROTECTED_CLAIMS, TransferMethod
-from ..errors import InvalidClaimsError
+from ..errors import InvalidClaimsError, TooLateError, UnauthorisedError
 from ..tokens.access_token import AccessToken, front_token
 from ..tokens.masked import MaskedToken
 from .client_changes import ClientChanges, IssuedTokens
+from .payloads import merged
 
 if TYPE_CHECKING:
     from ..claims.base import EnsureSync, SessionClaim, SessionClaimValidator
@@ -33,6 +35,38 @@ class RecipeUserId(str):
     def get_as_string(self) -> str:
         """The id as a plain string."""
         return str(self)
+
+
+class SessionMethods(Protocol):
+    """The methods of the extension object that a session calls, so that overrides of them count."""
+
+    def revoke_session(self, handle: str) -> bool:
+        """End a session; return whether it was still there."""
+        ...
+
+    def update_session_data_in_database(self, handle: str, data: Mapping[str, Any]) -> bool:
+        """Replace the data that the core stores with a session; return whether there is one."""
+        ...
+
+    def merge_into_access_token_payload(self, handle: str, update: Mapping[str, Any]) -> bool:
+        """Merge keys into the payload of a session; return whether there is one."""
+        ...
+
+    def get_claim_value(self, claim: SessionClaim[Any], *, session_handle: str) -> Any:
+        """Return the value of a claim; ``None`` if the session has none."""
+        ...
+
+    def fetch_and_set_claim(self, claim: SessionClaim[Any], *, session_handle: str) -> bool:
+        """Ask a claim's source, and set the claim to what it returns; return whether there is a session."""
+        ...
+
+    def set_claim_value(self, claim: SessionClaim[Any], value: Any, *, session_handle: str) -> bool:
+        """Set a claim without asking its source, ``None`` removing it; return whether there is a session."""
+        ...
+
+    def remove_claim(self, claim: SessionClaim[Any], *, session_handle: str) -> bool:
+        """Remove a claim from a session; return whether there is one."""
+        ...
 
 
 class Backend(Protocol):
@@ -56,20 +90,17 @@ class Backend(Protocol):
         """Return what the core stores about the session."""
         ...
 
-    def update_data_of(self, session: Session, data: Mapping[str, Any]) -> None:
-        """Replace the data that the core stores with the session."""
+    @property
+    def methods(self) -> SessionMethods:
+        """The methods of the extension object, as overridden."""
         ...
 
-    def merge_payload_of(self, session: Session, update: Mapping[str, Any]) -> None:
-        """Merge keys into the payload of the session, and give it an access token that carries them."""
+    def acting_on(self, session: Session) -> AbstractContextManager[None]:
+        """Have this session at hand for as long as one of its methods runs."""
         ...
 
     def is_revoked(self, handle: str) -> bool:
         """Return whether a session was revoked through this process."""
-        ...
-
-    def revoke(self, handles: Sequence[str]) -> list[str]:
-        """End sessions; return the handles of those that had not ended before."""
         ...
 
 
@@ -84,6 +115,11 @@ class RequestRecord(Protocol):
     @property
     def context(self) -> dict[str, Any]:
         """The ``user_context``."""
+        ...
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the response has been written, so that nothing more reaches the client."""
         ...
 
 
@@ -216,7 +252,8 @@ class Session:
         :param data: JSON object.
         :raises UnauthorisedError: when the session has been revoked meanwhile.
         """
-        self._manager.update_data_of(self, data)
+        with self._manager.acting_on(self):
+            self._check(self._manager.methods.update_session_data_in_database(self.get_handle(), data))
 
     def get_time_created(self, user_context: object = None) -> int:
         """When the session was created, in ms since 1970. Asks the core."""
@@ -231,10 +268,9 @@ class Session:
 
         :raises CoreUnavailableError: when the core does not answer; then nothing is cleared.
         """
-        self._manager.revoke([self.get_handle()])
-        changes = self._changes
-        if changes is not None and self.transfer_method is not None:
-            changes.clear(self.transfer_method, of_session=self.get_handle())
+        with self._changing("revoke_session(handle)") as methods:
+            methods.revoke_session(self.get_handle())
+        self.clear_on_client()
 
     def merge_into_access_token_payload(
         self, access_token_payload_update: Mapping[str, Any], user_context: object = None
@@ -246,7 +282,10 @@ class Session:
         :raises UnauthorisedError: when the session has been revoked meanwhile.
         :raises ConfigError: when the token would no longer fit into a cookie; nothing is written.
         """
-        self._manager.merge_payload_of(self, access_token_payload_update)
+        with self._changing("merge_into_access_token_payload(handle, update)") as methods:
+            self._check(
+                methods.merge_into_access_token_payload(self.get_handle(), access_token_payload_update)
+            )
 
     # Claims
 
@@ -272,7 +311,10 @@ class Session:
             user_context=context,
             ensure_sync=self._manager.ensure_sync,
         )
-        if update:
+        if update and self._request is not None and self._request.is_written:
+            # A long connection goes on after its response: what was fetched serves this check alone.
+            self.replace_payload(merged(self._own_payload(), update))
+        elif update:
             self.merge_into_access_token_payload(update)
         failures = failed_validators(
             validators, self._own_payload(), user_context=context, ensure_sync=self._manager.ensure_sync
@@ -286,34 +328,26 @@ class Session:
 
     def get_claim_value(self, claim: SessionClaim[Any], user_context: object = None) -> Any:
         """The value of ``claim`` in this session; ``None`` when it has none."""
-        return claim.get_value_from_payload(self.get_access_token_payload(), self.context())
+        with self._manager.acting_on(self):
+            return self._manager.methods.get_claim_value(claim, session_handle=self.get_handle())
 
     def set_claim_value(self, claim: SessionClaim[Any], value: Any, user_context: object = None) -> None:
         """Set ``claim`` to ``value`` without asking its source.
 
         :param value: JSON; ``None`` is no value and removes the claim.
         """
-        if value is None:
-            self.remove_claim(claim)
-            return
-        self.merge_into_access_token_payload(claim.add_to_payload_({}, value, self.context(fresh_time=True)))
+        with self._changing("set_claim_value(claim, value, session_handle=handle)") as methods:
+            self._check(methods.set_claim_value(claim, value, session_handle=self.get_handle()))
 
     def fetch_and_set_claim(self, claim: SessionClaim[Any], user_context: object = None) -> None:
         """Ask the source of ``claim`` and put its answer into the session; ``None`` removes the claim."""
-        context = self.context(fresh_time=True)
-        value = claim.fetch(
-            self.get_user_id(),
-            recipe_user_id=self.get_recipe_user_id(),
-            tenant_id=self.get_tenant_id(),
-            payload=self.get_access_token_payload(),
-            user_context=context,
-            ensure_sync=self._manager.ensure_sync,
-        )
-        self.set_claim_value(claim, value)
+        with self._changing("fetch_and_set_claim(claim, session_handle=handle)") as methods:
+            self._check(methods.fetch_and_set_claim(claim, session_handle=self.get_handle()))
 
     def remove_claim(self, claim: SessionClaim[Any], user_context: object = None) -> None:
         """Take ``claim`` out of the session."""
-        self.merge_into_access_token_payload(claim.remove_from_payload_by_merge_({}, self.context()))
+        with self._changing("remove_claim(claim, session_handle=handle)") as methods:
+            self._check(methods.remove_claim(claim, session_handle=self.get_handle()))
 
     # supertokens-python spells what may wait for the core with ``sync_``
 
@@ -363,11 +397,15 @@ class Session:
         """Was the session created or refreshed in this very request?"""
         return self._refresh_token is not None
 
+    def clear_on_client(self) -> None:
+        """Clear the tokens of this session, which has been revoked, on the client."""
+        if self._changes is not None and self.transfer_method is not None:
+            self._changes.clear(self.transfer_method, of_session=self.get_handle())
+
     def end_on_client(self) -> None:
-        """The core says that the session is over: clear it on the client, by whichever transfer."""
-        changes = self._changes
-        if changes is not None:
-            changes.end_session(of_session=self.get_handle())
+        """Clear the client, by both transfer methods: the core says that the session has ended."""
+        if self._changes is not None:
+            self._changes.end_session(of_session=self.get_handle())
 
     def attach(self, request: RequestRecord) -> None:
         """From now on, record with the request what the client must learn; what is pending already, first."""
@@ -394,6 +432,27 @@ class Session:
         """Go on with a payload that no access token carries: the token has expired, the next will."""
         fixed = {key: value for key, value in self._own_payload().items() if key in PROTECTED_CLAIMS}
         self._payload = {**fixed, **payload}
+
+    def refuse_late_change(self, instead: str) -> None:
+        """Refuse a change that the client could not receive.
+
+        :param instead: the call that makes the change by handle.
+        :raises TooLateError: the response of the request has been written.
+        """
+        if self._request is not None and self._request.is_written:
+            raise TooLateError(instead.partition("(")[0], instead=instead)
+
+    @contextmanager
+    def _changing(self, instead: str) -> Iterator[SessionMethods]:
+        self.refuse_late_change(instead)
+        with self._manager.acting_on(self):
+            yield self._manager.methods
+
+    def _check(self, exists: object) -> None:
+        """Refuse to go on with a session that has ended, if an override says so. Many return nothing."""
+        if exists is False:
+            self.end_on_client()
+            raise UnauthorisedError("The session has been revoked.")
 
     def _own_payload(self) -> dict[str, Any]:
         if self._payload is None:

@@ -82,6 +82,10 @@ class Extension(ABC):
         """End this request's session, and clear the client."""
 
     @abstractmethod
+    def revoke_session(self, handle: str) -> bool:
+        """End a session; return whether it was still there."""
+
+    @abstractmethod
     def get_jwks(self) -> dict[str, Any]:
         """Return the public keys of our tokens."""
 
@@ -110,6 +114,7 @@ class AppState:
     :param transport: carries requests to the core.
     :param core: the embedded core in this process, if that is the one.
     :param refresh_route: the path at which the app itself sees requests for a refresh.
+    :param overrides_get_session: does the extension object override ``get_session``?
     """
 
     app: Flask
@@ -120,6 +125,7 @@ class AppState:
     transport: CoreTransport
     core: AppCore | None
     refresh_route: str
+    overrides_get_session: bool
     #: Whether there are routes of ours that renew an expired token for a page, which no guard may stop.
     has_pages: bool
     #: The guards of the app by their options, each made at its first use.

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from flask import current_app, g, request as current_request
+from flask import current_app, g, has_request_context, request as current_request
 from flask.globals import app_ctx
 
-from ..errors import ConfigError
+from ..errors import ConfigError, TooLateError
 from ..sessions.client_changes import ClientChanges
 from ..sessions.session import Session
 from .base import STATE
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Where the state of a request hangs on the request object.
 STATE_ATTRIBUTE = "_stsession_state"
+#: On a request that has used no session, once its response has been written.
+_WRITTEN = "_stsession_written"
 
 
 class RequestState:
@@ -44,6 +46,10 @@ class RequestState:
     origin_checked: bool = False
     #: Has it been ruled out that another site wants the client signed out?
     sender_checked: bool = False
+    #: Has the response been written? Then nothing more reaches the client.
+    is_written: bool = False
+    #: The ``Inquiry`` that a guard makes of an overridden ``get_session``, while that runs.
+    inquiry: Any = None
     #: What the ``user_loader`` returned, and for whom it was asked.
     user: Any = None
     user_id: str | None = None
@@ -148,11 +154,64 @@ def existing_state(request: Request) -> RequestState | None:
 
 def request_state(request: Request) -> RequestState:
     """The state of a request, made at first need."""
-    state: RequestState | None = request.__dict__.get(STATE_ATTRIBUTE)
+    attributes = request.__dict__
+    state: RequestState | None = attributes.get(STATE_ATTRIBUTE)
     if state is None:
-        state = RequestState()
-        request.__dict__[STATE_ATTRIBUTE] = state
+        state = attributes[STATE_ATTRIBUTE] = RequestState()
+        if _WRITTEN in attributes or "HTTP_UPGRADE" in request.environ or "sid" in attributes:
+            state.is_written = _WRITTEN in attributes or _is_of_socket(request)
     return state
+
+
+def note_written(request: Request) -> None:
+    """Remember that the response of a request without a state has been written."""
+    request.__dict__[_WRITTEN] = True
+
+
+def _is_of_socket(request: Request) -> bool:
+    # The handshake of a WebSocket (RFC 6455, 4.1), or an event of Flask-SocketIO: no response of ours.
+    return request.environ.get("HTTP_UPGRADE", "").lower() == "websocket" or "sid" in request.__dict__
+
+
+def request_of(method: str, *, instead: str) -> Request:
+    """Return the current request, on whose session a method works.
+
+    :param method: the name of the method that was called.
+    :param instead: the method to call instead, with its arguments, where there is no request.
+    :raises RuntimeError: there is no request.
+    """
+    if not has_request_context():
+        raise RuntimeError(
+            f"{method}() works on the session of a request, and there is no request here. Call {instead} "
+            "instead."
+        )
+    return this_request()
+
+
+def state_to_change(method: str, *, instead: str) -> RequestState:
+    """Return the state of the current request, whose response is to carry a change of the session.
+
+    :param method: the name of the method that was called.
+    :param instead: the method to call instead, with its arguments, where there is no response.
+    :raises RuntimeError: there is no request.
+    :raises TooLateError: the response has been written.
+    """
+    request = request_of(method, instead=instead)
+    state = request_state(request)
+    if state.is_written:
+        raise TooLateError(method, instead=instead)
+    return state
+
+
+def own_session(handle: str) -> Session | None:
+    """Return the session of the current request if it has this handle and the client can learn of changes."""
+    if not has_request_context():
+        return None
+    state = existing_state(this_request())
+    if state is None or state.is_written:
+        return None
+    session = state.session or state.peeked
+    return session if session is not None and session.get_handle() == handle else None
 
 
 def publish(session: Session | None, g: Any) -> None:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SessionHTTPError
 from ..sessions.session import Session
 from . import pages
-from .context import STATE_ATTRIBUTE, RequestState, existing_state, origin_of_api, this_g, this_request
+from .context import (
+    STATE_ATTRIBUTE,
+    RequestState,
+    existing_state,
+    note_written,
+    origin_of_api,
+    this_g,
+    this_request,
+)
 from .first_request import FirstRequest
 from .proxies import current_session, current_user
 from .stray_cookies import refresh_path_of
@@ -46,6 +54,7 @@ def register(app_state: AppState) -> None:
         request = this_request()
         state: RequestState | None = request.__dict__.get(STATE_ATTRIBUTE)
         if state is None:
+            note_written(request)
             return response
         vary_by_tokens(response)
         if state.pending:
@@ -57,6 +66,7 @@ def register(app_state: AppState) -> None:
             )
             writer.write(state.changes, response)
             keep_out_of_caches(response)
+        state.is_written = True
         return response
 
     if app.before_request_funcs.get(None):

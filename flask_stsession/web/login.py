@@ -89,7 +89,7 @@ def sign_out(app_state: AppState) -> None:
         if token is None or method is None:
             state.changes.end_session()
         else:
-            app_state.manager.revoke([token.session_handle])
+            app_state.extension.revoke_session(token.session_handle)
             state.changes.clear(method)
     state.forget_session()
 

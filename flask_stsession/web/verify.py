@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .. import signals
@@ -84,12 +84,53 @@ def load_session(app_state: AppState, options: VerifyOptions = REQUIRED) -> Sess
     return guard_of(app_state, options).session(this_request(), this_g())
 
 
+@dataclass(eq=False)
+class Inquiry:
+    """What a guard asks of an overridden ``get_session``, which passes on four of its options only.
+
+    :param options: of the guard.
+    :param promotes: may the core be told of the first use of a token?
+    :param passed: the session that last passed all that the guard asks for.
+    """
+
+    options: VerifyOptions
+    promotes: bool
+    passed: Session | None = None
+
+
+def answer_inquiry(
+    app_state: AppState,
+    *,
+    session_required: bool,
+    anti_csrf_check: bool | None,
+    check_database: bool | None,
+    override_global_claim_validators: OverrideValidators | None,
+) -> Session | None:
+    """Do what ``get_session`` does unless overridden; the further options of a guard that asks count too."""
+    request = this_request()
+    state = request_state(request)
+    inquiry: Inquiry | None = state.inquiry
+    options = replace(
+        REQUIRED if inquiry is None else inquiry.options,
+        session_required=session_required,
+        anti_csrf_check=anti_csrf_check,
+        check_database=check_database,
+        override_global_claim_validators=override_global_claim_validators,
+    )
+    guard = Guard(app_state, options)
+    if inquiry is None:
+        return guard.session(request, this_g(), by_override=False)
+    inquiry.passed = guard.checked_session(request, state, promotes=inquiry.promotes)
+    return inquiry.passed
+
+
 def guard_of(app_state: AppState, options: VerifyOptions) -> Guard:
     """Return the guard of this app with these options, made at its first use."""
     guard: Guard | None = app_state.guards.get(options)
-    if guard is None:
-        guard = app_state.guards.setdefault(options, Guard(app_state, options))
-    return guard
+    if guard is not None:
+        return guard
+    made: Guard = app_state.guards.setdefault(options, Guard(app_state, options))
+    return made
 
 
 class Guard:
@@ -110,6 +151,7 @@ class Guard:
         self._manager = app_state.manager
         self._verify = app_state.manager.verifier.verify
         self._refresh_route = app_state.refresh_route
+        self._asks_override = app_state.overrides_get_session
         checks = options.check_database
         self._checks_database = config.check_database if checks is None else checks
         transfer = config.token_transfer_method
@@ -129,13 +171,14 @@ class Guard:
         if self._validators is not None:
             self._quick_checks = quick_checks(self._validators, config.claim_max_age_seconds)
 
-    def session(self, request: Request, g: Any) -> Session | None:
+    def session(self, request: Request, g: Any, *, by_override: bool = True) -> Session | None:
         """Verify the session of the current request, and write it to ``g.session``.
 
         The token is verified once per request, however many guards there are.
 
         :param request: the current one.
         :param g: the current one.
+        :param by_override: ask an overridden ``get_session``.
         :returns: ``None`` where a session is optional and there is none.
         :raises SessionHTTPError: the verdict, with what it clears on the client already recorded.
         """
@@ -147,7 +190,10 @@ class Guard:
             if request.method == "POST" and request.path == self._refresh_route:
                 session = state.session
                 return self._app_state.extension.refresh_session() if session is None else session
-            session = self.checked_session(request, state)
+            if self._asks_override and by_override:
+                session = self.session_by_override(request, state)
+            else:
+                session = self.checked_session(request, state)
         except SessionHTTPError as error:
             invalid = isinstance(error, UnauthorisedError | TryRefreshTokenError)
             if not (options.ignore_invalid and invalid):
@@ -161,6 +207,40 @@ class Guard:
                 if signals.session_verified.receivers:
                     signals.session_verified.send(self._app_state.app, session=session)
             publish(session, g)
+        return session
+
+    def session_by_override(
+        self, request: Request, state: RequestState, *, promotes: bool = True
+    ) -> Session | None:
+        """Ask the overridden ``get_session``, unless it is the one that asks.
+
+        :param promotes: tell the core of the first use of a refreshed token (CDI up to 5.5).
+        :returns: ``None`` where a session is optional and there is none.
+        :raises SessionHTTPError: the verdict.
+        """
+        if state.inquiry is not None:
+            return self.checked_session(request, state, promotes=promotes)
+        options = self._options
+        state.inquiry = inquiry = Inquiry(options, promotes)
+        try:
+            session = self._app_state.extension.get_session(
+                session_required=options.session_required,
+                anti_csrf_check=options.anti_csrf_check,
+                check_database=options.check_database,
+                override_global_claim_validators=options.override_global_claim_validators,
+            )
+        finally:
+            state.inquiry = None
+        if session is None and options.session_required:
+            raise _no_token(read_tokens(request.environ, self._cookie_names))
+        if session is not None and session is not inquiry.passed:
+            # It did not come from our get_session: check all that a further guard of the request checks.
+            before, state.session = state.session, session
+            try:
+                self.checked_session(request, state, promotes=promotes)
+            finally:
+                state.session = before
+            session.attach(state)
         return session
 
     def checked_session(
@@ -308,7 +388,9 @@ def peek_session(app_state: AppState) -> Session | None:
     if state.session is None and not state.has_peeked:
         state.has_peeked = True
         try:
-            state.peeked = guard_of(app_state, OPTIONAL).checked_session(request, state, promotes=False)
+            guard = guard_of(app_state, OPTIONAL)
+            look = guard.session_by_override if app_state.overrides_get_session else guard.checked_session
+            state.peeked = look(request, state, promotes=False)
         except CoreUnavailableError as error:
             logger.error("current_session is empty, because the core is unavailable: %s", error)
         except SessionHTTPError as error:

@@ -185,7 +185,15 @@ def test_every_synchronous_spelling_of_supertokens_python_is_the_same_method() -
 
 
 def test_every_method_accepts_a_user_context() -> None:
-    ours = {"attach", "context", "end_on_client", "replace_access_token", "replace_payload"}
+    ours = {
+        "attach",
+        "clear_on_client",
+        "context",
+        "end_on_client",
+        "refuse_late_change",
+        "replace_access_token",
+        "replace_payload",
+    }
     for name, method in inspect.getmembers(Session, inspect.isfunction):
         if name.startswith("_") or name in ours:
             continue
@@ -363,7 +371,7 @@ def test_a_view_that_survives_the_end_of_its_session_still_clears_the_client(app
     @app.post("/survive")
     @verify_session()
     def survive() -> dict[str, str]:
-        app.extensions["stsession"].revoke_session(g.session.get_handle())
+        app.extensions["stsession"].manager.client.revoke_sessions([g.session.get_handle()])
         try:
             g.session.get_session_data_from_database()
         except UnauthorisedError:

@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, g, render_template_string, request, send_from_directory
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    after_this_request,
+    copy_current_request_context,
+    g,
+    render_template_string,
+    request,
+    send_from_directory,
+    stream_with_context,
+)
 from flask_cors import CORS
 from support.app_factory import NO_CORE, AppFactory
 from support.clients import signed_in
+from support.served_core import ServedCore
 from werkzeug.test import TestResponse
 
 from flask_stsession import (
     ConfigError,
+    Session,
     STSession,
     create_new_session,
     current_session,
     get_all_cors_headers,
     get_session,
+    merge_into_access_token_payload,
+    refresh_session,
     sign_out,
     verify_session,
 )
 from flask_stsession.claims import BooleanClaim
+from flask_stsession.errors import TooLateError
 
 ORIGIN = "http://website.localhost:3000"
 
@@ -434,3 +451,218 @@ def test_get_session_in_a_view_is_the_same_as_the_decorator(app: Flask) -> None:
 
     assert signed_in(app).get("/by-hand").get_json() == {"before": None, "same": True, "userId": "alice"}
     assert app.test_client().get("/by-hand").get_json() == {"message": "unauthorised"}
+
+
+# Changes that can no longer reach the client
+
+
+def _late_calls() -> dict[str, tuple[Any, str]]:
+    claim = BooleanClaim("late", lambda *_: True)
+    return {
+        "merge_into_access_token_payload": (
+            lambda session: session.merge_into_access_token_payload({"a": 1}),
+            "merge_into_access_token_payload(handle, update)",
+        ),
+        "set_claim_value": (
+            lambda session: session.set_claim_value(claim, True),
+            "set_claim_value(claim, value, session_handle=handle)",
+        ),
+        "fetch_and_set_claim": (
+            lambda session: session.fetch_and_set_claim(claim),
+            "fetch_and_set_claim(claim, session_handle=handle)",
+        ),
+        "remove_claim": (
+            lambda session: session.remove_claim(claim),
+            "remove_claim(claim, session_handle=handle)",
+        ),
+        "revoke_session": (lambda session: session.revoke_session(), "revoke_session(handle)"),
+    }
+
+
+LATE = _late_calls()
+
+
+def too_late(method: str, instead: str) -> str:
+    return (
+        f"{method}() comes too late: the response of this request has been written, so the client could not "
+        f"receive the change. Nothing was changed. Call {instead} instead. An after_request function comes "
+        "in time if it is registered after init_app()."
+    )
+
+
+@pytest.mark.parametrize("name", LATE)
+@pytest.mark.parametrize("place", ["early after_request", "stream", "context", "close", "teardown", "thread"])
+def test_a_change_that_the_client_cannot_receive_raises_and_writes_nothing(
+    make_app: AppFactory, served_core: ServedCore, place: str, name: str
+) -> None:
+    app = make_app(init=False)
+    act, instead = LATE[name]
+    caught: list[str] = []
+
+    def change(session: Session) -> None:
+        served_core.counted()
+        try:
+            act(session)
+        except TooLateError as error:
+            caught.append(str(error))
+        assert not served_core.counted()
+
+    @app.after_request
+    def registered_before_init_app(response: Response) -> Response:
+        if place == "early after_request" and request.path == "/late":
+            change(g.session)
+        return response
+
+    @app.teardown_request
+    def tear_down(_error: BaseException | None) -> None:
+        if place == "teardown" and request.path == "/late":
+            change(g.session)
+
+    app.config["STSESSION_CONNECTION_URI"] = served_core.url
+    STSession(app)
+
+    @app.get("/late")
+    @verify_session()
+    def late() -> Response:
+        session: Session = g.session
+
+        def body() -> Iterator[str]:
+            yield "a"
+            if place in ("stream", "context"):
+                change(session)
+            yield "b"
+
+        response = Response(stream_with_context(body()) if place == "context" else body())
+        if place == "close":
+            response.call_on_close(lambda: change(session))
+        elif place == "thread":
+            later = copy_current_request_context(lambda: change(current_session))
+            response.call_on_close(lambda: run_in_thread(later))
+        return response
+
+    client = signed_in(app)
+    response = client.get("/late")
+    assert response.text == "ab"
+    response.close()
+    assert caught == [too_late(name, instead)]
+    assert client.get("/user").status_code == 200
+    app.extensions["stsession"].close()
+
+
+def run_in_thread(function: Callable[[], Any]) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(function).result()
+
+
+@pytest.mark.parametrize("consults", [False, True])
+def test_a_session_that_no_response_can_hand_out_is_not_created(
+    make_app: AppFactory, served_core: ServedCore, consults: bool
+) -> None:
+    app = make_app(connection_uri=served_core.url)
+    caught: list[str] = []
+
+    @app.get("/late")
+    def late() -> Response:
+        assert not consults or not current_session
+
+        def body() -> Iterator[str]:
+            yield "a"
+            for call in (lambda: create_new_session("alice"), refresh_session, sign_out):
+                try:
+                    call()
+                except TooLateError as error:
+                    caught.append(str(error))
+
+        return Response(stream_with_context(body()))
+
+    assert app.test_client().get("/late").text == "a"
+    assert caught == [
+        too_late(
+            "create_new_session",
+            "create_new_session_without_request_response(user_id), which returns the tokens,",
+        ),
+        too_late(
+            "refresh_session",
+            "refresh_session_without_request_response(refresh_token), which returns the tokens,",
+        ),
+        too_late("sign_out", "revoke_session(handle)"),
+    ]
+    assert not served_core.counted()
+
+
+def test_functions_by_handle_work_after_the_response_on_this_requests_session_too(app: Flask) -> None:
+    @app.get("/late")
+    @verify_session()
+    def late() -> Response:
+        handle = g.session.get_handle()
+
+        def body() -> Iterator[str]:
+            yield "a"
+            assert merge_into_access_token_payload(handle, {"late": 1}) is True
+            assert g.session.get_session_data_from_database() == {}
+            g.session.update_session_data_in_database({"seen": 1})
+
+        return Response(stream_with_context(body()))
+
+    client = signed_in(app)
+    assert client.get("/late").text == "a"
+    assert "late" not in client.get("/user").get_json()["payload"]
+    client.post("/auth/session/refresh")
+    assert client.get("/user").get_json()["payload"]["late"] == 1
+
+
+def test_changes_in_time_go_out_from_every_kind_of_after_request_function(app: Flask) -> None:
+    @app.after_request
+    def registered_after_init_app(response: Response) -> Response:
+        if g.session:
+            g.session.merge_into_access_token_payload({"app": 1})
+        return response
+
+    @app.get("/change")
+    @verify_session()
+    def change() -> str:
+        @after_this_request
+        def once(response: Response) -> Response:
+            g.session.merge_into_access_token_payload({"once": 1})
+            return response
+
+        return "changed"
+
+    client = signed_in(app)
+    client.get("/change")
+    payload = client.get("/user").get_json()["payload"]
+    assert (payload["app"], payload["once"]) == (1, 1)
+
+
+@pytest.mark.parametrize("handshake", ["websocket", "WebSocket"])
+def test_a_socket_cannot_change_its_session_but_goes_on_checking_claims(
+    make_app: AppFactory, handshake: str
+) -> None:
+    fetched = BooleanClaim("fetched", lambda *_: True)
+    app = make_app()
+    caught: list[str] = []
+
+    @app.get("/socket", websocket=True)
+    @verify_session(validators=[fetched.validators.is_true()])
+    def socket() -> dict[str, Any]:
+        with pytest.raises(TooLateError) as error:
+            g.session.merge_into_access_token_payload({"a": 1})
+        caught.append(error.value.method)
+        return {"fetched": g.session.get_claim_value(fetched)}
+
+    client = signed_in(app)
+    response = client.get("/socket", headers={"Upgrade": handshake, "Connection": "Upgrade"})
+    assert (response.get_json(), caught) == ({"fetched": True}, ["merge_into_access_token_payload"])
+    assert "fetched" not in client.get("/user").get_json()["payload"]
+
+
+def test_an_event_of_a_socket_cannot_change_its_session(app: Flask) -> None:
+    client = signed_in(app, transfer="header")
+    client.get("/user")
+    headers = {"Authorization": client.environ_base["HTTP_AUTHORIZATION"]}
+    with app.test_request_context("/socket.io/", headers=headers):
+        request.sid = "as Flask-SocketIO names the connection"  # type: ignore[attr-defined]
+        session = get_session()
+        with pytest.raises(TooLateError):
+            session.revoke_session()
+        assert get_session().get_user_id() == "alice"
