@@ -9,10 +9,24 @@ import pytest
 from support.scripted_core import FakeClock, ScriptedCore
 
 from flask_stsession.core.client import CoreClient
-from flask_stsession.core.http import CoreTransport
+from flask_stsession.core.http import CoreCall, CoreTransport
+from flask_stsession.errors import STSessionError
 
+ASK = CoreCall("GET", "/recipe/roles", repeatable=True)
+ACT = CoreCall("POST", "/recipe/session", content=b'{"secret": "sent"}')
+API_KEY = "an-api-key-of-27-characters"
+TOKEN = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImQtMSJ9." + "x" * 300 + "." + "y" * 342
+
+MakeCore = Callable[[], ScriptedCore]
 MakeTransport = Callable[..., CoreTransport]
 MakeClient = Callable[..., CoreClient]
+
+
+def refusal(transport: CoreTransport, request: CoreCall = ASK) -> str:
+    """Send a request that is refused, and return the message of the error."""
+    with pytest.raises(STSessionError) as caught:
+        transport.send(request)
+    return str(caught.value)
 
 
 @pytest.fixture

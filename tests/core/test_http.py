@@ -8,7 +8,6 @@ import re
 import socket
 import threading
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +19,7 @@ from support.scripted_core import FakeClock, ScriptedCore, refusing, reply, repl
 from flask_stsession.core.http import CoreCall, CoreTransport
 from flask_stsession.errors import ConfigError, CoreError, STSessionError
 
-from .conftest import MakeTransport
-
-ASK = CoreCall("GET", "/recipe/roles", repeatable=True)
-ACT = CoreCall("POST", "/recipe/session", content=b'{"secret": "sent"}')
-API_KEY = "an-api-key-of-27-characters"
-TOKEN = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImQtMSJ9." + "x" * 300 + "." + "y" * 342
-
-MakeCore = Callable[[], ScriptedCore]
-
-
-def refusal(transport: CoreTransport, request: CoreCall = ASK) -> str:
-    """What is raised when the request is sent."""
-    with pytest.raises(STSessionError) as caught:
-        transport.send(request)
-    return str(caught.value)
-
+from .conftest import ACT, API_KEY, ASK, TOKEN, MakeCore, MakeTransport, refusal
 
 # What is sent
 

@@ -7,7 +7,6 @@ import gc
 import gzip
 import socket
 import ssl
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,25 +25,10 @@ from support.scripted_core import (
     say,
 )
 
-from flask_stsession.core.http import CoreCall, CoreTransport
-from flask_stsession.errors import CoreUnavailableError, Reason, STSessionError
+from flask_stsession.core.http import CoreTransport
+from flask_stsession.errors import CoreUnavailableError, Reason
 
-from .conftest import MakeTransport
-
-ASK = CoreCall("GET", "/recipe/roles", repeatable=True)
-ACT = CoreCall("POST", "/recipe/session", content=b'{"secret": "sent"}')
-API_KEY = "an-api-key-of-27-characters"
-TOKEN = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImQtMSJ9." + "x" * 300 + "." + "y" * 342
-
-MakeCore = Callable[[], ScriptedCore]
-
-
-def refusal(transport: CoreTransport, request: CoreCall = ASK) -> str:
-    """What is raised when the request is sent."""
-    with pytest.raises(STSessionError) as caught:
-        transport.send(request)
-    return str(caught.value)
-
+from .conftest import ACT, ASK, MakeCore, MakeTransport, refusal
 
 # Failures, one host
 

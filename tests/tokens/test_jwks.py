@@ -9,18 +9,7 @@ from support.signing import ABSENT, COOLDOWN, REFRESH, Clock, Core, Signer, key_
 
 from flask_stsession.tokens.jwks import KeySet
 
-OLD = Signer("d-1700000000000")
-NEW = Signer("d-1700000099999", name="two")
-
-
-@pytest.fixture
-def core() -> Core:
-    return Core(OLD.jwk())
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(1_000.0)
+from .conftest import NEW, OLD
 
 
 @pytest.fixture

@@ -12,24 +12,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.signing import COOLDOWN, MAX_STALE, REFRESH, Clock, Core, Hanging, Signer, key_set, known_to
+from support.signing import COOLDOWN, MAX_STALE, REFRESH, Clock, Core, Hanging, key_set, known_to
 
 from flask_stsession.errors import CoreError, CoreUnavailableError, Reason
 from flask_stsession.tokens.jwks import KeySet
 
+from .conftest import NEW, OLD
+
 DOWN = CoreUnavailableError("http://core:3567: connection refused")
-OLD = Signer("d-1700000000000")
-NEW = Signer("d-1700000099999", name="two")
-
-
-@pytest.fixture
-def core() -> Core:
-    return Core(OLD.jwk())
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(1_000.0)
 
 
 @pytest.fixture
