@@ -16,7 +16,7 @@ from flask_stsession.embedded.app import EmbeddedCore, EmbeddedCoreError
 from flask_stsession.embedded.errors import DatabaseBusyError
 
 
-def test_the_core_is_made_at_the_first_request_and_only_once(tmp_path: Path) -> None:
+def test_the_core_is_created_once_at_the_first_request(tmp_path: Path) -> None:
     made: list[EmbeddedCore] = []
 
     def make() -> EmbeddedCore:
@@ -32,7 +32,7 @@ def test_the_core_is_made_at_the_first_request_and_only_once(tmp_path: Path) -> 
     made[0].close()
 
 
-def test_a_core_that_cannot_be_made_is_tried_again_at_the_next_request(tmp_path: Path) -> None:
+def test_a_core_that_cannot_be_created_is_retried_at_the_next_request(tmp_path: Path) -> None:
     place = tmp_path / "later"
     place.touch()
     made: list[EmbeddedCore] = []
@@ -84,7 +84,7 @@ def test_a_core_whose_database_is_locked_is_503_for_all_who_waited_and_tried_aga
     assert get(False).text == "Hello"
 
 
-def test_a_response_is_what_one_over_the_network_would_be() -> None:
+def test_a_response_equals_one_over_the_network() -> None:
     with EmbeddedCore(":memory:") as core, requests.Session() as session:
         session.mount(IN_PROCESS_URL, EmbeddedAdapter(core))
         response = session.get(IN_PROCESS_URL + "/recipe/user/metadata", params={"userId": "ü &="}, timeout=1)
@@ -99,7 +99,7 @@ def test_a_response_is_what_one_over_the_network_would_be() -> None:
             missing.raise_for_status()
 
 
-def test_text_bytes_and_no_body_are_taken(tmp_path: Path) -> None:
+def test_a_body_may_be_text_or_bytes_or_absent(tmp_path: Path) -> None:
     with EmbeddedCore(":memory:") as core, requests.Session() as session:
         session.mount(IN_PROCESS_URL, EmbeddedAdapter(core))
         url = IN_PROCESS_URL + "/recipe/role"
@@ -114,7 +114,7 @@ def test_text_bytes_and_no_body_are_taken(tmp_path: Path) -> None:
     )
 
 
-def test_closing_the_session_leaves_the_core_to_its_owner() -> None:
+def test_closing_the_session_does_not_close_the_core() -> None:
     with EmbeddedCore(":memory:") as core:
         adapter = EmbeddedAdapter(core)
         for _ in range(2):

@@ -66,7 +66,7 @@ def test_hello_needs_nothing(client: Client, method: str, path: str) -> None:
         ("HEAD", "/recipe/session/user"),
     ],
 )
-def test_a_method_that_a_path_does_not_know_is_405(client: Client, method: str, path: str) -> None:
+def test_an_unsupported_method_is_405(client: Client, method: str, path: str) -> None:
     response = client.send(method, path)
     assert (response.status_code, response.text) == (405, "Method not supported")
 
@@ -166,7 +166,7 @@ def environ_of(method: str, path: str, body: bytes = b"", **more: Any) -> dict[s
     ],
     ids=repr,
 )
-def test_what_is_no_json_object_is_refused(core: EmbeddedCore, body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(core: EmbeddedCore, body: bytes) -> None:
     assert ask(core, environ_of("POST", "/recipe/session", body)) == (400, b"Invalid Json Input")
 
 
@@ -192,7 +192,7 @@ def test_a_body_that_is_cut_short_is_400(core: EmbeddedCore) -> None:
     assert ask(core, environ) == (400, b"The body is shorter than its Content-Length")
 
 
-def test_a_failure_of_our_own_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_internal_error_reveals_nothing(caplog: pytest.LogCaptureFixture) -> None:
     broken: list[bool] = []
 
     def clock() -> float:
@@ -277,7 +277,7 @@ FUZZING = settings(
 @example(
     "POST", "/recipe/jwt", {"payload": {}, "algorithm": "RS256", "jwksDomain": "x", "validity": 1e308}, "5.4"
 )
-def test_no_values_of_any_fields_fail(
+def test_no_field_values_cause_an_internal_error(
     core: EmbeddedCore, method: str, path: str, body: dict[str, Any], cdi: str
 ) -> None:
     raw = json.dumps(body).encode()
@@ -293,7 +293,7 @@ def test_no_values_of_any_fields_fail(
     query=st.text(),
     header=st.text(),
 )
-def test_no_bytes_anywhere_fail(
+def test_no_bytes_cause_an_internal_error(
     core: EmbeddedCore, method: str, path: str, body: bytes, query: str, header: str
 ) -> None:
     environ = environ_of(

@@ -75,14 +75,14 @@ def test_a_setting_needs_an_equals_sign() -> None:
     )
 
 
-def test_a_wrong_setting_is_said_by_the_command() -> None:
+def test_a_wrong_setting_is_reported() -> None:
     assert refused("--set", "access_token_validity=soon") == (
         "Error: access_token_validity is 'soon': give a whole number of seconds from 1 to 86400000,"
         " for example 3600"
     )
 
 
-def test_a_port_that_is_taken_is_said_by_the_command() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert refused("--port", str(port)) == (
@@ -92,7 +92,7 @@ def test_a_port_that_is_taken_is_said_by_the_command() -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_the_command_serves_until_it_is_told_to_stop(host: str, tmp_path: Path) -> None:
+def test_the_command_serves_until_a_signal_arrives(host: str, tmp_path: Path) -> None:
     # The command ends on a signal to this very process, sent once it answers.
     def stop_when_it_answers() -> None:
         deadline = time.monotonic() + 10
@@ -123,7 +123,7 @@ def test_the_command_serves_until_it_is_told_to_stop(host: str, tmp_path: Path) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_process_says_where_it_listens_and_ends_cleanly(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_process_prints_its_url_and_ends_cleanly(number: signal.Signals, tmp_path: Path) -> None:
     file = tmp_path / "core.db"
     with core_process(file, {"access_token_validity": 60}) as running:
         assert running.first_line == f"Listening on {running.url}\n"
@@ -138,7 +138,7 @@ def test_a_process_says_where_it_listens_and_ends_cleanly(number: signal.Signals
 
 
 @pytest.mark.slow
-def test_a_process_without_a_file_says_that_nothing_is_kept() -> None:
+def test_a_process_without_a_file_warns_that_nothing_is_stored() -> None:
     with core_process(":memory:") as running:
         code, _, said = running.end()
     assert (code, said) == (

@@ -1,4 +1,4 @@
-"""The embedded core answers as a SuperTokens core did: every recorded conversation, over both transports."""
+"""Every recorded conversation with a SuperTokens core, reproduced by the embedded core over both transports."""
 
 from __future__ import annotations
 
@@ -45,27 +45,27 @@ def cores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cores]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_in_process_a_recorded_conversation_goes_the_same_way(name: str, cores: Cores) -> None:
+def test_a_recorded_conversation_is_reproduced_in_process(name: str, cores: Cores) -> None:
     case = load_case(name)
     with client_of(cores.suiting(case)) as client:
         assert Replay(client.session, IN_PROCESS_URL, sleep=cores.clock.advance).run(case) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_over_http_a_recorded_conversation_goes_the_same_way(name: str, cores: Cores) -> None:
+def test_a_recorded_conversation_is_reproduced_over_http(name: str, cores: Cores) -> None:
     case = load_case(name)
     with served(cores.suiting(case)) as url, requests.Session() as session:
         assert Replay(session, url, sleep=cores.clock.advance).run(case) == []
 
 
 @pytest.mark.slow
-def test_a_process_of_its_own_goes_the_same_way_while_real_time_passes(tmp_path: Path) -> None:
+def test_a_separate_process_reproduces_a_conversation_in_real_time(tmp_path: Path) -> None:
     case = load_case("grace_5_6")
     with core_process(tmp_path / "core.db", case["core_config"]) as running, requests.Session() as session:
         assert Replay(session, running.url).run(case) == []
 
 
-def test_a_core_in_memory_answers_the_same_way() -> None:
+def test_a_core_in_memory_reproduces_a_conversation() -> None:
     with EmbeddedCore(":memory:") as core, client_of(core) as client:
         assert Replay(client.session, IN_PROCESS_URL).run(load_case("lifecycle_5_6")) == []
 

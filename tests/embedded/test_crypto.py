@@ -47,7 +47,7 @@ def test_a_token_with_a_foreign_character_is_refused(client: Client, foreign: st
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])
-def test_changing_any_part_of_a_refresh_token_makes_it_worthless(client: Client, part: int) -> None:
+def test_a_refresh_token_with_a_changed_part_is_refused(client: Client, part: int) -> None:
     pair = client.create()
     parts = pair["refreshToken"]["token"].split(".")
     parts[part] = ("A" if parts[part][0] != "A" else "B") + parts[part][1:]

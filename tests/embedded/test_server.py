@@ -48,7 +48,7 @@ def running(core: EmbeddedCore) -> Iterator[CoreServer]:
 # Serving
 
 
-def test_answers_come_without_the_delay_of_an_acknowledgement() -> None:
+def test_responses_do_not_wait_for_a_delayed_acknowledgement() -> None:
     with EmbeddedCore(":memory:") as core, served(core) as url, client_at(url) as client:
         client.send("GET", "/hello")
         began = time.perf_counter()
@@ -58,7 +58,7 @@ def test_answers_come_without_the_delay_of_an_acknowledgement() -> None:
         assert (time.perf_counter() - began) / 20 < 0.03
 
 
-def test_a_connection_is_kept_for_more_requests() -> None:
+def test_a_connection_serves_several_requests() -> None:
     request = b"GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with EmbeddedCore(":memory:") as core, served(core) as url:
         assert exchange(url, request * 3).count(b"\r\n\r\nHello") == 3
@@ -100,7 +100,7 @@ def test_a_body_that_is_cut_short_is_400() -> None:
         assert client.send("GET", "/hello").ok
 
 
-def test_bytes_that_are_no_http_are_answered_400() -> None:
+def test_bytes_that_are_not_http_get_400() -> None:
     with EmbeddedCore(":memory:") as core, served(core) as url:
         assert b"400" in exchange(url, b"\xff\xfe\x00\r\n\r\n")
 
@@ -123,7 +123,7 @@ def test_a_core_that_was_closed_is_an_internal_error(caplog: pytest.LogCaptureFi
     assert caplog.messages == ["the embedded core cannot respond"]
 
 
-def test_stopping_waits_for_the_request_that_was_begun(tmp_path: Path) -> None:
+def test_stopping_waits_for_the_request_being_served(tmp_path: Path) -> None:
     inside, go_on, slow = threading.Event(), threading.Event(), threading.Event()
 
     def clock() -> float:
@@ -180,7 +180,7 @@ def test_a_body_is_not_awaited_where_the_head_decides(line: bytes, status: bytes
         assert time.monotonic() - began < 5
 
 
-def test_a_connection_is_kept_after_a_short_body_that_nobody_wanted() -> None:
+def test_a_connection_survives_a_short_body_that_was_not_read() -> None:
     unwanted = b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
     unwanted += b"Content-Type: application/json\r\n\r\nGET /"
     with EmbeddedCore(":memory:") as core, served(core) as url:
@@ -189,7 +189,7 @@ def test_a_connection_is_kept_after_a_short_body_that_nobody_wanted() -> None:
     assert received.endswith(b"\r\n\r\nHello")
 
 
-def test_a_client_that_waits_for_100_continue_gets_it_when_its_body_is_wanted() -> None:
+def test_100_continue_is_sent_when_the_body_is_read() -> None:
     body = b'{"role": "r"}'
     head = b"PUT /recipe/role HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
     head += b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
@@ -306,7 +306,7 @@ def test_a_request_whose_client_was_cut_off_is_not_carried_out(
 # Addresses
 
 
-def test_an_address_of_version_six_is_written_in_brackets() -> None:
+def test_an_ipv6_address_is_written_in_brackets() -> None:
     with EmbeddedCore(":memory:") as core:
         try:
             server = CoreServer(core, "::1", 0)

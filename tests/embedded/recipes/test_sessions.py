@@ -35,16 +35,16 @@ def reuse(pair: Any, subtype: str) -> dict[str, Any]:
 # Reuse, CDI 5.6
 
 
-def test_the_previous_refresh_token_works_again_within_the_grace_period(client: Client, clock: Clock) -> None:
+def test_the_previous_refresh_token_can_be_reused_within_the_grace_period(
+    client: Client, clock: Clock
+) -> None:
     first = client.create()
     client.refresh(first)
     clock.advance(29.9)
     assert client.refresh(first)["status"] == "OK"
 
 
-def test_using_the_previous_token_again_does_not_lengthen_its_grace_period(
-    client: Client, clock: Clock
-) -> None:
+def test_reuse_does_not_extend_the_grace_period(client: Client, clock: Clock) -> None:
     first = client.create()
     client.refresh(first)
     clock.advance(20)
@@ -61,7 +61,7 @@ def test_the_previous_refresh_token_after_the_grace_period_is_theft(client: Clie
     assert client.handles("user") == set()
 
 
-def test_a_child_that_its_parents_reuse_displaced_is_an_orphaned_branch(client: Client) -> None:
+def test_a_child_displaced_by_reuse_of_its_parent_is_an_orphaned_branch(client: Client) -> None:
     first = client.create()
     displaced = client.refresh(first)
     client.refresh(first)
@@ -77,7 +77,7 @@ def test_a_token_from_before_the_previous_is_stale_lineage(client: Client) -> No
 
 
 @pytest.mark.parametrize("forgiven", ["RECENT_PREV", "ORPHANED_BRANCH"])
-def test_a_reuse_set_to_be_forgiven_is_unauthorised_and_ends_the_session_all_the_same(forgiven: str) -> None:
+def test_reuse_configured_as_harmless_is_unauthorised_and_still_ends_the_session(forgiven: str) -> None:
     settings = {"recent_token_reuse_behaviour": forgiven, "refresh_token_rotation_grace_period": 30}
     clock = Clock()
     with EmbeddedCore(":memory:", settings, clock=clock) as core, client_of(core) as client:
@@ -108,7 +108,7 @@ def test_without_a_grace_period_the_previous_token_is_theft_at_once() -> None:
 # The database check, CDI 5.6
 
 
-def test_the_database_check_knows_the_current_and_the_previous_token_only(client: Client) -> None:
+def test_the_database_check_accepts_only_the_current_and_the_previous_token(client: Client) -> None:
     first = client.create()
     second = client.refresh(first)
     assert client.verify(first, check_database=True)["status"] == "OK"
@@ -118,7 +118,7 @@ def test_the_database_check_knows_the_current_and_the_previous_token_only(client
     assert client.verify(third, check_database=True)["status"] == "OK"
 
 
-def test_the_database_check_turns_down_the_access_token_of_a_displaced_child(client: Client) -> None:
+def test_the_database_check_refuses_the_access_token_of_a_displaced_child(client: Client) -> None:
     first = client.create()
     displaced = client.refresh(first)
     client.refresh(first)
@@ -203,14 +203,14 @@ def test_fifty_threads_refresh_with_one_token_and_nothing_is_revoked(cdi: str, t
 # Expiry
 
 
-def test_a_life_below_a_second_is_not_over_before_it_begins(client: Client, clock: Clock) -> None:
+def test_a_token_lives_until_the_next_whole_second_at_least(client: Client, clock: Clock) -> None:
     pair = client.create(accessTokenValidity=1)
     assert client.verify(pair)["status"] == "OK"
     clock.advance(1)
     assert client.verify(pair) == {"status": "TRY_REFRESH_TOKEN", "message": "Access token expired"}
 
 
-def test_a_token_is_expired_in_the_very_second_of_its_expiry(client: Client, clock: Clock) -> None:
+def test_a_token_expires_at_the_second_of_its_expiry(client: Client, clock: Clock) -> None:
     pair = client.create()
     clock.now = pair["accessToken"]["expiry"] / 1000 - 0.001
     assert client.verify(pair)["status"] == "OK"
@@ -249,7 +249,7 @@ def test_a_refresh_of_cdi_4_0_keeps_the_kind_of_key_unless_told(client: Client) 
     )
 
 
-def test_refreshing_lengthens_the_session(client: Client, clock: Clock) -> None:
+def test_refreshing_extends_the_session(client: Client, clock: Clock) -> None:
     pair = client.create()
     for _ in range(3):
         clock.advance(100_000 * 60)
@@ -257,7 +257,7 @@ def test_refreshing_lengthens_the_session(client: Client, clock: Clock) -> None:
         assert pair["status"] == "OK"
 
 
-def test_expired_sessions_are_purged_as_new_ones_are_made(tmp_path: Path) -> None:
+def test_expired_sessions_are_purged_when_new_ones_are_created(tmp_path: Path) -> None:
     clock = Clock()
     with EmbeddedCore(tmp_path / "core.db", clock=clock) as core, client_of(core) as client:
         for _ in range(20):
@@ -272,7 +272,7 @@ def test_expired_sessions_are_purged_as_new_ones_are_made(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("path", ["/recipe/jwt/data", "/recipe/session/regenerate"])
-def test_protected_claims_cannot_be_changed_later_either(client: Client, path: str) -> None:
+def test_protected_claims_cannot_be_changed_later(client: Client, path: str) -> None:
     pair = client.create()
     body = {
         "sessionHandle": pair["session"]["handle"],
@@ -283,7 +283,7 @@ def test_protected_claims_cannot_be_changed_later_either(client: Client, path: s
     assert (response.status_code, response.text) == (400, "The user payload contains protected field")
 
 
-def test_regenerating_on_a_token_of_somebody_elses_is_unauthorised(client: Client) -> None:
+def test_regenerating_with_a_token_of_another_core_is_unauthorised(client: Client) -> None:
     with EmbeddedCore(":memory:", clock=Clock()) as other, client_of(other) as elsewhere:
         token = elsewhere.create()["accessToken"]["token"]
     answer = client.call("POST", "/recipe/session/regenerate", {"accessToken": token})
@@ -293,7 +293,7 @@ def test_regenerating_on_a_token_of_somebody_elses_is_unauthorised(client: Clien
     }
 
 
-def test_a_refresh_changes_the_kind_of_key_for_the_tokens_to_come(client: Client) -> None:
+def test_a_refresh_changes_the_kind_of_key_for_later_tokens(client: Client) -> None:
     pair = client.create()
     static = client.refresh(pair, useDynamicSigningKey=False)
     again = client.call("POST", "/recipe/session/regenerate", {"accessToken": static["accessToken"]["token"]})
