@@ -205,6 +205,10 @@ class STSession(Extension):
         """Register ``f(user_id, tenant_id)``: the app's own table of permissions, instead of the core's."""
         return self._loaders.register("permissions", function)
 
+    def csp_nonce(self, function: F) -> F:
+        """Register ``f()``: the nonce of this request's Content-Security-Policy, for the pages of ours."""
+        return self._loaders.register("csp_nonce", function)
+
     # Guard many views at once
 
     def protect(
@@ -774,6 +778,10 @@ class STSession(Extension):
     def update_email_verification(self, session: Session) -> bool:
         """Set ``EmailVerificationClaim`` to what the core says about the session's user; return that."""
         return self._loaders.update_email_verification(self.manager, session)
+
+    def nonce_of_this_request(self) -> str | None:
+        """Return what ``csp_nonce`` returns; ``None`` without one."""
+        return self._loaders.csp_nonce(self.manager)
 
     def require_auth_time(self) -> None:
         """Refuse ``max_auth_age`` where sessions do not carry the time of the login.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-Kind = Literal["user", "roles", "permissions"]
+Kind = Literal["user", "roles", "permissions", "csp_nonce"]
 
 
 class Loaders:
@@ -93,6 +93,14 @@ class Loaders:
         verified = self.is_email_verified(manager, session.get_user_id(), session.get_tenant_id())
         session.set_claim_value(EmailVerificationClaim, verified)
         return verified
+
+    def csp_nonce(self, manager: SessionManager) -> str | None:
+        """Return the nonce that the app's function returns; ``None`` where it has none."""
+        function = self._registered.get("csp_nonce")
+        if function is None:
+            return None
+        nonce: str | None = call(function, ensure_sync=manager.ensure_sync, name="csp_nonce")
+        return nonce
 
     def _load_names(self, manager: SessionManager, kind: Kind, user_id: str, tenant_id: str) -> list[str]:
         names = self._load(manager, kind, user_id, tenant_id)

@@ -66,6 +66,10 @@ class Extension(ABC):
         """Return the user that the ``user_loader`` knows, or ``None``."""
 
     @abstractmethod
+    def nonce_of_this_request(self) -> str | None:
+        """Return the nonce of this request's Content-Security-Policy, or ``None``."""
+
+    @abstractmethod
     def get_session(self, request: Request | None = None, *args: Any, **options: Any) -> Session | None:
         """Verify this request's session."""
 

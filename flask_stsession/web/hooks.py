@@ -19,6 +19,7 @@ from .context import (
 )
 from .first_request import FirstRequest
 from .proxies import current_session, current_user
+from .request_body import read_refused_body
 from .stray_cookies import refresh_path_of
 from .transport import ResponseWriter, Turns, keep_out_of_caches, vary_by_tokens
 
@@ -56,6 +57,8 @@ def register(app_state: AppState) -> None:
         if state is None:
             note_written(request)
             return response
+        if state.refused is not None and response.status_code >= 300:
+            read_refused_body(request)
         vary_by_tokens(response)
         if state.pending:
             writer = ResponseWriter(

@@ -1,7 +1,8 @@
-"""Is a person's browser asking for a page, and where may it be sent next?
+"""Decide whether a request is for a page that a person will see, and which redirects are safe.
 
-Decisions only; :mod:`flask_stsession.web.pages` answers by them. Sources: W3C Fetch Metadata for
-``Sec-Fetch-*``, the Fetch standard for ``Sec-Purpose``, the reference of htmx 2 for ``HX-*``.
+Decisions only; :mod:`flask_stsession.web.pages` responds by them. Sources: W3C Fetch Metadata for
+``Sec-Fetch-*``, the Fetch standard for ``Sec-Purpose``, the references of htmx 2 (``HX-*``), Turbo 8
+(``Turbo-Frame``, ``X-Turbo-Request-Id``, ``X-Sec-Purpose``) and Unpoly 3 (``X-Up-*``).
 """
 
 from __future__ import annotations
@@ -31,40 +32,48 @@ logger = logging.getLogger("flask_stsession")
 CONTINUE_ENDPOINT = "stsession.refresh_continue"
 SCRIPT_ENDPOINT = "stsession.refresh_script"
 
+_TURBO_STREAM = "text/vnd.turbo-stream.html"
 _FORM_TYPES = frozenset({"", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 #: RFC 3986, 3.3: what a path may hold unquoted.
 _PATH_CHARACTERS = "/!$&'()*+,;=:@~"
 _QUERY_CHARACTERS = _PATH_CHARACTERS + "?%"
 
+#: URLs of ours with a ``next`` are no longer than this. Gunicorn takes request lines of 4094 bytes, and nginx
+#: reads response headers of 4 KB, new cookies among them.
+LONGEST_URL = 2000
+
 
 def next_url(default: str = "/") -> str:
-    """The ``next`` of this request, checked, for a login view to redirect to.
+    """Return the ``next`` of this request for a login view to redirect to, if it is safe.
 
-    Taken from the form, else from the query. Only a path of this site passes: exactly one leading slash,
-    not followed by a slash or a backslash (browsers read both as the start of another host), and no control
-    characters (browsers drop them before they look).
+    It is read from the form, else from the query. Only a path of this site passes: exactly one leading
+    slash, not followed by a slash or a backslash (browsers read both as the start of another host), and no
+    control characters (browsers drop them before they parse).
 
-    :param default: what to answer when there is none, or none that is safe.
+    :param default: returned where there is none, or none that is safe.
     """
     wanted = current_request.form.get("next") or current_request.args.get("next")
     return wanted if wanted is not None and is_local_path(wanted) else default
 
 
 def is_local_path(target: str) -> bool:
-    """Does following ``target`` stay on this site, whatever a browser makes of it?"""
+    """Return whether a redirect to ``target`` stays on this site in every browser."""
     if not target.startswith("/") or target[1:2] in ("/", "\\"):
         return False
     return all(" " <= character != "\x7f" for character in target)
 
 
 def is_navigation(request: Request) -> bool:
-    """Will a person look at the answer: a link followed, a form sent, an address typed?
+    """Return whether a person will see the response: a link followed, a form sent, an address typed.
 
-    ``Sec-Fetch-Mode`` tells; no script can set it. Browsers leave it away on plain http: then what they
-    accept tells, unless the request is of a kind that no link and no form can make.
+    ``Sec-Fetch-Mode`` decides; no script can set it. Browsers omit it on plain http; then ``Accept`` decides,
+    unless no link and no form can make such a request. What Turbo and Unpoly fetch is a navigation too: they
+    follow redirects, and show the page in which those end.
     """
     if is_htmx(request):
         return False
+    if is_page_fetch(request):
+        return True
     mode = request.headers.get("Sec-Fetch-Mode")
     if mode is not None:
         return mode.strip().lower() == "navigate"
@@ -75,21 +84,57 @@ def is_navigation(request: Request) -> bool:
 
 
 def is_htmx(request: Request) -> bool:
-    """Did htmx send this? It follows ``HX-Redirect``, and puts any other page into a part of the page."""
+    """Return whether htmx sent this request: it follows ``HX-Redirect``, and no other redirect of a page."""
     return request.headers.get("HX-Request", "").strip().lower() == "true"
 
 
+def is_page_fetch(request: Request) -> bool:
+    """Return whether Turbo or Unpoly fetches a page, which it shows in place of a navigation."""
+    headers = request.headers
+    return (
+        "X-Turbo-Request-Id" in headers
+        or "Turbo-Frame" in headers
+        or _TURBO_STREAM in headers.get("Accept", "")
+        or "X-Up-Version" in headers
+    )
+
+
+def is_for_part_of_page(request: Request) -> bool:
+    """Return whether the response becomes a part of the page, so that it cannot become another page.
+
+    A redirect to the login page shows nothing in a frame of Turbo, and is an error in a layer of Unpoly.
+    """
+    return "Turbo-Frame" in request.headers or "X-Up-Version" in request.headers
+
+
+def is_download(request: Request) -> bool:
+    """Return whether the browser saves the response (``<a download>``), and shows nothing of it."""
+    headers = request.headers
+    mode, destination = headers.get("Sec-Fetch-Mode", ""), headers.get("Sec-Fetch-Dest", "")
+    return mode.strip().lower() == "navigate" and destination.strip().lower() == "empty"
+
+
+def is_kept_by_same_site_strict(request: Request) -> bool:
+    """Return whether ``SameSite=Strict`` keeps our cookies back: another site led a person here.
+
+    A link in a web mail does. The page that it opens is of our site, and so is what that page asks for.
+    """
+    headers = request.headers
+    return request.method == "GET" and headers.get("Sec-Fetch-Site", "").strip().lower() == "cross-site"
+
+
 def is_ahead_of_time(request: Request) -> bool:
-    """Is the page fetched before anybody asked for it? Such a request should change nothing."""
-    purposes = (request.headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Moz"))
+    """Return whether the page is prefetched, before anybody asked for it: it should change nothing."""
+    names = ("Sec-Purpose", "X-Sec-Purpose", "Purpose", "X-Moz")
+    purposes = (request.headers.get(name, "") for name in names)
     return any("prefetch" in purpose.lower() for purpose in purposes)
 
 
 def origin_problem(config: Config, request: Request, origin_of_api: str) -> tuple[Reason, str] | None:
-    """What is missing to believe that one of our own pages sent this request, if anything.
+    """Return why this request may not come from a page of ours, or ``None``.
 
-    As ``VIA_ORIGIN``, but a GET without ``Sec-Fetch-Site`` and ``Origin`` (a link on plain http has neither)
-    may show its ``Referer`` instead.
+    The rules are those of ``VIA_ORIGIN``, but a GET without ``Sec-Fetch-Site`` and ``Origin`` (a link on
+    plain http has neither) may show its ``Referer`` instead.
     """
     origin = request.headers.get("Origin")
     if origin is None and request.method == "GET":
@@ -164,7 +209,7 @@ def _is_same_site(config: Config, sent: str, trusted: Iterable[str]) -> bool:
 
 
 def url_of(config: Config, request: Request) -> str | None:
-    """Path and query of this request, as its client wrote them; ``None`` if that is no safe target."""
+    """Return path and query of this request as its client wrote them; ``None`` if that is no safe target."""
     target = _public_root(config, request) + quote(request.path, safe=_PATH_CHARACTERS)
     if request.query_string:
         target += "?" + quote(request.query_string, safe=_QUERY_CHARACTERS)
@@ -172,28 +217,36 @@ def url_of(config: Config, request: Request) -> str | None:
 
 
 def page_of(config: Config, request: Request, origin_of_api: str) -> str | None:
-    """The page in front of the person, for a request that htmx sent from it."""
+    """Return the page from which htmx sent this request; what is asked for, where that becomes the page."""
     headers = request.headers
     if request.method == "GET" and ("HX-Boosted" in headers or "HX-History-Restore-Request" in headers):
         return url_of(config, request)
-    sent_from = headers.get("HX-Current-URL", "")
-    if _origin(sent_from) != config.own_origin(origin_of_api):
+    return _own_path(config, headers.get("HX-Current-URL", ""), origin_of_api)
+
+
+def referring_page(config: Config, request: Request, origin_of_api: str) -> str | None:
+    """Return the page of this site that the ``Referer`` names."""
+    return _own_path(config, request.headers.get("Referer", ""), origin_of_api)
+
+
+def _own_path(config: Config, url: str, origin_of_api: str) -> str | None:
+    if _origin(url) != config.own_origin(origin_of_api):
         return None
-    target = _path_and_query(sent_from)
+    target = _path_and_query(url)
     return target if is_local_path(target) else None
 
 
 def comes_from_itself(config: Config, request: Request) -> bool:
-    """Was this page asked for by itself, as far as the ``Referer`` tells?"""
+    """Return whether this page asked for itself, as far as the ``Referer`` says."""
     referrer = request.headers.get("Referer")
     return referrer is not None and _path_and_query(referrer) == url_of(config, request)
 
 
 def may_have_been_here(request: Request) -> bool:
-    """Has its ``Referer`` been cut down to the origin, as by our redirect back to the target of a form?
+    """Return whether the ``Referer`` is cut down to the origin, as by our redirect back to a form's target.
 
     Browsers apply a ``Referrer-Policy`` to the redirect that it comes with (Fetch standard, 4.4), so a form
-    that is redirected in a circle shows it the second time. Some others do, too: pages of such a policy.
+    that is redirected in a circle shows it the second time. So do forms on pages with such a policy.
     """
     try:
         referrer = urlsplit(request.headers.get("Referer", ""))
@@ -203,7 +256,7 @@ def may_have_been_here(request: Request) -> bool:
 
 
 def is_login_page(request: Request, login: str) -> bool:
-    """Is this a request for the login page itself?
+    """Return whether this request is for the login page itself.
 
     :param login: its endpoint, or its path in this app, with or without a query.
     """
@@ -211,15 +264,20 @@ def is_login_page(request: Request, login: str) -> bool:
 
 
 def login_url(config: Config, request: Request, login: str, *, then: str | None = None) -> str:
-    """Where the login page is, for clients.
+    """Return the URL of the login page, as clients write it.
 
     :param login: its endpoint, or its path in this app.
-    :param then: path and query to come back to.
+    :param then: path and query to come back to. The query is left out where the URL would be too long for
+        servers and proxies, and so is the path.
     """
     path = login if login.startswith("/") else url_for(login).removeprefix(request.script_root)
     # ``url_for`` names the host where the endpoint has another one than this request.
     url = _public_root(config, request) + path if path.startswith("/") else path
-    return url if then is None else f"{url}{'&' if '?' in url else '?'}{urlencode({'next': then})}"
+    for target in (then, (then or "").partition("?")[0]):
+        whole = f"{url}{'&' if '?' in url else '?'}{urlencode({'next': target})}"
+        if target and len(whole) <= LONGEST_URL:
+            return whole
+    return url
 
 
 def _path_and_query(url: str) -> str:
@@ -232,7 +290,7 @@ def _path_and_query(url: str) -> str:
 
 
 def _origin(url: str) -> str | None:
-    """The origin of a URL with path and query, as browsers write it."""
+    """Return the origin of a URL with path and query, as browsers write it."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -242,5 +300,5 @@ def _origin(url: str) -> str | None:
 
 
 def _public_root(config: Config, request: Request) -> str:
-    """What clients write before the paths of this app."""
+    """Return what clients write before the paths of this app."""
     return config.mount_path(request.script_root.rstrip("/")).removesuffix(config.api_base_path)

@@ -1,4 +1,4 @@
-"""``worker_app`` under a real server: gunicorn with any worker class, or eventlet's own."""
+"""An app of this folder under a real server: gunicorn with any worker class, or eventlet's own."""
 
 from __future__ import annotations
 
@@ -30,8 +30,13 @@ eventlet.wsgi.server(socket.socket(fileno=int(sys.argv[2])), app, log_output=Fal
 
 
 @contextlib.contextmanager
-def serving(database: Path, *options: str, keys_at_once: bool = False) -> Iterator[str]:
-    """``worker_app`` on a free port of this host, under gunicorn or eventlet; ended by its pid."""
+def serving(
+    database: Path, *options: str, keys_at_once: bool = False, app: str = "worker_app"
+) -> Iterator[str]:
+    """Serve an app on a free port of this host, under gunicorn, or ``worker_app`` under eventlet.
+
+    :param app: the module of this folder that has the ``app``.
+    """
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
@@ -45,7 +50,7 @@ def serving(database: Path, *options: str, keys_at_once: bool = False) -> Iterat
             "--bind",
             f"fd://{descriptor}",
             *options,
-            "worker_app:app",
+            f"{app}:app",
         ]
         if options == ("eventlet",):
             command = [sys.executable, "-c", EVENTLET, str(SUPPORT), str(descriptor)]

@@ -30,6 +30,7 @@ from flask_stsession import (
     signals,
     verify_session,
 )
+from flask_stsession.claims import AuthTimeClaim
 
 NAVIGATES = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "document"}
 ON_PLAIN_HTTP = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -224,8 +225,8 @@ def test_the_page_passes_a_strict_content_security_policy(visitor: Visitor) -> N
 def test_every_element_that_the_script_looks_for_is_on_the_page(visitor: Visitor) -> None:
     page = visitor.get("/page").text
     script = SCRIPT.read_text(encoding="utf-8")
-    wanted = re.findall(r'getElementById\("([^"]+)"', script) + re.findall(r'querySelector\("#(\w+)', script)
-    assert set(wanted) == {"message", "retry", "carry"}
+    wanted = re.findall(r'\("#(\w+)', script)
+    assert set(wanted) == {"message", "retry", "back", "carry"}
     assert all(f'id="{each}"' in page for each in wanted)
     assert 'data-login="/sign-in?next=%2Fpage"' in page
     assert not re.search(r"https?:|innerHTML|eval|\.style", script)
@@ -314,6 +315,116 @@ def test_nobody_makes_us_refresh_from_elsewhere(visitor: Visitor) -> None:
 def test_the_way_on_never_leads_elsewhere(visitor: Visitor, target: str) -> None:
     answer = visitor.client.get(CONTINUE, query_string={"next": target}, headers=NAVIGATES)
     assert went_to(answer) == (303, "/")
+
+
+# Large forms, long URLs, downloads
+
+
+def test_a_form_larger_than_the_app_takes_gets_413(app: Flask, visitor: Visitor) -> None:
+    app.config["MAX_CONTENT_LENGTH"] = 1000
+    assert went_to(visitor.post("/form", {"text": "a" * 900}))[0] == 307
+    for path in ("/form", f"{CONTINUE}?next=/form"):
+        too_large = visitor.post(path, {"text": "a" * 1000})
+        assert (too_large.status_code, too_large.mimetype) == (413, "text/html")
+    assert visitor.post(f"{CONTINUE}?next=/form", {"text": "a" * 900}).status_code == 307
+
+
+LONG = "/page?q=" + "a" * 2700
+
+
+def test_a_long_url_is_carried_without_being_sent_as_another_one(visitor: Visitor) -> None:
+    carried = visitor.get(LONG)
+    assert f'data-continue="{CONTINUE}"' in carried.text
+    assert visitor.client.post(CONTINUE, headers=BY_SCRIPT).status_code == 204
+    assert visitor.get(LONG).text == "the page of alice"
+
+
+def test_without_script_a_long_url_is_found_in_the_referer(visitor: Visitor) -> None:
+    carried = visitor.get(LONG)
+    assert carried.headers["Referrer-Policy"] == "same-origin"
+    assert link_of(carried) == CONTINUE
+    assert went_to(visitor.get(CONTINUE, Referer=f"http://localhost{LONG}")) == (303, LONG)
+    assert went_to(visitor.get(CONTINUE, Referer="http://localhost//evil.example")) == (303, "/")
+    assert went_to(visitor.get(CONTINUE, Referer="http://evil.example/page")) == (303, "/")
+
+
+def test_a_form_with_a_long_url_is_posted_again_by_the_page(visitor: Visitor) -> None:
+    carried = visitor.post(LONG.replace("/page", "/form"), {"a": "b"})
+    assert carried.status_code == 401
+    assert is_our_page(carried)
+
+
+@pytest.mark.parametrize(("length", "then"), [(1900, "%3Fq%3D" + "a" * 1900), (2000, ""), (2700, "")])
+def test_a_long_url_is_cut_down_to_its_path_on_the_way_to_sign_in(
+    stranger: Visitor, length: int, then: str
+) -> None:
+    assert went_to(stranger.get("/page?q=" + "a" * length)) == (302, f"/sign-in?next=%2Fpage{then}")
+
+
+def test_a_long_path_is_left_out_on_the_way_to_sign_in(app: Flask, stranger: Visitor) -> None:
+    app.add_url_rule("/<path:path>", "any", verify_session()(lambda path: path))
+    assert went_to(stranger.get("/" + "a" * 2700)) == (302, "/sign-in")
+
+
+def test_a_download_is_carried_by_redirects(visitor: Visitor) -> None:
+    saves = {"Sec_Fetch_Dest": "empty"}
+    away = visitor.get("/page", **saves)
+    assert went_to(away) == (307, f"{CONTINUE}?next=%2Fpage")
+    assert went_to(visitor.get(away.headers["Location"], **saves)) == (307, "/page")
+    assert visitor.get("/page", **saves).text == "the page of alice"
+
+
+# Cookies that other sites keep back
+
+
+def test_a_link_from_another_site_is_asked_for_again_where_cookies_are_strict(make_app: AppFactory) -> None:
+    app = add_pages(make_app(login_url="/sign-in", cookie_same_site="strict"))
+    visitor = Visitor(app, signed_in=False)
+    from_a_mail = visitor.get("/page?a=1&b=2", Sec_Fetch_Site="cross-site")
+    assert from_a_mail.status_code == 401
+    assert '<meta http-equiv="refresh" content="0">' in from_a_mail.text
+    assert link_of(from_a_mail) == "/page?a=1&b=2"
+    assert "<script" not in from_a_mail.text
+    assert went_to(visitor.get("/page?a=1&b=2")) == (302, "/sign-in?next=%2Fpage%3Fa%3D1%26b%3D2")
+
+
+def test_a_link_from_another_site_leads_to_sign_in_where_cookies_are_lax(stranger: Visitor) -> None:
+    assert went_to(stranger.get("/page", Sec_Fetch_Site="cross-site")) == (302, "/sign-in?next=%2Fpage")
+
+
+# A login that is too old
+
+
+@pytest.fixture
+def with_old_login(make_app: AppFactory) -> Visitor:
+    """Signed in too long ago for ``/fresh``."""
+    app = add_pages(make_app(login_url="/sign-in", claims=[AuthTimeClaim], cdi_version="5.6"))
+    app.add_url_rule(
+        "/fresh", "fresh", verify_session(max_auth_age=0.0)(lambda: "fresh"), methods=["GET", "POST"]
+    )
+    app.add_url_rule("/both", "both", verify_session(max_auth_age=0.0, roles="admin")(lambda: "both"))
+    return Visitor(app)
+
+
+def test_a_login_that_is_too_old_leads_to_the_login_page(with_old_login: Visitor) -> None:
+    before = with_old_login.tokens()
+    assert went_to(with_old_login.get("/fresh?a=1")) == (302, "/sign-in?next=%2Ffresh%3Fa%3D1")
+    assert went_to(with_old_login.post("/fresh")) == (303, "/sign-in?next=%2Ffresh")
+    assert with_old_login.tokens() == before
+    by_htmx = with_old_login.client.get("/fresh", headers={"HX-Request": "true", **BY_SCRIPT})
+    assert (by_htmx.status_code, by_htmx.headers["HX-Redirect"]) == (403, "/sign-in")
+
+
+def test_a_login_page_that_returns_whoever_is_signed_in_makes_no_circle(with_old_login: Visitor) -> None:
+    assert went_to(with_old_login.get("/fresh"))[0] == 302
+    again = with_old_login.get("/fresh")
+    assert (again.status_code, again.mimetype) == (403, "text/html")
+    assert went_to(with_old_login.get("/fresh?other"))[0] == 302
+
+
+def test_a_login_that_is_too_old_is_a_403_beside_other_failures_and_for_apis(with_old_login: Visitor) -> None:
+    assert with_old_login.get("/both").status_code == 403
+    assert with_old_login.client.get("/fresh", headers=BY_SCRIPT).status_code == 403
 
 
 # Nobody is signed in

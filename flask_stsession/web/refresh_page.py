@@ -1,0 +1,144 @@
+"""The pages of ours that a navigation sees before its target: one renews the session, two only lead on.
+
+An app that has a template ``stsession/refresh.html`` shows that instead of ours. It gets these variables:
+
+- ``stsession_head``: the elements that do the work, to be put into ``<head>``;
+- ``continue_url``: where a link leads on, for people who run no script;
+- ``login_url``: the login page, with the way back; ``None`` on the login page itself;
+- ``csp_nonce``: what ``@stsession.csp_nonce`` returned; ``None`` without one.
+
+The script looks for the elements ``#message`` (it writes there), ``#retry`` and ``#back`` (hidden, with a
+button in each) and ``#carry`` (the link, which it hides). Each may be missing. The texts of ``#message`` are
+its attributes ``data-renewing``, ``data-renewed``, ``data-ended`` and ``data-unreachable``, or English.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from flask import Response, current_app, render_template
+from jinja2 import TemplateNotFound
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response as BaseResponse
+
+TEMPLATE = "stsession/refresh.html"
+
+# No inline code or style, nothing from elsewhere: the strictest Content-Security-Policy lets it pass.
+_PAGE = Markup("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>One moment</title>
+{stsession_head}</head>
+<body>
+<p id="message" role="status"></p>
+<p id="retry" hidden><button type="button">Try again</button></p>
+<p id="back" hidden><button type="button">Back</button></p>
+<p id="carry"><a href="{continue_url}">Continue</a></p>
+</body>
+</html>
+""")
+_SCRIPT = Markup('<script src="{src}"{attributes} defer></script>\n')
+_WITHOUT_SCRIPT = Markup('<noscript><meta http-equiv="refresh" content="0; url={url}"></noscript>\n')
+_ASK_AGAIN = Markup('<meta http-equiv="refresh" content="0">\n')
+# Turbo takes it for a whole page because of the first meta element, and Unpoly because of our header. The
+# browser then obeys the second one, wherever it is put.
+_LEAVE = Markup("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="turbo-visit-control" content="reload">
+<title>One moment</title>
+</head>
+<body>
+<meta http-equiv="refresh" content="0; url={url}">
+<p><a href="{url}">Continue</a></p>
+</body>
+</html>
+""")
+
+
+def script() -> bytes:
+    """Return the script of the page, also where the package is imported from a zip file."""
+    return (files(__package__) / "static" / "refresh.js").read_bytes()
+
+
+def script_version() -> str:
+    """Return what tells this script from that of other versions, for its URL."""
+    return hashlib.sha256(script()).hexdigest()[:16]
+
+
+def renewing_page(
+    *,
+    status: int | None,
+    script_url: str,
+    renew_url: str,
+    continue_url: str,
+    login_url: str | None,
+    nonce: str | None,
+    goes_on_without_script: bool,
+) -> BaseResponse:
+    """Return the page that renews the session, then shows what was asked for.
+
+    :param script_url: of :func:`script`.
+    :param renew_url: where the script asks for new tokens.
+    :param continue_url: refreshes and leads back, for browsers that run no script.
+    :param login_url: where to go when there is nothing to renew.
+    :param nonce: of the request's Content-Security-Policy.
+    :param goes_on_without_script: go to ``continue_url`` without a click.
+    """
+    attributes = {
+        "data-continue": renew_url,
+        "data-link": continue_url,
+        "data-login": login_url,
+        "nonce": nonce,
+    }
+    given = (Markup(' {}="{}"').format(*each) for each in attributes.items() if each[1] is not None)
+    head = _SCRIPT.format(src=script_url, attributes=Markup("").join(given))
+    if goes_on_without_script:
+        head = _WITHOUT_SCRIPT.format(url=continue_url) + head
+    return _page(status, head, continue_url=continue_url, login_url=login_url, csp_nonce=nonce)
+
+
+def asking_again_page(
+    *, status: int | None, url: str, login_url: str | None, nonce: str | None
+) -> BaseResponse:
+    """Return a page that asks for itself again, now by a request of our own site.
+
+    :param url: of the page.
+    """
+    return _page(status, _ASK_AGAIN, continue_url=url, login_url=login_url, csp_nonce=nonce)
+
+
+def leaving_page(*, status: int | None, url: str) -> BaseResponse:
+    """Return a page by which Turbo and Unpoly leave the page that they put parts into.
+
+    :param url: where to go.
+    """
+    response = _uncached(_LEAVE.format(url=url), status)
+    response.headers["X-Up-Target"] = "body"
+    return response
+
+
+def _page(status: int | None, head: Markup, **variables: str | None) -> BaseResponse:
+    try:
+        template = current_app.jinja_env.get_template(TEMPLATE)
+    except TemplateNotFound:
+        body: str = _PAGE.format(stsession_head=head, **variables)
+    else:
+        body = render_template(template, stsession_head=head, **variables)
+    return _uncached(body, status)
+
+
+def _uncached(body: str, status: int | None) -> BaseResponse:
+    response = Response(body, status, mimetype="text/html")
+    response.headers["Cache-Control"] = "no-store"
+    # The requests that follow show where they come from, but not to other sites.
+    response.headers["Referrer-Policy"] = "same-origin"
+    return response

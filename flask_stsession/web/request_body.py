@@ -1,0 +1,41 @@
+"""Read what a request still sends, so that its client can read the response."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from werkzeug.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from flask import Request
+
+_CHUNK_BYTES = 65536
+#: Of the body of a request that is refused, no more is read than this.
+REFUSED_BYTES = 16 * 1024 * 1024
+
+
+def read_body(request: Request, limit: int | None = None) -> None:
+    """Read the rest of the request's body, and drop it.
+
+    A server that closes a connection with unread data on it resets it (RFC 1122, 4.2.2.13), and the client
+    never sees the response: gunicorn does with any body of some size.
+
+    :param limit: the number of bytes after which to give up; ``None``: only ``MAX_CONTENT_LENGTH`` counts.
+    :raises RequestEntityTooLarge: the body is larger than ``MAX_CONTENT_LENGTH``.
+    :raises ClientDisconnected: the client has gone.
+    """
+    left = limit
+    while left is None or left > 0:
+        chunk = request.stream.read(_CHUNK_BYTES)
+        if not chunk:
+            return
+        left = None if left is None else left - len(chunk)
+
+
+def read_refused_body(request: Request) -> None:
+    """Read the body of a request that is refused, as far as that is worth it: up to 16 MiB."""
+    if request.method in ("GET", "HEAD", "OPTIONS") or (request.content_length or 0) > REFUSED_BYTES:
+        return
+    with suppress(HTTPException, OSError):
+        read_body(request, REFUSED_BYTES)
