@@ -1,4 +1,4 @@
-"""Every recorded conversation with a SuperTokens core, reproduced by the embedded core over both transports."""
+"""The embedded core reproduces every recorded conversation with a SuperTokens core, over both transports."""
 
 from __future__ import annotations
 
