@@ -5,7 +5,11 @@ It takes every frame of the traceback, descends into dicts, tuples and lists, an
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -290,3 +294,30 @@ def test_the_session_and_its_tokens_show_nothing_in_a_view(app: Flask) -> None:
     text = "\n".join(shown(tokens))
     for token in (tokens["accessToken"], tokens["refreshToken"], tokens["antiCsrfToken"]):
         assert str(token) not in text
+
+
+#: Names of fields that hold tokens, or text in which there are tokens.
+TELLING = ("token", "raw", "signed", "signature", "content", "body", "answer")
+#: Hashes and digests prove nothing about a token to those who read them.
+HARMLESS = ("hash", "digest", "_ttl", "_bytes")
+
+
+def test_no_dataclass_shows_a_field_with_a_token() -> None:
+    shown_fields = []
+    for found in pkgutil.walk_packages(flask_stsession.__path__, "flask_stsession."):
+        if found.name.endswith("__main__"):
+            continue
+        for kind in vars(importlib.import_module(found.name)).values():
+            if not (inspect.isclass(kind) and is_dataclass(kind) and kind.__module__ == found.name):
+                continue
+            if not getattr(kind, "__dataclass_params__").repr:  # noqa: B009 - unknown to type checkers
+                continue  # it has a repr of its own
+            shown_fields += [
+                f"{found.name}.{kind.__name__}.{each.name}"
+                for each in fields(kind)
+                if each.repr
+                and str(each.type).split(" |")[0] in ("str", "bytes", "Answer")
+                and any(name in each.name for name in TELLING)
+                and not any(name in each.name for name in HARMLESS)
+            ]
+    assert shown_fields == []

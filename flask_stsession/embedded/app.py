@@ -58,7 +58,7 @@ _KEY_SCHEME: Final = "bearer "
 @dataclass(frozen=True, slots=True)
 class _Response:
     status: int
-    answer: Answer
+    answer: Answer = field(repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=())
 
     def send(self, start_response: StartResponse) -> Iterable[bytes]:

@@ -13,7 +13,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -126,9 +126,9 @@ class UnverifiedJWT:
 
     kid: str
     version: object
-    payload: dict[str, Any]
-    signed: bytes
-    signature: bytes
+    payload: dict[str, Any] = field(repr=False)
+    signed: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
 
 
 def split_jwt(token: str) -> UnverifiedJWT:
@@ -161,7 +161,7 @@ class RefreshTokenContent:
     user_id: str
     tenant_id: str
     parent_refresh_token_hash1: str | None
-    anti_csrf_token: str | None
+    anti_csrf_token: str | None = field(repr=False)
 
 
 class RefreshTokenSealer:

@@ -7,7 +7,7 @@ saw (request smuggling). So whatever is ambiguous is refused, and ends the conne
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import BinaryIO, Final
 
@@ -48,7 +48,7 @@ class Head:
     method: str
     path: str
     query: str
-    fields: tuple[tuple[str, str], ...]
+    fields: tuple[tuple[str, str], ...] = field(repr=False)
     content_length: int
     is_1_0: bool
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flask_stsession.constants import PROTECTED_CLAIMS
@@ -31,7 +31,7 @@ class AccessToken:
     session_handle: str
     refresh_token_hash1: str
     parent_refresh_token_hash1: str | None
-    anti_csrf_token: str | None
+    anti_csrf_token: str | None = field(repr=False)
     expiry: int
     user_payload: dict[str, Any]
 
@@ -48,9 +48,9 @@ class NewPair:
         for one that is current at once.
     """
 
-    refresh_token: str
+    refresh_token: str = field(repr=False)
     parent_refresh_token_hash1: str | None
-    anti_csrf_token: str | None
+    anti_csrf_token: str | None = field(repr=False)
 
 
 class SessionTokens:

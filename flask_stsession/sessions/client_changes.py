@@ -74,7 +74,7 @@ class ClientChanges:
     older_cookies: tuple[StrayCookie, ...] = ()
     strays: StrayCookies | None = None
     #: The header ``front-token`` where no token goes out.
-    front_token: str | None = None
+    front_token: str | None = field(default=None, repr=False)
     #: Another site had the request sent: whatever happens to tokens sent by header, cookies stay as they are.
     keeps_cookies: bool = False
 
