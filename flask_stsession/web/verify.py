@@ -290,10 +290,10 @@ class Guard:
 
         :raises TryRefreshTokenError: it has expired or is not genuine, or nobody can tell which one counts.
         """
-        environ = request.environ
         allowed = self._transfer
-        if allowed is None:
+        if allowed is None:  # a function of the app's, which may raise: before any token is in a local variable
             allowed = allowed_transfer(self._app_state.config, request, for_create_new_session=False)
+        environ = request.environ
         raw, method = sole_access_token(environ, self._cookie_names)
         if raw is not None and (allowed == "any" or allowed == method):
             # Nearly every request: one token, and nothing to weigh it against.
