@@ -291,7 +291,7 @@ class Guard:
         :raises TryRefreshTokenError: it has expired or is not genuine, or nobody can tell which one counts.
         """
         allowed = self._transfer
-        if allowed is None:  # a function of the app's, which may raise: before any token is in a local variable
+        if allowed is None:  # a function of the app's, which may raise: no token is in a local variable yet
             allowed = allowed_transfer(self._app_state.config, request, for_create_new_session=False)
         environ = request.environ
         raw, method = sole_access_token(environ, self._cookie_names)
