@@ -42,7 +42,6 @@ STILL_TO_TEST = {
     "functions",
     "web.context",
     "web.base",
-    "web.first_request",
     "web.routes",
 }
 

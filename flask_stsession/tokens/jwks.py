@@ -136,6 +136,10 @@ class KeySet:
         """
         return [dict(jwk) for jwk in self._up_to_date(self._snapshot, None).raw if isinstance(jwk, dict)]
 
+    def age_seconds(self) -> float:
+        """Return how long ago the keys were fetched, in s."""
+        return self._clock() - self._snapshot.fetched_at
+
     def _get_slowly(self, kid: str) -> RSAPublicKey | None:
         before = self._snapshot
         snapshot = self._up_to_date(before, kid)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
 
+#: What Flask-Caching, ``functools`` and ``cachetools`` leave on functions that they cache.
+_CACHE_MARKS = ("uncached", "make_cache_key", "cache_info", "cache_key")
+
 _VERDICTS = (
     UnauthorisedError,
     TryRefreshTokenError,
@@ -53,6 +56,8 @@ class FirstRequest:
         # Endpoints, and a ``before_request`` function, that were registered without their guard.
         self._endpoints: frozenset[str] = frozenset()
         self._function: str | None = None
+        # Endpoints whose responses are cached above their guard.
+        self._cached: frozenset[str] = frozenset()
 
     def check(self) -> None:
         """Look at what has been registered, and serve nothing that its author takes for guarded.
@@ -66,6 +71,8 @@ class FirstRequest:
         endpoint = this_request().endpoint
         if endpoint in self._endpoints:
             raise _misordered(endpoint)
+        if endpoint in self._cached:
+            raise _cached_above(endpoint)
 
     def _check_app(self) -> None:
         """Look at the app; Flask lets nothing be registered from now on."""
@@ -79,6 +86,9 @@ class FirstRequest:
             for endpoint, view in app.view_functions.items()
             if is_bypassed(view) and not is_exempt(view)
         )
+        self._cached = frozenset(
+            endpoint for endpoint, view in app.view_functions.items() if is_cached_above_guard(view)
+        )
         _check_exemptions(app)
         if any(options.needs_auth_time for options in _guard_options(app)):
             self._state.extension.require_auth_time()
@@ -88,7 +98,7 @@ class FirstRequest:
             _record_before_apis_respond(self._state)
         self._warn_of_shared_rules()
         self._is_complete = True
-        self.checks = bool(self._function or self._endpoints)
+        self.checks = bool(self._function or self._endpoints or self._cached)
 
     def _warn_of_shared_rules(self) -> None:
         ours = self._state.blueprint.name + "."
@@ -225,6 +235,36 @@ def _has_own_handler(app: Flask, error: SessionHTTPError) -> bool:
         for name in (*this_request().blueprints, None)
         for handlers in app.error_handler_spec.get(name, {}).values()
         for kind, handler in handlers.items()
+    )
+
+
+def _layers(function: Any) -> Iterator[Any]:
+    """Yield a function, and what decorators of it have wrapped."""
+    while function is not None:
+        yield function
+        function = getattr(function, "__wrapped__", None)
+
+
+def is_cached_above_guard(view: Any) -> bool:
+    """Return whether a decorator keeps what a guarded view returned, and so shows it to anybody.
+
+    ``functools.wraps`` copies the marks of a cache to the decorators above it: the innermost function with
+    them is the cache.
+    """
+    methods = getattr(getattr(view, "view_class", None), "methods", None) or ()
+    functions = [view, *(getattr(view.view_class, method.lower(), None) for method in methods)]
+    for function in functions:
+        marked = [each for each in _layers(function) if any(hasattr(each, mark) for mark in _CACHE_MARKS)]
+        if marked and hasattr(getattr(marked[-1], "__wrapped__", None), OPTIONS):
+            return True
+    return False
+
+
+def _cached_above(endpoint: str) -> ConfigError:
+    return ConfigError(
+        f"The view of the endpoint {endpoint!r} is cached above @verify_session(): what one user was shown "
+        "would be shown to everybody, with a session or without. Put the caching decorator below "
+        "@verify_session(), with a key that has the user id in it."
     )
 
 

@@ -17,11 +17,12 @@ from .context import (
     this_g,
     this_request,
 )
+from .delivery import Delivery
 from .first_request import FirstRequest
 from .proxies import current_session, current_user
 from .request_body import read_refused_body
 from .stray_cookies import refresh_path_of
-from .transport import ResponseWriter, Turns, keep_out_of_caches, vary_by_tokens
+from .transport import ResponseWriter, Turns, vary_by_tokens
 
 if TYPE_CHECKING:
     from flask import Response
@@ -38,6 +39,7 @@ def register(app_state: AppState) -> None:
     app.app_ctx_globals_class = namespace_class
     first_request = FirstRequest(app_state)
     turns = Turns.start()
+    delivery = Delivery(app_state.config)
 
     def reset() -> None:
         # An app context that outlives requests (a test's, a shell's) still holds the last one's session.
@@ -68,7 +70,13 @@ def register(app_state: AppState) -> None:
                 turns=turns,
             )
             writer.write(state.changes, response)
-            keep_out_of_caches(response)
+            delivery.keep_out_of_caches(response)
+            issued = state.changes.issued
+            if issued is not None and issued.method == "cookie":
+                delivery.warn_of_lost_cookies(request, secure=writer.secure)
+        else:
+            is_signed_in = (state.session or state.peeked) is not None
+            delivery.keep_private(request, response, is_signed_in=is_signed_in)
         state.is_written = True
         return response
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from ..config.config import Config
 
+_KEY_LEAD_SECONDS = 60.0
+
 REFRESH = "/session/refresh"
 SIGN_OUT = "/signout"
 JWKS = "/jwt/jwks.json"
@@ -69,9 +71,9 @@ def jwks() -> Response:
     """``GET {base}/jwt/jwks.json``: the public keys of our tokens (RFC 7517), for anybody."""
     app_state = current_app_state()
     response = jsonify(app_state.extension.get_jwks())
-    response.headers["Cache-Control"] = (
-        f"max-age={int(app_state.config.jwks_refresh_seconds)}, must-revalidate"
-    )
+    age = int(app_state.manager.keys.age_seconds())
+    max_age = max(0, int(_key_lead_seconds(app_state.config)) - age)
+    response.headers["Cache-Control"] = f"max-age={max_age}, must-revalidate"
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 
@@ -88,6 +90,17 @@ def email_verify() -> Response:
     app_state = current_app_state()
     session = required_session(app_state, SESSION_ONLY)
     return jsonify({"status": "OK", "isVerified": app_state.extension.update_email_verification(session)})
+
+
+def _key_lead_seconds(config: Config) -> float:
+    """Return how long a new key is in the set before it signs: caches of the set must not be older.
+
+    A SuperTokens core publishes keys 60 s ahead; the embedded one, if they rotate quickly, half the interval.
+    """
+    interval_hours = config.embedded_core.get("access_token_dynamic_signing_key_update_interval")
+    if not config.is_embedded or interval_hours is None:
+        return _KEY_LEAD_SECONDS
+    return min(_KEY_LEAD_SECONDS, float(interval_hours) * 3600 / 2)
 
 
 def discovery_document(issuer: str, *, base_url: str) -> dict[str, Any]:

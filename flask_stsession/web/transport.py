@@ -228,7 +228,7 @@ class ResponseWriter:
         self._names = config.cookie_names
         self._refresh_path = refresh_path
         self._turns = turns
-        self._same_site, self._secure, _ = config.decisions(root_url)
+        self._same_site, self.secure, _ = config.decisions(root_url)
 
     def write(self, changes: ClientChanges, response: Response) -> None:
         """Write cookies and headers; expose to scripts every header that was set."""
@@ -298,7 +298,7 @@ class ResponseWriter:
         if stray.domain is not None:
             parts.insert(1, f"Domain={stray.domain}")
         # Browsers want it for names that begin with __Secure-, and in answers to other sites.
-        if self._secure and (self._same_site == "none" or stray.name.startswith("__")):
+        if self.secure and (self._same_site == "none" or stray.name.startswith("__")):
             parts += ["Secure", f"SameSite={self._same_site.capitalize()}"]
         return "; ".join(parts)
 
@@ -309,7 +309,7 @@ class ResponseWriter:
             expires=expires,
             path=path,
             domain=self._config.cookie_domain,
-            secure=self._secure,
+            secure=self.secure,
             httponly=True,
             samesite=self._same_site.capitalize(),
             partitioned=self._config.cookie_partitioned,
@@ -324,7 +324,7 @@ class ResponseWriter:
             expires=_EPOCH,
             path=path,
             domain=self._config.cookie_domain if domain is self._UNSET else domain,
-            secure=self._secure,
+            secure=self.secure,
             httponly=True,
             samesite=self._same_site.capitalize(),
             partitioned=self._config.cookie_partitioned,
@@ -375,9 +375,3 @@ def vary_by_tokens(response: Response) -> None:
     if len(present) > 1:  # Werkzeug looks at the first only, and would write that back for all
         response.headers["Vary"] = ", ".join(present)
     response.vary.update(("Cookie", "Authorization"))
-
-
-def keep_out_of_caches(response: Response) -> None:
-    """Tell caches to keep nothing, unless the app has said what they may keep."""
-    if "Cache-Control" not in response.headers:
-        response.headers["Cache-Control"] = "no-store"

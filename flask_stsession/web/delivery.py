@@ -1,0 +1,83 @@
+"""Say how far a response may be kept, and warn once of one that does not arrive as it is meant."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ..config.domains import host_of, is_host_or_parent, is_loopback
+
+if TYPE_CHECKING:
+    from flask import Request, Response
+
+    from ..config.config import Config
+
+logger: logging.Logger = logging.getLogger("flask_stsession")
+
+
+class Delivery:
+    """Looks at responses that depend on who asks, for one app. Each warning is given once per process.
+
+    :param config: of the app.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._said: set[str] = set()
+
+    def keep_out_of_caches(self, response: Response) -> None:
+        """Let nobody keep a response with tokens, whatever the app says of it."""
+        response.headers["Cache-Control"] = "no-store"
+
+    def keep_private(self, request: Request, response: Response, *, is_signed_in: bool) -> None:
+        """Let no shared cache keep a response that depends on who asks, unless the app says otherwise."""
+        said = response.headers.get("Cache-Control")
+        if said is None:
+            response.headers.add("Cache-Control", "private")
+        elif is_signed_in and "public" in said.lower():
+            self._warn_once(
+                f"public {request.endpoint}",
+                "The endpoint %r responds to signed-in users with Cache-Control: %s, so that a cache between "
+                "may give it to others. send_file(max_age=...) does so: write "
+                "response.cache_control.public = False.",
+                request.endpoint,
+                said,
+            )
+
+    def warn_of_lost_cookies(self, request: Request, *, secure: bool) -> None:
+        """Warn of cookies that browsers drop: the reason why a login seems to do nothing.
+
+        :param secure: do the cookies have the attribute ``Secure``?
+        """
+        host = request.headers.get("X-Forwarded-Host", request.host)
+        if secure and not _arrives_by_https(request) and not is_loopback(host):
+            self._warn_once(
+                "secure",
+                "Cookies with the attribute Secure are being sent over http to %r, where browsers drop them: "
+                "a login seems to do nothing. Open the website by https. If a proxy speaks https for this "
+                "app, have it send X-Forwarded-Proto, and use werkzeug.middleware.proxy_fix.ProxyFix.",
+                host,
+            )
+        domain, name = self._config.cookie_domain, host_of(host)
+        if domain is not None and name is not None and not is_host_or_parent(domain.lstrip("."), name):
+            self._warn_once(
+                "domain",
+                "STSESSION_COOKIE_DOMAIN = %r is neither %r, to which cookies are being sent, nor a parent "
+                "of it: browsers drop them. Write the domain of the host that browsers ask. If a proxy "
+                "replaces it, have the proxy send X-Forwarded-Host, and use "
+                "werkzeug.middleware.proxy_fix.ProxyFix.",
+                domain,
+                name,
+            )
+
+    def _warn_once(self, key: str, message: str, *values: object) -> None:
+        if key not in self._said:
+            self._said.add(key)
+            logger.warning(message, *values)
+
+
+def _arrives_by_https(request: Request) -> bool:
+    """Return whether a request came by https, or a proxy says that it came so."""
+    forwarded = request.headers.get("Forwarded", "").lower().replace(" ", "").replace('"', "")
+    proto = request.headers.get("X-Forwarded-Proto", "").lower()
+    return request.is_secure or "https" in proto or "proto=https" in forwarded

@@ -1,0 +1,165 @@
+"""Responses that depend on who asks: who may keep them, and warnings of cookies that browsers drop."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask, Response, send_file
+from support.app_factory import AppFactory
+
+from flask_stsession import current_session, verify_session
+
+BY_COOKIE = {"st-auth-mode": "cookie"}
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+@pytest.fixture
+def files(app: Flask, tmp_path: Path) -> Flask:
+    """An app with a guarded download that says that caches may keep it."""
+    (tmp_path / "report.txt").write_text("secret")
+
+    @app.get("/report")
+    @verify_session()
+    def report() -> Response:
+        return send_file(tmp_path / "report.txt", max_age=60)
+
+    @app.get("/kept")
+    @verify_session()
+    def kept() -> tuple[str, dict[str, str]]:
+        return "ok", {"Cache-Control": "private, max-age=60"}
+
+    @app.get("/peek")
+    def peek() -> tuple[str, dict[str, str]]:
+        return str(bool(current_session)), {"Cache-Control": "public, max-age=60"}
+
+    return app
+
+
+def test_a_guarded_response_is_private_unless_the_app_says_more(files: Flask) -> None:
+    client = files.test_client()
+    assert client.get("/user").headers["Cache-Control"] == "private"
+    client.post("/login", headers=BY_COOKIE)
+    assert client.get("/user").headers["Cache-Control"] == "private"
+    assert client.get("/kept").headers["Cache-Control"] == "private, max-age=60"
+    assert "Cache-Control" not in client.get("/open").headers
+
+
+def test_a_guarded_response_that_caches_may_keep_is_warned_of_once(
+    files: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = files.test_client()
+    client.post("/login", headers=BY_COOKIE)
+    for _ in range(2):
+        answer = client.get("/report")
+        assert answer.get_data(as_text=True) == "secret"
+        said = answer.headers["Cache-Control"]
+        answer.close()
+        assert "public" in said
+    [logged] = warnings(caplog)
+    assert re.sub("Cache-Control: .*max-age=60", "Cache-Control: ...", logged) == (
+        "The endpoint 'report' responds to signed-in users with Cache-Control: ..., so that a cache between "
+        "may give it to others. send_file(max_age=...) does so: write response.cache_control.public = False."
+    )
+
+
+def test_a_public_page_may_be_public_for_those_who_are_not_signed_in(
+    files: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = files.test_client()
+    client.get("/peek")
+    assert not warnings(caplog)
+    client.post("/login", headers=BY_COOKIE)
+    assert client.get("/peek").text == "True"
+    assert "'peek'" in warnings(caplog)[0]
+
+
+SECURE: dict[str, Any] = {"api_domain": "https://api.example.com"}
+
+
+def test_secure_cookies_over_http_are_warned_of_once(
+    make_app: AppFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_app(**SECURE).test_client()
+    for _ in range(2):
+        client.post("/login", base_url="http://api.example.com", headers=BY_COOKIE)
+    assert warnings(caplog) == [
+        "Cookies with the attribute Secure are being sent over http to 'api.example.com', where browsers "
+        "drop them: a login seems to do nothing. Open the website by https. If a proxy speaks https for this "
+        "app, have it send X-Forwarded-Proto, and use werkzeug.middleware.proxy_fix.ProxyFix."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "headers"),
+    [
+        ("https://api.example.com", {}),
+        ("http://localhost:5000", {}),
+        ("http://127.0.0.1", {}),
+        ("http://api.localhost", {}),
+        ("http://api.example.com", {"X-Forwarded-Proto": "https"}),
+        ("http://api.example.com", {"Forwarded": 'for=203.0.113.7; proto="https"'}),
+        ("http://api.example.com", {"st-auth-mode": "header"}),
+    ],
+)
+def test_cookies_that_arrive_are_not_warned_of(
+    make_app: AppFactory, base_url: str, headers: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_app(**SECURE).test_client()
+    assert client.post("/login", base_url=base_url, headers={**BY_COOKIE, **headers}).status_code == 200
+    assert not warnings(caplog)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_covered"),
+    [
+        ("api.example.com", True),
+        ("example.com", True),
+        ("example.com:8443", True),
+        ("api.example.net", False),
+        ("notexample.com", False),
+        ("10.0.0.7", False),
+    ],
+)
+def test_a_cookie_domain_that_does_not_cover_the_host_is_warned_of(
+    make_app: AppFactory, host: str, is_covered: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_app(**SECURE, cookie_domain=".example.com").test_client()
+    for _ in range(2):
+        client.post("/login", base_url=f"https://{host}", headers=BY_COOKIE)
+    expected = (
+        f"STSESSION_COOKIE_DOMAIN = '.example.com' is neither {host!r}, to which cookies are being sent, nor "
+        "a parent of it: browsers drop them. Write the domain of the host that browsers ask. If a proxy "
+        "replaces it, have the proxy send X-Forwarded-Host, and use werkzeug.middleware.proxy_fix.ProxyFix."
+    )
+    assert warnings(caplog) == ([] if is_covered else [expected])
+
+
+def test_the_host_that_a_proxy_names_is_the_one_that_counts(
+    make_app: AppFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_app(**SECURE, cookie_domain=".example.com").test_client()
+    forwarded = {**BY_COOKIE, "X-Forwarded-Host": "api.example.com", "X-Forwarded-Proto": "https"}
+    client.post("/login", base_url="http://web:8000", headers=forwarded)
+    assert not warnings(caplog)
+
+
+@pytest.mark.parametrize(
+    ("settings", "hours", "expected"),
+    [({}, None, 60), ({"jwks_refresh_seconds": 3600}, None, 60), ({}, 0.001, 1), ({}, 1, 60)],
+)
+def test_no_cache_keeps_the_key_set_for_longer_than_a_new_key_waits(
+    make_app: AppFactory, settings: dict[str, Any], hours: float | None, expected: int
+) -> None:
+    if hours is not None:
+        settings = {
+            **settings,
+            "embedded_core": {"access_token_dynamic_signing_key_update_interval": hours},
+        }
+    answer = make_app(**settings).test_client().get("/auth/jwt/jwks.json")
+    assert answer.headers["Cache-Control"] == f"max-age={expected}, must-revalidate"
