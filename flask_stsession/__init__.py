@@ -60,16 +60,14 @@ if TYPE_CHECKING:
         verify_access_token as verify_access_token,
     )
     from .sessions.session import Session as Session, SessionContainer as SessionContainer
-    from .web.guards import (
-        any_of as any_of,
-        session_exempt as session_exempt,
-        verify_session as verify_session,
-    )
+    from .web.guards import session_exempt as session_exempt, verify_session as verify_session
+    from .web.options import any_of as any_of
     from .web.proxies import current_session as current_session, current_user as current_user
 
 _HOMES = {
     "core.models": ("SessionInformation",),
-    "web.guards": ("any_of", "session_exempt", "verify_session"),
+    "web.guards": ("session_exempt", "verify_session"),
+    "web.options": ("any_of",),
     "errors": (
         "ClaimValidationError",
         "ClearDuplicateSessionCookiesError",

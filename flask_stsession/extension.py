@@ -41,11 +41,10 @@ from .web.context import (
     this_request,
 )
 from .web.ended import clear_revoked
-from .web.guards import Protection, default_options_response, verify_options
+from .web.guards import Protection, default_options_response
+from .web.options import SESSION_ONLY, VerifyOptions, verify_options
 from .web.transport import security_schemes
 from .web.verify import (
-    SESSION_ONLY,
-    VerifyOptions,
     answer_inquiry,
     renews_by_itself,
     required_session,
@@ -60,7 +59,7 @@ if TYPE_CHECKING:
     from .core.models import SessionInformation
     from .errors import ClaimValidationError
     from .sessions.session import Session
-    from .web.verify import OverrideValidators
+    from .web.options import OverrideValidators
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flask import Request
 
     from .sessions.session import Session
-    from .web.verify import OverrideValidators
+    from .web.options import OverrideValidators
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -19,7 +18,6 @@ from flask_stsession import STSession
 from flask_stsession.claims import BooleanClaim, PrimitiveClaim
 from flask_stsession.errors import (
     ClaimValidationError,
-    ConfigError,
     CoreError,
     InvalidClaimsError,
     ProtectedClaimError,
@@ -347,23 +345,6 @@ def test_a_jwt_must_be_json(ext: STSession) -> None:
     )
 
 
-def test_discovery_tells_where_the_keys_are(app: Flask, ext: STSession) -> None:
-    with pytest.raises(ConfigError) as caught:
-        ext.get_open_id_discovery_configuration()
-    assert str(caught.value) == (
-        "The URL of this API is not known outside of a request, unless STSESSION_API_DOMAIN is set to its "
-        'scheme and host, "https://api.example.com" for example.'
-    )
-    client = app.test_client()
-    found = client.get("/auth/.well-known/openid-configuration").get_json()
-    assert found["issuer"] == "http://localhost/auth"
-    assert found["jwks_uri"] == "http://localhost/auth/jwt/jwks.json"
-    keys = client.get("/auth/jwt/jwks.json")
-    assert {key["kid"][:2] for key in keys.get_json()["keys"]} == {"d-", "s-"}
-    assert keys.headers["Cache-Control"] == "max-age=60, must-revalidate"
-    assert keys.headers["Access-Control-Allow-Origin"] == "*"
-
-
 def test_the_issuer_that_is_set_is_in_tokens_and_in_the_discovery_document(make_app: AppFactory) -> None:
     app = make_app(api_domain="https://api.example.com", issuer="https://id.example.com")
     client = app.test_client()
@@ -510,16 +491,3 @@ def test_the_database_is_asked_about_a_token_where_wanted(ext: STSession, make_a
     with pytest.raises(UnauthorisedError) as caught:
         ext.verify_access_token(session.get_access_token(), check_database=True)
     assert caught.value.reason == "session_ended"
-
-
-@pytest.mark.parametrize("name", flask_stsession.__all__)
-def test_help_shows_the_signature_that_a_user_writes(name: str) -> None:
-    exported = getattr(flask_stsession, name)
-    if not inspect.isfunction(exported):
-        return
-    parameters = inspect.signature(exported).parameters
-    assert "self" not in parameters
-    assert all(each.kind is not inspect.Parameter.VAR_KEYWORD for each in parameters.values())
-    assert name == "any_of" or all(
-        each.kind is not inspect.Parameter.VAR_POSITIONAL for each in parameters.values()
-    )

@@ -16,10 +16,8 @@ from flask_stsession import (
     ConfigError,
     Session,
     STSession,
-    create_new_session,
     current_session,
     get_all_session_handles_for_user,
-    get_jwks,
     get_session,
     refresh_session,
     sign_out,
@@ -104,29 +102,11 @@ def test_one_app_is_initialised_once(app: Flask) -> None:
         )
 
 
-def test_outside_of_an_app_context_a_function_says_what_to_do() -> None:
-    for use in (get_jwks, lambda: create_new_session("alice")):
-        with pytest.raises(RuntimeError) as caught:
-            use()
-        assert str(caught.value) == (
-            "flask-stsession was used outside of an app context, so it cannot know which app is meant. Use "
-            'app.extensions["stsession"], or do it in "with app.app_context():".'
-        )
-
-
 def test_an_extension_object_without_an_app_says_so() -> None:
     with pytest.raises(RuntimeError) as caught:
         STSession().get_jwks()
     assert str(caught.value) == (
         "This STSession has no app yet. Write STSession(app), or stsession.init_app(app)."
-    )
-
-
-def test_an_app_without_the_extension_says_so() -> None:
-    with Flask("without").app_context(), pytest.raises(RuntimeError) as caught:
-        get_jwks()
-    assert str(caught.value) == (
-        "The app 'without' has no STSession. Initialise it: STSession(app), or stsession.init_app(app)."
     )
 
 

@@ -20,7 +20,8 @@ from ..errors import (
 from . import pages
 from .context import this_request
 from .guards import OPTIONS, Protection, has_lost_exemption, is_bypassed, is_exempt
-from .verify import VerifyOptions, record_verdict
+from .options import VerifyOptions
+from .verify import record_verdict
 
 if TYPE_CHECKING:
     from flask import Blueprint, Flask

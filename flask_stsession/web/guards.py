@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import wraps
-from inspect import Parameter, iscoroutinefunction, signature
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from flask import current_app
 
-from ..claims.base import SessionClaim, SessionClaimValidator
-from ..claims.builtin import AuthTimeClaim, PermissionClaim, UserRoleClaim
+from ..claims.base import SessionClaimValidator
 from ..errors import ConfigError
 from .base import STATE
 from .context import app_state_of, this_app, this_app_context, this_request
 from .navigation import is_login_page
-from .verify import OverrideValidators, VerifyOptions, guard_of, load_session, renews_by_itself
+from .options import SIGNATURE, Names, OverrideValidators, VerifyOptions, verify_options
+from .verify import guard_of, load_session, renews_by_itself
 
 if TYPE_CHECKING:
     from flask import Flask, Response
 
-    from ..claims.primitive import PrimitiveArrayClaim
     from .base import AppState
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
@@ -40,30 +36,6 @@ OPTIONS = "__stsession_options__"
 GUARDED = "__stsession_guarded__"
 #: On a view function or class that ``session_exempt`` marked, and naming it.
 EXEMPT = "__stsession_exempt__"
-
-
-@dataclass(frozen=True)
-class AnyOf:
-    """Alternatives: one of these values is enough."""
-
-    values: tuple[str, ...]
-
-
-def any_of(*values: str) -> AnyOf:
-    """Accept any one of these roles or permissions, where a list asks for all of them.
-
-    ::
-
-        @verify_session(roles=any_of("admin", "editor"))
-
-    :raises TypeError: without values, or with one that is no string.
-    """
-    if not values or not all(isinstance(value, str) and value for value in values):
-        raise TypeError(f'any_of takes one or more names, any_of("admin", "editor"), not {values!r}.')
-    return AnyOf(values)
-
-
-Names = str | Sequence[str] | AnyOf
 
 
 @overload
@@ -134,183 +106,7 @@ def verify_session(anti_csrf_check: Any = None, *flags: Any, **options: Any) -> 
     return lambda view: _guard(view, checked)
 
 
-def verify_options(
-    caller: str,
-    anti_csrf_check: bool | None = None,
-    session_required: bool = True,
-    check_database: bool | None = None,
-    override_global_claim_validators: OverrideValidators | None = None,
-    *,
-    roles: Names | None = None,
-    permissions: Names | None = None,
-    validators: Sequence[SessionClaimValidator] | None = None,
-    max_age_in_sec: float | None = None,
-    max_auth_age: float | None = None,
-    tenant: str | None = None,
-    ignore_invalid: bool = False,
-    user_context: Mapping[str, Any] | None = None,
-    **unknown: Any,
-) -> VerifyOptions:
-    """Check the arguments of a guard, and reduce them to what verification needs.
-
-    :param caller: ``verify_session()`` or ``protect()``, for messages.
-    :raises TypeError: an argument is unknown, or of a wrong type.
-    :raises ConfigError: the arguments could protect nothing.
-    """
-    _refuse_unknown(caller, unknown)
-    for name, value, takes_none in (
-        ("anti_csrf_check", anti_csrf_check, True),
-        ("session_required", session_required, False),
-        ("check_database", check_database, True),
-        ("ignore_invalid", ignore_invalid, False),
-    ):
-        _check_flag(caller, name, value, takes_none=takes_none)
-    _check_kinds(caller, override_global_claim_validators, user_context, tenant)
-    needed = _needed_validators(caller, roles, permissions, validators, max_age_in_sec, max_auth_age)
-    demands = {"roles": roles, "permissions": permissions, "max_auth_age": max_auth_age, "tenant": tenant}
-    named = [f"{name}=" for name, value in demands.items() if value is not None]
-    if named and not session_required:
-        raise ConfigError(
-            f"{caller} got {' and '.join(named)} with session_required=False: a request without a session "
-            "would pass unchecked. Remove session_required=False, or check in the view where there is a "
-            "session."
-        )
-    if ignore_invalid and session_required:
-        raise ConfigError(
-            f"{caller} got ignore_invalid=True, which turns an invalid session into none, while a session is "
-            "required. Write session_required=False, ignore_invalid=True."
-        )
-    return VerifyOptions(
-        anti_csrf_check=anti_csrf_check,
-        session_required=session_required,
-        check_database=check_database,
-        override_global_claim_validators=override_global_claim_validators,
-        validators=needed,
-        needs_auth_time=max_auth_age is not None,
-        tenant=tenant,
-        ignore_invalid=ignore_invalid,
-        user_context=user_context,
-    )
-
-
-#: The arguments of a guard, as users write them.
-_SIGNATURE = signature(verify_options)
-_ARGUMENTS = [
-    each
-    for each in _SIGNATURE.parameters.values()
-    if each.name != "caller" and each.kind is not Parameter.VAR_KEYWORD
-]
-verify_session.__signature__ = _SIGNATURE.replace(  # type: ignore[attr-defined]
-    parameters=_ARGUMENTS, return_annotation=Parameter.empty
-)
-
-
-def _refuse_unknown(caller: str, unknown: Iterable[str]) -> None:
-    known = [each.name for each in _ARGUMENTS]
-    for name in unknown:
-        close = get_close_matches(name, known, n=1, cutoff=0.6)
-        advice = f"did you mean {close[0]}=?" if close else f"it takes {', '.join(known)}."
-        raise TypeError(f"{caller} has no argument {name!r}: {advice}")
-
-
-def _check_flag(caller: str, name: str, value: object, *, takes_none: bool) -> None:
-    if isinstance(value, bool) or (value is None and takes_none):
-        return
-    if isinstance(value, SessionClaimValidator):
-        advice = "For a validator, write validators=[...]."
-    elif isinstance(value, str | list | tuple | set | frozenset | AnyOf):
-        shown = list(value.values) if isinstance(value, AnyOf) else value
-        advice = f"For roles, write roles={shown!r}; for permissions, permissions={shown!r}."
-    elif isinstance(value, SessionClaim):
-        advice = "For a claim, write validators=[...] with one of its validators."
-    else:
-        advice = f"Write {name}=True or {name}=False."
-    raise TypeError(
-        f"{caller} takes True{', False or None' if takes_none else ' or False'} as {name}, not {value!r}. "
-        f"{advice}"
-    )
-
-
-def _check_kinds(caller: str, override: object, user_context: object, tenant: object) -> None:
-    if override is not None and not callable(override):
-        raise TypeError(
-            f"{caller} takes a function of (global_validators, session, user_context) as "
-            f"override_global_claim_validators, not {override!r}. For more validators, write "
-            "validators=[...]."
-        )
-    if user_context is not None and not isinstance(user_context, Mapping):
-        raise TypeError(f"{caller} takes a mapping as user_context, not {user_context!r}.")
-    if tenant is not None and (not isinstance(tenant, str) or not tenant.strip()):
-        raise ConfigError(
-            f"{caller} takes the id of a tenant as tenant=, not {tenant!r}. Omit it to let sessions of any "
-            "tenant pass, or override get_tenant_id() where the tenant depends on the request."
-        )
-
-
-def _needed_validators(
-    caller: str,
-    roles: Names | None,
-    permissions: Names | None,
-    validators: Sequence[SessionClaimValidator] | None,
-    max_age_in_sec: float | None,
-    max_auth_age: float | None,
-) -> tuple[SessionClaimValidator, ...]:
-    """Return one validator for each demand of a guard."""
-    for name, seconds in (("max_age_in_sec", max_age_in_sec), ("max_auth_age", max_auth_age)):
-        _check_seconds(caller, name, seconds)
-    if max_age_in_sec is not None and roles is None and permissions is None:
-        raise ConfigError(
-            f"{caller} got max_age_in_sec= without roles= or permissions=, to which alone it applies. "
-            "Give it to a validator of your own where that is created."
-        )
-    needed: list[SessionClaimValidator] = []
-    if roles is not None:
-        needed.append(_holds(UserRoleClaim, roles, max_age_in_sec, f"{caller} takes as roles="))
-    if permissions is not None:
-        needed.append(_holds(PermissionClaim, permissions, max_age_in_sec, f"{caller} takes as permissions="))
-    needed.extend(_checked_validators(caller, validators))
-    if max_auth_age is not None:
-        needed.append(AuthTimeClaim.validators.max_auth_age(max_auth_age))
-    return tuple(needed)
-
-
-def _check_seconds(caller: str, name: str, seconds: object) -> None:
-    if seconds is None:
-        return
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-        raise TypeError(f"{caller} takes a number of seconds, 0 or more, as {name}=, not {seconds!r}.")
-
-
-def _checked_validators(caller: str, validators: object) -> Sequence[SessionClaimValidator]:
-    if validators is None:
-        return ()
-    if isinstance(validators, SessionClaimValidator):
-        raise TypeError(f"{caller} takes a list as validators=: write validators=[...].")
-    if isinstance(validators, str | SessionClaim) or not isinstance(validators, Iterable):
-        raise TypeError(f"{caller} takes a list of validators as validators=, not {validators!r}.")
-    listed = list(validators)
-    for each in listed:
-        if isinstance(each, SessionClaim):
-            raise TypeError(
-                f"{caller} got the claim {each!r} among validators=, but a claim checks nothing. Write "
-                "one of its validators, such as claim.validators.has_value(...)."
-            )
-        if not isinstance(each, SessionClaimValidator):
-            raise TypeError(f"{caller} got {each!r} among validators=, which is not a SessionClaimValidator.")
-    return listed
-
-
-def _holds(
-    claim: PrimitiveArrayClaim[str], names: Names, max_age: float | None, place: str
-) -> SessionClaimValidator:
-    if isinstance(names, AnyOf):
-        return claim.validators.includes_any(list(names.values), max_age)
-    if isinstance(names, str) and names:
-        return claim.validators.includes(names, max_age)
-    listed = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else []
-    if not listed or not all(isinstance(name, str) and name for name in listed):
-        raise TypeError(f"{place} a name, a list of names or any_of(...), not {names!r}.")
-    return claim.validators.includes_all(listed, max_age)
+verify_session.__signature__ = SIGNATURE  # type: ignore[attr-defined]
 
 
 def _guard(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:

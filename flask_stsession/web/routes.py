@@ -12,7 +12,8 @@ from flask import Blueprint, jsonify
 
 from . import login, pages
 from .context import current_app_state, current_extension
-from .verify import SESSION_ONLY, SESSION_TO_END, load_session, required_session
+from .options import SESSION_ONLY, SESSION_TO_END
+from .verify import load_session, required_session
 
 if TYPE_CHECKING:
     from flask import Response

@@ -7,7 +7,6 @@ them, runs the claims, and only then writes ``g.session``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from ..tokens import access_token as tokens
 from . import csrf
 from .context import RequestState, origin_of_api, publish, request_state, this_g, this_request
 from .navigation import CONTINUE_ENDPOINT, SCRIPT_ENDPOINT
+from .options import OPTIONAL, REQUIRED, OverrideValidators, VerifyOptions
 from .stray_cookies import strays_of, warn_of
 from .transport import RequestTokens, allowed_transfer, read_tokens, sole_access_token
 
@@ -42,37 +42,6 @@ if TYPE_CHECKING:
     from .base import AppState
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
-
-#: ``f(global_validators, session, user_context)`` that returns the validators to run.
-OverrideValidators = Callable[
-    [list["SessionClaimValidator"], "Session", dict[str, Any]], "Sequence[SessionClaimValidator]"
-]
-
-
-@dataclass(frozen=True, eq=False)
-class VerifyOptions:
-    """What a guard asks of a session; see :func:`~flask_stsession.verify_session`."""
-
-    anti_csrf_check: bool | None = None
-    session_required: bool = True
-    check_database: bool | None = None
-    override_global_claim_validators: OverrideValidators | None = None
-    validators: tuple[SessionClaimValidator, ...] = ()
-    #: Is one of the validators about the time of the login?
-    needs_auth_time: bool = False
-    tenant: str | None = None
-    ignore_invalid: bool = False
-    allow_revoked: bool = False
-    user_context: Mapping[str, Any] | None = None
-
-
-REQUIRED = VerifyOptions()
-#: What our own routes ask for: a session, whatever it proves.
-SESSION_ONLY = VerifyOptions(override_global_claim_validators=lambda *_: [])
-#: What sign-out asks for: signing out twice is no error.
-SESSION_TO_END = VerifyOptions(override_global_claim_validators=lambda *_: [], allow_revoked=True)
-#: What ``current_session`` asks for: an optional guard that ignores invalid sessions.
-OPTIONAL = VerifyOptions(session_required=False, ignore_invalid=True)
 
 
 def load_session(app_state: AppState, options: VerifyOptions = REQUIRED) -> Session | None:

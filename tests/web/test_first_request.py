@@ -1,4 +1,4 @@
-"""What is checked once the app is complete: here, decorators that cache what a guard protects."""
+"""What is checked once the app is complete, at its first request."""
 
 from __future__ import annotations
 
@@ -6,12 +6,253 @@ from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import Any
 
+import flask_restful
+import flask_restx
 import pytest
-from flask import Flask
+from flask import Flask, g
+from flask.testing import FlaskClient
 from flask.views import MethodView
+from support.clients import signed_in
 
-from flask_stsession import verify_session
-from flask_stsession.errors import ConfigError
+from flask_stsession import ConfigError, UnauthorisedError, session_exempt, verify_session
+
+
+@pytest.fixture
+def alice(app: Flask) -> FlaskClient:
+    """A client that is signed in by cookie."""
+    return signed_in(app)
+
+
+def noted(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator such as anybody writes."""
+
+    @wraps(view)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return view(*args, **kwargs)
+
+    return wrapper
+
+
+# Guards in the wrong place
+
+
+MISORDERED = (
+    "The view of the endpoint 'secret' is not protected: @verify_session() stands above the route, so the "
+    "function was registered without it. Put @app.route(...) (or @app.get, @blueprint.post, ...) on top and "
+    "@verify_session() below it. If the view is meant to be public as well, mark it with @session_exempt."
+)
+
+
+def misordered(app: Flask) -> list[str]:
+    ran: list[str] = []
+
+    @verify_session()
+    @app.get("/secret")
+    def secret() -> str:
+        ran.append("secret")
+        return "SECRET"
+
+    return ran
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("client", [signed_in, Flask.test_client])
+def test_a_guard_above_the_route_answers_500_and_the_view_never_runs(
+    app: Flask, caplog: pytest.LogCaptureFixture, debug: bool, client: Callable[[Flask], FlaskClient]
+) -> None:
+    ran = misordered(app)
+    app.debug, app.config["PROPAGATE_EXCEPTIONS"] = debug, False
+    asking = client(app)
+    answers = [asking.get("/secret").status_code for _ in range(2)]
+    assert (answers, ran) == ([500, 500], [])
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == [MISORDERED] * 2
+
+
+@pytest.mark.parametrize(
+    ("debug", "testing", "propagate"), [(True, False, None), (False, True, None), (0, 0, 1)]
+)
+def test_where_errors_propagate_the_misordered_guard_is_the_error(
+    app: Flask, debug: bool, testing: bool, propagate: bool | None
+) -> None:
+    ran = misordered(app)
+    app.debug, app.testing, app.config["PROPAGATE_EXCEPTIONS"] = bool(debug), bool(testing), propagate
+    with pytest.raises(ConfigError) as caught:
+        app.test_client().get("/secret")
+    assert (str(caught.value), ran) == (MISORDERED, [])
+
+
+def test_a_decorator_between_the_guard_and_the_route_hides_nothing(app: Flask) -> None:
+    app.testing = True
+    ran = []
+
+    @verify_session()
+    @noted
+    @app.get("/secret")
+    def secret() -> str:
+        ran.append("secret")
+        return "SECRET"
+
+    with pytest.raises(ConfigError) as caught:
+        app.test_client().get("/secret")
+    assert (str(caught.value), ran) == (MISORDERED, [])
+
+
+def test_a_view_that_is_public_on_purpose_is_marked(app: Flask, alice: FlaskClient) -> None:
+    @session_exempt
+    def both() -> dict[str, bool]:
+        return {"session": g.session is not None}
+
+    app.add_url_rule("/public", "public_both", both)
+    app.add_url_rule("/guarded", "guarded_both", verify_session()(both))
+    assert alice.get("/public").get_json() == {"session": False}
+    assert alice.get("/guarded").get_json() == {"session": True}
+    assert app.test_client().get("/guarded").status_code == 401
+
+
+def test_a_guard_above_before_request_lets_no_request_pass(app: Flask) -> None:
+    app.testing = True
+
+    @verify_session()
+    @app.before_request
+    def check() -> None:
+        """Registered without its guard."""
+
+    client = app.test_client()
+    for _ in range(2):
+        with pytest.raises(ConfigError) as caught:
+            client.get("/open")
+        assert str(caught.value) == (
+            "The before_request function 'check' guards nothing: @verify_session() stands above "
+            "@before_request, so the function was registered without it. Put @before_request on top and "
+            "@verify_session() below it."
+        )
+
+
+# Exemptions that exempt nothing
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_unknown_endpoint_among_the_exempt_is_an_error_at_every_request(app: Flask, times: int) -> None:
+    app.testing = True
+    app.extensions["stsession"].protect(app, exempt=["helth"])
+    client = app.test_client()
+    for _ in range(times):
+        with pytest.raises(ConfigError) as caught:
+            client.get("/open")
+    assert str(caught.value).startswith(
+        "protect() got the endpoint 'helth' in exempt=, which the app does not have. Its endpoints are "
+    )
+
+
+def test_a_function_among_the_exempt_must_be_a_view(app: Flask) -> None:
+    app.testing = True
+
+    def page() -> str:
+        return "page"
+
+    app.add_url_rule("/page", "page", noted(page))
+    app.extensions["stsession"].protect(app, exempt=[page])
+    with pytest.raises(ConfigError) as caught:
+        app.test_client().get("/page")
+    assert str(caught.value) == (
+        "protect() got the function 'page' in exempt=, which is not the view of any endpoint. Name its "
+        "endpoint, or give the function that was registered."
+    )
+
+
+def test_an_exemption_counts_on_the_very_function_or_class_only(
+    app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.extensions["stsession"].protect(app)
+
+    @app.get("/wrapped")
+    @noted
+    @session_exempt
+    def wrapped() -> str:
+        return "secret"
+
+    @session_exempt
+    class Public(MethodView):
+        def get(self) -> str:
+            return "public"
+
+    class Private(Public):
+        pass
+
+    app.add_url_rule("/page", view_func=Public.as_view("page"))
+    app.add_url_rule("/private", view_func=Private.as_view("private"))
+    client = app.test_client()
+    assert [client.get(path).status_code for path in ("/wrapped", "/page", "/private")] == [401, 200, 401]
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warned == [
+        f"The view of the endpoint {endpoint!r} is not exempt: @session_exempt marks a function that a "
+        "decorator has wrapped since, or a base class. Put @session_exempt right below the route, or on the "
+        "class itself."
+        for endpoint in ("wrapped", "private")
+    ]
+
+
+# The age of a login
+
+
+def guarded(app: Flask, way: str) -> None:
+    guard: Any = verify_session(max_auth_age=60)
+    if way == "view":
+        app.add_url_rule("/recent", "recent", noted(guard(lambda: "recent")))
+    elif way == "method":
+        view_class = type("Recent", (MethodView,), {"get": guard(lambda self: "recent")})
+        app.add_url_rule("/recent", view_func=view_class.as_view("recent"))  # type: ignore[attr-defined]
+    elif way == "before_request":
+        app.before_request(guard(lambda: None))
+    else:
+        app.extensions["stsession"].protect(app, max_auth_age=60)
+
+
+@pytest.mark.parametrize("way", ["view", "method", "before_request", "protect"])
+def test_a_maximal_age_of_the_login_without_its_time_fails_at_the_first_request_to_any_route(
+    app: Flask, way: str
+) -> None:
+    app.testing = True
+    guarded(app, way)
+    with pytest.raises(ConfigError) as caught:
+        app.test_client().get("/open")
+    assert str(caught.value) == (
+        "max_auth_age= needs the time of the login in the session: STSession(claims=[AuthTimeClaim])."
+    )
+
+
+# Who responds to a verdict
+
+
+@pytest.mark.parametrize("kind", [flask_restful.Api, flask_restx.Api, None])
+def test_flasks_way_of_handling_errors_is_replaced_only_where_an_api_replaced_it(
+    app: Flask, kind: Any
+) -> None:
+    if kind is not None:
+        kind(app)
+    else:
+        app.register_error_handler(401, lambda error: ("mine", 401))
+    theirs = vars(app).get("handle_user_exception")
+    app.test_client().get("/open")
+    assert ("handle_user_exception" in vars(app)) is (kind is not None)
+    assert (vars(app).get("handle_user_exception") is theirs) is (kind is None)
+
+
+@pytest.mark.parametrize("handles", [401, UnauthorisedError])
+def test_an_own_handler_may_be_asynchronous(app: Flask, handles: Any) -> None:
+    @app.errorhandler(handles)
+    async def handle(error: Exception) -> tuple[str, int]:
+        return "mine", 401
+
+    @app.get("/leave")
+    def leave() -> str:
+        raise UnauthorisedError("Signed out by the view.")
+
+    response = app.test_client().get("/leave")
+    assert (response.status_code, response.text, response.headers["front-token"]) == (401, "mine", "remove")
+
+
+# Caches
 
 
 def cached_like_flask_caching(function: Callable[..., Any]) -> Any:

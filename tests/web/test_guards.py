@@ -16,16 +16,13 @@ from support.app_factory import AppFactory
 from support.clients import signed_in
 
 from flask_stsession import (
-    ConfigError,
     Session,
     UnauthorisedError,
-    any_of,
     get_session,
-    session_exempt,
     signals,
     verify_session,
 )
-from flask_stsession.claims import ClaimValidationResult, SessionClaimValidator, UserRoleClaim
+from flask_stsession.claims import ClaimValidationResult, SessionClaimValidator
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -136,41 +133,6 @@ def test_a_class_is_refused_with_what_to_write_instead() -> None:
     )
 
 
-def test_no_session_can_be_both_required_and_ignored() -> None:
-    with pytest.raises(ConfigError) as caught:
-        verify_session(ignore_invalid=True)
-    assert str(caught.value) == (
-        "verify_session() got ignore_invalid=True, which turns an invalid session into none, while a session "
-        "is required. Write session_required=False, ignore_invalid=True."
-    )
-
-
-def test_an_unknown_argument_is_refused_at_decoration() -> None:
-    with pytest.raises(
-        TypeError, match=r"^verify_session\(\) has no argument 'role': did you mean roles=\?$"
-    ):
-        verify_session(role="admin")  # type: ignore[call-overload]
-
-
-@pytest.mark.parametrize("values", [(), ("admin", 3), (["admin", "editor"],)])
-def test_any_of_takes_names(values: Any) -> None:
-    with pytest.raises(TypeError) as caught:
-        any_of(*values)
-    assert str(caught.value) == (
-        f'any_of takes one or more names, any_of("admin", "editor"), not {values!r}.'
-    )
-
-
-@pytest.mark.parametrize("argument", ["roles", "permissions"])
-@pytest.mark.parametrize("names", [[], [3], ["admin", None]])
-def test_roles_and_permissions_take_names(argument: str, names: Any) -> None:
-    with pytest.raises(TypeError) as caught:
-        verify_session(**{argument: names})
-    assert str(caught.value) == (
-        f"verify_session() takes as {argument}= a name, a list of names or any_of(...), not {names!r}."
-    )
-
-
 # Methods of HTTP
 
 
@@ -230,116 +192,6 @@ def test_get_session_ends_an_options_request_where_a_session_is_required(app: Fl
 
     response = app.test_client().options("/own")
     assert (response.status_code, sorted(response.allow or ()), ran) == (200, ["DELETE", "OPTIONS"], [])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            ("admin",),
-            "verify_session() takes True, False or None as anti_csrf_check, not 'admin'. For roles, "
-            "write roles='admin'; for permissions, permissions='admin'.",
-        ),
-        (
-            (["admin", "editor"],),
-            "verify_session() takes True, False or None as anti_csrf_check, not ['admin', "
-            "'editor']. For roles, write roles=['admin', 'editor']; for permissions, permissions=['admin', "
-            "'editor'].",
-        ),
-        (
-            (None, "admin"),
-            "verify_session() takes True or False as session_required, not 'admin'. For roles, "
-            "write roles='admin'; for permissions, permissions='admin'.",
-        ),
-        (
-            (None, None),
-            "verify_session() takes True or False as session_required, not None. Write "
-            "session_required=True or session_required=False.",
-        ),
-        (
-            (None, True, 1),
-            "verify_session() takes True, False or None as check_database, not 1. Write "
-            "check_database=True or check_database=False.",
-        ),
-        (
-            (None, True, None, "admin"),
-            "verify_session() takes a function of (global_validators, session, "
-            "user_context) as override_global_claim_validators, not 'admin'. For more validators, write "
-            "validators=[...].",
-        ),
-    ],
-)
-def test_other_values_than_flags_are_refused_with_what_was_meant(
-    arguments: tuple[Any, ...], message: str
-) -> None:
-    with pytest.raises(TypeError) as caught:
-        verify_session(*arguments)
-    assert str(caught.value) == message
-
-
-@pytest.mark.parametrize("first", [Fails("x"), UserRoleClaim, any_of("admin"), 0, b"x", {"roles": "x"}])
-def test_nothing_else_passes_for_a_flag_or_a_view(first: Any) -> None:
-    with pytest.raises(TypeError, match=r"^verify_session\(\) takes True, False or None as anti_csrf_check"):
-        verify_session(first)
-
-
-@pytest.mark.parametrize(
-    "demand",
-    [{"roles": "admin"}, {"permissions": "blog:delete"}, {"max_auth_age": 60}, {"tenant": "acme"}],
-)
-def test_no_demand_goes_with_an_optional_session(demand: dict[str, Any]) -> None:
-    flags: list[dict[str, Any]] = [{}, {"ignore_invalid": True}]
-    for options in flags:
-        with pytest.raises(ConfigError) as caught:
-            verify_session(None, False, **options, **demand)
-        assert str(caught.value) == (
-            f"verify_session() got {next(iter(demand))}= with session_required=False: a request without a "
-            "session would pass unchecked. Remove session_required=False, or check in the view where "
-            "there is a session."
-        )
-
-
-@pytest.mark.parametrize("tenant", ["", " ", 7])
-def test_a_tenant_has_an_id(tenant: Any) -> None:
-    with pytest.raises(ConfigError, match=r"^verify_session\(\) takes the id of a tenant as tenant=, not "):
-        verify_session(tenant=tenant)
-
-
-def test_a_maximal_age_of_claims_needs_roles_or_permissions() -> None:
-    with pytest.raises(ConfigError, match=r"^verify_session\(\) got max_age_in_sec= without roles= or perm"):
-        verify_session(max_age_in_sec=0)
-
-
-@pytest.mark.parametrize("name", ["max_age_in_sec", "max_auth_age"])
-@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "60", True])
-def test_ages_are_numbers_of_seconds(name: str, seconds: Any) -> None:
-    with pytest.raises(TypeError) as caught:
-        verify_session(roles="admin", **{name: seconds})
-    assert str(caught.value) == (
-        f"verify_session() takes a number of seconds, 0 or more, as {name}=, not {seconds!r}."
-    )
-
-
-@pytest.mark.parametrize(
-    ("validators", "message"),
-    [
-        (Fails("x"), "takes a list as validators=: write validators=[...]."),
-        (UserRoleClaim, "takes a list of validators as validators=, not <PrimitiveArrayClaim 'st-role'>."),
-        ("admin", "takes a list of validators as validators=, not 'admin'."),
-        (7, "takes a list of validators as validators=, not 7."),
-        (
-            [UserRoleClaim],
-            "got the claim <PrimitiveArrayClaim 'st-role'> among validators=, but a claim "
-            "checks nothing. Write one of its validators, such as claim.validators.has_value(...).",
-        ),
-        (["admin"], "got 'admin' among validators=, which is not a SessionClaimValidator."),
-        ([Fails], f"got {Fails!r} among validators=, which is not a SessionClaimValidator."),
-    ],
-)
-def test_validators_are_validators(validators: Any, message: str) -> None:
-    with pytest.raises(TypeError) as caught:
-        verify_session(validators=validators)
-    assert str(caught.value) == f"verify_session() {message}"
 
 
 def test_help_shows_the_signature_that_a_user_writes() -> None:
@@ -546,98 +398,6 @@ def test_a_session_is_verified_once_however_many_guards_ask(app: Flask, alice: F
 
 
 # Above the route
-
-
-MISORDERED = (
-    "The view of the endpoint 'secret' is not protected: @verify_session() stands above the route, so the "
-    "function was registered without it. Put @app.route(...) (or @app.get, @blueprint.post, ...) on top and "
-    "@verify_session() below it. If the view is meant to be public as well, mark it with @session_exempt."
-)
-
-
-def misordered(app: Flask) -> list[str]:
-    ran: list[str] = []
-
-    @verify_session()
-    @app.get("/secret")
-    def secret() -> str:
-        ran.append("secret")
-        return "SECRET"
-
-    return ran
-
-
-@pytest.mark.parametrize("debug", [False, True])
-@pytest.mark.parametrize("client", [signed_in, Flask.test_client])
-def test_a_guard_above_the_route_answers_500_and_the_view_never_runs(
-    app: Flask, caplog: pytest.LogCaptureFixture, debug: bool, client: Callable[[Flask], FlaskClient]
-) -> None:
-    ran = misordered(app)
-    app.debug, app.config["PROPAGATE_EXCEPTIONS"] = debug, False
-    asking = client(app)
-    answers = [asking.get("/secret").status_code for _ in range(2)]
-    assert (answers, ran) == ([500, 500], [])
-    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == [MISORDERED] * 2
-
-
-@pytest.mark.parametrize(
-    ("debug", "testing", "propagate"), [(True, False, None), (False, True, None), (0, 0, 1)]
-)
-def test_where_errors_propagate_the_misordered_guard_is_the_error(
-    app: Flask, debug: bool, testing: bool, propagate: bool | None
-) -> None:
-    ran = misordered(app)
-    app.debug, app.testing, app.config["PROPAGATE_EXCEPTIONS"] = bool(debug), bool(testing), propagate
-    with pytest.raises(ConfigError) as caught:
-        app.test_client().get("/secret")
-    assert (str(caught.value), ran) == (MISORDERED, [])
-
-
-def test_a_decorator_between_the_guard_and_the_route_hides_nothing(app: Flask) -> None:
-    app.testing = True
-    ran = []
-
-    @verify_session()
-    @noted
-    @app.get("/secret")
-    def secret() -> str:
-        ran.append("secret")
-        return "SECRET"
-
-    with pytest.raises(ConfigError) as caught:
-        app.test_client().get("/secret")
-    assert (str(caught.value), ran) == (MISORDERED, [])
-
-
-def test_a_view_that_is_public_on_purpose_is_marked(app: Flask, alice: FlaskClient) -> None:
-    @session_exempt
-    def both() -> dict[str, bool]:
-        return {"session": g.session is not None}
-
-    app.add_url_rule("/public", "public_both", both)
-    app.add_url_rule("/guarded", "guarded_both", verify_session()(both))
-    assert alice.get("/public").get_json() == {"session": False}
-    assert alice.get("/guarded").get_json() == {"session": True}
-    assert app.test_client().get("/guarded").status_code == 401
-
-
-def test_a_guard_above_before_request_lets_no_request_pass(app: Flask) -> None:
-    app.testing = True
-
-    @verify_session()
-    @app.before_request
-    def check() -> None:
-        """Registered without its guard."""
-
-    client = app.test_client()
-    for _ in range(2):
-        with pytest.raises(ConfigError) as caught:
-            client.get("/open")
-        assert str(caught.value) == (
-            "The before_request function 'check' guards nothing: @verify_session() stands above "
-            "@before_request, so the function was registered without it. Put @before_request on top and "
-            "@verify_session() below it."
-        )
 
 
 # What a view returns and raises is its own
