@@ -46,6 +46,7 @@ from .web.options import SESSION_ONLY, VerifyOptions, verify_options
 from .web.transport import security_schemes
 from .web.verify import (
     answer_inquiry,
+    check_tenant,
     renews_by_itself,
     required_session,
     validators_for,
@@ -190,10 +191,26 @@ class STSession(Extension):
         """
         return None
 
+    def allow_refresh(self, session: Session) -> bool:
+        """Return whether a session may go on; asked at every refresh.
+
+        Where this returns ``False``, the session is ended in the core and on the client, with a 401.
+
+        :param session: the session with its new tokens, which the client does not have yet.
+        :returns: unless overridden, whether the ``user_loader`` knows its user; ``True`` without one.
+        """
+        return not self._is_user_gone(session)
+
     # Functions of the app, registered with these as decorators
 
     def user_loader(self, function: F) -> F:
-        """Register ``f(user_id)``, which returns the user for ``current_user``, or ``None``."""
+        """Register ``f(user_id)`` or ``f(user_id, tenant_id)``, which returns the user for ``current_user``.
+
+        ``None`` means that there is no such user any more: the session is ended, at the next refresh or
+        where ``current_user`` is used.
+
+        :raises TypeError: the function takes other parameters.
+        """
         return self._loaders.register("user", function)
 
     def roles_loader(self, function: F) -> F:
@@ -399,13 +416,14 @@ class STSession(Extension):
         :param access_token: the raw token.
         :param anti_csrf_token: what the client sent beside it.
         :param anti_csrf_check: compare it with the token's own (``VIA_TOKEN``); no by default.
-        :raises UnauthorisedError: this is no token of a session, or it was revoked.
+        :raises UnauthorisedError: this is no token of a session, or it was revoked; ``None`` is no token.
         :raises TryRefreshTokenError: the token has expired, or is not genuine.
-        :raises InvalidClaimsError: a validator failed.
+        :raises InvalidClaimsError: a validator failed, or the session is of another tenant than
+            :meth:`get_tenant_id` returns.
         :raises CoreUnavailableError: the core was needed and did not answer.
         """
         state = self._state
-        access_token = MaskedToken(access_token)
+        access_token = _given_token(access_token, "access_token", Reason.NO_TOKEN)
         anti_csrf_token = None if anti_csrf_token is None else MaskedToken(anti_csrf_token)
         token = state.manager.verifier.verify(access_token)
         if token is None:
@@ -424,6 +442,7 @@ class STSession(Extension):
         session = state.manager.verify(
             token, check_database=state.config.check_database if check_database is None else check_database
         )
+        check_tenant(state, session, None)
         options = VerifyOptions(override_global_claim_validators=override_global_claim_validators)
         session.assert_claims(validators_for(state, session, options))
         return session
@@ -439,7 +458,7 @@ class STSession(Extension):
 
         :raises: what :meth:`get_session_without_request_response` raises.
         """
-        token = MaskedToken(token)  # error reporters collect local variables
+        token = _given_token(token, "token", Reason.NO_TOKEN)
         return self.get_session_without_request_response(
             token,
             check_database=check_database,
@@ -457,13 +476,15 @@ class STSession(Extension):
         :raises TokenTheftError: the token had been replaced; the session is revoked.
         """
         state = self._state
-        refresh_token = MaskedToken(refresh_token)
+        refresh_token = _given_token(refresh_token, "refresh_token", Reason.REFRESH_TOKEN_MISSING)
         anti_csrf_token = None if anti_csrf_token is None else MaskedToken(anti_csrf_token)
-        return state.manager.refresh(
+        session = state.manager.refresh(
             refresh_token,
             anti_csrf_token=anti_csrf_token,
             enable_anti_csrf=not disable_anti_csrf and state.config.anti_csrf == "VIA_TOKEN",
         )
+        self.refuse_refresh_of_ended(session)
+        return session
 
     # Sessions by handle or user
 
@@ -745,12 +766,40 @@ class STSession(Extension):
             )
         )
 
-    def load_user(self, user_id: str) -> Any:
+    @property
+    def has_user_loader(self) -> bool:
+        """Whether the app has registered a ``user_loader``."""
+        return self._loaders.has("user")
+
+    def load_user(self, user_id: str, tenant_id: str) -> Any:
         """Return what the ``user_loader`` returns for a user.
 
         :raises ConfigError: there is none.
         """
-        return self._loaders.load_user(self.manager, user_id)
+        return self._loaders.load_user(self.manager, user_id, tenant_id)
+
+    def refuse_refresh_of_ended(self, session: Session) -> None:
+        """End a session that :meth:`allow_refresh` does not let go on.
+
+        :raises UnauthorisedError: it was ended.
+        :raises TypeError: :meth:`allow_refresh` returned no bool.
+        """
+        allowed: object = self.allow_refresh(session)
+        if not isinstance(allowed, bool):
+            raise TypeError(f"allow_refresh() must return True or False, not {allowed!r}.")
+        if allowed:
+            return
+        self.revoke_session(session.get_handle())
+        user_id = session.get_user_id()
+        if self._is_user_gone(session):
+            message, reason = f"The user_loader knows no user {user_id!r}.", Reason.USER_GONE
+        else:
+            message, reason = f"allow_refresh() ended a session of {user_id!r}.", Reason.SESSION_ENDED
+        raise UnauthorisedError(message, reason=reason)
+
+    def _is_user_gone(self, session: Session) -> bool:
+        user_id, tenant_id = session.get_user_id(), session.get_tenant_id()
+        return self.has_user_loader and self.load_user(user_id, tenant_id) is None
 
     def roles_of(self, user_id: str, tenant_id: str) -> list[str]:
         """Return the user's roles, from the ``roles_loader`` or the core."""
@@ -832,6 +881,20 @@ def _host(app: Flask) -> HostApp:
         is_testing=lambda: app.testing,
         is_debug=lambda: app.debug,
     )
+
+
+def _given_token(token: object, argument: str, reason: Reason) -> MaskedToken:
+    """Return a token under a class that error reporters, which collect local variables, do not show.
+
+    :raises UnauthorisedError: there is none.
+    :raises TypeError: it is not a str; the message does not show it.
+    """
+    if token is None:
+        raise UnauthorisedError(f"No {argument} was given.", reason=reason, clear_tokens=False)
+    if not isinstance(token, str):
+        remedy = f": write {argument}.decode()" if isinstance(token, bytes) else ""
+        raise TypeError(f"{argument} must be a str, not {type(token).__name__}{remedy}.")
+    return MaskedToken(token)
 
 
 def _make_transport(config: Config, core: AppCore | None) -> CoreTransport:

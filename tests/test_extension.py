@@ -9,7 +9,7 @@ from typing import Any
 
 import jwt
 import pytest
-from flask import Flask
+from flask import Flask, current_app
 from support.app_factory import AppFactory
 from support.served_core import ServedCore
 
@@ -491,3 +491,118 @@ def test_the_database_is_asked_about_a_token_where_wanted(ext: STSession, make_a
     with pytest.raises(UnauthorisedError) as caught:
         ext.verify_access_token(session.get_access_token(), check_database=True)
     assert caught.value.reason == "session_ended"
+
+
+@pytest.mark.parametrize("wrong", [5, b"token"])
+def test_a_token_of_another_type_says_what_to_write_and_shows_no_token(ext: STSession, wrong: Any) -> None:
+    calls: dict[str, Any] = {
+        "token": ext.verify_access_token,
+        "access_token": ext.get_session_without_request_response,
+        "refresh_token": ext.refresh_session_without_request_response,
+    }
+    for argument, call in calls.items():
+        with pytest.raises(TypeError) as caught:
+            call(wrong)
+        remedy = f": write {argument}.decode()" if isinstance(wrong, bytes) else ""
+        assert str(caught.value) == f"{argument} must be a str, not {type(wrong).__name__}{remedy}."
+
+
+def test_no_token_is_unauthorised_and_clears_nothing(ext: STSession) -> None:
+    nothing: Any = None
+    calls: tuple[tuple[Any, str], ...] = (
+        (ext.verify_access_token, "no_token"),
+        (ext.get_session_without_request_response, "no_token"),
+        (ext.refresh_session_without_request_response, "refresh_token_missing"),
+    )
+    for call, reason in calls:
+        with pytest.raises(UnauthorisedError) as caught:
+            call(nothing)
+        assert (caught.value.reason, caught.value.clear_tokens) == (reason, False)
+
+
+def test_a_token_of_another_tenant_does_not_pass_without_a_request(make_app: AppFactory) -> None:
+    class Acme(STSession):
+        def get_tenant_id(self) -> str:
+            return "acme"
+
+    with make_app(extension=Acme).app_context():
+        ext: STSession = current_app.extensions["stsession"]
+        create_or_update_tenant("acme")
+        public, acme = create(ext), create(ext, tenant_id="acme")
+        assert ext.verify_access_token(acme.get_access_token()).get_tenant_id() == "acme"
+        for verify in (ext.verify_access_token, ext.get_session_without_request_response):
+            with pytest.raises(InvalidClaimsError) as caught:
+                verify(public.get_access_token())
+            assert caught.value.reason == "tenant_mismatch"
+
+
+# Users who are gone
+
+
+class Choosy(STSession):
+    """Lets nobody go on who is banned."""
+
+    banned: Any = False
+
+    def allow_refresh(self, session: Session) -> bool:
+        return super().allow_refresh(session) and not self.banned
+
+
+@pytest.mark.parametrize("transfer", ["cookie", "header"])
+@pytest.mark.parametrize("reason", ["user_gone", "session_ended"])
+def test_a_refresh_ends_the_session_of_a_user_who_may_not_go_on(
+    make_app: AppFactory, reason: str, transfer: str
+) -> None:
+    app = make_app(extension=Choosy)
+    ext: Any = app.extensions["stsession"]
+    users = {"alice": "a row"}
+    ext.user_loader(users.get)
+    client = app.test_client()
+    login = client.post("/login", headers={"st-auth-mode": transfer})
+
+    def refresh() -> Any:
+        token = login.headers.get("st-refresh-token")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return client.post("/auth/session/refresh", headers=headers)
+
+    assert refresh().status_code == 200
+    if reason == "user_gone":
+        users.clear()
+    else:
+        ext.banned = True
+    reasons: list[str] = []
+
+    def note(_app: Flask, reason: str, **_extra: Any) -> None:
+        reasons.append(str(reason))
+
+    with flask_stsession.signals.verification_failed.connected_to(note, app):
+        response = refresh()
+    assert (response.status_code, reasons) == (401, [reason])
+    assert client.get_cookie("sAccessToken") is None
+    if transfer == "header":
+        assert response.headers["st-access-token"] == response.headers["st-refresh-token"] == ""
+    with app.app_context():
+        assert ext.get_all_session_handles_for_user("alice") == []
+
+
+def test_a_refresh_without_a_request_asks_as_well(make_app: AppFactory) -> None:
+    with make_app().app_context():
+        ext: STSession = current_app.extensions["stsession"]
+        token = create(ext).get_all_session_tokens_dangerously()["refreshToken"]
+        ext.user_loader(lambda user_id: None)
+        with pytest.raises(UnauthorisedError) as caught:
+            ext.refresh_session_without_request_response(token)
+        assert caught.value.reason == "user_gone"
+        assert ext.get_all_session_handles_for_user("alice") == []
+
+
+def test_an_override_that_forgets_to_answer_signs_nobody_out(make_app: AppFactory) -> None:
+    app = make_app(extension=Choosy)
+    ext: Any = app.extensions["stsession"]
+    with app.app_context():
+        token = create(ext).get_all_session_tokens_dangerously()["refreshToken"]
+        ext.allow_refresh = lambda session: None
+        with pytest.raises(TypeError) as caught:
+            ext.refresh_session_without_request_response(token)
+        assert str(caught.value) == "allow_refresh() must return True or False, not None."
+        assert len(ext.get_all_session_handles_for_user("alice")) == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ..claims.base import call
@@ -30,18 +32,26 @@ class Loaders:
     def __init__(self, get_email: Callable[[str, str], str | None] | None = None) -> None:
         self.get_email = get_email
         self._registered: dict[str, Callable[..., Any]] = {}
+        self._user_loader_takes_tenant = False
 
     def register(self, kind: Kind, function: F) -> F:
         """Register a loader, and return it, so that decorators may be written with this."""
+        if kind == "user":
+            self._user_loader_takes_tenant = _takes_tenant(function)
         self._registered[kind] = function
         return function
 
-    def load_user(self, manager: SessionManager, user_id: str) -> Any:
-        """Return what the ``user_loader`` returns for a user.
+    def has(self, kind: Kind) -> bool:
+        """Return whether the app has registered a loader of this kind."""
+        return kind in self._registered
 
-        :raises ConfigError: there is none.
+    def load_user(self, manager: SessionManager, user_id: str, tenant_id: str) -> Any:
+        """Return what the ``user_loader`` returns for a user; ``None`` if it knows none.
+
+        :raises ConfigError: there is no loader.
         """
-        return self._load(manager, "user", user_id)
+        arguments = (user_id, tenant_id) if self._user_loader_takes_tenant else (user_id,)
+        return self._load(manager, "user", *arguments)
 
     def roles_of(self, manager: SessionManager, user_id: str, tenant_id: str) -> list[str]:
         """Return the user's roles, from the ``roles_loader`` or the core; never from a cache."""
@@ -120,3 +130,23 @@ class Loaders:
                 f"({'user_id' if kind == 'user' else 'user_id, tenant_id'})."
             )
         return call(loader, *arguments, ensure_sync=manager.ensure_sync, name=f"{kind}_loader")
+
+
+def _takes_tenant(user_loader: Callable[..., Any]) -> bool:
+    """Return whether a ``user_loader`` takes ``(user_id, tenant_id)`` rather than ``(user_id)``.
+
+    :raises TypeError: it takes neither.
+    """
+    try:
+        parameters = signature(user_loader)
+    except ValueError:  # some callables written in C have no signature
+        return False
+    if "tenant_id" in parameters.parameters:
+        return True
+    for count in (1, 2):
+        with suppress(TypeError):
+            parameters.bind(*range(count))
+            return count == 2
+    raise TypeError(
+        f"The user_loader takes {parameters}. Give it the parameters (user_id) or (user_id, tenant_id)."
+    )

@@ -61,9 +61,18 @@ class Extension(ABC):
     def get_tenant_id(self) -> str | None:
         """Return the only tenant whose sessions may pass, or ``None`` for any."""
 
+    @property
     @abstractmethod
-    def load_user(self, user_id: str) -> Any:
+    def has_user_loader(self) -> bool:
+        """Whether the app has registered a ``user_loader``."""
+
+    @abstractmethod
+    def load_user(self, user_id: str, tenant_id: str) -> Any:
         """Return the user that the ``user_loader`` knows, or ``None``."""
+
+    @abstractmethod
+    def refuse_refresh_of_ended(self, session: Session) -> None:
+        """End a session that ``allow_refresh`` does not let go on."""
 
     @abstractmethod
     def nonce_of_this_request(self) -> str | None:

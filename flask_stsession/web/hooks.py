@@ -86,8 +86,13 @@ def register(app_state: AppState) -> None:
     app.before_request(start)
     app.after_request(finish)
     app.register_error_handler(SessionHTTPError, pages.handle_verdict)
-    app.context_processor(_template_names)
+    # First of all, so that whatever else an app or an extension puts into templates prevails.
+    app.template_context_processors[None].insert(0, lambda: _template_names(app_state))
 
 
-def _template_names() -> dict[str, Any]:
-    return {"current_session": current_session, "current_user": current_user}
+def _template_names(app_state: AppState) -> dict[str, Any]:
+    """Return what templates find of ours, without the names that they find already."""
+    names: dict[str, Any] = {"current_session": current_session}
+    if app_state.extension.has_user_loader:
+        names["current_user"] = current_user
+    return {name: names[name] for name in names.keys() - app_state.app.jinja_env.globals.keys()}

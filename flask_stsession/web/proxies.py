@@ -32,10 +32,11 @@ def _current_user() -> Any:
     state = request_state(this_request())
     user_id = session.get_user_id()
     if state.user_id != user_id:  # a view may sign somebody else in
-        user = app_state.extension.load_user(user_id)
+        user = app_state.extension.load_user(user_id, session.get_tenant_id())
         if user is None:
+            app_state.extension.revoke_session(session.get_handle())
             error = UnauthorisedError(
-                f"The user_loader knows no user {user_id!r}, whose session is still alive.",
+                f"The user_loader knows no user {user_id!r}, whose session was still alive.",
                 reason=Reason.USER_GONE,
             )
             record_verdict(app_state, error)
@@ -45,8 +46,24 @@ def _current_user() -> Any:
     return state.user
 
 
+class _UserProxy(LocalProxy[Any]):
+    """The current user, who is signed in or not whatever the class of the app's users says of that."""
+
+    __slots__ = ()
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether somebody is signed in."""
+        return _current_user() is not None
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether nobody is signed in."""
+        return _current_user() is None
+
+
 #: This request's session, on any view, verified at first use; falsy where there is none or no request.
 current_session: Session = LocalProxy(_current_session)  # type: ignore[assignment]
 
 #: The user that the ``user_loader`` returns for ``current_session``; falsy where nobody is signed in.
-current_user: Any = LocalProxy(_current_user)
+current_user: Any = _UserProxy(_current_user)

@@ -88,6 +88,7 @@ def _refreshed(app_state: AppState) -> Session:
         if method == "cookie":
             _warn_of_another_app(config, request, sent)
         raise
+    app_state.extension.refuse_refresh_of_ended(session)
     if method == "cookie" and sent.bearer is not None and allowed == "cookie":
         state.changes.clear("header")
     if method == "header" and sent.refresh_cookies:

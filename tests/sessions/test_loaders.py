@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from flask import Flask, g
 from support.app_factory import AppFactory
@@ -89,3 +91,44 @@ def test_a_session_without_a_time_of_login_does_not_pass_as_a_fresh_login(
         "message": "invalid claim",
         "claimValidationErrors": [{"id": "st-auth-time", "reason": {"message": "value does not exist"}}],
     }
+
+
+def two(user_id: str, tenant: str) -> str:
+    return f"{user_id} {tenant}"
+
+
+def two_with_default(user_id: str, tenant_id: str = "none") -> str:
+    return f"{user_id} {tenant_id}"
+
+
+def one_with_other_default(user_id: str, with_deleted: bool = False) -> str:
+    return f"{user_id} {with_deleted}"
+
+
+@pytest.mark.parametrize(
+    ("loader", "loaded"),
+    [
+        (two, "alice public"),
+        (two_with_default, "alice public"),
+        (one_with_other_default, "alice False"),
+        (lambda user_id: user_id, "alice"),
+        (lambda *ids: ids, ("alice",)),
+        ({"alice": "a row"}.get, "a row"),
+        (str, "alice"),
+    ],
+)
+def test_a_user_loader_is_given_the_tenant_if_it_takes_one(
+    make_app: AppFactory, loader: Any, loaded: Any
+) -> None:
+    ext = make_app().extensions["stsession"]
+    assert ext.user_loader(loader) is loader
+    assert ext.load_user("alice", "public") == loaded
+
+
+def test_a_user_loader_of_other_parameters_is_refused(make_app: AppFactory) -> None:
+    with pytest.raises(TypeError) as caught:
+        make_app().extensions["stsession"].user_loader(lambda user_id, tenant, request: None)
+    assert str(caught.value) == (
+        "The user_loader takes (user_id, tenant, request). Give it the parameters (user_id) or (user_id, "
+        "tenant_id)."
+    )

@@ -664,3 +664,34 @@ def test_an_event_of_a_socket_cannot_change_its_session(app: Flask) -> None:
         with pytest.raises(TooLateError):
             session.revoke_session()
         assert get_session().get_user_id() == "alice"
+
+
+# Names in templates
+
+
+def test_templates_have_a_current_user_only_where_there_is_a_user_loader(app: Flask) -> None:
+    page = "{{ current_user is defined }} {{ current_session is defined }}"
+    app.add_url_rule("/page", "page", lambda: render_template_string(page))
+    assert app.test_client().get("/page").text == "False True"
+    app.extensions["stsession"].user_loader(lambda user_id: user_id)
+    assert app.test_client().get("/page").text == "True True"
+
+
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+def test_names_that_somebody_else_puts_into_templates_are_left_alone(
+    make_app: AppFactory, first: str
+) -> None:
+    app = make_app(init=False)
+    app.config.update(NO_CORE)
+    ext = STSession()
+    ext.user_loader(lambda user_id: user_id)
+    if first == "ours":
+        ext.init_app(app)
+    app.context_processor(lambda: {"current_user": "theirs"})
+    app.jinja_env.globals["current_session"] = "global"
+    if first == "theirs":
+        ext.init_app(app)
+    page = "{{ current_user }} {{ current_session }}"
+    app.add_url_rule("/page", "page", lambda: render_template_string(page))
+    assert app.test_client().get("/page").text == "theirs global"
+    ext.close()

@@ -21,6 +21,7 @@ from flask_stsession import (
     create_new_session,
     current_session,
     current_user,
+    get_all_session_handles_for_user,
     revoke_all_sessions_for_user,
     signals,
     verify_session,
@@ -288,3 +289,45 @@ def test_the_user_loader_may_be_asynchronous(app: Flask) -> None:
     app.extensions["stsession"].user_loader(load)
     app.add_url_rule("/user-name", "user_name", lambda: current_user["name"])
     assert signed_in(app).get("/user-name").text == "Alice"
+
+
+class Account:
+    """A user of the app's own, which says nothing of signing in."""
+
+    is_active = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Contrary(Account):
+    """A user who claims not to be signed in."""
+
+    is_authenticated = False
+    is_anonymous = True
+
+
+@pytest.mark.parametrize("kind", [Account, Contrary, dict])
+def test_whether_somebody_is_signed_in_is_no_matter_of_the_users_class(app: Flask, kind: Any) -> None:
+    app.extensions["stsession"].user_loader(lambda user_id: kind(name=user_id))
+    page = "{{ current_user.is_authenticated }} {{ current_user.is_anonymous }}"
+    app.add_url_rule("/page", "page", lambda: render_template_string(page))
+    app.add_url_rule("/facts", "facts", lambda: [current_user.is_authenticated, current_user.is_anonymous])
+    alice, nobody = signed_in(app), app.test_client()
+    assert (alice.get("/page").text, alice.get("/facts").get_json()) == ("True False", [True, False])
+    assert (nobody.get("/page").text, nobody.get("/facts").get_json()) == ("False True", [False, True])
+
+
+def test_a_user_who_is_gone_loses_the_session_in_the_core_too(app: Flask, loaded: list[str]) -> None:
+    app.add_url_rule("/user-name", "user_name", lambda: str(current_user))
+    client = signed_in(app, "mallory", transfer="header")
+    assert client.get("/user-name").status_code == 401
+    assert loaded == ["mallory"]
+    with app.app_context():
+        assert get_all_session_handles_for_user("mallory") == []
+
+
+def test_the_user_loader_may_take_the_tenant(app: Flask) -> None:
+    app.extensions["stsession"].user_loader(lambda user_id, tenant_id: f"{user_id} of {tenant_id}")
+    app.add_url_rule("/user-name", "user_name", lambda: str(current_user))
+    assert signed_in(app).get("/user-name").text == "alice of public"
