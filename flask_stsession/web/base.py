@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .stray_cookies import RecentlySeen
+
 if TYPE_CHECKING:
     from flask import Blueprint, Flask, Request
 
@@ -141,5 +143,7 @@ class AppState:
     overrides_get_session: bool
     #: Whether there are routes of ours that renew an expired token for a page, which no guard may stop.
     has_pages: bool
+    #: The clients whose cookies of an older domain were just cleared.
+    asked_again: RecentlySeen = field(default_factory=RecentlySeen)
     #: The guards of the app by their options, each made at its first use.
     guards: dict[object, Any] = field(default_factory=dict)

@@ -60,7 +60,7 @@ def _refreshed(app_state: AppState) -> Session:
     method, refresh_token = _refresh_token(sent, allowed)
     keep_cookies_from_other_sites(config, request, state.changes, method if refresh_token else "cookie")
     if allowed != "header":
-        _clear_older_domain(config, request, sent, state)
+        _clear_older_domain(app_state, request, sent, state)
     if method == "cookie" and len(sent.refresh_cookies) > 1:
         refresh_token = _own_refresh_token(config, request, sent, state)
     if refresh_token is None:
@@ -161,19 +161,27 @@ def _check_anti_csrf(config: Config, request: Request) -> None:
         raise UnauthorisedError(message, reason=reason, clear_tokens=mode != "VIA_ORIGIN")
 
 
-def _clear_older_domain(config: Config, request: Request, sent: RequestTokens, state: RequestState) -> None:
+def _clear_older_domain(
+    app_state: AppState, request: Request, sent: RequestTokens, state: RequestState
+) -> None:
     """Expire what a change of the cookie domain left behind, and have the client ask again.
 
     :raises ClearDuplicateSessionCookiesError: there is a second cookie, and the older domain is configured.
     """
+    config = app_state.config
     older = config.older_cookie_domain
     names = config.cookie_names
     found = (
         (names.access, "/", sent.access_cookies),
         (names.refresh, refresh_path_of(config, request), sent.refresh_cookies),
     )
-    # With more than two of one name, others than those of the older domain are among them.
-    if older is None or not any(len(values) == 2 for *_, values in found):
+    # With more than two of one name, others than those of the older domain are among them. If the same
+    # cookies come again, they do not lie there: the client would be asked to come again for ever.
+    if (
+        older is None
+        or not any(len(values) == 2 for *_, values in found)
+        or app_state.asked_again.again(sent)
+    ):
         return
     state.changes.older_cookies = tuple(
         StrayCookie(name, older or None, path) for name, path, values in found if len(values) > 1

@@ -7,14 +7,19 @@ them along with ours and do not say which is which, so that every request is ref
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from hashlib import sha256
+from threading import Lock
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from cachetools import TTLCache
+
+from ..concurrency import AgeClock
 from ..config.domains import host_of, is_localhost_or_ip
 from ..sessions.client_changes import StrayCookie, StrayCookies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from flask import Request
 
@@ -28,7 +33,30 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 
 #: More ancestors than any app's cookies have; a URL may have thousands.
 _MAX_ANCESTORS = 16
+#: How many clients are remembered that were asked to come again, and for how long (s).
+_MOST_SEEN: Final = 1000
+_SEEN_SECONDS: Final = 60.0
 _PATH_CHARACTERS = "/!$&'()*+,=:@~"
+
+
+class RecentlySeen:
+    """Remembers for a minute which cookies came, by a digest of all of them together.
+
+    :param timer: seconds from a clock for ages.
+    """
+
+    def __init__(self, timer: Callable[[], float] | None = None) -> None:
+        self._seen: TTLCache[bytes, bool] = TTLCache(_MOST_SEEN, _SEEN_SECONDS, timer or AgeClock())
+        self._lock = Lock()
+
+    def again(self, sent: RequestTokens) -> bool:
+        """Return whether the same cookies have come before, and remember them."""
+        values = "\0".join((sent.bearer or "", *sent.access_cookies, "", *sent.refresh_cookies))
+        digest = sha256(values.encode("utf-8", "surrogatepass")).digest()
+        with self._lock:
+            seen = digest in self._seen
+            self._seen[digest] = True
+        return seen
 
 
 def strays_of(config: Config, request: Request, sent: RequestTokens) -> StrayCookies | None:

@@ -190,6 +190,19 @@ def test_the_401_that_notices_expires_all_places_but_ours(make_app: AppFactory) 
     assert {name for name, *_ in places} >= {"sAccessToken", "sIdRefreshToken"}
 
 
+@pytest.mark.parametrize("path", ["/", "/auth", "/auth/session/refresh"])
+@pytest.mark.parametrize("domain", ["", "; Domain=example.com", "; Domain=www.example.com"])
+def test_an_older_domain_that_is_not_where_the_stray_cookie_lies_does_not_matter(
+    make_app: AppFactory, domain: str, path: str
+) -> None:
+    app = app_at(make_app, "https://www.example.com", older_cookie_domain=".example.com")
+    client = Client(app, "https://www.example.com")
+    client.plant(f"sRefreshToken=c3RhbGU=.{'0' * 64}.V2; Path={path}{domain}")
+    client.rounds = 0
+    assert client.is_healed(), client.browser.jar
+    assert client.rounds <= 2
+
+
 def test_current_session_gets_rid_of_them_too(make_app: AppFactory) -> None:
     app = app_at(make_app, "https://www.example.com")
 
