@@ -49,7 +49,7 @@ class Delivery:
 
         :param secure: do the cookies have the attribute ``Secure``?
         """
-        host = request.headers.get("X-Forwarded-Host", request.host)
+        host = request.headers.get("X-Forwarded-Host", request.host).partition(",")[0].strip()
         if secure and not _arrives_by_https(request) and not is_loopback(host):
             self._warn_once(
                 "secure",

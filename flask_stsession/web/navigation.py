@@ -159,7 +159,7 @@ def keep_cookies_from_other_sites(
     :param method: how the tokens go.
     :raises UnauthorisedError: with ``cross_site``, where they go by cookie; it clears nothing.
     """
-    if not _is_of_another_site(config, request):
+    if not is_of_another_site(config, request):
         return
     if method == "header":
         changes.keeps_cookies = True
@@ -175,7 +175,7 @@ def keep_cookies_from_other_sites(
     raise UnauthorisedError(message, reason=Reason.CROSS_SITE, clear_tokens=False)
 
 
-def _is_of_another_site(config: Config, request: Request) -> bool:
+def is_of_another_site(config: Config, request: Request) -> bool:
     """Return whether a page of another site made the browser send this request.
 
     A page of our site that is not configured is logged.

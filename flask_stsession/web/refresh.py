@@ -231,6 +231,8 @@ def _newest_front_token(sent: RequestTokens) -> str | None:
 def _expire_strays(config: Config, request: Request, sent: RequestTokens, state: RequestState) -> None:
     if state.changes.strays is not None:
         return
+    if config.token_transfer_method == "header":  # then those of these names are another app's
+        sent = sent._replace(access_cookies=[], refresh_cookies=[])
     state.changes.strays = strays_of(config, request, sent)
     if state.changes.strays is not None:
         warn_of(state.changes.strays)

@@ -27,7 +27,7 @@ from ..errors import (
 from ..tokens import access_token as tokens
 from . import csrf
 from .context import RequestState, origin_of_api, publish, request_state, this_g, this_request
-from .navigation import CONTINUE_ENDPOINT, SCRIPT_ENDPOINT
+from .navigation import CONTINUE_ENDPOINT, SCRIPT_ENDPOINT, is_of_another_site
 from .options import OPTIONAL, REQUIRED, OverrideValidators, VerifyOptions
 from .stray_cookies import strays_of, warn_of
 from .transport import RequestTokens, allowed_transfer, read_tokens, sole_access_token
@@ -415,7 +415,11 @@ def expire_strays(app_state: AppState, error: SessionHTTPError) -> None:
         return
     request = this_request()
     changes = request_state(request).changes
-    if changes.strays is None and isinstance(error, TryRefreshTokenError):
+    if (
+        changes.strays is None
+        and isinstance(error, TryRefreshTokenError)
+        and not is_of_another_site(app_state.config, request)
+    ):
         sent = read_tokens(request.environ, app_state.config.cookie_names)
         changes.strays = strays_of(app_state.config, request, sent)
         if changes.strays is not None:

@@ -144,7 +144,7 @@ def test_the_host_that_a_proxy_names_is_the_one_that_counts(
     make_app: AppFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = make_app(**SECURE, cookie_domain=".example.com").test_client()
-    forwarded = {**BY_COOKIE, "X-Forwarded-Host": "api.example.com", "X-Forwarded-Proto": "https"}
+    forwarded = {**BY_COOKIE, "X-Forwarded-Host": "api.example.com, web", "X-Forwarded-Proto": "https"}
     client.post("/login", base_url="http://web:8000", headers=forwarded)
     assert not warnings(caplog)
 

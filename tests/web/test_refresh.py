@@ -416,6 +416,7 @@ def test_where_only_headers_carry_tokens_duplicate_cookies_do_not_matter(make_ap
     cookies = {"Cookie": "sAccessToken=a; sAccessToken=b; sRefreshToken=c; sRefreshToken=d"}
     answer = client.post(REFRESH_PATH, headers={"Authorization": f"Bearer {token}", **cookies})
     assert says(answer) == (200, {})
+    assert "Max-Age=0" not in str(answer.headers)
 
 
 class ByHost(STSession):

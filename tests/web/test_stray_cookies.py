@@ -216,6 +216,21 @@ def test_current_session_gets_rid_of_them_too(make_app: AppFactory) -> None:
     assert client.send("GET", "/peek").get_json() == {"is_signed_in": True}
 
 
+def test_another_site_has_no_cookies_expired(make_app: AppFactory) -> None:
+    app = app_at(make_app, "https://www.example.com")
+    token = stale_token(app, "https://www.example.com")
+    headers = {"Cookie": f"sAccessToken={token}; sAccessToken={token}"}
+    client = app.test_client(use_cookies=False)
+    for site, expires in (("cross-site", False), ("same-origin", True)):
+        answer = client.get(
+            "/user",
+            base_url="https://www.example.com",
+            headers={**headers, "Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"},
+        )
+        assert says(answer) == (401, {"message": "try refresh token"})
+        assert ("Set-Cookie" in answer.headers) == expires
+
+
 def test_values_that_are_no_tokens_are_left_alone(make_app: AppFactory) -> None:
     app = app_at(make_app, "https://www.example.com")
     client = app.test_client(use_cookies=False)
