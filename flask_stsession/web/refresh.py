@@ -21,7 +21,7 @@ from ..tokens.refresh_token import has_shape_of_refresh_token
 from . import csrf
 from .context import RequestState, hand_out, origin_of_api, request_state, this_request
 from .navigation import keep_cookies_from_other_sites
-from .stray_cookies import refresh_path_of, strays_of, warn_of
+from .stray_cookies import left_behind, refresh_path_of, strays_of, warn_of
 from .transport import RequestTokens, allowed_transfer, read_tokens
 from .verify import record_verdict
 
@@ -64,7 +64,7 @@ def _refreshed(app_state: AppState) -> Session:
     if method == "cookie" and len(sent.refresh_cookies) > 1:
         refresh_token = _own_refresh_token(config, request, sent, state)
     if refresh_token is None:
-        _expire_strays(config, request, sent, state)
+        _expire_strays(config, request, sent, state, has_ended=True)
         if allowed != "header" and any(map(tokens.parse, sent.access_cookies)):
             _warn_of_lost_refresh_cookie(config, request)
         raise UnauthorisedError(
@@ -84,7 +84,7 @@ def _refreshed(app_state: AppState) -> Session:
             context=state.context,
         )
     except (UnauthorisedError, TokenTheftError):
-        _expire_strays(config, request, sent, state)
+        _expire_strays(config, request, sent, state, has_ended=True)
         if method == "cookie":
             _warn_of_another_app(config, request, sent)
         raise
@@ -142,7 +142,7 @@ def _refresh_token(sent: RequestTokens, allowed: str) -> tuple[TransferMethod, s
 
 
 def _check_anti_csrf(config: Config, request: Request) -> None:
-    """What can be checked without the core; the token of ``VIA_TOKEN`` is the core's to check."""
+    """Check what needs no core; the core itself checks the token of ``VIA_TOKEN``."""
     origin = origin_of_api(request)
     mode = config.decisions(origin).anti_csrf
     if mode == "VIA_TOKEN":
@@ -228,7 +228,9 @@ def _newest_front_token(sent: RequestTokens) -> str | None:
     return tokens.front_token(newest[0].payload()) if newest else None
 
 
-def _expire_strays(config: Config, request: Request, sent: RequestTokens, state: RequestState) -> None:
+def _expire_strays(
+    config: Config, request: Request, sent: RequestTokens, state: RequestState, *, has_ended: bool = False
+) -> None:
     if state.changes.strays is not None:
         return
     if config.token_transfer_method == "header":  # then those of these names are another app's
@@ -236,3 +238,5 @@ def _expire_strays(config: Config, request: Request, sent: RequestTokens, state:
     state.changes.strays = strays_of(config, request, sent)
     if state.changes.strays is not None:
         warn_of(state.changes.strays)
+    elif has_ended:
+        state.changes.strays = left_behind(config, request, sent)

@@ -91,6 +91,21 @@ def strays_of(config: Config, request: Request, sent: RequestTokens) -> StrayCoo
     )
 
 
+def left_behind(config: Config, request: Request, sent: RequestTokens) -> StrayCookies | None:
+    """Return where the cookies of a session that has ended may lie on parent domains, as ours no longer do.
+
+    A single one there is taken for ours, and would be refused for as long as nobody signs in.
+    """
+    names = config.cookie_names
+    domains = [each for each in _domains(config, request) if each not in (None, _own_domain(config))]
+    came = (
+        (names.access, "/", sent.access_cookies),
+        (names.refresh, refresh_path_of(config, request), sent.refresh_cookies),
+    )
+    found = [StrayCookie(name, domain, path) for name, path, values in came if values for domain in domains]
+    return StrayCookies(tuple(found)) if found else None
+
+
 def warn_of(strays: StrayCookies) -> None:
     """Log that cookies are being expired, which may be another app's."""
     names = sorted({each.name for each in strays.likely})

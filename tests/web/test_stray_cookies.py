@@ -203,6 +203,19 @@ def test_an_older_domain_that_is_not_where_the_stray_cookie_lies_does_not_matter
     assert client.rounds <= 2
 
 
+@pytest.mark.parametrize("domain", ["example.com", "www.example.com"])
+def test_a_session_that_has_ended_leaves_nothing_on_a_parent_domain(
+    make_app: AppFactory, domain: str
+) -> None:
+    app = app_at(make_app, "https://www.example.com")
+    token = stale_token(app, "https://www.example.com")
+    client = Client(app, "https://www.example.com")
+    client.browser.jar.clear()
+    client.browser.keep(f"sAccessToken={token}; Path=/; Domain={domain}")
+    assert client.send("POST", client.refresh_path).status_code == 401
+    assert client.browser.jar == {}
+
+
 def test_current_session_gets_rid_of_them_too(make_app: AppFactory) -> None:
     app = app_at(make_app, "https://www.example.com")
 
