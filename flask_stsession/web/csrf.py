@@ -1,8 +1,7 @@
-"""Anti-CSRF: may this request use the cookies that it came with?
+"""Decide whether a request may use, or change, the cookies of its client: anti-CSRF.
 
-Pure functions over what a request sent. They are for sessions that came by cookie; a token in
-a header was put there by a script of ours and needs no further proof. The modes are those of
-``STSESSION_ANTI_CSRF``:
+Pure functions over what a request sent. They are for sessions by cookie; a token in a header was put
+there by a script of ours and needs no further proof. The modes are those of ``STSESSION_ANTI_CSRF``:
 
 - ``VIA_TOKEN``: the header ``anti-csrf`` carries the token that lies in the access token;
 - ``VIA_CUSTOM_HEADER``: a header ``rid`` is there, whatever its value, which a form cannot send and another
@@ -33,12 +32,12 @@ _OWN_SITES: Final = frozenset({"same-origin", "none"})
 
 
 def is_checked(mode: AntiCsrf, method: str, *, anti_csrf_check: bool | None = None) -> bool:
-    """Is a request of this method to be checked?
+    """Return whether a request of this method is checked.
 
-    :param mode: what ``STSESSION_ANTI_CSRF`` comes to.
+    :param mode: the mode in effect.
     :param method: of the request, in upper case.
-    :param anti_csrf_check: what the view asked for; ``None`` leaves it to the method: every one but GET, and
-        with ``VIA_ORIGIN`` every one that changes something. OPTIONS never is: preflights carry no cookies.
+    :param anti_csrf_check: what the view asked for. With ``None`` the method decides: every method but GET
+        is checked, with ``VIA_ORIGIN`` every unsafe one. OPTIONS never is: preflights carry no cookies.
     """
     if mode == "NONE" or method == "OPTIONS":
         return False
@@ -59,17 +58,17 @@ def problem(
     origin: str | None = None,
     allowed_origins: Collection[str] = (),
 ) -> tuple[Reason, str] | None:
-    """What a request lacks, whatever its method; for those who answer it in their own way, as a refresh does.
+    """Return what a request lacks, whatever its method, for callers with a verdict of their own.
 
-    :param mode: what ``STSESSION_ANTI_CSRF`` comes to.
-    :param anti_csrf_token: the one in the access token.
+    :param mode: the mode in effect.
+    :param anti_csrf_token: the anti-CSRF token in the access token.
     :param anti_csrf_header: header ``anti-csrf``.
-    :param rid_present: is there a header ``rid``?
+    :param rid_present: whether there is a header ``rid``.
     :param sec_fetch_site: header ``Sec-Fetch-Site``.
     :param origin: header ``Origin``.
     :param allowed_origins: of our pages, as browsers write them: ``https://example.com``, lower case, the
         port only where it is not the scheme's own.
-    :return: reason and message, or ``None`` if nothing is lacking.
+    :returns: reason and message, or ``None`` if nothing is lacking.
     """
     if mode == "VIA_TOKEN":
         return _token_problem(anti_csrf_token, anti_csrf_header)
@@ -198,12 +197,11 @@ def _token_problem(token: str | None, header: str | None) -> tuple[Reason, str] 
 def _origin_problem(
     sec_fetch_site: str | None, origin: str | None, allowed_origins: Collection[str]
 ) -> tuple[Reason, str] | None:
-    # Sec-Fetch-Site is the browser's own word, no script can set it; "same-site" and "cross-site" may still
-    # be a website of ours on another host, which its Origin tells.
-    site = None if sec_fetch_site is None else sec_fetch_site.strip().lower()
+    # No script can set Sec-Fetch-Site. "same-site" and "cross-site" may still be a website of ours on another
+    # host, as its Origin shows.
+    site = (sec_fetch_site or "").strip().lower()
     if site in _OWN_SITES:
         return None
-    is_from_another_site = site == "cross-site"
     mode: AntiCsrf = "VIA_ORIGIN"
     if origin is None:
         return Reason.CSRF_MISSING, (
@@ -212,7 +210,7 @@ def _origin_problem(
             "use header transfer."
         )
     if not _is_allowed(origin, allowed_origins):
-        if is_hidden(origin) and not is_from_another_site:
+        if is_hidden(origin) and site != "cross-site":
             return Reason.CSRF_MISSING, (
                 "The request came with 'Origin: null' and without 'Sec-Fetch-Site: same-origin', so it does "
                 f"not show where it comes from ({_SETTING}={mode}). Browsers hide the origin of a page that "

@@ -28,14 +28,11 @@ if TYPE_CHECKING:
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
 
-def create(
-    app_state: AppState,
-    new: NewSession,
-) -> Session:
-    """A new session for the client of this request; its tokens go out with the response.
+def create(app_state: AppState, new: NewSession) -> Session:
+    """Create a session for the client of this request; its tokens go out with the response.
 
-    :raises ConfigError: the app is not configured for the host it is reached by, or its cookies would
-        not be kept.
+    :raises UnauthorisedError: another site had the request sent, and the tokens would go by cookie.
+    :raises ConfigError: the app is not configured for this host, or browsers would not keep its cookies.
     """
     config = app_state.config
     request = this_request()
@@ -76,6 +73,7 @@ def create(
 def sign_out(app_state: AppState) -> None:
     """End the session of this request, if there is one; clear the client in any case.
 
+    :raises UnauthorisedError: another site had the request sent; nothing is ended or cleared.
     :raises CoreUnavailableError: the core did not answer; nothing is cleared.
     """
     request = this_request()
@@ -103,7 +101,6 @@ def refuse_foreign_sign_out(app_state: AppState) -> None:
     state = request_state(request)
     if state.sender_checked:
         return
-    state.sender_checked = True
     method: TransferMethod
     if state.session is not None:
         method = state.session.transfer_method or "cookie"
@@ -113,6 +110,7 @@ def refuse_foreign_sign_out(app_state: AppState) -> None:
         by_header = bearer is not None and allowed != "cookie" and tokens.parse(bearer) is not None
         method = "header" if by_header else "cookie"
     keep_cookies_from_other_sites(app_state.config, request, state.changes, method)
+    state.sender_checked = True
 
 
 def _is_forwarded(request: Request) -> bool:
@@ -137,7 +135,7 @@ def _refuse_unconfigured_host(config: Config, request: Request) -> None:
 def _authentic_token(
     app_state: AppState, request: Request
 ) -> tuple[AccessToken | None, TransferMethod | None]:
-    """This request's token if the core made it, expired or not."""
+    """Return this request's access token, expired or not, if the core made it."""
     sent = read_tokens(request.environ, app_state.config.cookie_names)
     allowed = allowed_transfer(app_state.config, request, for_create_new_session=False)
     candidates: list[tuple[str, TransferMethod]] = []

@@ -151,7 +151,7 @@ def security_schemes(names: CookieNames) -> dict[str, Any]:
 
 
 def allowed_transfer(config: Config, request: Request, *, for_create_new_session: bool) -> AllowedTransfer:
-    """Which transfer methods the app allows for this request (``STSESSION_TOKEN_TRANSFER_METHOD``)."""
+    """Return the transfer methods that ``STSESSION_TOKEN_TRANSFER_METHOD`` allows for this request."""
     setting = config.token_transfer_method
     if not callable(setting):
         return setting
@@ -194,14 +194,15 @@ def _is_navigation(request: Request, *, allow_cross_site: bool) -> bool:
 
 
 def accepts_html(request: Request) -> bool:
-    """Does the client ask for pages, as browsers do?"""
+    """Return whether the client asks for pages, as browsers do."""
     return "text/html" in request.headers.get("Accept", "")
 
 
 class Turns(NamedTuple):
-    """Counts responses that had no room for all stray cookies, so that the next one expires others.
+    """Count the responses that had no room for all stray cookies, so that the next one expires others.
 
-    They count what a client meets in a row: a round of requests would else bring the same turns again.
+    There is a counter for each kind of response. A client gets the kinds in turn, and with one counter for
+    all of them could get the same part of each again and again.
     """
 
     alone: Iterator[int]
@@ -367,7 +368,7 @@ def _expose(response: Response, names: list[str]) -> None:
 
 
 def vary_by_tokens(response: Response) -> None:
-    """Tell caches that the answer depends on who asks."""
+    """Tell caches that the response depends on who asks."""
     present = [value for name, value in response.headers if name.lower() == "vary"]
     if not present:  # as nearly always: nothing to parse and merge with
         response.headers.add("Vary", "Cookie, Authorization")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from support.app_factory import AppFactory
 from support.served_core import ServedCore
 from werkzeug.test import TestResponse
 
-from flask_stsession import STSession, create_new_session, sign_out, signals
+from flask_stsession import STSession, UnauthorisedError, create_new_session, sign_out, signals
 
 API = "https://api.example.com"
 BY_COOKIE = {"st-auth-mode": "cookie"}
@@ -183,6 +184,28 @@ def test_the_form_post_of_an_identity_provider_signs_in_where_the_view_allows_it
     answer = client.post("/callback", base_url=API, headers=form, data={"code": "1"})
     assert answer.status_code == 200
     assert set(cookies_of(answer)) == {"sAccessToken", "sRefreshToken"}
+
+
+@pytest.mark.parametrize("bearer", ["of-a-proxy", "eyJhbGciOiJub25lIn0.e30."])
+def test_a_bearer_token_of_a_proxy_makes_no_session_by_header(site: Flask, bearer: str) -> None:
+    headers = {**FOREIGN[2], "Authorization": f"Bearer {bearer}", **cookies_of_session(site)}
+    for path in ("/leave", "/auth/signout", "/auth/session/refresh"):
+        answer = send(site, path, headers)
+        assert says(answer) == UNAUTHORISED
+        assert is_untouched(answer)
+
+
+def test_a_view_that_ignores_the_refusal_cannot_sign_out_by_trying_again(site: Flask) -> None:
+    @site.post("/insist")
+    def insist() -> dict[str, str]:
+        with contextlib.suppress(UnauthorisedError):
+            sign_out()
+        sign_out()
+        return {}
+
+    answer = send(site, "/insist", {**FOREIGN[2], **cookies_of_session(site)})
+    assert says(answer) == UNAUTHORISED
+    assert is_untouched(answer)
 
 
 def test_a_page_of_the_login_form_is_not_shown_to_another_sites_form(make_app: AppFactory) -> None:
