@@ -69,6 +69,29 @@ def test_origins_are_one_site_where_browsers_say_so(
         assert NO_LIST.same_site(origin(first), origin(second)) is same_without_list
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "expected", "without_list"),
+    [
+        ("https://example.com", "https://www.example.com", True, True),
+        ("https://api.example.com", "https://www.example.com", True, False),
+        ("https://a.example.co.uk", "https://b.example.co.uk", True, False),
+        ("https://one.github.io", "https://two.github.io", False, False),
+        ("http://example.com", "https://example.com", False, False),
+        ("http://localhost:3000", "http://127.0.0.1:5000", True, True),
+        ("http://localhost", "http://[::1]", True, True),
+        ("http://192.168.1.7:3000", "http://192.168.1.7", True, True),
+        ("http://192.168.1.7", "http://192.168.1.8", False, False),
+        ("http://localhost", "http://203.0.113.7", False, False),
+    ],
+)
+def test_only_hosts_that_are_surely_one_site_may_change_each_others_cookies(
+    one: str, other: str, expected: bool, without_list: bool
+) -> None:
+    for first, second in ((one, other), (other, one)):
+        assert LISTED.may_share_cookies(origin(first), origin(second)) is expected
+        assert NO_LIST.may_share_cookies(origin(first), origin(second)) is without_list
+
+
 def test_the_list_is_loaded_once_when_it_is_first_needed() -> None:
     class Suffixes:
         def privatesuffix(self, domain: str, /) -> str | None:

@@ -139,9 +139,9 @@ def test_an_unknown_endpoint_among_the_exempt_is_an_error_at_every_request(app: 
     for _ in range(times):
         with pytest.raises(ConfigError) as caught:
             client.get("/open")
-    assert str(caught.value).startswith(
-        "protect() got the endpoint 'helth' in exempt=, which the app does not have. Its endpoints are "
-    )
+        assert str(caught.value).startswith(
+            "protect() got the endpoint 'helth' in exempt=, which the app does not have. Its endpoints are "
+        )
 
 
 def test_a_function_among_the_exempt_must_be_a_view(app: Flask) -> None:
