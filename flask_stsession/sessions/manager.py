@@ -497,7 +497,7 @@ class SessionManager:
                 "The core returned an access token in an unknown format. Is STSESSION_CONNECTION_URI a "
                 "SuperTokens core of a supported version?"
             )
-        self.keys.expect(token.kid)
+        self.keys.expect(token.header.kid)
         self._revoked.note_life((new.expiry - new.created_time) / 1000)
         return token
 

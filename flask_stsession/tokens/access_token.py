@@ -7,6 +7,7 @@ session's token is as good as absent (FDI).
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 import re
 import sys
@@ -25,6 +26,8 @@ MAX_TOKEN_LENGTH: Final = 16 * 1024
 # a final newline.
 _COMPACT_JWS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*").fullmatch
 _KID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
+#: The letters that end canonical base64url, by the length modulo 4: their spare bits are zero.
+_LAST_LETTERS: Final = (None, "", "AQgw", "AEIMQUYcgkosw048")
 # ASCII only: ``int`` would also read the digits of other scripts.
 _VERSION: Final = re.compile(r"[1-9][0-9]?").fullmatch
 
@@ -43,14 +46,29 @@ def _refuse_constant(name: str) -> NoReturn:
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
+@dataclass(frozen=True, slots=True)
+class TokenHeader:
+    """The header of an access token.
+
+    :param algorithm: ``alg``; never decides how the token is verified.
+    :param kid: the id of the signing key.
+    :param version: of the token's format: 3 and 4 from older cores, else 5.
+    """
+
+    algorithm: object
+    kid: str
+    version: int
+
+
+_NO_HEADERS: Final[Mapping[str, TokenHeader]] = {}
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class AccessToken:
     """The content of an access token.
 
     :param raw: the token as it was sent.
-    :param algorithm: ``alg`` of its header; never decides how the token is verified.
-    :param kid: the id of the signing key.
-    :param version: of the token's format: 3 and 4 from older cores, else 5.
+    :param header: its header.
     :param user_id: ``sub``.
     :param recipe_user_id: ``rsub``; the user id in versions that have none.
     :param tenant_id: ``tId``; ``public`` in versions that have none.
@@ -63,9 +81,7 @@ class AccessToken:
     """
 
     raw: str
-    algorithm: object
-    kid: str
-    version: int
+    header: TokenHeader
     user_id: str
     recipe_user_id: str
     tenant_id: str
@@ -87,14 +103,17 @@ class AccessToken:
 
     def __repr__(self) -> str:
         # Neither the token, a secret, nor the payload, personal data: reprs end up in logs.
-        return f"<AccessToken version {self.version} of session {self.session_handle}>"
+        return f"<AccessToken version {self.header.version} of session {self.session_handle}>"
 
 
-def parse(raw: str, *, max_length: int = MAX_TOKEN_LENGTH) -> AccessToken | None:
+def parse(
+    raw: str, *, max_length: int = MAX_TOKEN_LENGTH, headers: Mapping[str, TokenHeader] = _NO_HEADERS
+) -> AccessToken | None:
     """Read a token without checking its signature.
 
     :param raw: the value that was sent as access token.
     :param max_length: of a value that is looked at, in characters.
+    :param headers: that have been read before, by their encoded form. Tokens of one key have the same.
     :returns: ``None`` if its structure is not that of a session's token: it is as good as absent (FDI).
     """
     if len(raw) > max_length:
@@ -102,16 +121,13 @@ def parse(raw: str, *, max_length: int = MAX_TOKEN_LENGTH) -> AccessToken | None
     parts = _COMPACT_JWS(raw)
     if parts is None:
         return None
-    header = _json_object(base64url_decode(parts[1]))
+    header = headers.get(parts[1]) or _header(parts[1])
     if header is None:
-        return None
-    version, kid = _version(header), header.get("kid")
-    if version is None or not isinstance(kid, str) or _KID(kid) is None:
         return None
     payload = _payload(parts[2])
     if payload is None:
         return None
-    return _read(raw, header.get("alg"), kid, version, payload)
+    return _read(raw, header, payload)
 
 
 def front_token(payload: Mapping[str, Any]) -> str:
@@ -132,9 +148,19 @@ def front_token(payload: Mapping[str, Any]) -> str:
 def base64url_decode(part: str) -> bytes:
     """Decode base64url without padding (RFC 7515, 2); what is not base64url becomes ``b""``."""
     try:
-        return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        # More padding than is needed is ignored.
+        return binascii.a2b_base64(part.replace("-", "+").replace("_", "/") + "==")
     except ValueError:
         return b""
+
+
+def is_canonical_base64url(part: str) -> bool:
+    """Return whether no other text decodes to the same bytes (RFC 4648, 3.5).
+
+    :param part: letters of base64url, without padding.
+    """
+    spare_bits_are_zero = _LAST_LETTERS[len(part) % 4]
+    return spare_bits_are_zero is None or part[-1] in spare_bits_are_zero
 
 
 def _payload(part: str) -> dict[str, Any] | None:
@@ -147,28 +173,37 @@ def _payload(part: str) -> dict[str, Any] | None:
 
 def _json_object(data: bytes) -> dict[str, Any] | None:
     try:
-        value = _DECODER.decode(data.decode("utf-8"))
+        text = data.decode("utf-8")
+        # ``raw_decode`` does not look for blanks around the object, which no core writes.
+        value, end = _DECODER.raw_decode(text) if text.startswith("{") else (None, None)
+        if end != len(text):
+            value = _DECODER.decode(text)
     except (ValueError, RecursionError):  # RecursionError: thousands of nested brackets
         return None
     return value if isinstance(value, dict) else None
 
 
-def _version(header: Mapping[str, Any]) -> int | None:
-    """Return the version in the header of a session token, or ``None`` if the header is not one."""
-    version = header.get("version")
-    if header.get("typ") != "JWT" or not isinstance(version, str) or _VERSION(version) is None:
+def _header(part: str) -> TokenHeader | None:
+    """Return what the header of a session token says, or ``None`` if it is not one."""
+    header = _json_object(base64url_decode(part))
+    if header is None or header.get("typ") != "JWT":
+        return None
+    version, kid = header.get("version"), header.get("kid")
+    if not isinstance(version, str) or _VERSION(version) is None:
+        return None
+    if not isinstance(kid, str) or _KID(kid) is None:
         return None
     # RFC 7515, 4.1.11 and RFC 7797: extensions that must be understood. A core uses none, and a PyJWT that
     # does not know "crit" would ignore them.
     if "crit" in header or "b64" in header:
         return None
     number = int(version)
-    return number if number >= _OLDEST_VERSION else None
+    return TokenHeader(header.get("alg"), kid, number) if number >= _OLDEST_VERSION else None
 
 
-def _read(raw: str, algorithm: object, kid: str, version: int, payload: dict[str, Any]) -> AccessToken | None:
+def _read(raw: str, header: TokenHeader, payload: dict[str, Any]) -> AccessToken | None:
     """Return what a token says, or ``None`` if it lacks a field that its version has."""
-    get = payload.get
+    get, version = payload.get, header.version
     user_id, session_handle, hash1 = get("sub"), get("sessionHandle"), get("refreshTokenHash1")
     parent_hash1, anti_csrf_token = get("parentRefreshTokenHash1"), get("antiCsrfToken")
     tenant_id = get("tId") if version >= _WITH_TENANT else get("tId") or DEFAULT_TENANT
@@ -192,9 +227,7 @@ def _read(raw: str, algorithm: object, kid: str, version: int, payload: dict[str
         return None
     return AccessToken(
         raw=raw,
-        algorithm=algorithm,
-        kid=kid,
-        version=version,
+        header=header,
         user_id=user_id,
         recipe_user_id=recipe_user_id,
         tenant_id=tenant_id,

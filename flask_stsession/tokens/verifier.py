@@ -6,18 +6,26 @@ checked.
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import RSAAlgorithm
 
 from ..constants import ALGORITHM, DYNAMIC_KID_PREFIX, STATIC_KID_PREFIX
 from ..errors import Reason, TryRefreshTokenError
-from .access_token import MAX_TOKEN_LENGTH, AccessToken, base64url_decode, parse
+from .access_token import (
+    MAX_TOKEN_LENGTH,
+    AccessToken,
+    TokenHeader,
+    base64url_decode,
+    is_canonical_base64url,
+    parse,
+)
+
+_MOST_HEADERS: Final = 64
 
 
 class SigningKeys(Protocol):
@@ -65,6 +73,8 @@ class TokenVerifier:
         self._max_length = max_token_length
         self._clock = clock
         self._verified = _VerifiedTokens(cache_size)
+        #: Headers of genuine tokens, by their encoded form.
+        self._headers: dict[str, TokenHeader] = {}
         self._rs256 = RSAAlgorithm(RSAAlgorithm.SHA256)
 
     def verify(self, raw: str, *, allow_expired: bool = False) -> AccessToken | None:
@@ -90,34 +100,43 @@ class TokenVerifier:
         keys, settled_until, settled_until_monotonic = self._keys.settled
         is_settled = now < settled_until and time.monotonic() < settled_until_monotonic
         # The key itself, not its id: that another key of this name signed the token proves nothing.
-        if (keys.get(token.kid) if is_settled else self._keys.get(token.kid)) is verified.key:
+        if (keys.get(token.header.kid) if is_settled else self._keys.get(token.header.kid)) is verified.key:
             return token
         return self._verify_unknown(raw, allow_expired)
 
     def _verify_unknown(self, raw: str, allow_expired: bool) -> AccessToken | None:
         if len(raw) > self._max_length or not raw.isascii():
             return None
-        token = parse(raw, max_length=self._max_length)
+        token = parse(raw, max_length=self._max_length, headers=self._headers)
         if token is None:
             return None
         # What is free is checked before what may cost a fetch.
-        if token.kid.startswith(self._refused_prefix):
+        if token.header.kid.startswith(self._refused_prefix):
             raise TryRefreshTokenError(
-                f"The access token was signed with key {token.kid}, which is of the kind that "
+                f"The access token was signed with key {token.header.kid}, which is of the kind that "
                 "STSESSION_USE_DYNAMIC_ACCESS_TOKEN_SIGNING_KEY does not allow.",
                 reason=Reason.KEY_TYPE_MISMATCH,
             )
         if token.expires_at <= (self._clock or time.time)() and not allow_expired:
             raise TryRefreshTokenError("The access token has expired.", reason=Reason.EXPIRED)
-        key = self._keys.get(token.kid)
+        key = self._keys.get(token.header.kid)
         if key is None:
             raise TryRefreshTokenError(
-                f"The core has no signing key {token.kid}, or no longer.", reason=Reason.UNKNOWN_KID
+                f"The core has no signing key {token.header.kid}, or no longer.", reason=Reason.UNKNOWN_KID
             )
         self._check_signature(token, key)
+        self._remember_header(token)
         if not allow_expired:
             self._verified.add(raw, _Verified(token, key))
         return token
+
+    def _remember_header(self, token: AccessToken) -> None:
+        encoded = token.raw[: token.raw.index(".")]
+        if encoded not in self._headers:
+            # A core has a few keys and one header for each; one that varies it must not fill the memory.
+            if len(self._headers) >= _MOST_HEADERS:
+                self._headers.clear()
+            self._headers[encoded] = token.header
 
     def _check_signature(self, token: AccessToken, key: RSAPublicKey) -> None:
         # We choose the algorithm, never the token: "none", or HS256 with the public key as the secret, are
@@ -126,13 +145,13 @@ class TokenVerifier:
         signed, _, encoded = token.raw.rpartition(".")
         signature = base64url_decode(encoded)
         if (
-            token.algorithm != ALGORITHM
+            token.header.algorithm != ALGORITHM
             # The last letter has spare bits: several spellings decode to one signature, and one is valid.
-            or base64.urlsafe_b64encode(signature).rstrip(b"=") != encoded.encode("ascii")
+            or not is_canonical_base64url(encoded)
             or not self._rs256.verify(signed.encode("ascii"), key, signature)
         ):
             raise TryRefreshTokenError(
-                f"The signature of the access token is not that of key {token.kid} by {ALGORITHM}.",
+                f"The signature of the access token is not that of key {token.header.kid} by {ALGORITHM}.",
                 reason=Reason.BAD_SIGNATURE,
             )
 

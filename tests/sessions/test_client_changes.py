@@ -14,16 +14,14 @@ from flask_stsession.sessions.client_changes import (
     StrayCookie,
     StrayCookies,
 )
-from flask_stsession.tokens.access_token import AccessToken
+from flask_stsession.tokens.access_token import AccessToken, TokenHeader
 
 
 def access_token(session: str = "one", number: int = 1) -> AccessToken:
-    """An access token of a session; its raw form tells which."""
+    """Return an access token of a session; its raw form names both."""
     return AccessToken(
-        algorithm="RS256",
         raw=f"{session}-{number}",
-        kid="d-1",
-        version=5,
+        header=TokenHeader(algorithm="RS256", kid="d-1", version=5),
         user_id="alice",
         recipe_user_id="alice",
         tenant_id="public",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import string
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from support.signing import ABSENT, PAYLOAD, Clock, Keys, Signer, base64url
 
-from flask_stsession.tokens.access_token import MAX_TOKEN_LENGTH, front_token, parse
+from flask_stsession.tokens.access_token import (
+    MAX_TOKEN_LENGTH,
+    TokenHeader,
+    base64url_decode,
+    front_token,
+    is_canonical_base64url,
+    parse,
+)
 from flask_stsession.tokens.verifier import TokenVerifier
 
 SIGNER = Signer()
@@ -32,7 +40,7 @@ def test_a_token_is_read_into_its_fields() -> None:
     token = parse(raw)
     assert token is not None
     assert token.raw == raw
-    assert (token.kid, token.version) == (SIGNER.kid, 5)
+    assert token.header == TokenHeader(algorithm="RS256", kid=SIGNER.kid, version=5)
     assert (token.user_id, token.recipe_user_id, token.tenant_id) == ("user-1", "recipe-user-1", "tenant-1")
     assert token.session_handle == PAYLOAD["sessionHandle"]
     assert (token.expires_at, token.expiry_ms) == (2000.5, 2_000_500)
@@ -44,13 +52,13 @@ def test_a_token_is_read_into_its_fields() -> None:
 def test_a_token_of_version_3_has_the_public_tenant_and_one_user_id() -> None:
     token = parse(SIGNER.token(header={"version": "3"}, tId=ABSENT, rsub=ABSENT))
     assert token is not None
-    assert (token.version, token.tenant_id, token.recipe_user_id) == (3, "public", "user-1")
+    assert (token.header.version, token.tenant_id, token.recipe_user_id) == (3, "public", "user-1")
 
 
 def test_a_token_of_version_4_has_a_tenant_and_one_user_id() -> None:
     token = parse(SIGNER.token(header={"version": "4"}, rsub=ABSENT))
     assert token is not None
-    assert (token.version, token.tenant_id, token.recipe_user_id) == (4, "tenant-1", "user-1")
+    assert (token.header.version, token.tenant_id, token.recipe_user_id) == (4, "tenant-1", "user-1")
 
 
 @pytest.mark.parametrize(
@@ -214,3 +222,19 @@ def test_a_front_token_survives_half_a_surrogate_pair() -> None:
     assert base64.b64decode(front).decode("ascii") == (
         '{"uid":"u","ate":1000,"up":{"sub":"u","exp":1,"odd":"\\ud800"}}'
     )
+
+
+@pytest.mark.parametrize("length", range(13))
+def test_base64url_is_decoded_whatever_its_length(length: int) -> None:
+    data = bytes(range(250, 256)) * 2 + b"?>"
+    encoded = base64.urlsafe_b64encode(data[:length]).rstrip(b"=").decode()
+    assert base64url_decode(encoded) == data[:length]
+
+
+def test_of_all_spellings_of_some_bytes_one_is_canonical_base64url() -> None:
+    letters = string.ascii_letters + string.digits + "-_"
+    for start in ("", "A", "AA", "AAAA", "AAAAA", "AAAAAA"):
+        for end in letters:
+            data = base64url_decode(start + end)
+            spelling = base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+            assert is_canonical_base64url(start + end) == (spelling == start + end)

@@ -357,6 +357,25 @@ def test_threads_that_share_a_verifier_get_their_own_results(keys: Keys) -> None
     assert wrong == []
 
 
+def test_a_forged_token_with_the_header_of_a_genuine_one_is_refused(verifier: TokenVerifier) -> None:
+    assert verifier.verify(GOOD) is not None
+    header, payload, signature = GOOD.split(".")
+    other = base64url(json.dumps({**PAYLOAD, "sub": "user-2"}).encode())
+    assert refused(verifier, f"{header}.{other}.{signature}") is Reason.BAD_SIGNATURE
+    assert verifier.verify(f"{header}x.{payload}.{signature}") is None
+
+
+def test_headers_of_forged_tokens_are_not_remembered(verifier: TokenVerifier) -> None:
+    refused(verifier, Signer(name="two").token(header={"x": 1}))
+    assert verifier._headers == {}
+
+
+def test_the_number_of_remembered_headers_is_bounded(verifier: TokenVerifier) -> None:
+    for number in range(200):
+        assert verifier.verify(SIGNER.token(header={"x": number})) is not None
+    assert 0 < len(verifier._headers) <= 64
+
+
 def test_nobody_can_change_a_payload_for_others(verifier: TokenVerifier) -> None:
     token = verifier.verify(SIGNER.token(roles=["user"]))
     assert token is not None
