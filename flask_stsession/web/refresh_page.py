@@ -66,7 +66,7 @@ _LEAVE = Markup("""<!doctype html>
 
 def script() -> bytes:
     """Return the script of the page, also where the package is imported from a zip file."""
-    return (files(__package__) / "static" / "refresh.js").read_bytes()
+    return (files(__name__.rpartition(".")[0]) / "static" / "refresh.js").read_bytes()
 
 
 def script_version() -> str:

@@ -2,74 +2,23 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from flask import Flask, g, redirect, request
 from markupsafe import escape
 from support.app_factory import NewCore
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from support.browser_site import VALIDITY, Site, Visit
 
 from flask_stsession import STSession, create_new_session, next_url, signals
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-#: Access tokens live this long (s).
-VALIDITY = 2
 STRICT = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "require-trusted-types-for 'script'"
 )
-
-
-class Quiet(WSGIRequestHandler):
-    """Says nothing about requests."""
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing."""
-
-
-class Site:
-    """An app behind a server, and what happened to its sessions."""
-
-    def __init__(self, app: Flask) -> None:
-        self.app = app
-        self.refreshed = 0
-        #: Method and path of every request.
-        self.asked: list[str] = []
-        self._server: BaseWSGIServer = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-        self.url = f"http://127.0.0.1:{self._server.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def count(self, _sender: Flask, **_: object) -> None:
-        """Note a refresh."""
-        self.refreshed += 1
-
-    def drop_cookies(self) -> None:
-        """Set no cookie from now on, as if the browser did not keep any."""
-        serve = self.app.wsgi_app
-
-        def without_cookies(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-            def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-                kept = [(name, value) for name, value in headers if name.lower() != "set-cookie"]
-                return start_response(status, kept, *error)
-
-            return serve(environ, start)
-
-        self.app.wsgi_app = without_cookies  # type: ignore[method-assign]
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 @pytest.fixture
@@ -118,50 +67,6 @@ def site(core: dict[str, Any]) -> Iterator[Site]:
         yield served
     served.close()
     app.extensions["stsession"].close()
-
-
-class Visit:
-    """A person who has signed in, and what went wrong on the pages."""
-
-    def __init__(self, browser: Any, site: Site, **context: Any) -> None:
-        self.site = site
-        self.context = browser.new_context(**context)
-        self.problems: list[str] = []
-        self.context.on("page", self._watch)
-        self.page = self.context.new_page()
-        self.page.goto(f"{site.url}/page/first")
-        assert self.page.url == f"{site.url}/login?next=%2Fpage%2Ffirst"
-        self.click("Sign in")
-        self.page.wait_for_url(f"{site.url}/page/first")
-        self.signed_in_at = time.monotonic()
-
-    def _watch(self, page: Any) -> None:
-        page.set_default_timeout(20_000)
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("console", self._said)
-
-    def _said(self, message: Any) -> None:
-        # A 401 or 503 is said there too, and is what the page is about.
-        if message.type == "error" and "Failed to load resource" not in message.text:
-            self.problems.append(message.text)
-
-    def click(self, name: str) -> None:
-        """Press a button of the page."""
-        self.page.get_by_role("button", name=name).click()
-
-    def wait_until_expired(self) -> None:
-        """The token knows whole seconds only."""
-        time.sleep(max(0.0, self.signed_in_at + VALIDITY + 1.1 - time.monotonic()))
-        self.site.asked.clear()
-
-    def wait_for_title(self, title: str, page: Any = None) -> None:
-        """Wait until a page has this title."""
-        (page or self.page).wait_for_function("title => document.title === title", arg=title)
-
-    def close(self) -> None:
-        """Leave, having seen no error."""
-        assert self.problems == []
-        self.context.close()
 
 
 @pytest.fixture

@@ -70,6 +70,10 @@ def config(**settings: Any) -> Config:
         ({"Accept": CHROMIUM, "Content-Type": "multipart/form-data; boundary=x"}, True),
         ({"Accept": CHROMIUM, "HX-Request": "true"}, False),
         ({"Sec-Fetch-Mode": "navigate", "HX-Request": "true"}, False),
+        ({"Sec-Fetch-Mode": "cors", "X-Turbo-Request-Id": "1"}, True),
+        ({"Sec-Fetch-Mode": "cors", "Turbo-Frame": "part"}, True),
+        ({"Sec-Fetch-Mode": "cors", "Accept": "text/vnd.turbo-stream.html, text/html"}, True),
+        ({"Sec-Fetch-Mode": "cors", "X-Up-Version": "3.14.3"}, True),
     ],
 )
 def test_a_navigation_is_known_by_its_mode_and_only_without_one_by_what_it_accepts(
@@ -95,6 +99,7 @@ def test_htmx_says_so(value: str, expected: bool) -> None:
         ({"Sec-Purpose": "prefetch;prerender"}, True),
         ({"Purpose": "prefetch"}, True),
         ({"X-Moz": "prefetch"}, True),
+        ({"X-Sec-Purpose": "prefetch"}, True),
         ({"Sec-Purpose": "partitioned-popin"}, False),
     ],
 )

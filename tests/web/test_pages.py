@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import flask_restful
 import pytest
@@ -698,6 +699,86 @@ def test_htmx_gets_403_and_forgeries_without_a_redirect(visitor: Visitor) -> Non
     forged = visitor.client.post("/form", headers={**htmx, "Origin": "http://evil.example"})
     assert (forged.status_code, forged.json) == (401, TRY_REFRESH)
     assert "HX-Redirect" not in forged.headers
+
+
+# Turbo and Unpoly
+
+
+TURBO = {"X-Turbo-Request-Id": "1", "Accept": "text/html, application/xhtml+xml", **BY_SCRIPT}
+FRAME = {"Turbo-Frame": "part", **TURBO}
+UNPOLY = {"X-Up-Version": "3.14.3", "X-Up-Target": "#part", **BY_SCRIPT}
+
+
+@pytest.mark.parametrize("headers", [TURBO, FRAME, UNPOLY])
+@pytest.mark.parametrize(("method", "path"), [("get", "/page"), ("post", "/form")])
+def test_what_turbo_and_unpoly_fetch_is_carried_by_redirects(
+    visitor: Visitor, headers: dict[str, str], method: str, path: str
+) -> None:
+    ask = getattr(visitor.client, method)
+    away = ask(path, headers=headers)
+    assert went_to(away) == (307, f"{CONTINUE}?next=%2F{path[1:]}")
+    assert went_to(ask(away.headers["Location"], headers=headers)) == (307, path)
+    assert ask(path, headers=headers).status_code == 200
+
+
+def test_turbo_is_redirected_to_the_login_page(stranger: Visitor) -> None:
+    assert went_to(stranger.client.get("/page", headers=TURBO)) == (302, "/sign-in?next=%2Fpage")
+    assert went_to(stranger.client.post("/form", headers=TURBO)) == (303, "/sign-in?next=%2Fform")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "then"),
+    [
+        ("get", "/page?a", FRAME, "/list?b"),
+        ("post", "/form", FRAME, "/list?b"),
+        ("get", "/page?a", UNPOLY, "/page?a"),
+        ("post", "/form", UNPOLY, "/list?b"),
+    ],
+)
+def test_a_part_of_a_page_makes_the_page_leave_for_the_login_page(
+    stranger: Visitor, method: str, path: str, headers: dict[str, str], then: str
+) -> None:
+    referrer = {"Referer": "http://localhost/list?b"}
+    left = getattr(stranger.client, method)(path, headers={**headers, **referrer})
+    assert (left.status_code, left.headers["X-Up-Target"]) == (401, "body")
+    assert left.headers["Cache-Control"] == "no-store"
+    assert link_of(left) == f"/sign-in?{urlencode({'next': then})}"
+
+
+@pytest.mark.parametrize("headers", [FRAME, UNPOLY])
+def test_a_part_of_the_login_page_does_not_lead_to_the_login_page(
+    stranger: Visitor, headers: dict[str, str]
+) -> None:
+    on_login = {**headers, "Referer": "http://localhost/sign-in?next=%2F"}
+    answer = stranger.client.get("/page", headers=on_login)
+    assert (answer.status_code, answer.headers.get("X-Up-Target")) == (401, None)
+
+
+def test_turbo_and_unpoly_get_403_as_a_page(visitor: Visitor) -> None:
+    visitor.get(f"{CONTINUE}?next=/")
+    for headers in (TURBO, FRAME, UNPOLY):
+        forbidden = visitor.client.get("/admin", headers=headers)
+        assert (forbidden.status_code, forbidden.mimetype) == (403, "text/html")
+
+
+def test_what_turbo_prefetches_changes_nothing(visitor: Visitor) -> None:
+    before = visitor.tokens()
+    ahead = visitor.client.get("/page", headers={**TURBO, "X-Sec-Purpose": "prefetch"})
+    assert (ahead.status_code, ahead.json) == (401, TRY_REFRESH)
+    assert visitor.tokens() == before
+
+
+def test_another_site_cannot_pass_for_turbo(visitor: Visitor) -> None:
+    before = visitor.tokens()
+    disguised = {
+        "Accept": "text/vnd.turbo-stream.html",
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": "no-cors",
+        "Origin": "http://evil.example",
+    }
+    for path in ("/form", f"{CONTINUE}?next=/form"):
+        assert visitor.client.post(path, headers=disguised).status_code == 401
+    assert visitor.tokens() == before
 
 
 # Signing out
