@@ -878,8 +878,9 @@ def test_a_session_that_was_ended_elsewhere_is_not_taken_for_refreshed(
     assert visitor.tokens() == (None, None)
 
 
+@pytest.mark.parametrize("is_script", [True, False])
 def test_cookies_of_an_older_domain_are_cleared_on_the_way(
-    make_app: AppFactory, expiring: ServedCore
+    make_app: AppFactory, expiring: ServedCore, is_script: bool
 ) -> None:
     app = add_pages(
         make_app(
@@ -893,12 +894,13 @@ def test_cookies_of_an_older_domain_are_cleared_on_the_way(
     client = app.test_client(use_cookies=False)
     cookies = "sRefreshToken=a; sRefreshToken=b; sAccessToken=c"
     sent = {**NAVIGATES, "Cookie": cookies, "Host": "app.localhost"}
-    by_script = client.post(CONTINUE, headers={**sent, **BY_SCRIPT})
-    assert by_script.status_code == 200
-    by_link = client.get(f"{CONTINUE}?next=/page", headers=sent)
-    assert went_to(by_link) == (303, "/page")
-    for answer in (by_script, by_link):
-        assert [line.split(";")[0] for line in answer.headers.getlist("Set-Cookie")] == ["sRefreshToken="]
+    if is_script:
+        answer = client.post(CONTINUE, headers={**sent, **BY_SCRIPT})
+        assert answer.status_code == 200
+    else:
+        answer = client.get(f"{CONTINUE}?next=/page", headers=sent)
+        assert went_to(answer) == (303, "/page")
+    assert [line.split(";")[0] for line in answer.headers.getlist("Set-Cookie")] == ["sRefreshToken="]
 
 
 def test_what_signs_people_in_may_read_where_to_go(make_app: AppFactory) -> None:
