@@ -69,8 +69,16 @@ def shown(value: Any, depth: int = 0) -> Iterator[str]:
         yield repr(value)
 
 
-def report(traceback: TracebackType | None) -> str:
-    """The local variables of all our frames."""
+def report(error: BaseException | None) -> str:
+    """Return the local variables of all our frames: of an error, and of those during which it was raised."""
+    lines: list[str] = []
+    while error is not None:
+        lines += of_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+    return "\n".join(lines)
+
+
+def of_frames(traceback: TracebackType | None) -> list[str]:
     lines: list[str] = []
     while traceback is not None:
         frame = traceback.tb_frame
@@ -78,7 +86,7 @@ def report(traceback: TracebackType | None) -> str:
             for name, value in frame.f_locals.items():
                 lines += [f"{frame.f_code.co_name}: {name} = {text}" for text in shown(value)]
         traceback = traceback.tb_next
-    return "\n".join(lines)
+    return lines
 
 
 class FailingValidator(SessionClaimValidator):
@@ -123,7 +131,7 @@ class Client:
 
         def hear(sender: Flask, exception: Exception, **_: Any) -> None:
             assert isinstance(exception, HookError)
-            reports.append(report(exception.__traceback__))
+            reports.append(report(exception))
 
         with got_request_exception.connected_to(hear, self.app):
             response = self.client.open(path, method=method, headers=self.headers(refreshing=refreshing))
@@ -233,6 +241,13 @@ def test_no_token_is_shown_when_a_receiver_of_a_failed_verification_raises(app: 
         client.assert_masked(client.reported("GET", "/view"))
 
 
+def test_no_token_is_shown_when_an_error_handler_raises(app: Flask, transfer: str) -> None:
+    app.register_error_handler(401, fail)
+    client = Client(app, transfer)
+    client.access += "x"
+    client.assert_masked(client.reported("GET", "/view"))
+
+
 @pytest.mark.parametrize(("path", "refreshing"), [("/view", False), ("/auth/session/refresh", True)])
 def test_no_token_is_shown_when_the_transfer_function_raises(
     make_app: AppFactory, path: str, refreshing: bool
@@ -271,7 +286,7 @@ def test_no_token_is_shown_without_a_request_either(app: Flask, as_function: boo
         receiving = session_refreshed.connected_to(fail, app)
         with app.app_context(), receiving, pytest.raises(HookError) as caught:
             call()
-        client.assert_masked(report(caught.value.__traceback__))
+        client.assert_masked(report(caught.value))
 
 
 def test_the_session_and_its_tokens_show_nothing_in_a_view(app: Flask) -> None:
@@ -288,6 +303,7 @@ def test_the_session_and_its_tokens_show_nothing_in_a_view(app: Flask) -> None:
     )
     for text in shown(held):
         client.assert_masked(text)
+    app.extensions["stsession"].user_loader(lambda user_id: user_id)  # a refresh asks it
     with app.app_context():
         refreshed = refresh_session_without_request_response(client.refresh, anti_csrf_token=client.anti_csrf)
     tokens = refreshed.get_all_session_tokens_dangerously()

@@ -161,19 +161,31 @@ class SessionManager:
         :raises TryRefreshTokenError: CDI 5.6: the core no longer knows this token.
         :raises CoreUnavailableError: the core was needed and did not answer.
         """
-        handle = token.session_handle
-        if handle in self._revoked.handles and not allow_revoked:
-            raise UnauthorisedError("The session was revoked through this process.")
-        refreshed = self._refreshed.by_handle.get(handle)
-        if refreshed is not None and refreshed.result.access_token.token == token.raw:
-            # The new pair has arrived: whoever presents the old refresh token from now on has stolen it.
-            self._refreshed.forget(handle)
-        session = Session(self, token, transfer_method=transfer_method, request=request)
+        if allow_revoked and token.session_handle in self._revoked.handles:
+            session = Session(self, token, transfer_method=transfer_method, request=request)
+        else:
+            session = self.verify_locally(token, transfer_method, request)
         # A parent hash: CDI up to 5.5 makes the refresh final at the first use of its token.
         is_first_use = token.parent_refresh_token_hash1 is not None
         if ask_core and (check_database or (is_first_use and not self.client.rotates_at_refresh)):
             self._ask_core(session, check_database=check_database, enable_anti_csrf=enable_anti_csrf)
         return session
+
+    def verify_locally(
+        self, token: AccessToken, transfer_method: TransferMethod | None, request: RequestRecord | None
+    ) -> Session:
+        """Return the session of an access token, by what this process knows.
+
+        :raises UnauthorisedError: the session was revoked through this process.
+        """
+        handle = token.session_handle
+        if handle in self._revoked.handles:
+            raise UnauthorisedError("The session was revoked through this process.")
+        refreshed = self._refreshed.by_handle.get(handle)
+        if refreshed is not None and refreshed.result.access_token.token == token.raw:
+            # The new pair has arrived: whoever presents the old refresh token from now on has stolen it.
+            self._refreshed.forget(handle)
+        return Session(self, token, transfer_method=transfer_method, request=request)
 
     def check_database(self, session: Session, *, enable_anti_csrf: bool = False) -> None:
         """Ask the core about a session that has been verified without it.

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flask import Request, Response
 
     from ..config.config import Config
+    from .context import RequestState
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
@@ -29,12 +30,29 @@ class Delivery:
         """Let nobody keep a response with tokens, whatever the app says of it."""
         response.headers["Cache-Control"] = "no-store"
 
-    def keep_private(self, request: Request, response: Response, *, is_signed_in: bool) -> None:
-        """Let no shared cache keep a response that depends on who asks, unless the app says otherwise."""
-        said = response.headers.get("Cache-Control")
+    def tell_caches(self, request: Request, response: Response, state: RequestState) -> None:
+        """Tell caches that a response depends on who asks, and let no shared one keep it.
+
+        ``Vary`` is added to what the app says; of ``Cache-Control`` the app's own word counts.
+        """
+        headers = response.headers
+        vary: list[str] = []
+        said: str | None = None
+        for name, value in headers:  # one pass: each look-up of Werkzeug's costs more than all of this
+            lowered = name.lower()
+            if lowered == "vary":
+                vary.append(value)
+            elif lowered == "cache-control":
+                said = value
+        if not vary:  # as nearly always: nothing to parse and merge with
+            headers.add("Vary", "Cookie, Authorization")
+        else:
+            if len(vary) > 1:  # Werkzeug looks at the first only, and would write that back for all
+                headers["Vary"] = ", ".join(vary)
+            response.vary.update(("Cookie", "Authorization"))
         if said is None:
-            response.headers.add("Cache-Control", "private")
-        elif is_signed_in and "public" in said.lower():
+            headers.add("Cache-Control", "private")
+        elif "public" in said.lower() and (state.session or state.peeked):
             self._warn_once(
                 f"public {request.endpoint}",
                 "The endpoint %r responds to signed-in users with Cache-Control: %s, so that a cache between "

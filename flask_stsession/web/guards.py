@@ -121,7 +121,7 @@ def _guard(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         context = this_app_context()
-        app_state = app_state_of(context.app)
+        app_state = context.app.extensions.get(STATE) or app_state_of(context.app)
         request = this_request()
         if request.method == "OPTIONS":
             return default_options_response()  # type: ignore[return-value]

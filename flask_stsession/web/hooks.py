@@ -22,7 +22,7 @@ from .first_request import FirstRequest
 from .proxies import current_session, current_user
 from .request_body import read_refused_body
 from .stray_cookies import refresh_path_of
-from .transport import ResponseWriter, Turns, vary_by_tokens
+from .transport import ResponseWriter, Turns
 
 if TYPE_CHECKING:
     from flask import Response
@@ -61,7 +61,7 @@ def register(app_state: AppState) -> None:
             return response
         if state.refused is not None and response.status_code >= 300:
             read_refused_body(request)
-        vary_by_tokens(response)
+        delivery.tell_caches(request, response, state)
         if state.pending:
             writer = ResponseWriter(
                 app_state.config,
@@ -74,9 +74,6 @@ def register(app_state: AppState) -> None:
             issued = state.changes.issued
             if issued is not None and issued.method == "cookie":
                 delivery.warn_of_lost_cookies(request, secure=writer.secure)
-        else:
-            is_signed_in = (state.session or state.peeked) is not None
-            delivery.keep_private(request, response, is_signed_in=is_signed_in)
         state.is_written = True
         return response
 

@@ -96,15 +96,22 @@ def sole_access_token(
         if authorization is not None and authorization.startswith(_BEARER):
             return authorization[len(_BEARER) :], "header"
         return None, None
-    name = f"{names.access}="
-    before, found, rest = cookies.partition(name)
-    if authorization is not None or not found or name in rest or "," in cookies:
+    if authorization is not None or "," in cookies:
         return None, None
-    if (before and not before.endswith("; ")) or (names.legacy is not None and names.legacy in cookies):
+    access, _, legacy = names
+    found = cookies.find(access)
+    begin = found + len(access) + 1
+    if found < 0 or cookies[begin - 1 : begin] != "=":
         return None, None
-    value = rest.partition(";")[0]
-    is_plain = value and value[0] != '"' and "%" not in value and value == value.strip()
-    return (value, "cookie") if is_plain else (None, None)
+    end = cookies.find(";", begin)
+    value = cookies[begin:] if end < 0 else cookies[begin:end]
+    if "%" in value or value.strip(' "') != value or not value:
+        return None, None
+    if found or end > 0:
+        others = cookies[:found] + cookies[begin + len(value) :]
+        if (found and others[found - 2 : found] != "; ") or access in others or (legacy or access) in others:
+            return None, None
+    return value, "cookie"
 
 
 def _read_cookies(pairs: Iterable[str], names: CookieNames) -> tuple[list[str], list[str], bool]:
@@ -365,14 +372,3 @@ def _expose(response: Response, names: list[str]) -> None:
     # Also beside a star, which is no wildcard where credentials are sent (Fetch standard).
     missing = [name for name in names if name not in known]
     response.headers[key] = ", ".join(filter(None, [present, *missing]))
-
-
-def vary_by_tokens(response: Response) -> None:
-    """Tell caches that the response depends on who asks."""
-    present = [value for name, value in response.headers if name.lower() == "vary"]
-    if not present:  # as nearly always: nothing to parse and merge with
-        response.headers.add("Vary", "Cookie, Authorization")
-        return
-    if len(present) > 1:  # Werkzeug looks at the first only, and would write that back for all
-        response.headers["Vary"] = ", ".join(present)
-    response.vary.update(("Cookie", "Authorization"))

@@ -123,6 +123,8 @@ class Guard:
         self._asks_override = app_state.overrides_get_session
         checks = options.check_database
         self._checks_database = config.check_database if checks is None else checks
+        #: Whether the core may be needed, or a revoked session may pass.
+        self._asks_more_of_manager = self._checks_database or options.allow_revoked
         transfer = config.token_transfer_method
         #: ``None`` where a function of the app's decides for each request.
         self._transfer: AllowedTransfer | None = None if callable(transfer) else transfer
@@ -153,6 +155,7 @@ class Guard:
         """
         state = request_state(request)
         options = self._options
+        refused: SessionHTTPError | None = None
         if options.user_context:
             state.context.update(options.user_context)
         try:
@@ -164,12 +167,15 @@ class Guard:
             else:
                 session = self.checked_session(request, state)
         except SessionHTTPError as error:
-            invalid = isinstance(error, UnauthorisedError | TryRefreshTokenError)
-            if not (options.ignore_invalid and invalid):
-                record_verdict(self._app_state, error)
-                raise
-            expire_strays(self._app_state, error)
+            # Its frames hold tokens, which an error reporter would show if a receiver or handler raised now.
             session = None
+            refused = error.with_traceback(None)
+        if refused is not None:
+            invalid = isinstance(refused, UnauthorisedError | TryRefreshTokenError)
+            if not (options.ignore_invalid and invalid):
+                record_verdict(self._app_state, refused)
+                raise refused
+            expire_strays(self._app_state, refused)
         if session is not None:
             if state.session is None:
                 state.session = session
@@ -233,15 +239,18 @@ class Guard:
             by_cookie = method == "cookie"
             if by_cookie and (request.method != "GET" or self._options.anti_csrf_check):
                 self._check_anti_csrf(request, token)
-            session = self._manager.verify(
-                token,
-                check_database=self._checks_database,
-                enable_anti_csrf=by_cookie and self._enables_anti_csrf,
-                transfer_method=method,
-                request=state,
-                allow_revoked=self._options.allow_revoked,
-                ask_core=promotes or self._checks_database,
-            )
+            if token.parent_refresh_token_hash1 is None and not self._asks_more_of_manager:
+                session = self._manager.verify_locally(token, method, state)
+            else:
+                session = self._manager.verify(
+                    token,
+                    check_database=self._checks_database,
+                    enable_anti_csrf=by_cookie and self._enables_anti_csrf,
+                    transfer_method=method,
+                    request=state,
+                    allow_revoked=self._options.allow_revoked,
+                    ask_core=promotes or self._checks_database,
+                )
         try:
             if self._checks_tenant:
                 check_tenant(self._app_state, session, self._options.tenant)
