@@ -257,8 +257,9 @@ class STSession(Extension):
         access_token_payload: Mapping[str, Any] | None = None,
         session_data_in_database: Mapping[str, Any] | None = None,
         disable_anti_csrf: bool | None = None,
-        remember: bool = True,
+        remember: bool | None = None,
         allow_cross_site: bool = False,
+        keep_previous: bool = False,
     ) -> Session:
         """Sign a user in: create a session, whose tokens go to the client with this response.
 
@@ -270,9 +271,13 @@ class STSession(Extension):
         :param access_token_payload: JSON; readable by the client.
         :param session_data_in_database: JSON; stays in the core.
         :param disable_anti_csrf: create no anti-CSRF token although ``STSESSION_ANTI_CSRF`` is ``VIA_TOKEN``.
-        :param remember: ``False`` makes cookies that end with the browser, kept so across refreshes.
+        :param remember: ``False`` makes cookies that end with the browser, kept so across refreshes. ``True``
+            by default, or as it is for the session that the request carries.
         :param allow_cross_site: set cookies although another site had the request sent: for the form post by
             which an identity provider returns the user. Check its ``state`` before.
+        :param keep_previous: ``True`` does not end the session that the request carries, for switching
+            between accounts. By default the new session replaces it: that one is ended in the core, and its
+            transfer method is kept unless the client asks for another.
         :raises UnauthorisedError: another site had the request sent (login CSRF); nothing is set or cleared.
         :raises TypeError: the user id is no non-empty string, or arguments come in another SDK's order.
         :raises ConfigError: this host is not configured, or the token would not fit into a cookie.
@@ -286,6 +291,7 @@ class STSession(Extension):
             session_data_in_database=session_data_in_database or {},
             disable_anti_csrf=bool(disable_anti_csrf),
             remember=remember,
+            keep_previous=keep_previous,
             allow_cross_site=allow_cross_site,
         )
         state_to_change(
@@ -361,14 +367,20 @@ class STSession(Extension):
         check_current_request(request)
         return refresh.refresh(self._state)
 
-    def sign_out(self) -> None:
+    def sign_out(self) -> bool:
         """End this request's session, an expired one included, and clear the client in any case.
 
-        :raises UnauthorisedError: another site had the request sent; nothing is ended or cleared.
+        A session whose access token can no longer be verified is ended by the refresh token, where the
+        request carries one.
+
+        :returns: ``False`` if a session may live on in the core, which the log says too: its access token can
+            no longer be verified, and no refresh token came along.
+        :raises UnauthorisedError: another site had the request sent by a client with cookies; nothing is
+            cleared.
         :raises CoreUnavailableError: the core does not answer; nothing is cleared.
         """
         state_to_change("sign_out", instead="revoke_session(handle)")
-        login.sign_out(self._state)
+        return login.sign_out(self._state)
 
     # Sessions without a request
 

@@ -131,9 +131,9 @@ class Noting(STSession):
         self.noted.append("refresh")
         return super().refresh_session(request)
 
-    def sign_out(self) -> None:
+    def sign_out(self) -> bool:
         self.noted.append("sign out")
-        super().sign_out()
+        return super().sign_out()
 
     def get_session(self, *args: Any, **options: Any) -> Any:
         self.noted.append("get")

@@ -279,7 +279,7 @@ class SessionManager:
                 new.user_id, new.login_method, new.tenant_id, own, context, ensure_sync=self.ensure_sync
             )
             own.update(without_protected(built))
-        if not new.remember:
+        if new.remember is False:
             own[REMEMBER_KEY] = False
         own = json_object(own, argument="access_token_payload")  # with what the claims have fetched
         warn_of_inexact_integers(own)

@@ -20,8 +20,10 @@ class NewSession:
     :param access_token_payload: JSON object; readable by the client.
     :param session_data_in_database: JSON object; stays in the core.
     :param disable_anti_csrf: create no anti-CSRF token although ``STSESSION_ANTI_CSRF`` is ``VIA_TOKEN``.
-    :param remember: ``False`` makes cookies that end with the browser, kept so across refreshes.
+    :param remember: ``False`` makes cookies that end with the browser, kept so across refreshes; ``None``: as
+        the session that is replaced, else ``True``.
     :param allow_cross_site: set cookies although another site had the request sent.
+    :param keep_previous: do not end the session that the request carries.
     :raises ValueError: an id is empty, or begins or ends with blanks.
     """
 
@@ -31,8 +33,9 @@ class NewSession:
     access_token_payload: Mapping[str, Any] = field(default_factory=dict, repr=False)
     session_data_in_database: Mapping[str, Any] = field(default_factory=dict, repr=False)
     disable_anti_csrf: bool = False
-    remember: bool = True
+    remember: bool | None = None
     allow_cross_site: bool = False
+    keep_previous: bool = False
 
     def __post_init__(self) -> None:
         refuse_blanks(self.user_id, "user_id")

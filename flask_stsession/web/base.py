@@ -93,8 +93,8 @@ class Extension(ABC):
         """Exchange this request's refresh token for new tokens."""
 
     @abstractmethod
-    def sign_out(self) -> None:
-        """End this request's session, and clear the client."""
+    def sign_out(self) -> bool:
+        """End this request's session, and clear the client; return whether none lives on in the core."""
 
     @abstractmethod
     def revoke_session(self, handle: str) -> bool:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..config.checks import insecure_none_problem, unconfigured_host_problem
 from ..constants import TransferMethod
 from ..errors import (
     ConfigError,
+    CoreUnavailableError,
+    TokenTheftError,
     TryRefreshTokenError,
+    UnauthorisedError,
 )
+from ..sessions.session import REMEMBER_KEY
 from ..tokens import access_token as tokens
-from .context import hand_out, origin_of_api, publish, request_state, this_g, this_request
+from ..tokens.refresh_token import has_shape_of_refresh_token
+from .context import RequestState, hand_out, origin_of_api, publish, request_state, this_g, this_request
 from .navigation import keep_cookies_from_other_sites
 from .transport import accepts_html, allowed_transfer, method_of_new_session, read_tokens
 
@@ -39,9 +45,16 @@ def create(app_state: AppState, new: NewSession) -> Session:
     state = request_state(request)
     origin = origin_of_api(request)
     _refuse_unconfigured_host(config, request)
-    method = method_of_new_session(config, request, allow_cross_site=new.allow_cross_site)
-    if not new.allow_cross_site:
-        keep_cookies_from_other_sites(config, request, state.changes, method)
+    allow_cross_site = new.allow_cross_site
+    method = method_of_new_session(config, request, allow_cross_site=allow_cross_site)
+    is_foreign = not allow_cross_site and keep_cookies_from_other_sites(
+        config, request, state.changes, method
+    )
+    carried = None if is_foreign else _carried_session(app_state, request, state)
+    if carried is not None:
+        method = method_of_new_session(config, request, carried=carried.method)
+        if new.remember is None:
+            new = replace(new, remember=carried.remember)
     if method == "cookie":
         problem = insecure_none_problem(config, origin)
         if problem is not None:
@@ -67,12 +80,22 @@ def create(app_state: AppState, new: NewSession) -> Session:
     if method == "header" and sent.access_cookies:
         state.changes.clear("cookie")
     hand_out(state, session)
+    if carried is not None and not new.keep_previous:
+        _end_replaced(app_state, carried.handle)
     return session
 
 
-def sign_out(app_state: AppState) -> None:
+def _end_replaced(app_state: AppState, handle: str) -> None:
+    try:
+        app_state.extension.revoke_session(handle)
+    except CoreUnavailableError as error:  # the new session is there, and its client must hear of it
+        logger.error("Session %r has been replaced, but could not be ended: %s", handle, error)
+
+
+def sign_out(app_state: AppState) -> bool:
     """End the session of this request, if there is one; clear the client in any case.
 
+    :returns: ``False`` if a session may live on in the core.
     :raises UnauthorisedError: another site had the request sent; nothing is ended or cleared.
     :raises CoreUnavailableError: the core did not answer; nothing is cleared.
     """
@@ -82,14 +105,73 @@ def sign_out(app_state: AppState) -> None:
     if state.session is not None:
         state.session.revoke_session()
         publish(None, this_g())
-    else:
-        token, method = _authentic_token(app_state, request)
-        if token is None or method is None:
-            state.changes.end_session()
-        else:
-            app_state.extension.revoke_session(token.session_handle)
-            state.changes.clear(method)
+        state.forget_session()
+        return True
+    token, method = _authentic_token(app_state, request)
+    if token is not None and method is not None:
+        app_state.extension.revoke_session(token.session_handle)
+        state.changes.clear(method)
+        state.forget_session()
+        return True
+    has_ended = _ended_without_access_token(app_state, request)
+    state.changes.end_session()
     state.forget_session()
+    return has_ended
+
+
+def _ended_without_access_token(app_state: AppState, request: Request) -> bool:
+    """End the session of a client whose access token, if it has one, cannot be verified.
+
+    :returns: ``False`` if a session may live on in the core.
+    """
+    refresh_tokens = refresh_tokens_of(app_state)
+    for refresh_token in refresh_tokens:
+        try:
+            session = app_state.manager.refresh(refresh_token)  # the only way to learn its handle
+        except (UnauthorisedError, TokenTheftError):
+            continue  # it has ended
+        app_state.extension.revoke_session(session.get_handle())
+    sent = read_tokens(request.environ, app_state.config.cookie_names)
+    candidates = [raw for raw in (sent.bearer, *sent.access_cookies) if raw is not None]
+    unverified = [token for token in map(tokens.parse, candidates) if token is not None]
+    if not unverified or refresh_tokens:
+        return True
+    logger.warning(
+        "Signed out on the client only: the access token of session %r can no longer be verified, so the "
+        "session was not ended in the core. It ends there unless it is refreshed. Use revoke_session(handle) "
+        "to end it now.",
+        unverified[0].session_handle,
+    )
+    return False
+
+
+def refresh_tokens_of(app_state: AppState) -> list[str]:
+    """Return the refresh tokens that the current request carries."""
+    request = this_request()
+    sent = read_tokens(request.environ, app_state.config.cookie_names)
+    allowed = allowed_transfer(app_state.config, request, for_create_new_session=False)
+    by_header = [] if sent.bearer is None or allowed == "cookie" else [sent.bearer]
+    by_cookie = [] if allowed == "header" else sent.refresh_cookies
+    return [raw for raw in (*by_header, *by_cookie) if has_shape_of_refresh_token(raw)]
+
+
+class _Carried(NamedTuple):
+    """The session that a request carries, which a new session replaces."""
+
+    handle: str
+    method: TransferMethod | None
+    remember: bool
+
+
+def _carried_session(app_state: AppState, request: Request, state: RequestState) -> _Carried | None:
+    """Return the live session that a request carries; its access token may have expired."""
+    session = state.session or state.peeked
+    if session is not None:
+        return _Carried(session.get_handle(), session.transfer_method, session.remember)
+    token, method = _authentic_token(app_state, request)
+    if token is None or app_state.manager.is_revoked(token.session_handle):
+        return None
+    return _Carried(token.session_handle, method, token.payload().get(REMEMBER_KEY) is not False)
 
 
 def refuse_foreign_sign_out(app_state: AppState) -> None:
@@ -137,6 +219,8 @@ def _authentic_token(
 ) -> tuple[AccessToken | None, TransferMethod | None]:
     """Return this request's access token, expired or not, if the core made it."""
     sent = read_tokens(request.environ, app_state.config.cookie_names)
+    if sent.bearer is None and not sent.access_cookies:
+        return None, None
     allowed = allowed_transfer(app_state.config, request, for_create_new_session=False)
     candidates: list[tuple[str, TransferMethod]] = []
     if sent.bearer is not None and allowed != "cookie":

@@ -149,7 +149,7 @@ def origin_problem(config: Config, request: Request, origin_of_api: str) -> tupl
 
 def keep_cookies_from_other_sites(
     config: Config, request: Request, changes: ClientChanges, method: TransferMethod
-) -> None:
+) -> bool:
     """Let no other site set, replace or clear cookies.
 
     A form on any page can be posted to us: it would sign the visitor out, or in as somebody else (login
@@ -157,13 +157,14 @@ def keep_cookies_from_other_sites(
 
     :param changes: of this request; where tokens go by header, cookies are left out of them.
     :param method: how the tokens go.
+    :returns: whether another site had the request sent.
     :raises UnauthorisedError: with ``cross_site``, where they go by cookie; it clears nothing.
     """
     if not is_of_another_site(config, request):
-        return
+        return False
     if method == "header":
         changes.keeps_cookies = True
-        return
+        return True
     origin = request.headers.get("Origin")
     sent_from = "another site" if origin is None else f"{origin!r}, another site"
     message = (

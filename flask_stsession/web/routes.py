@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, jsonify
 
+from ..errors import Reason, TryRefreshTokenError
 from . import login, pages
 from .context import current_app_state, current_extension
 from .options import SESSION_ONLY, SESSION_TO_END
@@ -63,7 +64,12 @@ def sign_out() -> BaseResponse:
     """``POST {base}/signout``: end this request's session; there must be one."""
     app_state = current_app_state()
     login.refuse_foreign_sign_out(app_state)
-    load_session(app_state, SESSION_TO_END)
+    try:
+        load_session(app_state, SESSION_TO_END)
+    except TryRefreshTokenError as error:
+        is_unverifiable = error.reason in (Reason.UNKNOWN_KID, Reason.BAD_SIGNATURE)
+        if not is_unverifiable or not login.refresh_tokens_of(app_state):
+            raise
     app_state.extension.sign_out()
     return pages.signed_out(app_state) or jsonify({"status": "OK"})
 

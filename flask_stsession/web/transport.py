@@ -166,14 +166,20 @@ def allowed_transfer(config: Config, request: Request, *, for_create_new_session
 
 
 def method_of_new_session(
-    config: Config, request: Request, *, allow_cross_site: bool = False
+    config: Config,
+    request: Request,
+    *,
+    carried: TransferMethod | None = None,
+    allow_cross_site: bool = False,
 ) -> TransferMethod:
     """Return how a new session's tokens travel: by cookie or by header.
 
     Where the app allows any, the client says it in ``st-auth-mode``. A client that does not (a form in
-    a browser has no SDK) gets cookies when it is a navigation from our own site or the app has a login
-    page, else headers, as the interface says.
+    a browser has no SDK) keeps the method of the session that its request carries. Without one, it gets
+    cookies when it is a navigation from our own site or the app has a login page, else headers, as the
+    interface says.
 
+    :param carried: the transfer method of the session that the request carries.
     :param allow_cross_site: a navigation from another site counts as one from ours.
     """
     allowed = allowed_transfer(config, request, for_create_new_session=True)
@@ -184,6 +190,8 @@ def method_of_new_session(
         return "cookie"
     if mode == "header":
         return "header"
+    if carried is not None:
+        return carried
     keeps_cookies = config.login_url is not None or _is_navigation(request, allow_cross_site=allow_cross_site)
     return "cookie" if keeps_cookies else "header"
 

@@ -287,7 +287,9 @@ class Guard:
             )
         if sent.bearer is not None and allowed != "cookie":
             token = self._verify(sent.bearer)
-            if token is not None:
+            # Behind a proxy that drops empty headers, a client keeps a token that a cookie has replaced.
+            is_replaced = bool(sent.access_cookies) and allowed == "any"
+            if token is not None and not (is_replaced and self._manager.is_revoked(token.session_handle)):
                 return token, "header"
         if sent.access_cookies and allowed != "header":
             if len(sent.access_cookies) > 1:

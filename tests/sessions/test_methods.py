@@ -136,7 +136,10 @@ REACHED: dict[str, tuple[Callable[[], Any], list[str]]] = {
         ["get_claim_value"],
     ),
     "guard: get_session()": (flask_stsession.get_session, ["get_session"]),
-    "create: function": (lambda: flask_stsession.create_new_session("alice"), ["create_new_session"]),
+    "create: function": (
+        lambda: flask_stsession.create_new_session("alice"),
+        ["create_new_session", *REVOKE],  # of the session that it replaces
+    ),
 }
 
 

@@ -107,7 +107,7 @@ def test_whoever_signs_in_after_the_end_stays_signed_in(app: Flask) -> None:
     @verify_session()
     def sign_in_first() -> dict[str, str]:
         old = g.session.get_handle()
-        create_new_session("alice")
+        create_new_session("alice", keep_previous=True)
         revoke_session(old)
         return {"user": g.session.get_user_id()}
 

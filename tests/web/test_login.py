@@ -6,13 +6,22 @@ from typing import Any
 
 import pytest
 from flask import Flask, g
+from flask.testing import FlaskClient
 from support.answers import cleared, cookie_header, cookies_of, is_untouched, says, set_cookies
 from support.app_factory import AppFactory
 from support.served_core import ServedCore
+from werkzeug.test import TestResponse
 
-from flask_stsession import STSession, create_new_session, current_session, sign_out, verify_session
+from flask_stsession import (
+    STSession,
+    create_new_session,
+    current_session,
+    get_session,
+    sign_out,
+    verify_session,
+)
 from flask_stsession.claims import BooleanClaim
-from flask_stsession.errors import ConfigError
+from flask_stsession.errors import ConfigError, CoreUnavailableError
 
 BY_COOKIE = {"st-auth-mode": "cookie"}
 BY_HEADER = {"st-auth-mode": "header"}
@@ -20,7 +29,8 @@ REMOVE = "POST /recipe/session/remove"
 REFRESH_PATH = "/auth/session/refresh"
 USAGE = (
     "create_new_session(user_id, *, tenant_id=None, recipe_user_id=None, access_token_payload=None, "
-    "session_data_in_database=None, disable_anti_csrf=None, remember=True, allow_cross_site=False)"
+    "session_data_in_database=None, disable_anti_csrf=None, remember=None, allow_cross_site=False, "
+    "keep_previous=False)"
 )
 
 
@@ -165,7 +175,7 @@ def test_a_view_that_signs_in_anew_and_then_ends_the_old_session_keeps_the_new_o
     @verify_session()
     def again() -> dict[str, str]:
         old = g.session
-        new = create_new_session("bob")
+        new = create_new_session("bob", keep_previous=True)
         old.merge_into_access_token_payload({"late": True})
         old.revoke_session()
         return {"handle": new.get_handle()}
@@ -304,3 +314,178 @@ def test_the_route_of_signing_out_runs_no_claims(make_app: AppFactory) -> None:
     answer = client.post("/auth/signout")
     assert says(answer) == (200, {"status": "OK"})
     assert cleared(answer) == {"cookie"}
+
+
+# Signing in anew
+
+
+def sessions_of(app: Flask, user_id: str) -> list[str]:
+    with app.app_context():
+        handles: list[str] = app.extensions["stsession"].get_all_session_handles_for_user(user_id)
+        return handles
+
+
+@pytest.mark.parametrize("state", ["verified", "peeked", "unused", "expired"])
+@pytest.mark.parametrize("method", ["cookie", "header"])
+def test_a_new_session_keeps_the_transfer_method_of_the_one_it_replaces(
+    make_app: AppFactory, served_core: ServedCore, method: str, state: str
+) -> None:
+    app = make_app(connection_uri=served_core.url)
+
+    @app.post("/again")
+    def again() -> dict[str, str]:
+        if state == "verified":
+            get_session()
+        assert state != "peeked" or current_session
+        return {"handle": create_new_session("alice").get_handle()}
+
+    client = app.test_client()
+    if state == "expired":
+        served_core.core.offset = -7200
+    first = client.post("/login", headers={"st-auth-mode": method})
+    served_core.core.offset = 0
+    bearer = {"Authorization": f"Bearer {first.headers['st-access-token']}"} if method == "header" else {}
+    second = client.post("/again", headers=bearer)
+    assert bool(set_cookies(second)) is (method == "cookie")
+    assert ("st-refresh-token" in second.headers) is (method == "header")
+    assert sessions_of(app, "alice") == [second.get_json()["handle"]]
+
+
+def test_a_client_may_ask_for_another_transfer_method_than_it_had(app: Flask) -> None:
+    client = app.test_client()
+    client.post("/login", headers=BY_COOKIE)
+    switched = client.post("/login", headers=BY_HEADER)
+    assert switched.headers["st-refresh-token"]
+    assert client.get_cookie("sAccessToken") is None
+    assert sessions_of(app, "alice") == [switched.get_json()["handle"]]
+
+
+@pytest.mark.parametrize("before", [None, True, False])
+@pytest.mark.parametrize("asked", [None, True, False])
+def test_a_new_session_is_remembered_as_the_one_it_replaces_unless_told_otherwise(
+    app: Flask, before: bool | None, asked: bool | None
+) -> None:
+    client = app.test_client()
+    if before is not None:
+        client.post("/login", headers=BY_COOKIE, json={"remember": before})
+    options = {} if asked is None else {"remember": asked}
+    answer = client.post("/login", headers=BY_COOKIE, json=options)
+    expected = before is not False if asked is None else asked
+    assert [("Expires=" in line) for line in set_cookies(answer).values()] == [expected, expected]
+
+
+def test_the_session_of_another_user_is_replaced_too_unless_it_is_to_be_kept(app: Flask) -> None:
+    client = app.test_client()
+    alice = client.post("/login", headers=BY_COOKIE).get_json()["handle"]
+    bob = client.post("/login", json={"userId": "bob", "keep_previous": True}).get_json()["handle"]
+    assert (sessions_of(app, "alice"), sessions_of(app, "bob")) == ([alice], [bob])
+    client.post("/login", json={"userId": "carol"})
+    assert (sessions_of(app, "alice"), sessions_of(app, "bob")) == ([alice], [])
+
+
+def test_signing_in_twice_in_one_request_leaves_one_session(app: Flask) -> None:
+    @app.post("/twice")
+    def twice() -> dict[str, str]:
+        create_new_session("alice")
+        return {"handle": create_new_session("alice").get_handle()}
+
+    answer = app.test_client().post("/twice", headers=BY_COOKIE)
+    assert sessions_of(app, "alice") == [answer.get_json()["handle"]]
+
+
+def test_a_forged_token_ends_no_session_and_chooses_no_method(app: Flask) -> None:
+    client = app.test_client(use_cookies=False)
+    first = client.post("/login", headers=BY_HEADER)
+    forged = first.headers["st-access-token"][:-9] + "AAAAAAAAA"
+    second = client.post("/login", headers={"Cookie": f"sAccessToken={forged}"})
+    assert "st-access-token" in second.headers
+    assert len(sessions_of(app, "alice")) == 2
+
+
+def test_a_login_stands_though_the_session_that_it_replaces_cannot_be_ended(
+    make_app: AppFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Unlucky(STSession):
+        def revoke_session(self, handle: str) -> bool:
+            raise CoreUnavailableError("it is down")
+
+    app = make_app(extension=Unlucky)
+    client = app.test_client()
+    old = client.post("/login", headers=BY_COOKIE).get_json()["handle"]
+    assert client.post("/login").status_code == 200
+    assert client.get("/user").status_code == 200
+    assert f"Session {old!r} has been replaced, but could not be ended: it is down" in caplog.messages
+
+
+# Signing out by a token that cannot be verified
+
+
+@pytest.fixture
+def rotated(make_app: AppFactory) -> tuple[Flask, FlaskClient, TestResponse]:
+    """An app whose core no longer has the key that signed the client's access token."""
+    app = make_app(token_transfer_method="any")
+    seen: list[bool] = []
+
+    @app.post("/leave")
+    def leave() -> dict[str, bool]:
+        seen.append(sign_out())
+        return {"ended": seen[-1]}
+
+    client = app.test_client(use_cookies=False)
+    return app, client, client.post("/login", headers=BY_COOKIE)
+
+
+def unverifiable(login: TestResponse) -> str:
+    """The access token under a key that nobody has."""
+    head, payload, _ = cookies_of(login)["sAccessToken"].split(".")
+    return f"{head}.{payload}.{'A' * 342}"
+
+
+@pytest.mark.parametrize("path", ["/leave", "/auth/signout"])
+@pytest.mark.parametrize("refresh_by", ["cookie", "header"])
+def test_a_refresh_token_ends_a_session_whose_access_token_cannot_be_verified(
+    rotated: tuple[Flask, FlaskClient, TestResponse], path: str, refresh_by: str
+) -> None:
+    app, client, login = rotated
+    token = cookies_of(login)["sRefreshToken"]
+    cookie = f"sAccessToken={unverifiable(login)}"
+    headers = {"Cookie": cookie}
+    if refresh_by == "cookie":
+        headers["Cookie"] += f"; sRefreshToken={token}"
+    else:
+        headers["Authorization"] = f"Bearer {token}"
+    answer = client.post(path, headers=headers)
+    assert answer.get_json() == ({"ended": True} if path == "/leave" else {"status": "OK"})
+    assert sessions_of(app, "alice") == []
+    assert cleared(answer)
+
+
+def test_signing_out_says_that_it_could_not_end_the_session(
+    rotated: tuple[Flask, FlaskClient, TestResponse], caplog: pytest.LogCaptureFixture
+) -> None:
+    app, client, login = rotated
+    headers = {"Cookie": f"sAccessToken={unverifiable(login)}"}
+    answer = client.post("/leave", headers=headers)
+    handle = login.get_json()["handle"]
+    assert answer.get_json() == {"ended": False}
+    assert cleared(answer)
+    assert sessions_of(app, "alice") == [handle]
+    assert (
+        f"Signed out on the client only: the access token of session {handle!r} can no longer be verified, "
+        "so the session was not ended in the core. It ends there unless it is refreshed. Use "
+        "revoke_session(handle) to end it now."
+    ) in caplog.messages
+    refused = client.post("/auth/signout", headers=headers)
+    assert says(refused) == (401, {"message": "try refresh token"})
+
+
+def test_signing_out_returns_true_where_no_session_is_left(app: Flask) -> None:
+    @app.post("/leave")
+    def leave() -> dict[str, bool]:
+        return {"ended": sign_out()}
+
+    client = app.test_client()
+    assert client.post("/leave").get_json() == {"ended": True}
+    client.post("/login", headers=BY_COOKIE)
+    assert client.post("/leave").get_json() == {"ended": True}
+    assert client.post("/leave", headers={"Authorization": "Bearer garbage"}).get_json() == {"ended": True}

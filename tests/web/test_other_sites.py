@@ -219,7 +219,7 @@ def test_a_page_of_the_login_form_is_not_shown_to_another_sites_form(make_app: A
 
 def test_an_overridden_refresh_or_sign_out_is_not_asked_by_another_site(make_app: AppFactory) -> None:
     class Mine(STSession):
-        def sign_out(self) -> None:
+        def sign_out(self) -> bool:
             raise AssertionError("asked")
 
     app = make_app(extension=Mine, api_domain=API)
