@@ -1,77 +1,92 @@
-"""``python -m benchmarks``: measure, and print a Markdown table."""
+"""``python -m benchmarks``: measure, and print Markdown tables."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
-from . import refreshing, serving, weight
+from flask import Flask
+
+from . import comparison, frames, growth, instructions, plots, refreshing, serving, weight
 from .core import Core, running_core
-from .report import Part, surroundings, table
+from .report import Part, markdown, surroundings
 from .timing import Effort
-from .verifying import Verifying
 
-_THOROUGH = Effort(rounds=300, batch=50)
-_QUICK = Effort(rounds=60, batch=25)
+_THOROUGH = Effort(rounds=150, batch=25)
+_QUICK = Effort(rounds=40, batch=20)
+
+#: Parts that are measured only if asked for: counting takes minutes, installing needs the network.
+_ON_REQUEST = {
+    "instructions": instructions.measure,
+    "frames": frames.measure,
+    "install": weight.installed_size,
+}
+_TIMED = ("comparison", "unprotected", "payload", "validators", "memory", "refresh", "gunicorn", "import")
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Measure the parts that the command line names."""
     logging.disable(logging.WARNING)
-    with running_core() as core:
-        print(surroundings() + "\n")
-        print(table(_measured(core, _options())))
+    options = _options()
+    counted = [measure() for name, measure in _ON_REQUEST.items() if getattr(options, name)]
+    parts = [*counted, *_timed(options.parts, quick=options.quick)]
+    print(surroundings() + "\n\n" + markdown(parts))
+    if options.plots is not None:
+        plots.draw(parts, options.plots)
 
 
-def _measured(core: Core, options: argparse.Namespace) -> list[Part]:
-    effort = _QUICK if options.quick else _THOROUGH
-    verifying = Verifying(core, effort)
-    try:
-        parts = _parts(core, verifying, effort, quick=options.quick)
-        wanted = options.parts or [name for name in parts if name != "install" or options.install]
-        return [parts[name]() for name in wanted]
-    finally:
-        verifying.close()
+def _timed(names: Sequence[str], *, quick: bool) -> list[Part]:
+    if not names:
+        return []
+    with running_core() as core, comparison.running_apps(core) as apps:
+        parts = _parts(core, apps, quick=quick)
+        return [parts[name]() for name in names]
 
 
-def _parts(core: Core, verifying: Verifying, effort: Effort, *, quick: bool) -> dict[str, Callable[[], Part]]:
+def _parts(core: Core, apps: Mapping[str, Flask], *, quick: bool) -> dict[str, Callable[[], Part]]:
+    effort = _QUICK if quick else _THOROUGH
     return {
-        "seen": verifying.seen_before,
-        "first": verifying.first_time,
-        "unprotected": verifying.unprotected,
-        "validators": verifying.validators,
-        "refresh": lambda: refreshing.measure(core, verifying.apps, effort),
-        "gunicorn": lambda: serving.measure(core, rounds=6 if quick else 30, seconds=0.5),
+        "comparison": lambda: comparison.measure(core, apps, effort),
+        "unprotected": lambda: comparison.unprotected(apps, effort),
+        "payload": lambda: growth.with_payload(core, apps, effort),
+        "validators": lambda: growth.with_validators(core, apps, effort),
+        "memory": lambda: weight.memory_per_token(core),
+        "refresh": lambda: refreshing.measure(core, apps, effort),
+        "gunicorn": lambda: serving.measure(core, rounds=4 if quick else 20, seconds=0.5),
         "import": lambda: weight.import_time(5 if quick else 20),
-        "install": weight.installed_size,
     }
-
-
-_NAMES = ("seen", "first", "unprotected", "validators", "refresh", "gunicorn", "import", "install")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure flask-stsession and its peers side by side, and print a Markdown table.",
+        description="Measure flask-stsession and its peers side by side, and print Markdown tables.",
     )
     parser.add_argument(
         "parts",
         nargs="*",
         metavar="PART",
-        help=f"what to measure, some of: {', '.join(_NAMES)}; all but install if none is named",
+        help=f"what to time, some of: {', '.join(_TIMED)}; all of them if nothing at all is named",
     )
     parser.add_argument("--quick", action="store_true", help="measure less, for a rough idea")
     parser.add_argument(
-        "--install",
-        action="store_true",
-        help="also install everybody into fresh environments (slow, network)",
+        "--instructions", action="store_true", help="count instructions per request (needs valgrind)"
+    )
+    parser.add_argument("--frames", action="store_true", help="count the frames and files of a request")
+    parser.add_argument(
+        "--install", action="store_true", help="install each contestant into a fresh environment (network)"
+    )
+    parser.add_argument(
+        "--plots", type=Path, metavar="FOLDER", help="also draw plots of what was timed (needs matplotlib)"
     )
     options = parser.parse_args()
-    unknown = [part for part in options.parts if part not in _NAMES]
+    unknown = [part for part in options.parts if part not in _TIMED]
     if unknown:
-        parser.error(f"there is no part {unknown[0]!r}; choose from {', '.join(_NAMES)}")
+        parser.error(f"there is no part {unknown[0]!r}; choose from {', '.join(_TIMED)}")
+    if not options.parts and (options.plots or not any(getattr(options, name) for name in _ON_REQUEST)):
+        options.parts = list(_TIMED)
     return options
 
 

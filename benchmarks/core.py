@@ -1,4 +1,4 @@
-"""A core in a process of its own, that counts what it is asked.
+"""A core in a process of its own that counts its calls.
 
 ``python -m benchmarks.core`` serves an embedded core, in memory, over HTTP on loopback, until its
 input ends.
@@ -34,7 +34,7 @@ NEWEST_CDI_VERSION = CDI_VERSIONS[-1]
 
 
 class _CountingCore(EmbeddedCore):
-    """Counts its calls, and tells how many there were."""
+    """Count its calls, and return their number on request."""
 
     calls = 0
 
@@ -56,9 +56,9 @@ class Tokens:
 
 
 class Core:
-    """A running core, as seen from outside: a kept-alive connection and nothing around it.
+    """A client of a running core: one kept-alive connection.
 
-    :param url: where it listens.
+    :param url: of the core.
     """
 
     def __init__(self, url: str) -> None:
@@ -71,16 +71,19 @@ class Core:
         self._connection.close()
 
     def calls(self) -> int:
-        """How many calls it has answered."""
+        """Return the number of calls so far."""
         return int(self._ask("GET", _CALLS))
 
-    def create_session(self) -> Tokens:
-        """A new session, with the claim that the validators look for."""
+    def create_session(self, **payload: Any) -> Tokens:
+        """Return a new session's tokens; they hold the claim that the validators look for.
+
+        :param payload: what else the access token holds.
+        """
         answer = self._post(
             "/recipe/session",
             {
                 "userId": "d1c40f3c-6c3a-4c9c-9d3f-5a0f8a1c7a11",
-                "userDataInJWT": {"plan": {"v": "large", "t": 1_700_000_000_000}},
+                "userDataInJWT": {"plan": {"v": "large", "t": 1_700_000_000_000}, **payload},
                 "userDataInDatabase": {},
                 "enableAntiCsrf": False,
                 "useDynamicSigningKey": True,
@@ -90,7 +93,7 @@ class Core:
         return Tokens(answer["accessToken"]["token"], answer["refreshToken"]["token"])
 
     def public_key_of(self, access_token: str) -> str:
-        """The key that signed a token, as PEM."""
+        """Return the key that signed a token, as PEM."""
         kid = jwt.get_unverified_header(access_token)["kid"]
         for jwk in json.loads(self._ask("GET", "/.well-known/jwks.json"))["keys"]:
             if jwk["kid"] == kid:
@@ -103,7 +106,7 @@ class Core:
         headers = {"cdi-version": cdi_version, "rid": "session", "Content-Type": "application/json"}
         answer: dict[str, Any] = json.loads(self._ask("POST", path, json.dumps(body), headers))
         if answer["status"] != "OK":
-            raise ValueError(f"the core answered {answer}")
+            raise ValueError(f"the core responded {answer}")
         return answer
 
     def _ask(self, method: str, path: str, body: str | None = None, headers: Any = None) -> bytes:
@@ -113,7 +116,7 @@ class Core:
 
 @contextmanager
 def running_core() -> Iterator[Core]:
-    """A core in another process, so that its work is not taken for ours."""
+    """Run a core in another process, so that its work does not count as ours."""
     command = [sys.executable, "-m", __name__]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -1,6 +1,6 @@
-"""Requests per second behind a real server: gunicorn with one gthread worker.
+"""The processor time of a request behind a real server: gunicorn with one gthread worker.
 
-``benchmarks.serving:app()`` is what gunicorn serves; which app that is, the environment says.
+gunicorn serves ``benchmarks.serving:app()``; the environment names the contestant.
 """
 
 from __future__ import annotations
@@ -11,69 +11,90 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from statistics import median
+from dataclasses import dataclass
+from pathlib import Path
 
 from flask import Flask
 
 from .apps import BARE, CONTESTANTS, OURS, Contestant
 from .core import Core
-from .report import Part, Row
-from .verifying import by_header
+from .report import BESIDE_PEERS, Part, Row, beside_peers, microseconds, percent
+from .timing import lowest
+from .wsgi import by_header
 
 _NAME, _CORE_URL, _PUBLIC_KEY = "BENCHMARK_APP", "BENCHMARK_CORE_URL", "BENCHMARK_PUBLIC_KEY"
 _THREADS = 4
-_CONNECTIONS = 8
+_CONNECTIONS = (1, 8, 64)
+_AIM = 0.9
 _START_SECONDS = 20.0
 
 
 def app() -> Flask:
-    """The app that the environment names."""
+    """Return the app that the environment names."""
     contestant = next(each for each in (BARE, *CONTESTANTS) if each.name == os.environ[_NAME])
     return contestant.make(os.environ[_CORE_URL], os.environ[_PUBLIC_KEY])
 
 
+@dataclass(frozen=True)
+class _Server:
+    """A running server.
+
+    :param port: on which it listens.
+    :param worker: the process id of its worker.
+    """
+
+    port: int
+    worker: int
+
+    def processor_seconds(self) -> float:
+        """Return the processor time of the worker so far."""
+        # proc(5): fields 14 and 15, user and system time in ticks; the name, field 2, may hold blanks.
+        fields = Path(f"/proc/{self.worker}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def measure(core: Core, *, rounds: int, seconds: float) -> Part:
-    """Warm requests per second to a protected view, against the same view of a bare app.
+    """Measure the worker's processor time for a request to a protected view.
 
     :param rounds: how often each server has its turn.
-    :param seconds: how long a turn is.
+    :param seconds: the length of a turn.
     """
     token = core.create_session().access
     key = core.public_key_of(token)
     competing = [each for each in (BARE, *CONTESTANTS) if each.version is not None]
-    rates: dict[str, list[float]] = {each.name: [] for each in competing}
-    with ExitStack() as servers:
-        ports = {each.name: servers.enter_context(_served(each, core.url, key)) for each in competing}
-        for port in ports.values():
-            _requests_per_second(port, token, 0.5)  # warms up
-        for _ in range(rounds):
-            for name, port in ports.items():
-                rates[name].append(_requests_per_second(port, token, seconds))
-    share = {
-        name: median(mine / bare for mine, bare in zip(values, rates[BARE.name], strict=True))
-        for name, values in rates.items()
-    }
-    row = Row(
-        "gunicorn, gthread, warm: share of a bare app's requests/s",
-        f"{median(rates[BARE.name]):.0f}/s",
-        _figures(share, rates),
-        "90 %",
-        share[OURS.name] >= 0.9,
+    with ExitStack() as opened:
+        servers = {each.name: opened.enter_context(_served(each, core.url, key)) for each in competing}
+        for server in servers.values():
+            _ask(server.port, token, max(_CONNECTIONS), 0.5)  # fills caches
+        rows = []
+        for connections in _CONNECTIONS:
+            costs: dict[str, list[float]] = {name: [] for name in servers}
+            for _ in range(rounds):
+                for name, server in servers.items():
+                    before = server.processor_seconds()
+                    asked = _ask(server.port, token, connections, seconds)
+                    costs[name].append((server.processor_seconds() - before) / asked)
+            rows.append(_row(connections, {name: lowest(values) for name, values in costs.items()}))
+    note = (
+        f"gunicorn ran one gthread worker of {_THREADS} threads. The shares compare the worker's processor "
+        "time for a request."
     )
-    return Part(
-        "gunicorn", [row], [f"One worker of {_THREADS} threads, {_CONNECTIONS} connections kept alive."]
-    )
+    return Part(BESIDE_PEERS, rows, [note])
 
 
-def _figures(share: Mapping[str, float], rates: Mapping[str, list[float]]) -> dict[str, str]:
-    return {name: f"{share[name]:.0%} ({median(rates[name]):.0f}/s)".replace("%", " %") for name in share}
+def _row(connections: int, costs: dict[str, float]) -> Row:
+    shares = {name: costs[BARE.name] / cost for name, cost in costs.items()}
+    what = f"gunicorn, {connections} connection{'s' if connections > 1 else ''}: share of bare Flask's speed"
+    figures = {name: percent(share) for name, share in shares.items()}
+    bare = microseconds(costs[BARE.name], signed=False)
+    return beside_peers(what, bare, figures, percent(_AIM), shares[OURS.name] >= _AIM)
 
 
 @contextmanager
-def _served(contestant: Contestant, core_url: str, public_key: str) -> Iterator[int]:
-    """A server with the contestant's app; gives its port."""
+def _served(contestant: Contestant, core_url: str, public_key: str) -> Iterator[_Server]:
+    """Run a server with the contestant's app."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
@@ -85,27 +106,28 @@ def _served(contestant: Contestant, core_url: str, public_key: str) -> Iterator[
         with subprocess.Popen(command, env=environment, pass_fds=[listener.fileno()]) as process:
             try:
                 _wait_for(port)
-                yield port
+                children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+                yield _Server(port, int(children.read_text(encoding="ascii").split()[0]))
             finally:
                 process.terminate()
 
 
 def _wait_for(port: int) -> None:
-    """The socket listens already: it answers once the app is there."""
+    """Wait for the app. Its socket listens already, and responds once the app is loaded."""
     with socket.create_connection(("127.0.0.1", port), timeout=_START_SECONDS) as connection:
         connection.sendall(b"GET /open HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         status = connection.recv(4096).split(b"\r\n", 1)[0]
     if b"200" not in status:
-        raise RuntimeError(f"the server answers {status!r}")
+        raise RuntimeError(f"the server responds {status!r}")
 
 
-def _requests_per_second(port: int, token: str, seconds: float) -> float:
-    """Ask over some connections, each of which sends its next request when it has its answer."""
+def _ask(port: int, token: str, connections: int, seconds: float) -> int:
+    """Send requests over some connections, one at a time over each; return their number."""
     headers = {"Host": "localhost", **by_header(token)}
     lines = ["GET /user HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     request = "\r\n".join(lines).encode("ascii")
     with ExitStack() as opened, selectors.DefaultSelector() as selector:
-        for _ in range(_CONNECTIONS):
+        for _ in range(connections):
             connection = opened.enter_context(socket.create_connection(("127.0.0.1", port)))
             selector.register(connection, selectors.EVENT_READ)
             connection.sendall(request)
@@ -114,15 +136,15 @@ def _requests_per_second(port: int, token: str, seconds: float) -> float:
         while time.perf_counter() - started < seconds:
             for key, _ in selector.select(1):
                 ready: socket.socket = key.fileobj  # type: ignore[assignment]
-                # The answers are short: head and body come in one piece or two.
-                answer = ready.recv(4096)
-                while not answer.endswith(b"ok"):
+                # Responses are short: head and body come in one piece or two.
+                response = ready.recv(4096)
+                while not response.endswith(b"ok"):
                     more = ready.recv(4096)
                     if not more:
-                        raise RuntimeError(f"the server answers {answer[:100]!r}")
-                    answer += more
-                if not answer.startswith(b"HTTP/1.1 200"):
-                    raise RuntimeError(f"the server answers {answer[:100]!r}")
+                        raise RuntimeError(f"the server responds {response[:100]!r}")
+                    response += more
+                if not response.startswith(b"HTTP/1.1 200"):
+                    raise RuntimeError(f"the server responds {response[:100]!r}")
                 answered += 1
                 ready.sendall(request)
-        return answered / (time.perf_counter() - started)
+        return answered

@@ -1,20 +1,21 @@
-"""Timing of contestants side by side.
+"""Time contestants side by side.
 
-Machines have moods: another process wakes up, the clock slows down. So contestants take turns,
-a short batch each, again and again. What is compared was measured in the same round, and of all
-rounds the median counts. What only computes is timed by the processor time of this thread, which
-leaves out what other processes did meanwhile; what waits for another process, by the clock.
+Shared machines have moods: another process wakes up, the clock slows down. So contestants take turns,
+a short batch each, again and again. Computation is timed by the processor time of this thread, which
+leaves out what other processes do meanwhile; waiting for another process is timed by the wall clock.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 from time import perf_counter, thread_time
 
 Action = Callable[[], object]
+
+_LOWEST_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -38,27 +39,40 @@ class Timings:
     def __contains__(self, name: str) -> bool:
         return name in self._per_round
 
-    def typical(self, name: str) -> float:
-        """The median, in s."""
+    def lowest(self, name: str) -> float:
+        """Return the mean of the lowest 5 %, in s."""
+        return lowest(self._per_round[name])
+
+    def median(self, name: str) -> float:
+        """Return the median, in s."""
         return median(self._per_round[name])
 
     def above(self, name: str, reference: str) -> float:
-        """How much longer it takes than the reference did in the same round: the median, in s."""
+        """Return the difference of the lowest 5 %, in s."""
+        return self.lowest(name) - self.lowest(reference)
+
+    def median_above(self, name: str, reference: str) -> float:
+        """Return the median difference to the reference in the same round, in s."""
         pairs = zip(self._per_round[name], self._per_round[reference], strict=True)
         return median(mine - other for mine, other in pairs)
+
+
+def lowest(values: Sequence[float]) -> float:
+    """Return the mean of the lowest 5 %: the cost on a machine that does nothing else."""
+    return fmean(sorted(values)[: max(1, round(len(values) * _LOWEST_SHARE))])
 
 
 def take_turns(contestants: Mapping[str, Action], effort: Effort, *, waits: bool = False) -> Timings:
     """Time every contestant in turn, round after round.
 
-    The collector of garbage runs between batches and not within, as with :mod:`timeit`.
+    The garbage collector runs between batches, not during them, as with :mod:`timeit`.
 
-    :param waits: for other processes, so that the clock is what counts.
+    :param waits: whether contestants wait for other processes, so that the wall clock counts.
     """
     clock = perf_counter if waits else thread_time
     per_round: dict[str, list[float]] = {name: [] for name in contestants}
     for action in contestants.values():
-        for _ in range(effort.batch):  # warms caches up
+        for _ in range(effort.batch):  # fills caches
             action()
     collects = gc.isenabled()
     try:

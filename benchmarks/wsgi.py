@@ -1,4 +1,4 @@
-"""Requests to a WSGI app without a server: what is timed is the app."""
+"""Requests to a WSGI app without a server, so that only the app is measured."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from werkzeug.test import EnvironBuilder
 from .timing import Action
 
 
-class Answer:
-    """What an app answers, kept by its ``start_response``."""
+class Response:
+    """Status and headers of a response, kept by its ``start_response``."""
 
     status = ""
     headers: list[tuple[str, str]] = []  # noqa: RUF012 - replaced, never changed
@@ -24,12 +24,12 @@ class Answer:
         self.headers = headers
 
     def header(self, name: str) -> str | None:
-        """The value of a header."""
+        """Return the value of a header."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
 
 def environ_of(path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> dict[str, Any]:
-    """The WSGI environment of a request to localhost."""
+    """Return the WSGI environment of a request to localhost."""
     builder = EnvironBuilder(
         path, base_url="http://localhost:8000", method=method, headers=list((headers or {}).items())
     )
@@ -39,31 +39,34 @@ def environ_of(path: str, headers: Mapping[str, str] | None = None, method: str 
         builder.close()
 
 
-def send(app: Flask, environ: dict[str, Any]) -> Answer:
-    """Send one request, and read the answer whole."""
-    answer = Answer()
-    body = app(environ.copy(), answer.start_response)
+def send(app: Flask, environ: dict[str, Any]) -> Response:
+    """Send one request, and read the whole response.
+
+    :raises RuntimeError: the status is not 200.
+    """
+    response = Response()
+    body = app(environ.copy(), response.start_response)
     for _ in body:
         pass
     close = getattr(body, "close", None)
     if close is not None:
         close()
-    return answer
+    if response.status != "200 OK":
+        raise RuntimeError(f"{app.name} responds {response.status} to {environ['PATH_INFO']}")
+    return response
 
 
 def repeated(app: Flask, environs: Iterable[dict[str, Any]]) -> Action:
-    """Sends these requests in turn, over and over.
-
-    :raises RuntimeError: at once, if the first is not answered with 200.
-    """
+    """Return an action that sends one of these requests after the other, over and over."""
     turn = cycle(environs)
-    first = send(app, next(turn))
-    if first.status != "200 OK":
-        raise RuntimeError(f"{app.name} answers {first.status}")
+    return lambda: send(app, next(turn))
 
-    def action() -> None:
-        answer = send(app, next(turn))
-        if answer.status != "200 OK":
-            raise RuntimeError(f"{app.name} answers {answer.status}")
 
-    return action
+def by_header(token: str) -> dict[str, str]:
+    """Return request headers that carry a token by header."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def by_cookie(token: str) -> dict[str, str]:
+    """Return request headers that carry an access token by cookie."""
+    return {"Cookie": f"sAccessToken={token}"}

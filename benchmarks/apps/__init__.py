@@ -1,11 +1,11 @@
 """One Flask app for each contestant, with the same views.
 
-Every module here has ``make(core_url, public_key) -> Flask``. The views answer the same constant, so
-that what differs is what guards them:
+The module of each contestant has ``make(core_url, public_key) -> Flask``. All views return the same
+constant, so that only their guards differ:
 
-- ``/open``: nothing does;
-- ``/user``: a session is needed;
-- ``/claim-1``, ``/claim-3``: one claim validator, or three, where there is such a thing.
+- ``/open``: none;
+- ``/user``: a session is required;
+- ``/claim-1``, ``/claim-3``, ``/claim-10``: so many claim validators, where the contestant has any.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ ANSWER = "ok"
 class Contestant:
     """A contestant.
 
-    :param name: heads its column; of its distribution, except for the bare app.
+    :param name: of its distribution; heads its column.
     :param module: of this package, with its app.
-    :param has_validators: does it know claim validators?
-    :param refreshes_at_core: does it exchange refresh tokens with a core?
+    :param has_validators: whether it has claim validators.
+    :param refreshes_at_core: whether it exchanges refresh tokens with a core.
     """
 
     name: str
@@ -37,14 +37,14 @@ class Contestant:
 
     @property
     def version(self) -> str | None:
-        """The installed version; ``None`` if it is not installed."""
+        """Return the installed version; ``None`` if it is not installed."""
         try:
             return version(self.name)
         except PackageNotFoundError:
             return None
 
     def make(self, core_url: str, public_key: str) -> Flask:
-        """Its app.
+        """Return its app.
 
         :param core_url: of a core.
         :param public_key: of the core's signing key, as PEM.

@@ -1,4 +1,4 @@
-"""The views with nothing around them: what all others are measured against."""
+"""The views with nothing around them: the reference for all others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from . import ANSWER
 
 
 def make(core_url: str, public_key: str) -> Flask:
-    """A bare Flask app."""
+    """Return a bare Flask app."""
     del core_url, public_key
     app = Flask("bare")
 

@@ -10,7 +10,7 @@ from . import ANSWER
 
 
 def make(core_url: str, public_key: str) -> Flask:
-    """An app with ``JWTManager``."""
+    """Return an app with ``JWTManager``."""
     del core_url
     app = Flask("jwt-extended")
     app.config.update(

@@ -1,4 +1,4 @@
-"""flask-stsession, as its documentation says; the core is asked over HTTP."""
+"""flask-stsession as its documentation says, with a core over HTTP."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PASSES = _plan.validators.has_value("large")
 
 
 def make(core_url: str, public_key: str, **settings: Any) -> Flask:
-    """An app with ``STSession``.
+    """Return an app with ``STSession``.
 
     :param settings: further settings, without their prefix, in lower case.
     """
@@ -43,6 +43,11 @@ def make(core_url: str, public_key: str, **settings: Any) -> Flask:
     @app.get("/claim-3")
     @verify_session(validators=[_PASSES, _PASSES, _PASSES])
     def three_claims() -> str:
+        return ANSWER
+
+    @app.get("/claim-10")
+    @verify_session(validators=[_PASSES] * 10)
+    def ten_claims() -> str:
         return ANSWER
 
     return app

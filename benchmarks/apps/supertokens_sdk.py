@@ -19,7 +19,7 @@ _PASSES = _plan.validators.has_value("large")
 
 
 def make(core_url: str, public_key: str) -> Flask:
-    """An app with the SDK, which there can be but once in a process."""
+    """Return an app with the SDK, which exists once in a process."""
     del public_key
     init(
         app_info=InputAppInfo(
@@ -53,6 +53,11 @@ def make(core_url: str, public_key: str) -> Flask:
         override_global_claim_validators=lambda validators, *_: [*validators, _PASSES, _PASSES, _PASSES]
     )
     def three_claims() -> str:
+        return ANSWER
+
+    @app.get("/claim-10")
+    @verify_session(override_global_claim_validators=lambda validators, *_: [*validators, *[_PASSES] * 10])
+    def ten_claims() -> str:
         return ANSWER
 
     # As documented: without it, requests that only the middleware knows would be 404.
