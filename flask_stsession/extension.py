@@ -42,7 +42,7 @@ from .web.context import (
 )
 from .web.ended import clear_revoked
 from .web.guards import Protection, default_options_response
-from .web.options import SESSION_ONLY, VerifyOptions, verify_options
+from .web.options import SESSION_ONLY, VerifyOptions, checked_claims, checked_validators, verify_options
 from .web.transport import security_schemes
 from .web.verify import (
     answer_inquiry,
@@ -90,6 +90,7 @@ class STSession(Extension):
     :param global_claim_validators: run by every guard, but not at refresh and sign-out.
     :param get_email: ``f(user_id, tenant_id)``, which returns the user's address or ``None``; for e-mail
         verification.
+    :raises TypeError: an argument is of a wrong type.
     :raises ConfigError: ``EmailVerificationClaim`` is among the claims without a ``get_email``.
     """
 
@@ -110,8 +111,16 @@ class STSession(Extension):
         global_claim_validators: Iterable[SessionClaimValidator] = (),
         get_email: Callable[[str, str], str | None] | None = None,
     ) -> None:
-        self._claims = tuple(claims)
-        self._global_claim_validators = tuple(global_claim_validators)
+        if app is not None and not isinstance(app, Flask):
+            raise TypeError(f"STSession() takes the Flask app, not {app!r}: write STSession(app).")
+        if get_email is not None and not callable(get_email):
+            raise TypeError(
+                f"STSession() takes a function of (user_id, tenant_id) as get_email=, not {get_email!r}."
+            )
+        self._claims = checked_claims("STSession()", claims)
+        self._global_claim_validators = checked_validators(
+            "STSession()", global_claim_validators, "global_claim_validators"
+        )
         self._loaders = Loaders(get_email)
         # The state of the only app; ``None`` before there is one, and once there are several.
         self._only: AppState | None = None

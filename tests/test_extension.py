@@ -606,3 +606,42 @@ def test_an_override_that_forgets_to_answer_signs_nobody_out(make_app: AppFactor
             ext.refresh_session_without_request_response(token)
         assert str(caught.value) == "allow_refresh() must return True or False, not None."
         assert len(ext.get_all_session_handles_for_user("alice")) == 1
+
+
+VALIDATOR = PrimitiveClaim("k", lambda *_: "v").validators.has_value("v")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"app": "app"}, "takes the Flask app, not 'app': write STSession(app)."),
+        (
+            {"claims": ["x"]},
+            "got 'x' among claims=, which is not a SessionClaim. Write UserRoleClaim, or a claim "
+            "of your own such as PrimitiveClaim(key, fetch_value).",
+        ),
+        ({"claims": fetched}, "takes a list as claims=: write claims=[...]."),
+        ({"claims": "st-role"}, "takes a list of claims as claims=, not 'st-role'."),
+        (
+            {"claims": [VALIDATOR]},
+            f"got the validator {VALIDATOR!r} among claims=. Write it into global_claim_validators=[...].",
+        ),
+        (
+            {"global_claim_validators": VALIDATOR},
+            "takes a list as global_claim_validators=: write global_claim_validators=[...].",
+        ),
+        (
+            {"global_claim_validators": [fetched]},
+            "got the claim <PrimitiveClaim 'fetched'> among "
+            "global_claim_validators=, but a claim checks nothing. Write one of its validators, such as "
+            "claim.validators.has_value(...).",
+        ),
+        ({"get_email": "email"}, "takes a function of (user_id, tenant_id) as get_email=, not 'email'."),
+    ],
+)
+def test_arguments_of_wrong_types_are_refused_with_what_to_write(
+    arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TypeError) as caught:
+        STSession(**arguments)
+    assert str(caught.value) == f"STSession() {message}"

@@ -205,7 +205,8 @@ def _needed_validators(
         needed.append(_holds(UserRoleClaim, roles, max_age_in_sec, f"{caller} takes as roles="))
     if permissions is not None:
         needed.append(_holds(PermissionClaim, permissions, max_age_in_sec, f"{caller} takes as permissions="))
-    needed.extend(_checked_validators(caller, validators))
+    if validators is not None:
+        needed.extend(checked_validators(caller, validators))
     if max_auth_age is not None:
         needed.append(AuthTimeClaim.validators.max_auth_age(max_auth_age))
     return tuple(needed)
@@ -218,23 +219,54 @@ def _check_seconds(caller: str, name: str, seconds: object) -> None:
         raise TypeError(f"{caller} takes a number of seconds, 0 or more, as {name}=, not {seconds!r}.")
 
 
-def _checked_validators(caller: str, validators: object) -> Sequence[SessionClaimValidator]:
-    if validators is None:
-        return ()
+def checked_validators(caller: str, validators: object, argument: str = "validators") -> tuple[Any, ...]:
+    """Return validators as a tuple.
+
+    :param caller: the function that got them, for messages.
+    :param argument: their name there.
+    :raises TypeError: they are not several validators.
+    """
     if isinstance(validators, SessionClaimValidator):
-        raise TypeError(f"{caller} takes a list as validators=: write validators=[...].")
-    if isinstance(validators, str | SessionClaim) or not isinstance(validators, Iterable):
-        raise TypeError(f"{caller} takes a list of validators as validators=, not {validators!r}.")
-    listed = list(validators)
+        raise TypeError(f"{caller} takes a list as {argument}=: write {argument}=[...].")
+    listed = _listed(caller, validators, argument, "validators")
     for each in listed:
         if isinstance(each, SessionClaim):
             raise TypeError(
-                f"{caller} got the claim {each!r} among validators=, but a claim checks nothing. Write "
-                "one of its validators, such as claim.validators.has_value(...)."
+                f"{caller} got the claim {each!r} among {argument}=, but a claim checks nothing. Write one "
+                "of its validators, such as claim.validators.has_value(...)."
             )
         if not isinstance(each, SessionClaimValidator):
-            raise TypeError(f"{caller} got {each!r} among validators=, which is not a SessionClaimValidator.")
+            raise TypeError(f"{caller} got {each!r} among {argument}=, which is not a SessionClaimValidator.")
     return listed
+
+
+def checked_claims(caller: str, claims: object) -> tuple[Any, ...]:
+    """Return claims as a tuple.
+
+    :param caller: the function that got them, for messages.
+    :raises TypeError: they are not several claims.
+    """
+    if isinstance(claims, SessionClaim):
+        raise TypeError(f"{caller} takes a list as claims=: write claims=[...].")
+    listed = _listed(caller, claims, "claims", "claims")
+    for each in listed:
+        if isinstance(each, SessionClaimValidator):
+            raise TypeError(
+                f"{caller} got the validator {each!r} among claims=. Write it into "
+                "global_claim_validators=[...]."
+            )
+        if not isinstance(each, SessionClaim):
+            raise TypeError(
+                f"{caller} got {each!r} among claims=, which is not a SessionClaim. Write UserRoleClaim, or "
+                "a claim of your own such as PrimitiveClaim(key, fetch_value)."
+            )
+    return listed
+
+
+def _listed(caller: str, given: object, argument: str, what: str) -> tuple[Any, ...]:
+    if isinstance(given, str | SessionClaim) or not isinstance(given, Iterable):
+        raise TypeError(f"{caller} takes a list of {what} as {argument}=, not {given!r}.")
+    return tuple(given)
 
 
 def _holds(

@@ -18,6 +18,7 @@ from support.served_core import ServedCore
 from flask_stsession import (
     ConfigError,
     Session,
+    STSession,
     create_new_session,
     current_session,
     current_user,
@@ -26,6 +27,7 @@ from flask_stsession import (
     signals,
     verify_session,
 )
+from flask_stsession.claims import ClaimValidationResult, SessionClaimValidator
 from flask_stsession.embedded.adapter import EmbeddedAdapter
 from flask_stsession.embedded.app import EmbeddedCore
 
@@ -331,3 +333,62 @@ def test_the_user_loader_may_take_the_tenant(app: Flask) -> None:
     app.extensions["stsession"].user_loader(lambda user_id, tenant_id: f"{user_id} of {tenant_id}")
     app.add_url_rule("/user-name", "user_name", lambda: str(current_user))
     assert signed_in(app).get("/user-name").text == "alice of public"
+
+
+# current_session lets pass what an optional guard would
+
+
+class Never(SessionClaimValidator):
+    def validate(self, payload: dict[str, Any], user_context: dict[str, Any]) -> ClaimValidationResult:
+        return ClaimValidationResult(False, {"message": "no"})
+
+
+def test_a_session_that_fails_a_global_validator_is_not_current(make_app: AppFactory) -> None:
+    app = make_app(global_claim_validators=[Never("never")])
+    app.add_url_rule("/show", "show", show)
+    assert signed_in(app).get("/show").get_json() == {"current": None, "g": None}
+
+
+def test_a_session_of_another_tenant_is_not_current(make_app: AppFactory) -> None:
+    class Acme(STSession):
+        def get_tenant_id(self) -> str:
+            return "acme"
+
+    app = make_app(extension=Acme)
+    app.add_url_rule("/show", "show", show)
+    assert signed_in(app).get("/show").get_json() == {"current": None, "g": None}
+
+
+def test_an_outage_leaves_public_pages_up_and_an_error_in_the_log(
+    make_app: AppFactory, served_core: ServedCore, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(connection_uri=served_core.url, check_database=True)
+    app.add_url_rule("/show", "show", show)
+    client = signed_in(app)
+    assert client.get("/show").get_json()["current"] == "alice"
+    served_core.kill()
+    response = client.get("/show")
+    assert (response.status_code, response.get_json()) == (200, {"current": None, "g": None})
+    assert "Set-Cookie" not in response.headers
+    [logged] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert logged.startswith("current_session is empty, because the core is unavailable: ")
+    assert client.get("/user").status_code == 503
+
+
+@pytest.mark.parametrize("anti_csrf", ["NONE", "VIA_CUSTOM_HEADER", "VIA_TOKEN", "VIA_ORIGIN"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
+def test_anti_csrf_counts_for_current_session_as_a_guard_counts_it(
+    make_app: AppFactory, anti_csrf: str, method: str
+) -> None:
+    app = make_app(anti_csrf=anti_csrf)
+    seen: list[bool] = []
+
+    @app.route("/seen", methods=["GET", "POST", "DELETE"])
+    def see() -> str:
+        seen.append(bool(current_session))
+        return ""
+
+    app.add_url_rule("/only", "only", verify_session()(lambda: ""), methods=["GET", "POST", "DELETE"])
+    client = signed_in(app)
+    assert client.open("/seen", method=method).status_code == 200
+    assert seen == [client.open("/only", method=method).status_code == 200]
