@@ -10,9 +10,10 @@ from flask import Flask, g, request
 from flask.testing import FlaskClient
 from support.answers import cookies_of, is_untouched, says
 from support.app_factory import AppFactory
+from support.clients import signed_in
 from support.served_core import ServedCore
 
-from flask_stsession import STSession, get_session, verify_session
+from flask_stsession import STSession, current_session, get_session, verify_session
 from flask_stsession.claims import AuthTimeClaim
 from flask_stsession.errors import ConfigError, TryRefreshTokenError
 from flask_stsession.multitenancy import create_or_update_tenant
@@ -302,3 +303,67 @@ def test_an_override_set_on_the_object_itself_counts(make_app: AppFactory) -> No
     client.post("/login")
     ext.get_tenant_id = lambda: "other"  # type: ignore[method-assign]
     assert client.get("/user").status_code == 403
+
+
+# A second guard of the same request
+
+
+def verified() -> str:
+    return "verified"
+
+
+@pytest.mark.parametrize("first", ["optional", "current_session", "lax"])
+def test_a_second_guard_checks_anti_csrf_that_the_first_did_not(make_app: AppFactory, first: str) -> None:
+    app = make_app(anti_csrf="VIA_CUSTOM_HEADER")
+    before: dict[str, Any] = {
+        "optional": verify_session(anti_csrf_check=False, session_required=False)(verified),
+        "current_session": lambda: str(bool(current_session)),
+        "lax": verify_session(anti_csrf_check=False)(verified),
+    }
+    second = verify_session()(lambda: {"user": g.session.get_user_id()})
+
+    @app.post("/guarded-twice")
+    def guarded_twice() -> Any:
+        before[first]()
+        return second()
+
+    client = signed_in(app)
+    refused = client.post("/guarded-twice")
+    assert (refused.status_code, refused.get_json()) == (401, {"message": "try refresh token"})
+    assert client.post("/guarded-twice", headers={"rid": "anything"}).get_json() == {"user": "alice"}
+
+
+@pytest.mark.parametrize("first", ["required", "optional", "current_session"])
+def test_a_second_guard_checks_the_tenant_that_the_first_did_not(app: Flask, first: str) -> None:
+    before: dict[str, Any] = {
+        "required": verify_session()(verified),
+        "optional": verify_session(session_required=False)(verified),
+        "current_session": lambda: str(bool(current_session)),
+    }
+    guards = {tenant: verify_session(tenant=tenant)(lambda: {"ok": True}) for tenant in ("acme", "public")}
+
+    @app.get("/of/<tenant>")
+    def of(tenant: str) -> Any:
+        before[first]()
+        return guards[tenant]()
+
+    client = signed_in(app)
+    refused = client.get("/of/acme")
+    assert refused.status_code == 403
+    assert [each["id"] for each in refused.get_json()["claimValidationErrors"]] == ["st-tenant"]
+    assert client.get("/of/public").get_json() == {"ok": True}
+
+
+def test_the_tenant_of_a_guard_wins_over_the_tenant_of_the_app(make_app: AppFactory) -> None:
+    class OfPublic(STSession):
+        def get_tenant_id(self) -> str:
+            return "public"
+
+    app = make_app(extension=OfPublic)
+    with app.app_context():
+        create_or_update_tenant("acme")
+    app.add_url_rule("/acme", "acme", verify_session(tenant="acme")(lambda: {"ok": True}))
+    of_acme, of_public = signed_in(app, tenant_id="acme"), signed_in(app)
+    assert of_acme.get("/acme").get_json() == {"ok": True}
+    assert of_public.get("/acme").status_code == 403
+    assert (of_acme.get("/user").status_code, of_public.get("/user").status_code) == (403, 200)
