@@ -46,7 +46,8 @@ _PAGE = Markup("""<!doctype html>
 """)
 _SCRIPT = Markup('<script src="{src}"{attributes} defer></script>\n')
 _WITHOUT_SCRIPT = Markup('<noscript><meta http-equiv="refresh" content="0; url={url}"></noscript>\n')
-_ASK_AGAIN = Markup('<meta http-equiv="refresh" content="0">\n')
+# With its URL: where that has a #, browsers would only scroll otherwise.
+_ASK_AGAIN = Markup('<meta http-equiv="refresh" content="0; url={url}">\n')
 # Turbo takes it for a whole page because of the first meta element, and Unpoly because of our header. The
 # browser then obeys the second one, wherever it is put.
 _LEAVE = Markup("""<!doctype html>
@@ -113,7 +114,7 @@ def asking_again_page(
 
     :param url: of the page.
     """
-    return _page(status, _ASK_AGAIN, continue_url=url, login_url=login_url, csp_nonce=nonce)
+    return _page(status, _ASK_AGAIN.format(url=url), continue_url=url, login_url=login_url, csp_nonce=nonce)
 
 
 def leaving_page(*, status: int | None, url: str) -> BaseResponse:

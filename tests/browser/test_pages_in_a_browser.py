@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import flask
 import pytest
-from flask import Flask, g, redirect, request
+from flask import Flask, Response, g, redirect
 from markupsafe import escape
 from support.app_factory import NewCore
 from support.browser_site import VALIDITY, Site, Visit
@@ -29,22 +31,26 @@ def core(new_core: NewCore) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-def site(core: dict[str, Any]) -> Iterator[Site]:
-    """A site all of whose pages need a session, under a strict Content-Security-Policy."""
+def site(core: dict[str, Any], request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A site all of whose pages need a session, under a strict Content-Security-Policy.
+
+    Parameters are settings of its app.
+    """
     app = Flask("site")
-    app.config.update(core, STSESSION_LOGIN_URL="login")
+    app.config.update(core, STSESSION_LOGIN_URL="login", **getattr(request, "param", {}))
     stsession = STSession(app)
     stsession.protect(app)
 
     @app.after_request
     def restrict(response: Any) -> Any:
-        served.asked.append(f"{request.method} {request.path}")
-        response.headers["Content-Security-Policy"] = STRICT
+        served.asked.append(f"{flask.request.method} {flask.request.path}")
+        for name, value in served.headers.items():
+            response.headers.setdefault(name, value)
         return response
 
     @app.route("/login", methods=["GET", "POST"])
     def login() -> Any:
-        if request.method == "POST":
+        if flask.request.method == "POST":
             create_new_session("alice")
             return redirect(next_url(), 303)
         return "<title>Sign in</title><form method=post><button>Sign in</button></form>"
@@ -56,13 +62,22 @@ def site(core: dict[str, Any]) -> Iterator[Site]:
             f"{title}<form method=post action=/save enctype=multipart/form-data>"
             "<input name=text><button name=which value=save>Save</button></form>"
             "<form method=post action=/auth/signout><button>Sign out</button></form>"
+            "<a href=/report>Report</a> <a href=/report download>Save report</a>"
+            f"<form method=post action='/save?q={'a' * 2700}'><input type=hidden name=text value=long>"
+            "<button name=which value=far>Save far away</button></form>"
         )
 
     @app.post("/save")
     def save() -> str:
-        return f"<title>Saved</title><p>{escape(request.form['text'])} by {escape(request.form['which'])}"
+        form = flask.request.form
+        return f"<title>Saved</title><p>{escape(form['text'])} by {escape(form['which'])}"
+
+    @app.get("/report")
+    def report() -> Any:
+        return Response("a,b", mimetype="text/csv", headers={"Content-Disposition": "attachment"})
 
     served = Site(app)
+    served.headers["Content-Security-Policy"] = STRICT
     with signals.session_refreshed.connected_to(served.count, app):
         yield served
     served.close()
@@ -111,7 +126,7 @@ def test_several_tabs_at_once_refresh_once(visit: Visit, has_locks: bool) -> Non
 
 
 def test_a_form_keeps_its_fields(visit: Visit) -> None:
-    visit.page.locator("input[name=text]").fill("ä & b" * 20_000)
+    visit.page.get_by_role("textbox").fill("ä & b" * 20_000)
     visit.click("Save")
     visit.wait_for_title("Saved")
     assert visit.page.locator("p").inner_text() == "ä & b" * 20_000 + " by save"
@@ -178,3 +193,112 @@ def test_an_outage_is_waited_for_with_a_button(visit: Visit) -> None:
     visit.click("Try again")
     visit.wait_for_title("second of alice")
     assert visit.site.refreshed == 1
+
+
+# Downloads
+
+
+def test_a_download_by_a_link_arrives_and_the_page_says_so(visit: Visit) -> None:
+    with visit.page.expect_download() as download:
+        visit.page.get_by_role("link", name="Report", exact=True).click()
+    assert download.value.path().read_text() == "a,b"
+    visit.page.get_by_text("Your session has been renewed.").wait_for()
+    assert visit.site.refreshed == 1
+    visit.click("Back")
+    visit.wait_for_title("first of alice")
+
+
+def test_a_download_by_the_attribute_arrives_and_the_page_stays(visit: Visit) -> None:
+    with visit.page.expect_download() as download:
+        visit.page.get_by_role("link", name="Save report").click()
+    assert download.value.path().read_text() == "a,b"
+    assert visit.page.url == f"{visit.site.url}/page/first"
+    assert visit.site.refreshed == 1
+
+
+def test_a_download_does_not_go_in_circles(visit: Visit) -> None:
+    visit.site.drop_cookies()
+    with visit.page.expect_download():
+        visit.page.get_by_role("link", name="Save report").click()
+    visit.page.wait_for_timeout(500)
+    assert visit.site.asked.count("GET /report") <= 2
+
+
+# Long URLs
+
+
+def test_a_page_with_a_long_url_is_shown(visit: Visit) -> None:
+    long = f"{visit.site.url}/page/second?q={'a' * 2700}"
+    visit.page.goto(long)
+    visit.wait_for_title("second of alice")
+    assert (visit.page.url, visit.site.refreshed) == (long, 1)
+
+
+def test_a_form_with_a_long_url_keeps_its_fields(visit: Visit) -> None:
+    visit.click("Save far away")
+    visit.wait_for_title("Saved")
+    assert visit.page.locator("p").inner_text() == "long by far"
+    assert visit.site.refreshed == 1
+
+
+def test_without_javascript_a_page_with_a_long_url_is_shown(chromium: Any, site: Site) -> None:
+    visit = Visit(chromium, site, java_script_enabled=False)
+    visit.wait_until_expired()
+    long = f"{site.url}/page/second?q={'a' * 2700}"
+    visit.page.goto(long)
+    visit.page.wait_for_selector("text=Save far away")
+    assert (visit.page.url, visit.page.title(), site.refreshed) == (long, "second of alice", 1)
+    visit.close()
+
+
+# Policies of the app
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "script-src 'nonce-abc'",
+        "script-src 'nonce-abc' 'strict-dynamic'; object-src 'none'; base-uri 'none'",
+        "default-src 'none'; script-src 'nonce-abc'; form-action 'self'",
+    ],
+)
+def test_a_policy_with_nonces_lets_the_refresh_pass(visit: Visit, policy: str) -> None:
+    visit.site.app.extensions["stsession"].csp_nonce(lambda: "abc")
+    visit.site.headers["Content-Security-Policy"] = policy
+    visit.page.goto(f"{visit.site.url}/page/second")
+    visit.wait_for_title("second of alice")
+    assert visit.site.refreshed == 1
+    visit.problems.clear()  # a fetch that the policy forbids is logged in the console
+
+
+@pytest.mark.parametrize("has_javascript", [True, False])
+def test_pages_that_send_no_referer_are_carried(chromium: Any, site: Site, has_javascript: bool) -> None:
+    site.headers["Referrer-Policy"] = "no-referrer"
+    visit = Visit(chromium, site, java_script_enabled=has_javascript)
+    visit.wait_until_expired()
+    visit.click("Save")
+    visit.page.get_by_text("by save").wait_for()
+    assert site.refreshed == 1
+    visit.signed_in_at = time.monotonic()
+    visit.wait_until_expired()
+    visit.page.goto(f"{site.url}/page/second")
+    visit.page.get_by_role("button", name="Sign out").wait_for()
+    assert site.refreshed == 2
+    visit.close()
+
+
+# Links from other sites
+
+ELSEWHERE = "data:text/html,<a href='{}/page/second?a=1%23part'>Open</a>"
+
+
+@pytest.mark.parametrize("site", [{"STSESSION_COOKIE_SAME_SITE": "strict"}], indirect=True)
+def test_a_link_from_another_site_finds_the_session_with_strict_cookies(visit: Visit) -> None:
+    visit.page.goto(ELSEWHERE.format(visit.site.url))
+    visit.page.get_by_role("link", name="Open").click()
+    visit.wait_for_title("second of alice")
+    assert visit.page.url == f"{visit.site.url}/page/second?a=1"
+    visit.context.clear_cookies()
+    visit.page.goto(ELSEWHERE.format(visit.site.url))
+    visit.page.get_by_role("link", name="Open").click()
+    visit.wait_for_title("Sign in")

@@ -17,10 +17,10 @@ VALIDITY = 2
 
 
 class Quiet(WSGIRequestHandler):
-    """Says nothing about requests."""
+    """Log no request."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 class Site:
@@ -31,13 +31,15 @@ class Site:
         self.refreshed = 0
         #: Method and path of every request.
         self.asked: list[str] = []
+        #: Headers of every response, for the app to send.
+        self.headers: dict[str, str] = {}
         self._server: BaseWSGIServer = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
         self.url = f"http://127.0.0.1:{self._server.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
     def count(self, _sender: Flask, **_: object) -> None:
-        """Note a refresh."""
+        """Count a refresh."""
         self.refreshed += 1
 
     def drop_cookies(self) -> None:
@@ -86,11 +88,11 @@ class Visit:
             self.problems.append(message.text)
 
     def click(self, name: str) -> None:
-        """Press a button of the page."""
-        self.page.get_by_role("button", name=name).click()
+        """Press the button of the page with this very name."""
+        self.page.get_by_role("button", name=name, exact=True).click()
 
     def wait_until_expired(self) -> None:
-        """The token knows whole seconds only."""
+        """Wait until the access token has expired, whose times are whole seconds."""
         time.sleep(max(0.0, self.signed_in_at + VALIDITY + 1.1 - time.monotonic()))
         self.site.asked.clear()
 
@@ -99,6 +101,6 @@ class Visit:
         (page or self.page).wait_for_function("title => document.title === title", arg=title)
 
     def close(self) -> None:
-        """Leave, having seen no error."""
+        """Close all pages, and fail if one of them had an error."""
         assert self.problems == []
         self.context.close()

@@ -383,7 +383,7 @@ def test_a_link_from_another_site_is_asked_for_again_where_cookies_are_strict(ma
     visitor = Visitor(app, signed_in=False)
     from_a_mail = visitor.get("/page?a=1&b=2", Sec_Fetch_Site="cross-site")
     assert from_a_mail.status_code == 401
-    assert '<meta http-equiv="refresh" content="0">' in from_a_mail.text
+    assert '<meta http-equiv="refresh" content="0; url=/page?a=1&amp;b=2">' in from_a_mail.text
     assert link_of(from_a_mail) == "/page?a=1&b=2"
     assert "<script" not in from_a_mail.text
     assert went_to(visitor.get("/page?a=1&b=2")) == (302, "/sign-in?next=%2Fpage%3Fa%3D1%26b%3D2")
