@@ -43,6 +43,7 @@ from .web.context import (
 from .web.ended import clear_revoked
 from .web.guards import Protection, default_options_response
 from .web.options import SESSION_ONLY, VerifyOptions, checked_claims, checked_validators, verify_options
+from .web.sockets import verdicts_refuse_connections
 from .web.transport import security_schemes
 from .web.verify import (
     answer_inquiry,
@@ -329,6 +330,7 @@ class STSession(Extension):
         override_global_claim_validators: OverrideValidators | None = None,
     ) -> Session | None: ...
 
+    @verdicts_refuse_connections
     def get_session(
         self,
         request: Request | None = None,
@@ -423,6 +425,7 @@ class STSession(Extension):
             enable_anti_csrf=self.config.anti_csrf == "VIA_TOKEN",
         )
 
+    @verdicts_refuse_connections
     def get_session_without_request_response(
         self,
         access_token: str,

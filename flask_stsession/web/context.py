@@ -169,8 +169,14 @@ def note_written(request: Request) -> None:
 
 
 def _is_of_socket(request: Request) -> bool:
-    # The handshake of a WebSocket (RFC 6455, 4.1), or an event of Flask-SocketIO: no response of ours.
-    return request.environ.get("HTTP_UPGRADE", "").lower() == "websocket" or "sid" in request.__dict__
+    # The handshake of a WebSocket, or an event of Flask-SocketIO: no response of ours.
+    return is_handshake(request) or "sid" in request.__dict__
+
+
+def is_handshake(request: Request) -> bool:
+    """Return whether a request asks for a WebSocket (RFC 6455, 4.1)."""
+    upgrade: str = request.environ.get("HTTP_UPGRADE", "")
+    return "websocket" in upgrade.lower()
 
 
 def request_of(method: str, *, instead: str) -> Request:

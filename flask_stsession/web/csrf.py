@@ -122,6 +122,41 @@ def sender_of(
     return Sender.ANOTHER_SITE
 
 
+def socket_problem(
+    *,
+    origin: str | None,
+    sec_fetch_site: str | None,
+    needs_origin: bool,
+    allowed_origins: Collection[str],
+) -> tuple[Reason, str] | None:
+    """Return what the handshake of a socket by cookie lacks, whatever ``STSESSION_ANTI_CSRF`` says.
+
+    Browsers open WebSockets to any site, with its cookies and without a preflight, and let the page read what
+    arrives. They always send the ``Origin`` along (RFC 6455, 10.2), so its absence excuses nothing.
+
+    :param origin: header ``Origin``.
+    :param sec_fetch_site: header ``Sec-Fetch-Site``.
+    :param needs_origin: ``False`` for an ordinary request that begins a socket, such as long polling:
+        browsers send no ``Origin`` with a GET of our own pages, and without CORS no other page can read the
+        response.
+    :param allowed_origins: of our pages.
+    :returns: reason and message, or ``None`` if nothing is lacking.
+    """
+    if origin is not None and _is_allowed(origin, allowed_origins):
+        return None
+    if origin is not None:
+        return Reason.CROSS_SITE, (
+            f"The handshake of a socket comes from {origin.strip()!r}, which is not an origin of ours, and "
+            "its session came by cookie; if it is a website of yours, add it to STSESSION_WEBSITE_DOMAIN."
+        )
+    if needs_origin or (sec_fetch_site or "none").strip().lower() not in _OWN_SITES:
+        return Reason.CSRF_MISSING, (
+            "The handshake of a socket came without a header 'Origin', and its session came by cookie. "
+            "Browsers always send one; other clients should send one of ours, or use header transfer."
+        )
+    return None
+
+
 def is_hidden(origin: str) -> bool:
     """Return whether an ``Origin`` is ``null``: of a sandboxed page, or one that hides where it is."""
     return origin.strip().lower() == "null"

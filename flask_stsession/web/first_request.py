@@ -19,7 +19,7 @@ from ..errors import (
 )
 from . import pages
 from .context import this_request
-from .guards import OPTIONS, Protection, has_lost_exemption, is_bypassed, is_exempt
+from .guards import OPTIONS, Protection, guard_view, has_lost_exemption, is_bypassed, is_exempt
 from .options import VerifyOptions
 from .verify import record_verdict
 
@@ -57,6 +57,8 @@ class FirstRequest:
         # Endpoints, and a ``before_request`` function, that were registered without their guard.
         self._endpoints: frozenset[str] = frozenset()
         self._function: str | None = None
+        # An event of Flask-SocketIO, likewise.
+        self._event: str | None = None
         # Endpoints whose responses are cached above their guard.
         self._cached: frozenset[str] = frozenset()
 
@@ -69,6 +71,8 @@ class FirstRequest:
             self._check_app()
         if self._function is not None:
             raise _bypassed(self._function)
+        if self._event is not None:
+            raise _misordered_event(self._event)
         endpoint = this_request().endpoint
         if endpoint in self._endpoints:
             raise _misordered(endpoint)
@@ -91,6 +95,8 @@ class FirstRequest:
             endpoint for endpoint, view in app.view_functions.items() if is_cached_above_guard(view)
         )
         _check_exemptions(app)
+        _guard_handshakes(app)
+        self._event = _unguarded_event(app)
         if any(options.needs_auth_time for options in _guard_options(app)):
             self._state.extension.require_auth_time()
         exempt_from_csrf_protect(app, self._state.blueprint)
@@ -99,7 +105,7 @@ class FirstRequest:
             _record_before_apis_respond(self._state)
         self._warn_of_shared_rules()
         self._is_complete = True
-        self.checks = bool(self._function or self._endpoints or self._cached)
+        self.checks = bool(self._function or self._event or self._endpoints or self._cached)
 
     def _warn_of_shared_rules(self) -> None:
         ours = self._state.blueprint.name + "."
@@ -266,6 +272,40 @@ def _cached_above(endpoint: str) -> ConfigError:
         f"The view of the endpoint {endpoint!r} is cached above @verify_session(): what one user was shown "
         "would be shown to everybody, with a session or without. Put the caching decorator below "
         "@verify_session(), with a key that has the user id in it."
+    )
+
+
+def _guard_handshakes(app: Flask) -> None:
+    """Have the guards of WebSocket routes run before anything that a decorator above them does.
+
+    The route of flask-sock accepts the handshake, and only then calls the function that it was given: too
+    late for an HTTP response.
+    """
+    for rule in app.url_map.iter_rules():
+        view: Any = app.view_functions.get(rule.endpoint) if rule.websocket else None
+        if view is None or is_bypassed(getattr(view, "__wrapped__", None)):
+            continue  # no guard, or it is outermost already
+        guards = dict.fromkeys(vars(each).get(OPTIONS) for each in _layers(view) if hasattr(each, "__dict__"))
+        for options in reversed(list(filter(None, guards))):
+            view = guard_view(view, options)
+        app.view_functions[rule.endpoint] = view
+
+
+def _unguarded_event(app: Flask) -> str | None:
+    """Return an event of Flask-SocketIO whose handler was registered without its guard, if there is one."""
+    server = getattr(app.extensions.get("socketio"), "server", None)
+    for handlers in getattr(server, "handlers", {}).values():
+        for event, handler in handlers.items():
+            if is_bypassed(getattr(handler, "__wrapped__", None)):
+                return str(event)
+    return None
+
+
+def _misordered_event(event: str) -> ConfigError:
+    return ConfigError(
+        f"The handler of the event {event!r} of Flask-SocketIO is not protected: @verify_session() stands "
+        "above @socketio.on(...), so the function was registered without it. Put @socketio.on(...) on top "
+        "and @verify_session() below it."
     )
 
 

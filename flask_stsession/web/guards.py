@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from flask import current_app
 
 from ..claims.base import SessionClaimValidator
-from ..errors import ConfigError
+from ..errors import ConfigError, SessionHTTPError
 from .base import STATE
 from .context import app_state_of, this_app, this_app_context, this_request
 from .navigation import is_login_page
 from .options import SIGNATURE, Names, OverrideValidators, VerifyOptions, verify_options
-from .verify import guard_of, load_session, renews_by_itself
+from .sockets import details_of, is_connecting, is_event, let_refuse, refused_for_fault
+from .verify import guard_of, load_session, record_verdict, renews_by_itself
 
 if TYPE_CHECKING:
-    from flask import Flask, Response
+    from flask import Flask, Request, Response
 
     from .base import AppState
 
@@ -60,7 +61,7 @@ def verify_session(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 
 
-def verify_session(anti_csrf_check: Any = None, *flags: Any, **options: Any) -> Any:
+def verify_session(*arguments: Any, **options: Any) -> Any:
     """Protect a view: it runs only with a verified session, which it finds in ``g.session``.
 
     ::
@@ -82,6 +83,9 @@ def verify_session(anti_csrf_check: Any = None, *flags: Any, **options: Any) -> 
     OPTIONS requests never reach the view: they get Flask's default response. Where a POST reaches the guard
     on the path of our refresh route, it refreshes the session.
 
+    On handlers of Flask-SocketIO it refuses the connection or the event, below ``@socketio.on``; below
+    flask-sock's route it refuses the handshake. A socket by cookie needs an ``Origin`` of ours.
+
     :param anti_csrf_check: ``None``: for every method but GET, as ``STSESSION_ANTI_CSRF`` says.
     :param session_required: ``False`` runs the view without a session too; ``g.session`` is then ``None``.
     :param check_database: ask the core whether the session is still there; ``None``: as
@@ -100,16 +104,25 @@ def verify_session(anti_csrf_check: Any = None, *flags: Any, **options: Any) -> 
     :raises TypeError: at decoration, for an argument of a wrong type.
     :raises ConfigError: at decoration, for arguments that could protect nothing.
     """
-    if callable(anti_csrf_check):
-        return _guard(anti_csrf_check, verify_options("verify_session()", None, *flags, **options))
-    checked = verify_options("verify_session()", anti_csrf_check, *flags, **options)
-    return lambda view: _guard(view, checked)
+    if arguments and callable(arguments[0]):
+        view, *flags = arguments
+        return guard_view(view, verify_options("verify_session()", None, *flags, **options))
+    if arguments == (None,) and not options:
+        raise _nothing_to_guard()  # without parentheses, above a decorator that returns nothing
+    checked = verify_options("verify_session()", *arguments, **options)
+    return lambda view: guard_view(view, checked)
 
 
 verify_session.__signature__ = SIGNATURE  # type: ignore[attr-defined]
 
 
-def _guard(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:
+def guard_view(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:
+    """Return the view behind a guard with these options.
+
+    :raises TypeError: the view is a class, or nothing that can be called.
+    """
+    if not callable(view):
+        raise _nothing_to_guard()
     if isinstance(view, type):
         raise TypeError(
             f"verify_session decorates functions, and {view.__name__} is a class. Decorate its methods, or "
@@ -121,8 +134,10 @@ def _guard(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         context = this_app_context()
-        app_state = context.app.extensions.get(STATE) or app_state_of(context.app)
         request = this_request()
+        if "sid" in request.__dict__ and is_event(request):
+            return _handle_event(view, options, request, *args, **kwargs)
+        app_state = context.app.extensions.get(STATE) or app_state_of(context.app)
         if request.method == "OPTIONS":
             return default_options_response()  # type: ignore[return-value]
         if app_state.has_pages and renews_by_itself(request):
@@ -143,6 +158,48 @@ def _guard(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:
             setattr(inner, GUARDED, inner)
         inner = getattr(inner, "__wrapped__", None)
     return guarded
+
+
+def _nothing_to_guard() -> TypeError:
+    return TypeError(
+        "verify_session decorates functions, not None. The decorator below it returns nothing, as the route "
+        "of flask-sock does: put that on top and @verify_session() below it."
+    )
+
+
+def _handle_event(
+    handler: Callable[..., R], options: VerifyOptions, request: Request, *args: Any, **kwargs: Any
+) -> R:
+    """Run a handler of Flask-SocketIO with a verified session, or refuse the connection or the event.
+
+    A client that asked for an acknowledgement of its event receives the verdict as that.
+
+    :raises ConnectionRefusedError: that of Flask-SocketIO, from a ``connect`` handler.
+    """
+    try:
+        app_state = app_state_of(this_app())
+        load_session(app_state, options)
+    except SessionHTTPError as error:
+        return _refuse_event(error, request, *args)  # type: ignore[no-any-return]
+    except Exception as error:
+        if not is_connecting(request):
+            raise
+        raise refused_for_fault(error) from error
+    try:
+        return current_app.ensure_sync(handler)(*args, **kwargs)  # type: ignore[no-any-return]
+    except SessionHTTPError as error:
+        # A verdict of the handler's own: no error handler of Flask's stands behind it here.
+        record_verdict(app_state, error)
+        return _refuse_event(error, request, *args)  # type: ignore[no-any-return]
+
+
+def _refuse_event(error: SessionHTTPError, request: Request, *args: Any) -> Any:
+    if not is_connecting(request):
+        return details_of(error)
+    if args and hasattr(args[0], "trigger_event") and hasattr(args[0], "error"):
+        return False  # a Namespace class whose method ``error`` would swallow the exception
+    let_refuse(error)
+    raise error
 
 
 def default_options_response() -> Response:

@@ -26,9 +26,10 @@ from ..errors import (
 )
 from ..tokens import access_token as tokens
 from . import csrf
-from .context import RequestState, origin_of_api, publish, request_state, this_g, this_request
+from .context import RequestState, is_handshake, origin_of_api, publish, request_state, this_g, this_request
 from .navigation import CONTINUE_ENDPOINT, SCRIPT_ENDPOINT, is_of_another_site
 from .options import OPTIONAL, REQUIRED, OverrideValidators, VerifyOptions
+from .sockets import check_origin_of_socket, is_event
 from .stray_cookies import strays_of, warn_of
 from .transport import RequestTokens, allowed_transfer, read_tokens, sole_access_token
 
@@ -237,8 +238,12 @@ class Guard:
                     raise _no_token(read_tokens(request.environ, self._cookie_names))
                 return None
             by_cookie = method == "cookie"
-            if by_cookie and (request.method != "GET" or self._options.anti_csrf_check):
-                self._check_anti_csrf(request, token)
+            if by_cookie and (
+                request.method != "GET"
+                or self._options.anti_csrf_check
+                or state.is_written  # so it is from the start where a socket is behind the request
+            ):
+                self._check_sender(request, token)
             if token.parent_refresh_token_hash1 is None and not self._asks_more_of_manager:
                 session = self._manager.verify_locally(token, method, state)
             else:
@@ -308,9 +313,17 @@ class Guard:
     def _check_again(self, request: Request, session: Session) -> None:
         """Check what a further guard of the same request asks for beyond what was checked already."""
         if session.transfer_method == "cookie" and not session.is_new:
-            self._check_anti_csrf(request, session.access_token)
+            self._check_sender(request, session.access_token)
         if self._checks_database and not session.database_checked:
             self._manager.check_database(session, enable_anti_csrf=self._enables_anti_csrf)
+
+    def _check_sender(self, request: Request, token: AccessToken) -> None:
+        """Check that a page of ours sent a request whose session came by cookie."""
+        if request.method == "GET" and (is_handshake(request) or is_event(request)):
+            # No script can add headers to a handshake: this is the check, whatever the mode.
+            check_origin_of_socket(self._app_state.config, request)
+        else:
+            self._check_anti_csrf(request, token)
 
     def _check_anti_csrf(self, request: Request, token: AccessToken) -> None:
         if self._anti_csrf == "NONE":

@@ -649,7 +649,8 @@ def test_a_socket_cannot_change_its_session_but_goes_on_checking_claims(
         return {"fetched": g.session.get_claim_value(fetched)}
 
     client = signed_in(app)
-    response = client.get("/socket", headers={"Upgrade": handshake, "Connection": "Upgrade"})
+    headers = {"Upgrade": handshake, "Connection": "Upgrade", "Origin": "http://localhost"}
+    response = client.get("/socket", headers=headers)
     assert (response.get_json(), caught) == ({"fetched": True}, ["merge_into_access_token_payload"])
     assert "fetched" not in client.get("/user").get_json()["payload"]
 

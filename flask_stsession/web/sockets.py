@@ -1,0 +1,109 @@
+"""Sockets: the handshakes of WebSockets, and the connections and events of Flask-SocketIO.
+
+Flask-SocketIO runs its handlers in a request context that it makes of the handshake, outside of Flask's
+dispatch: no error handler responds to a verdict there, and no response carries a change to the client.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+from flask import has_request_context
+
+from ..config.domains import origin_of
+from ..errors import SessionHTTPError, UnauthorisedError
+from . import csrf
+from .context import is_handshake, origin_of_api, this_request
+
+if TYPE_CHECKING:
+    from flask import Request
+
+    from ..config.config import Config
+
+logger: logging.Logger = logging.getLogger("flask_stsession")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Flask-SocketIO sets these attributes on the request of a handler.
+_MARKS: Final = frozenset({"sid", "namespace", "event"})
+_SOCKETIO: Final = "flask_socketio"
+
+
+def is_event(request: Request) -> bool:
+    """Return whether a handler of Flask-SocketIO is running, for a connection or an event of one."""
+    # Only code that has imported it can be called by it.
+    return request.__dict__.keys() >= _MARKS and _SOCKETIO in sys.modules
+
+
+def is_connecting(request: Request) -> bool:
+    """Return whether the ``connect`` handler of Flask-SocketIO is running."""
+    return is_event(request) and request.__dict__["event"]["message"] == "connect"
+
+
+def check_origin_of_socket(config: Config, request: Request) -> None:
+    """Refuse a socket by cookie that no page of ours has opened.
+
+    A page on the host that the socket leads to is ours, whatever ``STSESSION_API_DOMAIN`` says.
+
+    :raises UnauthorisedError: 401, because refreshing does not help; nothing is cleared.
+    """
+    api = origin_of_api(request)
+    problem = csrf.socket_problem(
+        origin=request.headers.get("Origin"),
+        sec_fetch_site=request.headers.get("Sec-Fetch-Site"),
+        # JSONP (Engine.IO's parameter "j") lets the page of any site read the response.
+        needs_origin=is_handshake(request) or "j" in request.args,
+        allowed_origins={*config.trusted_origins(api), str(origin_of(api))},
+    )
+    if problem is not None:
+        reason, message = problem
+        raise UnauthorisedError(message, reason=reason, clear_tokens=False)
+
+
+def details_of(error: SessionHTTPError) -> dict[str, Any]:
+    """Return what a client of Flask-SocketIO is told: the body of the HTTP response, and ``statusCode``."""
+    return {**error.data, "statusCode": error.code}
+
+
+def let_refuse(error: SessionHTTPError) -> None:
+    """Make a verdict that leaves a ``connect`` handler of Flask-SocketIO refuse the connection.
+
+    python-socketio takes one exception as a refusal. After any other the client stays in the room of all
+    clients and receives every broadcast. So the verdict becomes that exception too, and stays what it is.
+    """
+    if has_request_context() and is_connecting(this_request()):
+        refusal = _refusal()
+        if not isinstance(error, refusal):
+            kind = type(error)
+            error.__class__ = type(kind.__name__, (kind, refusal), {"__module__": kind.__module__})
+        vars(error)["error_args"] = {"message": error.wire_message, "data": details_of(error)}
+
+
+def verdicts_refuse_connections(function: Callable[P, R]) -> Callable[P, R]:
+    """Have every verdict of a function refuse the connection whose ``connect`` handler calls it."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except SessionHTTPError as error:
+            let_refuse(error)
+            raise
+
+    return call
+
+
+def refused_for_fault(error: Exception) -> Exception:
+    """Log why the session of a connection cannot be verified, and return what refuses the connection."""
+    logger.error("A connection of Flask-SocketIO is refused: its session cannot be verified.", exc_info=error)
+    made: Exception = _refusal()("Internal Server Error", {"statusCode": 500})
+    return made
+
+
+def _refusal() -> Any:
+    return sys.modules[_SOCKETIO].ConnectionRefusedError
