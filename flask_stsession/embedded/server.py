@@ -239,7 +239,7 @@ class CoreServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self, core: EmbeddedCore, host: str, port: int, *, max_connections: int = MAX_CONNECTIONS
     ) -> None:
         self.core = core
-        self.is_stopping = False
+        self.is_stopping: bool = False
         self._host = host
         self._max_connections = max_connections
         self._changed = threading.Condition()
@@ -248,7 +248,7 @@ class CoreServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self._open: set[socket.socket] = set()
         self.address_family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         super().__init__((str(address[0]), int(address[1])), _Handler)
-        self.refuses_web_pages = not core.settings.api_keys and is_loopback(str(address[0]))
+        self.refuses_web_pages: bool = not core.settings.api_keys and is_loopback(str(address[0]))
 
     @property
     def url(self) -> str:

@@ -116,7 +116,7 @@ class SessionManager:
         self.verifier = verifier
         self.keys = keys
         self.extension = extension
-        self.default_methods = DefaultMethods(self, find_own)
+        self.default_methods: DefaultMethods = DefaultMethods(self, find_own)
         #: What changes a session, as overridden.
         self.methods: SessionMethods = self.default_methods if extension is None else extension
         self.ensure_sync = ensure_sync

@@ -22,7 +22,7 @@ from ..config.config import AntiCsrf
 from ..constants import ANTI_CSRF_HEADER, RID_HEADER
 from ..errors import Reason, TryRefreshTokenError
 
-logger = logging.getLogger("flask_stsession")
+logger: logging.Logger = logging.getLogger("flask_stsession")
 
 _SETTING: Final = "STSESSION_ANTI_CSRF"
 #: RFC 9110, 9.2.1: these change nothing, so a browser may send them from anywhere.

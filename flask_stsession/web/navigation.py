@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..constants import TransferMethod
     from ..sessions.client_changes import ClientChanges
 
-logger = logging.getLogger("flask_stsession")
+logger: logging.Logger = logging.getLogger("flask_stsession")
 
 #: Our routes that renew the session of a navigation.
 CONTINUE_ENDPOINT = "stsession.refresh_continue"

@@ -244,7 +244,10 @@ class ResponseWriter:
         self._names = config.cookie_names
         self._refresh_path = refresh_path
         self._turns = turns
-        self._same_site, self.secure, _ = config.decisions(root_url)
+        decided = config.decisions(root_url)
+        self._same_site = decided.same_site
+        #: Do the cookies have the attribute ``Secure``?
+        self.secure: bool = decided.secure
 
     def write(self, changes: ClientChanges, response: Response) -> None:
         """Write cookies and headers; expose to scripts every header that was set."""
