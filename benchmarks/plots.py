@@ -42,9 +42,10 @@ def _lines(axes: Any, chart: Chart) -> None:
         style = "-" if name == OURS.name or not ours else "--" if "validator" in name else ":"
         axes.plot(*zip(*points, strict=True), style, color=colour, marker="o", markersize=3, label=name)
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:.0f}")
     axes.set_ylabel(f"{chart.y}, logarithmic")
     axes.grid(axis="y", which="both", alpha=0.2)
-    axes.legend(frameon=False, fontsize=8)
+    axes.figure.legend(loc="outside right upper", frameon=False, fontsize=8)
 
 
 def _bars(axes: Any, chart: Chart) -> None:
