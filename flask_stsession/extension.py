@@ -471,6 +471,7 @@ class STSession(Extension):
         session.assert_claims(validators_for(state, session, options))
         return session
 
+    @verdicts_refuse_connections
     def verify_access_token(
         self,
         token: str,

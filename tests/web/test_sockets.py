@@ -279,6 +279,13 @@ def test_what_a_connect_handler_calls_itself_refuses_as_well(app: Flask) -> None
     def by_auth(auth: object) -> None:
         stsession.verify_access_token(token_of(auth))
 
+    def without_token(auth: Any) -> None:
+        missing: Any = (auth or {}).get("token")
+        stsession.verify_access_token(missing)
+
+    def without_response(auth: object) -> None:
+        stsession.get_session_without_request_response(token_of(auth))
+
     def caught_by_app(auth: object) -> bool:
         try:
             get_session()
@@ -291,7 +298,14 @@ def test_what_a_connect_handler_calls_itself_refuses_as_well(app: Flask) -> None
     def raised_below_a_guard(auth: object) -> None:
         raise UnauthorisedError("not today")
 
-    handlers = (by_hand, by_auth, caught_by_app, raised_below_a_guard)
+    handlers = (
+        by_hand,
+        by_auth,
+        without_token,
+        without_response,
+        caught_by_app,
+        raised_below_a_guard,
+    )
     with serving(app) as origin:
         token = sign_in(origin, "header")["Authorization"].removeprefix("Bearer ")
         seen = {}
@@ -306,6 +320,8 @@ def test_what_a_connect_handler_calls_itself_refuses_as_well(app: Flask) -> None
     assert seen == {
         "by_hand": UNAUTHORISED,
         "by_auth": UNAUTHORISED,
+        "without_token": UNAUTHORISED,
+        "without_response": UNAUTHORISED,
         "caught_by_app": {"message": "Connection rejected by server"},
         "raised_below_a_guard": UNAUTHORISED,
     }
