@@ -82,6 +82,22 @@ class SocketIOClient:
         assert said.startswith("437"), said
         return json.loads(said[3:])[0]
 
+    def send(self, event: str, *arguments: object) -> list[Any]:
+        """Send an event; return the next event that arrives and the acknowledgement, in this order."""
+        self._channel.send(f"427{json.dumps([event, *arguments])}")
+        said = sorted((self._receive(), self._receive()))
+        assert said[0].startswith("42")
+        assert said[1].startswith("437")
+        return [json.loads(said[0][2:]), json.loads(said[1][3:])[0]]
+
+    def events_until_disconnected(self) -> list[str]:
+        """Return the names of the events that have arrived before the server disconnects this client."""
+        seen: list[str] = []
+        while (said := self._receive())[:2] != "41":
+            assert said.startswith("42"), said
+            seen.append(json.loads(said[2:])[0])
+        return seen
+
     def events(self, until: str) -> list[str]:
         """Return the names of the events that have arrived before this one."""
         seen: list[str] = []
