@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, jsonify
 
 from ..errors import Reason, TryRefreshTokenError
-from . import login, pages
+from . import carrying, login, pages
 from .context import current_app_state, current_extension
 from .options import SESSION_ONLY, SESSION_TO_END
 from .verify import load_session, required_session
@@ -50,7 +50,7 @@ def make_blueprint(config: Config, *, with_email: bool) -> Blueprint:
         path, method, view = views[name]
         blueprint.add_url_rule(path, name.replace("-", "_"), view, methods=[method], strict_slashes=False)
     if config.login_url is not None and "refresh" in config.routes:
-        pages.add_routes(blueprint)
+        carrying.add_routes(blueprint)
     return blueprint
 
 

@@ -1,4 +1,4 @@
-"""Who navigates, what is safe to be sent to, and where the login page is."""
+"""Which requests are navigations, which redirects are safe, and where the login page is."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from werkzeug.urls import iri_to_uri
 from flask_stsession import next_url
 from flask_stsession.config.config import Config
 from flask_stsession.web.navigation import (
+    LONGEST_URL,
     comes_from_itself,
     is_ahead_of_time,
+    is_download,
+    is_for_part_of_page,
     is_htmx,
+    is_kept_by_same_site_strict,
     is_local_path,
     is_login_page,
     is_navigation,
@@ -24,6 +28,7 @@ from flask_stsession.web.navigation import (
     may_have_been_here,
     origin_problem,
     page_of,
+    referring_page,
     url_of,
 )
 
@@ -38,7 +43,7 @@ def config(**settings: Any) -> Config:
     return Config.from_mapping({"STSESSION_LOGIN_URL": "/login", **keys})
 
 
-# Is it a navigation?
+# Navigations
 
 
 @pytest.mark.parametrize(
@@ -76,7 +81,7 @@ def config(**settings: Any) -> Config:
         ({"Sec-Fetch-Mode": "cors", "X-Up-Version": "3.14.3"}, True),
     ],
 )
-def test_a_navigation_is_known_by_its_mode_and_only_without_one_by_what_it_accepts(
+def test_sec_fetch_mode_marks_a_navigation_and_accept_only_where_it_is_absent(
     headers: dict[str, str], expected: bool
 ) -> None:
     with PLAIN.test_request_context("/", headers=headers):
@@ -86,7 +91,7 @@ def test_a_navigation_is_known_by_its_mode_and_only_without_one_by_what_it_accep
 @pytest.mark.parametrize(
     ("value", "expected"), [("true", True), ("TRUE", True), ("false", False), ("", False), ("1", False)]
 )
-def test_htmx_says_so(value: str, expected: bool) -> None:
+def test_htmx_is_recognised_by_its_header(value: str, expected: bool) -> None:
     with PLAIN.test_request_context("/", headers={"HX-Request": value}):
         assert is_htmx(request) is expected
 
@@ -103,12 +108,62 @@ def test_htmx_says_so(value: str, expected: bool) -> None:
         ({"Sec-Purpose": "partitioned-popin"}, False),
     ],
 )
-def test_a_page_may_be_fetched_before_anybody_asks_for_it(headers: dict[str, str], expected: bool) -> None:
+def test_prefetches_are_recognised(headers: dict[str, str], expected: bool) -> None:
     with PLAIN.test_request_context("/", headers=headers):
         assert is_ahead_of_time(request) is expected
 
 
-# Was it one of our pages that asked?
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "empty"}, True),
+        ({"Sec-Fetch-Mode": "Navigate ", "Sec-Fetch-Dest": "Empty "}, True),
+        ({"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, False),
+        ({"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}, False),
+        ({}, False),
+    ],
+)
+def test_a_download_is_a_navigation_whose_destination_is_empty(
+    headers: dict[str, str], expected: bool
+) -> None:
+    with PLAIN.test_request_context("/", headers=headers):
+        assert is_download(request) is expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Turbo-Frame": "part"}, True),
+        ({"X-Up-Version": "3.14.3"}, True),
+        ({"X-Turbo-Request-Id": "1"}, False),
+        ({}, False),
+    ],
+)
+def test_frames_of_turbo_and_everything_of_unpoly_are_parts_of_a_page(
+    headers: dict[str, str], expected: bool
+) -> None:
+    with PLAIN.test_request_context("/", headers=headers):
+        assert is_for_part_of_page(request) is expected
+
+
+@pytest.mark.parametrize(
+    ("method", "site", "expected"),
+    [
+        ("GET", "cross-site", True),
+        ("GET", "same-site", False),
+        ("GET", "same-origin", False),
+        ("GET", "none", False),
+        ("POST", "cross-site", False),
+    ],
+)
+def test_strict_cookies_are_missing_only_where_another_site_leads_to_a_page(
+    method: str, site: str, expected: bool
+) -> None:
+    with PLAIN.test_request_context("/", method=method, headers={"Sec-Fetch-Site": site}):
+        assert is_kept_by_same_site_strict(request) is expected
+
+
+# Requests of our own pages
 
 
 @pytest.mark.parametrize(
@@ -131,13 +186,15 @@ def test_a_page_may_be_fetched_before_anybody_asks_for_it(headers: dict[str, str
         ("GET", {}, "csrf_missing"),
     ],
 )
-def test_our_own_pages_prove_themselves(method: str, headers: dict[str, str], expected: str | None) -> None:
+def test_requests_of_our_own_pages_have_no_origin_problem(
+    method: str, headers: dict[str, str], expected: str | None
+) -> None:
     with PLAIN.test_request_context("/", method=method, headers=headers):
         problem = origin_problem(config(), request, "http://localhost")
         assert (problem and str(problem[0])) == expected
 
 
-# What is safe
+# Safe redirects
 
 SAFE = [
     "/",
@@ -171,7 +228,7 @@ UNSAFE = [
 
 
 @pytest.mark.parametrize("target", SAFE)
-def test_a_path_of_this_site_is_followed(target: str) -> None:
+def test_a_path_of_this_site_is_a_safe_next(target: str) -> None:
     assert is_local_path(target)
     with PLAIN.test_request_context("/login", query_string={"next": target}):
         assert next_url("/home") == target
@@ -180,19 +237,19 @@ def test_a_path_of_this_site_is_followed(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", UNSAFE)
-def test_whatever_could_lead_elsewhere_is_not(target: str) -> None:
+def test_a_next_that_could_leave_this_site_is_replaced_by_the_default(target: str) -> None:
     assert not is_local_path(target)
     with PLAIN.test_request_context("/login", query_string={"next": target}):
         assert next_url("/home") == "/home"
 
 
-def test_without_a_next_the_default_is_taken() -> None:
+def test_without_a_next_the_default_is_returned() -> None:
     with PLAIN.test_request_context("/login"):
         assert (next_url(), next_url("/home")) == ("/", "/home")
 
 
 def as_browsers_read(target: str) -> str:
-    """WHATWG URL: what a browser drops and takes for a slash, before it resolves."""
+    """Resolve a URL as browsers do (WHATWG URL): they drop some characters and read others as slashes."""
     for dropped in "\t\r\n":
         target = target.replace(dropped, "")
     return urljoin("https://us.example/login", target.strip("".join(map(chr, range(33)))).replace("\\", "/"))
@@ -224,13 +281,13 @@ PIECES = st.sampled_from(
 
 @given(st.lists(PIECES, max_size=8).map("".join))
 @example("/\t/evil.example")
-def test_what_passes_stays_on_the_site_for_every_browser(target: str) -> None:
+def test_a_safe_next_stays_on_this_site_in_every_browser(target: str) -> None:
     if is_local_path(target):
         assert urlsplit(as_browsers_read(target)).netloc == "us.example"
         assert urlsplit(as_browsers_read(iri_to_uri(target))).netloc == "us.example"
 
 
-# Where am I, where is the login page?
+# URLs of pages and of the login page
 
 
 @pytest.mark.parametrize(
@@ -248,7 +305,7 @@ def test_what_passes_stays_on_the_site_for_every_browser(target: str) -> None:
         ("", {"api_base_path": "/"}, "/page", "", "/page"),
     ],
 )
-def test_next_is_path_and_query_as_the_client_wrote_them(
+def test_the_url_of_a_request_is_path_and_query_as_its_client_wrote_them(
     root: str, settings: dict[str, str], path: str, query: str, expected: str | None
 ) -> None:
     environ = {"SCRIPT_NAME": root, "PATH_INFO": path.encode().decode("latin-1"), "QUERY_STRING": query}
@@ -257,7 +314,7 @@ def test_next_is_path_and_query_as_the_client_wrote_them(
 
 
 @given(st.text(max_size=20), st.binary(max_size=20))
-def test_no_url_that_was_asked_for_becomes_an_unsafe_next(path: str, query: bytes) -> None:
+def test_the_url_of_any_request_is_a_safe_next(path: str, query: bytes) -> None:
     environ = {
         "PATH_INFO": ("/" + path).encode("utf-8", "replace").decode("latin-1"),
         "QUERY_STRING": query.decode("latin-1"),
@@ -282,7 +339,9 @@ def test_no_url_that_was_asked_for_becomes_an_unsafe_next(path: str, query: byte
         ({"HX-History-Restore-Request": "true"}, "/rows?b=2"),
     ],
 )
-def test_a_part_of_a_page_leads_back_to_the_page(headers: dict[str, str], expected: str | None) -> None:
+def test_the_page_of_an_htmx_request_is_read_from_its_headers(
+    headers: dict[str, str], expected: str | None
+) -> None:
     with PLAIN.test_request_context("/rows?b=2", headers=headers):
         assert page_of(config(), request, "http://localhost") == expected
 
@@ -298,7 +357,9 @@ def test_a_part_of_a_page_leads_back_to_the_page(headers: dict[str, str], expect
         ("http://[/", False),
     ],
 )
-def test_a_page_that_comes_from_itself_is_noticed(referrer: str | None, expected: bool) -> None:
+def test_a_page_that_requests_itself_is_recognised_by_its_referer(
+    referrer: str | None, expected: bool
+) -> None:
     headers = {} if referrer is None else {"Referer": referrer}
     with PLAIN.test_request_context("/page?a=%C3%A4", headers=headers):
         assert comes_from_itself(config(), request) is expected
@@ -315,7 +376,7 @@ def test_a_page_that_comes_from_itself_is_noticed(referrer: str | None, expected
         ("http://[/", False),
     ],
 )
-def test_a_form_that_may_have_been_here_is_known_by_its_short_referer(
+def test_a_form_that_may_have_been_redirected_is_recognised_by_its_short_referer(
     referrer: str | None, expected: bool
 ) -> None:
     headers = {} if referrer is None else {"Referer": referrer}
@@ -337,7 +398,7 @@ def test_a_form_that_may_have_been_here_is_known_by_its_short_referer(
         ("log_in", "", {"api_gateway_path": "/gate", "api_base_path": "/"}, None, "/gate/accounts/log-in"),
     ],
 )
-def test_the_login_page_is_an_endpoint_or_a_path(
+def test_the_login_url_is_made_from_an_endpoint_or_a_path(
     login: str, root: str, settings: dict[str, str], then: str | None, expected: str
 ) -> None:
     app = Flask("app")
@@ -346,7 +407,7 @@ def test_the_login_page_is_an_endpoint_or_a_path(
         assert login_url(config(**settings), request, login, then=then) == expected
 
 
-def test_a_login_page_on_another_subdomain_is_named_with_its_host() -> None:
+def test_the_url_of_a_login_page_on_another_subdomain_has_its_host() -> None:
     app = Flask("app", subdomain_matching=True)
     app.config["SERVER_NAME"] = "us.example"
     app.add_url_rule("/log-in", "log_in", lambda: "", subdomain="accounts")
@@ -358,8 +419,36 @@ def test_a_login_page_on_another_subdomain_is_named_with_its_host() -> None:
     ("login", "expected"),
     [("/login", True), ("/login?from=app", True), ("login", True), ("/log", False), ("user", False)],
 )
-def test_the_login_page_is_known_by_endpoint_or_path(
+def test_the_login_page_is_recognised_by_endpoint_or_path(
     make_app: AppFactory, login: str, expected: bool
 ) -> None:
     with make_app().test_request_context("/login?next=/a", method="POST"):
         assert is_login_page(request, login) is expected
+
+
+@pytest.mark.parametrize(
+    ("referrer", "expected"),
+    [
+        ("http://localhost/page?a=%C3%A4", "/page?a=%C3%A4"),
+        ("http://localhost//evil.example", None),
+        ("http://evil.example/page", None),
+        ("http://[/", None),
+        ("", None),
+    ],
+)
+def test_the_referer_names_only_pages_of_this_site(referrer: str, expected: str | None) -> None:
+    with PLAIN.test_request_context("/", headers={"Referer": referrer}):
+        assert referring_page(config(), request, "http://localhost") == expected
+
+
+def test_the_login_url_is_never_longer_than_servers_and_proxies_take() -> None:
+    with PLAIN.test_request_context("/"):
+        room = LONGEST_URL - len("/login?next=")
+        for then, kept in [
+            ("/" + "a" * (room - 3), True),
+            ("/" + "a" * (room - 2), False),
+            ("/" + "%" * room, False),
+        ]:
+            url = login_url(config(), request, "/login", then=then)
+            assert (len(url) <= LONGEST_URL, "next=" in url) == (True, kept)
+        assert login_url(config(), request, "/login", then="/a?" + "b" * room) == "/login?next=%2Fa"

@@ -1,0 +1,258 @@
+"""Carry a navigation through the refresh and back to its target.
+
+A GET is carried by a small page with one static script; a form, a download and what Turbo or Unpoly fetch by
+two redirects that keep method and body.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from flask import Response, current_app, redirect
+from werkzeug.urls import iri_to_uri
+
+from ..errors import ClearDuplicateSessionCookiesError, Reason, TryRefreshTokenError, UnauthorisedError
+from . import refresh_page
+from .context import current_app_state, origin_of_api, request_state, this_request
+from .csrf import warn_of_hidden_origin
+from .navigation import (
+    CONTINUE_ENDPOINT,
+    LONGEST_URL,
+    SCRIPT_ENDPOINT,
+    comes_from_itself,
+    is_ahead_of_time,
+    is_download,
+    is_local_path,
+    is_login_page,
+    is_navigation,
+    is_page_fetch,
+    login_url,
+    may_have_been_here,
+    origin_problem,
+    referring_page,
+    url_of,
+)
+from .request_body import read_body
+from .transport import read_tokens
+from .verify import holds_good_token
+
+if TYPE_CHECKING:
+    from flask import Blueprint, Request
+    from werkzeug.wrappers import Response as BaseResponse
+
+    from ..errors import SessionHTTPError
+    from .base import AppState
+
+#: Below the refresh path, so that browsers send the refresh cookie along.
+CONTINUE = "/session/refresh/continue"
+#: Beside it, so that they do not.
+SCRIPT = "/session/refresh.js"
+_SCRIPT_SECONDS = 365 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A request that is to be carried, or sent to the login page.
+
+    :param login: endpoint or path of the login page.
+    :param error: the verdict on it.
+    """
+
+    app_state: AppState
+    request: Request
+    login: str
+    error: SessionHTTPError
+
+    @property
+    def is_form(self) -> bool:
+        """Return whether a form is posted."""
+        return self.request.method == "POST"
+
+    @property
+    def target(self) -> str | None:
+        """Return where the navigation leads; no route of ours is a page to come back to after signing in."""
+        if self.request.endpoint == CONTINUE_ENDPOINT:
+            return _next_of(self.app_state, self.request)
+        if self.request.blueprint == self.app_state.blueprint.name:
+            return None
+        return url_of(self.app_state.config, self.request)
+
+    @property
+    def origin_problem(self) -> tuple[Reason, str] | None:
+        """Return why it may not come from a page of ours, or ``None``."""
+        return origin_problem(self.app_state.config, self.request, origin_of_api(self.request))
+
+    @property
+    def is_on_login_page(self) -> bool:
+        """Return whether the login page itself is asked for."""
+        return is_login_page(self.request, self.login)
+
+    @property
+    def can_be_carried(self) -> bool:
+        """Return whether our route is there, and a cookie brought the session that is to be refreshed."""
+        sent = read_tokens(self.request.environ, self.app_state.config.cookie_names)
+        has_cookie = bool(sent.access_cookies) or sent.legacy
+        return (
+            has_cookie
+            and sent.bearer is None
+            and self.request.endpoint != CONTINUE_ENDPOINT
+            and CONTINUE_ENDPOINT in current_app.view_functions
+        )
+
+    def login_url(self, then: str | None) -> str:
+        """Return the URL of the login page, with the way back to ``then``."""
+        return login_url(self.app_state.config, self.request, self.login, then=then)
+
+    def url_onwards(self, target: str) -> str:
+        """Return the URL that refreshes and goes on to ``target``, which it names unless it is too long."""
+        url = self._continue_url(target)
+        return url if len(url) <= LONGEST_URL else self._continue_url(None)
+
+    def carried(self) -> BaseResponse | None:
+        """Return what carries a navigation through the refresh; ``None`` for a form that may be forged."""
+        if not is_carried_by_redirects(self.request):
+            return self._renewing_page()
+        problem = self.origin_problem
+        if problem is not None:
+            warn_of_hidden_origin("VIA_ORIGIN", self.request.headers.get("Origin"), problem[1])
+            return None
+        # 307 keeps method and body (RFC 9110, 15.4.8). Our sign-out is a form's target too.
+        target = self.target or url_of(self.app_state.config, self.request) or "/"
+        onwards = self._continue_url(target)
+        if len(onwards) > LONGEST_URL:
+            # The page is loaded anew by what loaded it: a form is posted again.
+            return self._renewing_page()
+        read_body(self.request)
+        return uncached(redirect(onwards, 307))
+
+    def asking_again_page(self) -> BaseResponse:
+        """Return the page that asks for itself, which brings cookies of ``SameSite=Strict``."""
+        target = self.target
+        return refresh_page.asking_again_page(
+            status=self.error.code,
+            url=target or "/",
+            login_url=self.login_url(target),
+            nonce=self.app_state.extension.nonce_of_this_request(),
+        )
+
+    def _renewing_page(self) -> BaseResponse:
+        target = self.target
+        config = self.app_state.config
+        script = f"{config.mount_path(self.request.script_root)}{SCRIPT}?v={refresh_page.script_version()}"
+        return refresh_page.renewing_page(
+            status=self.error.code,
+            script_url=script,
+            renew_url=self._continue_url(None),
+            continue_url=self.url_onwards(target or "/"),
+            login_url=None if self.is_on_login_page else self.login_url(target),
+            nonce=self.app_state.extension.nonce_of_this_request(),
+            # A page that comes from itself, without script, has not kept the new cookies.
+            goes_on_without_script=not comes_from_itself(config, self.request),
+        )
+
+    def _continue_url(self, target: str | None) -> str:
+        # A token that would be good enough was refused by the core: only a new one helps.
+        flags = ("force",) if holds_good_token(self.app_state) else ()
+        return _continue_url(self.app_state, self.request, target, *flags)
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Add the routes by which navigations are carried through a refresh."""
+    ours = f"{blueprint.name}."
+    renew, script = CONTINUE_ENDPOINT.removeprefix(ours), SCRIPT_ENDPOINT.removeprefix(ours)
+    blueprint.add_url_rule(CONTINUE, renew, continue_after_refresh, methods=["GET", "POST"])
+    blueprint.add_url_rule(SCRIPT, script, refresh_script)
+
+
+def refresh_script() -> Response:
+    """``GET {base}/session/refresh.js``: return the script of the page; its URL changes when it does."""
+    response = Response(refresh_page.script(), mimetype="text/javascript")
+    response.cache_control.public = True
+    response.cache_control.max_age = _SCRIPT_SECONDS
+    response.set_etag(refresh_page.script_version())
+    response.make_conditional(this_request())
+    return response
+
+
+def continue_after_refresh() -> BaseResponse:
+    """``{base}/session/refresh/continue?next=…``: refresh, and go back to the target of the navigation.
+
+    Without ``next`` (the URL would be too long) the page that the ``Referer`` names is the target. A token
+    that is good already, because another tab has refreshed, is left as it is, unless ``force`` says that the
+    core refuses it. POST without a navigation, from the script of the page: 204. A form that seems to come
+    back takes one more turn here (``kept``), which shows whether the browser keeps what the refresh sets.
+
+    :raises SessionHTTPError: nothing proves that one of our pages asked, or the refresh failed.
+    :raises RequestEntityTooLarge: the form is larger than ``MAX_CONTENT_LENGTH``.
+    """
+    app_state = current_app_state()
+    request = this_request()
+    if request.method == "HEAD" or is_ahead_of_time(request):
+        return Response(status=204, headers={"Cache-Control": "no-store"})
+    problem = origin_problem(app_state.config, request, origin_of_api(request))
+    if problem is not None:
+        reason, message = problem
+        warn_of_hidden_origin("VIA_ORIGIN", request.headers.get("Origin"), message)
+        raise TryRefreshTokenError(message, reason=reason)
+    request_state(request).origin_checked = True
+    read_body(request)
+    navigates = is_navigation(request)
+    _refresh_where_needed(app_state, request, navigates=navigates)
+    if not navigates:
+        return Response(status=204, headers={"Cache-Control": "no-store"})
+    return _back_to_target(app_state, request)
+
+
+def is_carried_by_redirects(request: Request) -> bool:
+    """Return whether the client follows redirects, but cannot show a page on the way."""
+    return request.method == "POST" or is_page_fetch(request) or is_download(request)
+
+
+def uncached(response: BaseResponse) -> BaseResponse:
+    """Keep a response out of caches, and return it."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _refresh_where_needed(app_state: AppState, request: Request, *, navigates: bool) -> None:
+    if "kept" in request.args:
+        if not holds_good_token(app_state):
+            raise UnauthorisedError(
+                "The browser does not keep the cookies of the refresh.",
+                reason=Reason.EXPIRED,
+                clear_tokens=False,
+            )
+    elif "force" in request.args or not holds_good_token(app_state):
+        try:
+            app_state.extension.refresh_session()
+        except ClearDuplicateSessionCookiesError:
+            if not navigates:
+                raise
+            # Stray cookies go with this response; the view sends us the navigation again.
+
+
+def _back_to_target(app_state: AppState, request: Request) -> BaseResponse:
+    target = iri_to_uri(_next_of(app_state, request) or "/")
+    if not is_carried_by_redirects(request):
+        return uncached(redirect(target, 303))
+    if may_have_been_here(request) and "kept" not in request.args:
+        return uncached(redirect(_continue_url(app_state, request, target, "kept"), 307))
+    back = uncached(redirect(target, 307))
+    back.headers["Referrer-Policy"] = "origin"  # identifies the form if it comes again
+    return back
+
+
+def _next_of(app_state: AppState, request: Request) -> str | None:
+    wanted = request.args.get("next")
+    if wanted is None:
+        return referring_page(app_state.config, request, origin_of_api(request))
+    return wanted if is_local_path(wanted) else None
+
+
+def _continue_url(app_state: AppState, request: Request, target: str | None, *flags: str) -> str:
+    parameters = {"next": target} if target is not None else {}
+    query = urlencode({**parameters, **dict.fromkeys(flags, "1")})
+    url = f"{app_state.config.mount_path(request.script_root)}{CONTINUE}"
+    return f"{url}?{query}" if query else url
