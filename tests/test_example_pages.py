@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import requests
 from flask import Flask
+from support.app_factory import NewCore
 from support.example_modules import import_example
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "pages.py"
@@ -22,13 +24,13 @@ NAVIGATES = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
 
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The example, imported afresh."""
+    """Return the example, imported afresh."""
     return import_example("pages", monkeypatch)
 
 
 @pytest.fixture
 def app(example: ModuleType, core_config: dict[str, Any]) -> Iterator[Flask]:
-    """The example's app, with a database of this test's own."""
+    """Return the example's app, with a database of this test's own."""
     app: Flask = example.create_app(core_config)
     yield app
     app.extensions["stsession"].close()
@@ -53,13 +55,38 @@ def test_a_person_signs_in_takes_notes_and_leaves(app: Flask) -> None:
     assert client.get("/", headers=NAVIGATES).status_code == 302
 
 
+def test_the_page_says_how_long_its_token_lives(app: Flask) -> None:
+    client = app.test_client()
+    client.post("/login", data={"name": "alice"}, headers=NAVIGATES)
+    assert "The access token lives 30 seconds here." in client.get("/", headers=NAVIGATES).text
+
+
+@pytest.mark.slow
+def test_the_page_that_refreshes_has_the_look_of_the_app(example: ModuleType, new_core: NewCore) -> None:
+    with new_core(access_token_validity=1, access_token_validity_jitter=0) as settings:
+        app: Flask = example.create_app(settings)
+        client = app.test_client()
+        client.post("/login", data={"name": "alice"}, headers=NAVIGATES)
+        time.sleep(2.1)
+        page = client.get("/", headers=NAVIGATES).text
+        app.extensions["stsession"].close()
+    assert '<link rel="stylesheet" href="/style.css">' in page
+    assert '<script src="/auth/session/refresh.js?v=' in page
+    assert "next=%2F" in page
+
+
+def test_the_style_is_open_to_everybody(app: Flask) -> None:
+    style = app.test_client().get("/style.css")
+    assert (style.status_code, style.mimetype) == (200, "text/css")
+
+
 def test_nobody_signs_in_without_a_name(app: Flask) -> None:
     client = app.test_client()
     assert "<h1>Sign in</h1>" in client.post("/login", data={"name": " "}, headers=NAVIGATES).text
 
 
 @pytest.mark.slow
-def test_as_a_program_it_says_where_it_is(tmp_path: Path) -> None:
+def test_the_program_prints_its_address(tmp_path: Path) -> None:
     (tmp_path / "pages.py").write_bytes(EXAMPLE.read_bytes())
     command = [sys.executable, str(tmp_path / "pages.py"), "--port", "0"]
     with (

@@ -39,7 +39,7 @@ def refresh_page(app: Flask, url: str = "/user?a=1") -> str:
 
 
 def test_a_template_of_the_app_replaces_the_page(app: Flask) -> None:
-    app.jinja_loader = DictLoader(  # pyright: ignore[reportAttributeAccessIssue]
+    app.jinja_env.loader = DictLoader(
         {
             "base.html": (
                 "<title>Styled</title>{% block head %}{% endblock %}{% if current_session %}!{% endif %}"
@@ -60,7 +60,7 @@ def test_a_template_of_the_app_replaces_the_page(app: Flask) -> None:
 
 def test_an_error_in_the_template_of_the_app_is_not_hidden(app: Flask) -> None:
     templates = {"stsession/refresh.html": '{% extends "missing.html" %}'}
-    app.jinja_loader = DictLoader(templates)  # pyright: ignore[reportAttributeAccessIssue]
+    app.jinja_env.loader = DictLoader(templates)
     client = app.test_client()
     client.post("/login", json={}, headers={"st-auth-mode": "cookie"})
     assert client.get("/user", headers=NAVIGATES).status_code == 500
