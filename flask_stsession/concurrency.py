@@ -1,4 +1,4 @@
-"""What threads, forks and frozen processes need: values per process, shared calls, and ages."""
+"""Helpers for threads, forks and frozen processes: values per process, single flight, and ages."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from .errors import CoreUnavailableError, STSessionError
 
 T = TypeVar("T")
 
-#: Clocks that differ by less than this (s) from one reading to the next count as going alike: a thread may
-#: have been interrupted between the two.
+#: A smaller change (s) of the difference between the two clocks is ignored: a thread may have been
+#: interrupted between reading the one and the other.
 _TOLERANCE_SECONDS = 0.1
 
 
 class PerProcess(Generic[T]):
-    """A value made at first need in each process.
+    """A value that each process creates when it first needs it.
 
     Sockets shared with a parent would mix up responses, and a lock that another thread of the parent
     held while forking stays locked in the child for good. Takes no lock itself: ``dict.setdefault``
     decides which of two threads' values is kept.
 
-    :param make: makes the value; may be called once more than needed, so it must do no I/O.
+    :param make: creates the value; may be called more often than needed, so it must do no I/O.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -53,7 +53,7 @@ class SingleFlight(Generic[T]):
     An exception is shared like a result. Nothing is remembered once the call has ended, and nothing
     crosses a fork.
 
-    :param what: the call in words, for the callers that wait for one that is cut short.
+    :param what: describes the call, for the error of callers whose shared call is cut short.
     """
 
     def __init__(self, what: str) -> None:
@@ -72,11 +72,11 @@ class SingleFlight(Generic[T]):
         return self._land(key, call, future), True
 
     def start(self, key: Hashable, call: Callable[[], T]) -> tuple[Future[T], bool]:
-        """Make the call in a thread of its own, unless one with an equal key is in flight.
+        """Make the call in its own thread, unless one with an equal key is in flight.
 
-        A process that can start no more threads makes the call here.
+        A process that can start no more threads makes the call in the current one.
 
-        :returns: the future of the call, to wait on for as long as you like, and whether it was started here.
+        :returns: the future of the call, and whether this caller started it.
         """
         future, is_ours = self._join(key)
         if is_ours:
@@ -96,7 +96,7 @@ class SingleFlight(Generic[T]):
         return current, current is future
 
     def _fly(self, key: Hashable, call: Callable[[], T], future: Future[T]) -> None:
-        with contextlib.suppress(Exception):  # the future keeps it for those who wait
+        with contextlib.suppress(Exception):  # the future holds it for the threads that wait
             self._land(key, call, future)
 
     def _land(self, key: Hashable, call: Callable[[], T], future: Future[T]) -> T:
@@ -135,22 +135,22 @@ class _InFlight:
 
 
 class AgeClock:
-    """A clock to compute ages with: it advances by the larger of what two clocks say.
+    """A clock for ages: it advances with the faster of the monotonic clock and the wall clock.
 
     The monotonic clock stands still while a process is frozen (a suspended laptop, AWS Lambda between
-    two invocations); the wall clock may be set back. By either one alone, what is old would pass as
-    young. A wall clock that is set forward makes things look older than they are: they are fetched
+    two invocations); the wall clock may be set back. With either one alone, an old value could pass as
+    fresh. A wall clock that is set forward makes values look older than they are: they are fetched
     again, which does no harm.
 
-    Counts by the monotonic clock, and adds what the wall clock gains on it. Takes no lock: what is kept
-    is one tuple, replaced whole, and true whichever thread wrote it last.
+    The clock counts monotonic time and adds what the wall clock gains on it. It takes no lock: its state
+    is one tuple, replaced as a whole, and correct whichever thread wrote it last.
     """
 
     def __init__(self) -> None:
         self._state = (time.time() - time.monotonic(), 0.0)
 
     def __call__(self) -> float:
-        """Return the time in s, from an arbitrary beginning."""
+        """Return the time in s, from an arbitrary start."""
         lead, gained = self._state
         # Looked up at each call, so that libraries that freeze or move the time in tests are seen.
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""Names and numbers of the wire, in one place.
+"""Names and numbers of the wire protocol.
 
 Sources: the Frontend Driver Interface (FDI) for what clients see, the Core Driver
 Interface (CDI) for what the core sees. Wire names appear here and in the code that reads
@@ -40,7 +40,7 @@ CORS_REQUEST_HEADERS: Final = (
     AUTH_MODE_HEADER,
 )
 
-#: Life of the access-token cookie. The token in it expires long before: its own ``exp`` rules.
+#: Life of the access-token cookie. The token in it expires much earlier, by its own ``exp``.
 ACCESS_COOKIE_LIFETIME_SECONDS: Final = 365 * 24 * 3600
 
 #: Keys of the access-token payload that belong to the session, never to the user.

@@ -1,16 +1,16 @@
-"""Everything this package raises.
+"""The exceptions of this package.
 
 ::
 
     STSessionError(Exception)                  has a ``reason``
-    ├── SessionHTTPError(HTTPException)        a verdict on a request: answered, not logged as a crash
+    ├── SessionHTTPError(HTTPException)        a verdict on a request: becomes its response
     │   ├── UnauthorisedError                  401 unauthorised
     │   ├── TryRefreshTokenError               401 try refresh token
     │   ├── TokenTheftError                    401 token theft detected
     │   ├── InvalidClaimsError                 403 invalid claim
-    │   ├── ClearDuplicateSessionCookiesError  200, the client asks again
+    │   ├── ClearDuplicateSessionCookiesError  200, the client retries
     │   └── CoreUnavailableError               503 session service unavailable
-    ├── CoreError                              the core refused what we asked
+    ├── CoreError                              the core refused a request
     ├── ConfigError                            a setting is wrong
     │   └── MismatchedUserError(ValueError)    a login method of another user
     ├── SessionDoesNotExistError               no session with that handle
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class Reason(str, Enum):
-    """Why a request was refused: stable codes for logs, signals, metrics and ``except`` clauses."""
+    """The reason of a refusal: a stable code for logs, signals, metrics and ``except`` clauses."""
 
     NO_TOKEN = "no_token"
     MALFORMED = "malformed"
@@ -73,10 +73,10 @@ class Reason(str, Enum):
 
 @dataclass(frozen=True)
 class ClaimValidationError:
-    """One validator that a session did not pass.
+    """A validator that a session failed.
 
     :param id_: the validator's id, usually the key of its claim.
-    :param reason: what was expected and found, as JSON; ``None`` says nothing.
+    :param reason: what was expected and found, as JSON; ``None`` for no details.
     """
 
     id_: str
@@ -88,14 +88,14 @@ class ClaimValidationError:
         return self.id_
 
     def to_json(self) -> dict[str, Any]:
-        """The error as clients receive it (FDI: ``claimValidationErrors``)."""
+        """Return the error as clients receive it (FDI: ``claimValidationErrors``)."""
         return {"id": self.id_} if self.reason is None else {"id": self.id_, "reason": self.reason}
 
 
 class STSessionError(Exception):
-    """Root of all errors of this package.
+    """The base class of all errors of this package.
 
-    :param message: what happened, for people.
+    :param message: what happened, for human readers.
     :param reason: the stable code; the class has a default.
     """
 
@@ -112,21 +112,21 @@ class STSessionError(Exception):
         return self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Copied and pickled (by a process pool, say) as what it is: the constructors take other arguments.
+        # For copy and pickle (in a process pool, for example): the constructors take more than ``args``.
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class SessionHTTPError(STSessionError, http.HTTPException):
-    """A verdict on a request, with the response that tells it.
+    """A verdict on a request, with its response.
 
-    Flask files an error handler under the ``code`` of the class it is given, so this base has
-    none: the one handler registered for it is found for every verdict.
+    Flask registers an error handler under the ``code`` of its class. This base class has none, so
+    that one handler, registered for it, serves every verdict.
     """
 
     code = None
-    #: What the client is told, whatever ``message`` says.
+    #: The message that the client receives; ``message`` is for logs.
     wire_message: ClassVar[str] = ""
-    #: Does this verdict end the session on the client?
+    #: Whether the response clears the client's tokens.
     clear_tokens: bool = False
 
     def __init__(
@@ -135,7 +135,7 @@ class SessionHTTPError(STSessionError, http.HTTPException):
         STSessionError.__init__(self, message or self.wire_message, reason=reason)
         http.HTTPException.__init__(self, self.wire_message)
         self.args: tuple[Any, ...] = (self.message,)  # Werkzeug drops them
-        # Flask-RESTful and Flask-RESTX answer with ``data``, Flask itself with ``get_response()``.
+        # Flask-RESTful and Flask-RESTX send ``data``, Flask itself sends ``get_response()``.
         self.data: dict[str, Any] = self.body()
         self.code = type(self).code if status is None else status
 
@@ -143,7 +143,7 @@ class SessionHTTPError(STSessionError, http.HTTPException):
         return self.message
 
     def body(self) -> dict[str, Any]:
-        """The JSON body of the response."""
+        """Return the JSON body of the response."""
         return {"message": self.wire_message}
 
     def get_response(
@@ -151,7 +151,7 @@ class SessionHTTPError(STSessionError, http.HTTPException):
         environ: WSGIEnvironment | Request | None = None,
         scope: dict[str, Any] | None = None,
     ) -> Response:
-        """A new response each time: requests that wait for one refresh share its error, but no headers."""
+        """Return a new response, since requests that share the error of one refresh share no headers."""
         return Response(json.dumps(self.data), self.code, self._headers(), mimetype="application/json")
 
     def _headers(self) -> dict[str, str]:
@@ -159,16 +159,16 @@ class SessionHTTPError(STSessionError, http.HTTPException):
 
 
 class UnauthorisedError(SessionHTTPError, http.Unauthorized):
-    """There is no session, or no longer: 401 ``unauthorised``.
+    """The request has no session, or one that has ended: 401 ``unauthorised``.
 
-    Raise it in a view to end the session on the client; Flask-RESTful, Flask-RESTX and handlers of the
-    app's own may answer it as they like, the tokens are cleared all the same. (Flask-RESTX knows only the
+    Raise it in a view to end the session on the client. Flask-RESTful, Flask-RESTX and the app's own error
+    handlers may return any response for it; the tokens are cleared all the same. (Flask-RESTX knows only the
     statuses of its own ``HTTPStatus``: with another in ``STSESSION_SESSION_EXPIRED_STATUS_CODE``, 440 for
-    example, it answers 500 and clears nothing.)
+    example, it responds with 500 and clears nothing.)
 
-    :param message: for logs; the client is told ``unauthorised``.
+    :param message: for logs; the client receives ``unauthorised``.
     :param reason: a :class:`Reason`.
-    :param clear_tokens: also clear the tokens that the client holds, by whichever transfer.
+    :param clear_tokens: also clear the tokens that the client holds, whichever transfer method it uses.
     """
 
     code: int = 401
@@ -188,7 +188,7 @@ class UnauthorisedError(SessionHTTPError, http.Unauthorized):
 
 
 class TryRefreshTokenError(SessionHTTPError, http.Unauthorized):
-    """The access token will not do, a refresh may help: 401 ``try refresh token``; clears nothing."""
+    """The access token is not valid, but a refresh may help: 401 ``try refresh token``; clears nothing."""
 
     code: int = 401
     wire_message = "try refresh token"
@@ -196,13 +196,13 @@ class TryRefreshTokenError(SessionHTTPError, http.Unauthorized):
 
 
 class TokenTheftError(SessionHTTPError, http.Unauthorized):
-    """A refresh token was used that had been replaced: 401 ``token theft detected``, session revoked.
+    """A replaced refresh token was used again: 401 ``token theft detected``; the session is revoked.
 
-    :param session_handle: of the session that was ended.
-    :param user_id: whose session it was.
-    :param recipe_user_id: of the login method behind it.
+    :param session_handle: the handle of the revoked session.
+    :param user_id: the user of that session.
+    :param recipe_user_id: the login method of that session.
     :param subtype: which replaced token was used: ``RECENT_PREV``, ``ORPHANED_BRANCH`` or
-        ``STALE_LINEAGE``; ``None`` before CDI 5.6, whose cores do not say.
+        ``STALE_LINEAGE``; ``None`` before CDI 5.6, where the core does not tell.
     """
 
     code: int = 401
@@ -227,9 +227,9 @@ class TokenTheftError(SessionHTTPError, http.Unauthorized):
 
 
 class InvalidClaimsError(SessionHTTPError, http.Forbidden):
-    """The session is good, but does not prove enough: 403 ``invalid claim``.
+    """The session is valid, but fails claim validators: 403 ``invalid claim``.
 
-    :param message: for logs; the client is told ``invalid claim`` and the failed validators.
+    :param message: for logs; the client receives ``invalid claim`` and the failed validators.
     :param payload: one :class:`ClaimValidationError` for each validator that failed.
     """
 
@@ -249,7 +249,7 @@ class InvalidClaimsError(SessionHTTPError, http.Forbidden):
         super().__init__(message, reason=reason, status=status)
 
     def body(self) -> dict[str, Any]:
-        """The JSON body: the message and ``claimValidationErrors``."""
+        """Return the JSON body: the message and ``claimValidationErrors``."""
         return {
             "message": self.wire_message,
             "claimValidationErrors": [error.to_json() for error in self.payload],
@@ -257,7 +257,7 @@ class InvalidClaimsError(SessionHTTPError, http.Forbidden):
 
 
 class ClearDuplicateSessionCookiesError(SessionHTTPError):
-    """Cookies of another place lie beside ours: they are cleared with a 200, and the client asks again."""
+    """The request has session cookies of another domain or path too: 200 clears them, the client retries."""
 
     code: int = 200
     wire_message = (
@@ -268,7 +268,7 @@ class ClearDuplicateSessionCookiesError(SessionHTTPError):
 
 
 class DuplicateSessionCookiesError(UnauthorisedError):
-    """Several refresh tokens, and no access token that says which is the newest: all are expired, 401."""
+    """The request has several refresh tokens, and none is known to be the current one: all cleared, 401."""
 
     wire_message = (
         "The request contains multiple session cookies. All of them are being cleared: please sign in again."
@@ -277,7 +277,7 @@ class DuplicateSessionCookiesError(UnauthorisedError):
 
 
 class CoreUnavailableError(SessionHTTPError, http.ServiceUnavailable):
-    """The core did not answer, or could not: 503, nothing cleared. An outage of ours, never the user's fault.
+    """The core is unreachable or cannot serve the request: 503; clears nothing.
 
     :param message: which host, which request, what happened; for logs.
     """
@@ -285,7 +285,7 @@ class CoreUnavailableError(SessionHTTPError, http.ServiceUnavailable):
     code: int = 503
     wire_message = "session service unavailable"
     reason = Reason.CORE_UNREACHABLE
-    #: Seconds after which a client may ask again.
+    #: Seconds after which a client may try again.
     retry_after_seconds: ClassVar[int] = 5
 
     def _headers(self) -> dict[str, str]:
@@ -293,10 +293,10 @@ class CoreUnavailableError(SessionHTTPError, http.ServiceUnavailable):
 
 
 class CoreError(STSessionError):
-    """The core answered, and refused: a wrong API key, an unknown tenant, a field it does not take.
+    """The core refused a request: a wrong API key, an unknown tenant, or a field that it does not accept.
 
-    :param message: host, path, status and the core's own words.
-    :param status: the HTTP status of the core's answer.
+    :param message: host, path, status and the core's own message.
+    :param status: the HTTP status of the core's response.
     """
 
     reason = Reason.CORE_REFUSED
@@ -313,9 +313,9 @@ class ConfigError(STSessionError):
 
 
 class MismatchedUserError(ConfigError, ValueError):
-    """The login method that a session was to be created with belongs to another user.
+    """The login method given for a new session belongs to another user.
 
-    :param user_id: the user who was to be signed in.
+    :param user_id: the user to sign in.
     :param recipe_user_id: the login method.
     :param owner: the user whom the core would have signed in.
     """
@@ -323,7 +323,7 @@ class MismatchedUserError(ConfigError, ValueError):
     def __init__(self, user_id: str, *, recipe_user_id: str, owner: str) -> None:
         super().__init__(
             f"recipe_user_id is {recipe_user_id!r}, but the core says that it is a login method of "
-            f"{owner!r}, not of user_id {user_id!r}. Nobody was signed in. Pass the user that the login "
+            f"{owner!r}, not of user_id {user_id!r}. No session was started. Pass the user that the login "
             "method belongs to."
         )
         self.user_id = user_id
@@ -332,22 +332,22 @@ class MismatchedUserError(ConfigError, ValueError):
 
 
 class SessionDoesNotExistError(STSessionError):
-    """There is no session with that handle (never was, expired, or revoked).
+    """No session has this handle: it expired, was revoked, or never existed.
 
-    :param session_handle: the handle that was asked for.
+    :param session_handle: the handle that was looked up.
     """
 
     reason = Reason.SESSION_ENDED
 
     def __init__(self, session_handle: str) -> None:
         super().__init__(
-            f"There is no session with the handle {session_handle!r}: it has ended or never was."
+            f"There is no session with the handle {session_handle!r}: it has ended or never existed."
         )
         self.session_handle = session_handle
 
 
 class ProtectedClaimError(STSessionError, ValueError):
-    """A key that belongs to the session itself was about to be set by hand.
+    """The app tried to set a payload key that belongs to the session itself.
 
     :param key: the key of the access token payload.
     """
@@ -363,7 +363,7 @@ class ProtectedClaimError(STSessionError, ValueError):
 
 
 class TooLateError(STSessionError, RuntimeError):
-    """A session was about to be changed when its client could no longer receive the change.
+    """The app tried to change a session after the response had been written.
 
     :param method: the method that was called.
     :param instead: what to call instead.
@@ -373,19 +373,19 @@ class TooLateError(STSessionError, RuntimeError):
 
     def __init__(self, method: str, *, instead: str) -> None:
         super().__init__(
-            f"{method}() comes too late: the response of this request has been written, so the client could "
-            f"not receive the change. Nothing was changed. Call {instead} instead. An after_request function "
-            "comes in time if it is registered after init_app()."
+            f"{method}() was called too late: the response of this request has been written, so the client "
+            f"could not receive the change. Nothing was changed. Call {instead} instead. An after_request "
+            "function that is registered after init_app() runs in time."
         )
         self.method = method
         self.instead = instead
 
 
 def raise_invalid_claims_exception(message: str, errors: Sequence[ClaimValidationError]) -> NoReturn:
-    """Answer this request with 403 ``invalid claim``.
+    """Refuse this request with 403 ``invalid claim``.
 
     :param message: for logs.
-    :param errors: what the session failed to prove.
+    :param errors: one for each validator that failed.
     :raises InvalidClaimsError: always.
     """
     raise InvalidClaimsError(message, errors)

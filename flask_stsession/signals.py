@@ -1,4 +1,4 @@
-"""Blinker signals: what happens to sessions, for audit logs and metrics.
+"""Blinker signals about sessions, for audit logs and metrics.
 
 The sender is always the Flask app (the object, not the proxy), so that a receiver can connect to one app
 of several::
@@ -33,7 +33,7 @@ session_created: NamedSignal = _signal(
 
 session_verified: NamedSignal = _signal(
     "session-verified",
-    """A request's session passed every check that was asked for; once per request.
+    """The session of a request passed every required check; sent once per request.
 
     :param session: the session.
     """,
@@ -49,25 +49,25 @@ session_refreshed: NamedSignal = _signal(
 
 session_revoked: NamedSignal = _signal(
     "session-revoked",
-    """Sessions were ended: by sign-out, by one of the ``revoke`` functions, or for theft.
+    """Sessions were ended: by sign-out, by one of the ``revoke`` functions, or after a token theft.
 
-    :param session_handles: of the sessions that were ended, a list.
+    :param session_handles: list of the handles of these sessions.
     """,
 )
 
 token_theft_detected: NamedSignal = _signal(
     "token-theft-detected",
-    """A refresh token was used that had been replaced; the session has been revoked.
+    """A replaced refresh token was used again; the session has been revoked.
 
-    :param session_handle: of that session.
-    :param user_id: whose it was.
-    :param recipe_user_id: of the login method behind it.
+    :param session_handle: the handle of that session.
+    :param user_id: the user of that session.
+    :param recipe_user_id: the login method of that session.
     """,
 )
 
 verification_failed: NamedSignal = _signal(
     "verification-failed",
-    """A request was refused for want of a good session: *unauthorised* or *try refresh token*.
+    """A request was refused because it has no valid session: *unauthorised* or *try refresh token*.
 
     :param error: the ``UnauthorisedError`` or ``TryRefreshTokenError``.
     :param reason: its :class:`~flask_stsession.errors.Reason`.
@@ -76,16 +76,16 @@ verification_failed: NamedSignal = _signal(
 
 claims_invalid: NamedSignal = _signal(
     "claims-invalid",
-    """A session was good, but did not prove what was asked for: 403.
+    """A valid session failed claim validators: 403.
 
-    :param session: the session; ``None`` if an error raised in a view does not tell.
+    :param session: the session; ``None`` if it is not known, as for an error that a view raised.
     :param error: the ``InvalidClaimsError``; its ``payload`` lists the validators.
     """,
 )
 
 core_unavailable: NamedSignal = _signal(
     "core-unavailable",
-    """A request was answered with 503 because of the core.
+    """A request got a 503 because of the core.
 
     :param error: the ``CoreUnavailableError``.
     :param reason: its :class:`~flask_stsession.errors.Reason`.
@@ -94,9 +94,9 @@ core_unavailable: NamedSignal = _signal(
 
 keys_stale: NamedSignal = _signal(
     "keys-stale",
-    """The core does not give its signing keys, and those known stay in use; once per outage.
+    """The core does not return its signing keys, and cached ones stay in use; sent once per outage.
 
-    :param error: why.
+    :param error: the error of the failed fetch.
     :param age_seconds: the age of the keys, in s.
     """,
 )

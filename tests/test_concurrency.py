@@ -129,7 +129,7 @@ def test_a_failed_call_is_not_remembered() -> None:
     assert shared.run("key", lambda: 2) == (2, True)
 
 
-def test_a_call_in_the_background_is_joined_by_those_who_come_later() -> None:
+def test_later_callers_join_a_call_in_the_background() -> None:
     shared: SingleFlight[str] = SingleFlight("asking")
     gate = Gate(lambda: "keys")
     (first, started), (second, started_again) = shared.start("key", gate), shared.start("key", gate)
@@ -140,14 +140,16 @@ def test_a_call_in_the_background_is_joined_by_those_who_come_later() -> None:
     assert (first.result(10), second.result(10), gate.calls) == ("keys", "keys", 1)
 
 
-def test_an_error_in_the_background_is_kept_for_those_who_wait() -> None:
+def test_an_error_in_the_background_reaches_the_callers_that_wait() -> None:
     shared: SingleFlight[str] = SingleFlight("asking")
     future, _ = shared.start("key", lambda: _raise(ZeroDivisionError()))
     assert isinstance(future.exception(10), ZeroDivisionError)
     assert shared.run("key", lambda: "next") == ("next", True)
 
 
-def test_a_process_without_room_for_a_thread_makes_the_call_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_can_start_no_thread_makes_the_call_in_the_current_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def full(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask_stsession import constants
 
 
-def test_versions_of_the_core_driver_interface_are_listed_from_the_oldest_on() -> None:
+def test_versions_of_the_core_driver_interface_are_listed_oldest_first() -> None:
     numbers = [tuple(map(int, version.split("."))) for version in constants.CDI_VERSIONS]
     assert numbers == sorted(numbers)
     assert numbers[0] == (4, 0)

@@ -1,4 +1,4 @@
-"""The errors: one tree, a reason and an answer each, and nothing in them that a request would own."""
+"""The errors: one tree, a reason and a response each, and nothing in them that belongs to a request."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def name_of(error: object) -> str | None:
 
 
 @pytest.mark.parametrize(("error", "kind", "status", "body", "reason", "clears"), VERDICTS, ids=name_of)
-def test_a_verdict_owns_its_answer(
+def test_a_verdict_owns_its_response(
     error: SessionHTTPError,
     kind: type[http.HTTPException],
     status: int,
@@ -123,7 +123,7 @@ def test_a_verdict_owns_its_answer(
 
 
 @pytest.mark.parametrize(("error", "reason"), OTHERS, ids=name_of)
-def test_what_is_no_verdict_is_no_http_exception(error: STSessionError, reason: str) -> None:
+def test_an_error_that_is_not_a_verdict_is_not_an_http_exception(error: STSessionError, reason: str) -> None:
     assert error.reason == reason
     assert isinstance(error, STSessionError)
     assert not isinstance(error, http.HTTPException)
@@ -142,7 +142,7 @@ def test_a_protected_claim_is_a_value_error() -> None:
 def test_a_session_that_does_not_exist_is_named() -> None:
     error = SessionDoesNotExistError("handle-1")
     assert error.session_handle == "handle-1"
-    assert str(error) == "There is no session with the handle 'handle-1': it has ended or never was."
+    assert str(error) == "There is no session with the handle 'handle-1': it has ended or never existed."
 
 
 def test_the_base_of_the_verdicts_has_no_code_so_that_one_handler_serves_them_all() -> None:
@@ -182,11 +182,11 @@ def test_the_message_is_for_logs_and_the_body_for_clients() -> None:
     ],
     ids=name_of,
 )
-def test_the_repr_of_a_verdict_tells_class_and_status_only(error: STSessionError, expected: str) -> None:
+def test_the_repr_of_a_verdict_shows_class_and_status_only(error: STSessionError, expected: str) -> None:
     assert repr(error) == expected
 
 
-def test_who_was_robbed_is_told() -> None:
+def test_a_theft_error_names_the_session_and_its_user() -> None:
     error = TokenTheftError("handle-1", "alice")
     assert (error.session_handle, error.user_id, error.recipe_user_id) == ("handle-1", "alice", "alice")
     assert TokenTheftError("handle-1", "alice", "login-1").recipe_user_id == "login-1"
@@ -212,7 +212,7 @@ def test_the_reasons_are_those_that_are_documented() -> None:
     assert [reason.value for reason in Reason] == documented.split()
 
 
-def test_a_failed_claim_is_told_to_clients_as_the_interface_says() -> None:
+def test_a_failed_claim_is_sent_to_clients_as_the_interface_says() -> None:
     assert ClaimValidationError("st-ev", {"message": "wrong value"}).to_json() == {
         "id": "st-ev",
         "reason": {"message": "wrong value"},

@@ -262,7 +262,7 @@ def test_claims_of_a_session_that_does_not_exist_are_said_to_be_of_none(ext: STS
         with pytest.raises(SessionDoesNotExistError) as caught:
             ask(second_factor, session_handle=NOBODY)
         assert str(caught.value) == (
-            f"There is no session with the handle '{NOBODY}': it has ended or never was."
+            f"There is no session with the handle '{NOBODY}': it has ended or never existed."
         )
 
 

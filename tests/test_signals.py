@@ -35,7 +35,7 @@ def test_a_signal_is_named_and_says_what_it_carries(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_receiver_hears_of_its_own_app_only(name: str) -> None:
+def test_a_receiver_gets_the_signals_of_its_own_app_only(name: str) -> None:
     mine, other = object(), object()
     signal: blinker.NamedSignal = getattr(signals, name)
     heard: list[object] = []
@@ -50,5 +50,5 @@ def test_a_receiver_hears_of_its_own_app_only(name: str) -> None:
     assert heard == [(mine, {"session": 2})]
 
 
-def test_the_signals_are_apart_from_those_of_the_same_name_elsewhere() -> None:
+def test_the_signals_are_not_those_of_the_same_name_elsewhere() -> None:
     assert blinker.signal("session-created") is not signals.session_created

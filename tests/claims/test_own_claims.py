@@ -217,7 +217,7 @@ def test_a_claim_set_by_handle_shows_after_the_next_refresh(app: Flask) -> None:
 
 def test_an_unknown_handle_is_false_or_raises(app: Flask) -> None:
     handle = "00000000-0000-4000-8000-000000000000"
-    message = f"^There is no session with the handle '{handle}': it has ended or never was\\.$"
+    message = f"^There is no session with the handle '{handle}': it has ended or never existed\\.$"
     with app.app_context():
         assert fetch_and_set_claim(Profile, session_handle=handle) is False
         assert set_claim_value(Profile, {"name": "A."}, session_handle=handle) is False

@@ -96,7 +96,7 @@ def test_a_handle_without_a_session_is_false_for_changes_and_an_error_for_questi
     with pytest.raises(SessionDoesNotExistError) as caught:
         ext.get_claim_value(plan, session_handle=NO_SESSION)
     assert str(caught.value) == (
-        "There is no session with the handle 'no-such-session': it has ended or never was."
+        "There is no session with the handle 'no-such-session': it has ended or never existed."
     )
     with pytest.raises(SessionDoesNotExistError):
         ext.validate_claims_for_session_handle(NO_SESSION)

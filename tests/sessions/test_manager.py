@@ -306,7 +306,7 @@ def test_nobody_is_signed_in_with_a_login_method_of_another_user(watched: Flask,
     assert isinstance(caught.value, ValueError)
     assert str(caught.value) == (
         "recipe_user_id is 'by-phone', but the core says that it is a login method of 'bob', not of user_id "
-        "'alice'. Nobody was signed in. Pass the user that the login method belongs to."
+        "'alice'. No session was started. Pass the user that the login method belongs to."
     )
 
 

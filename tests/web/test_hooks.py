@@ -482,9 +482,9 @@ LATE = _late_calls()
 
 def too_late(method: str, instead: str) -> str:
     return (
-        f"{method}() comes too late: the response of this request has been written, so the client could not "
-        f"receive the change. Nothing was changed. Call {instead} instead. An after_request function comes "
-        "in time if it is registered after init_app()."
+        f"{method}() was called too late: the response of this request has been written, so the client could "
+        f"not receive the change. Nothing was changed. Call {instead} instead. An after_request function "
+        "that is registered after init_app() runs in time."
     )
 
 
