@@ -1,1 +1,1 @@
-"""The one place that talks to a SuperTokens core."""
+"""The client of a SuperTokens core."""

@@ -37,8 +37,8 @@ class ReadCache:
         """Return the result of ``ask``, or a cached one.
 
         :param key: identifies the read.
-        :param ask: asks the core.
-        :param max_age: how old (s) a cached result may be; 0 asks in any case.
+        :param ask: makes the request to the core.
+        :param max_age: how old (s) a cached result may be; 0 always asks the core.
         """
         if not self._enabled:
             return ask()
@@ -52,15 +52,15 @@ class ReadCache:
             writes = entries.writes
         result = ask()
         with entries.lock:
-            # A write that overlapped with the read may have made its result old already.
+            # A write that overlapped with the read may have outdated its result already.
             if writes == entries.writes:
-                # Its age counts from when it was asked for: no later change can be in it.
+                # The age counts from the start of the request: the result may lack any later change.
                 entries.values[key] = _Entry(result, now)
         return result
 
     @contextmanager
     def changing(self, *prefixes: Key) -> Iterator[None]:
-        """Drop what a write touches, before and after it, whether or not it seems to succeed.
+        """Drop the entries that a write touches, before and after it, whether or not it seems to succeed.
 
         :param prefixes: the beginnings of the keys of these entries.
         """

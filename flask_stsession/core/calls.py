@@ -1,4 +1,4 @@
-"""What all requests to a core have in common: the version of the interface, the tenant and the encoding."""
+"""The base of all calls to a core: the version of the interface, the tenant and the encoding."""
 
 from __future__ import annotations
 
@@ -108,9 +108,9 @@ class CoreCalls:
         return self._transport.send(replace(call, cdi_version=self._versions.renegotiate(version)))
 
     def _require_app(self, refusal: CoreError) -> None:
-        """Raise an error if the core has no app at its address: then a missing tenant proves nothing.
+        """Raise an error if the core has no app at its address; a missing tenant then proves nothing.
 
-        :param refusal: the core's refusal for want of an app or a tenant.
+        :param refusal: the core's refusal because the app or the tenant does not exist.
         :raises ConfigError: there is no such app.
         """
         try:
@@ -129,7 +129,7 @@ def names_missing_tenant(error: CoreError) -> bool:
 
 
 class VersionNegotiator:
-    """Know the version of the interface to speak, and ask the core for its versions at first need.
+    """Negotiate the version of the interface with the core, at first need.
 
     Threads that need the version at the same time share one request, its failure included; once the
     version is known, no thread takes a lock.
@@ -165,9 +165,9 @@ class VersionNegotiator:
         return self._asking.run(None, self._ask)[0] if known is None else known
 
     def renegotiate(self, refused: str) -> str:
-        """Return the version to speak now that the core has refused one.
+        """Return the version to speak after the core has refused one.
 
-        :param refused: that version; if it is not the current one any more, another thread has asked already.
+        :param refused: that version; if it is no longer the current one, another thread has renegotiated.
         """
         if self._known == refused:
             self._known = None
@@ -185,9 +185,9 @@ class VersionNegotiator:
 
 
 def parse_version(version: str) -> tuple[int, int]:
-    """Return ``"5.4"`` as numbers, so that versions compare as they should.
+    """Return a version such as ``"5.4"`` as numbers, so that versions compare correctly.
 
-    :raises ValueError: it is not a version.
+    :raises ValueError: ``version`` is not of that form.
     """
     major, minor = version.split(".")
     return int(major), int(minor)
@@ -208,12 +208,12 @@ def _no_version(source: str, theirs: Sequence[str], common: Sequence[str]) -> st
 
 
 def _tenant_prefix(tenant_id: str | None) -> str:
-    """What a tenant's requests have before their path; nothing for the default tenant.
+    """Return the path prefix of a tenant's requests; empty for the default tenant.
 
-    A tenant may come from a request's subdomain, so none may lead out of its place in the path: dot
+    A tenant id may come from a request's subdomain, so it must not escape its segment of the path: dot
     segments are resolved on the way, and ``appid-…`` would address another app of the same core.
 
-    :raises CoreError: there can be no such tenant.
+    :raises CoreError: no tenant can have this id.
     """
     if tenant_id is None or tenant_id == DEFAULT_TENANT:
         return ""

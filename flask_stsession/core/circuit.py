@@ -1,8 +1,8 @@
-"""A circuit breaker: a host that did not answer in time is left alone for a while.
+"""A circuit breaker: a host that timed out gets no requests for a while.
 
-Waiting for a host that hangs ties up the threads of the app: one core that accepts connections and
-says nothing would stop requests that do not even need it. A host that refuses connections does no
-such harm, and needs no circuit.
+Waiting for a host that hangs ties up the threads of the app: a core that accepts connections and never
+responds would stop even requests that do not need it. A host that refuses connections does no such
+harm, and needs no circuit breaker.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from ..concurrency import PerProcess
 
-#: For how long (s) a host is left alone after its first time-out, and at most: each further one doubles it.
+#: The first pause after a time-out (s), and the longest: each further time-out doubles it.
 FIRST_PAUSE_SECONDS: Final = 2.0
 LONGEST_PAUSE_SECONDS: Final = 30.0
 
@@ -26,11 +26,11 @@ class _Open(NamedTuple):
 
 
 class Circuit:
-    """Whether requests to one host are sent.
+    """The circuit breaker of one host.
 
-    Closed: yes. Open, after a time-out: no, for a pause. Half-open, when the pause is over: one request
-    is let through as a probe, and all others go on failing at once. If the probe comes back, the circuit
-    is closed; if it times out as well, the next pause is twice as long.
+    Closed: requests are sent. Open, after a time-out: none is, for a pause. Half-open, when the pause is
+    over: one request is sent as a probe, and all others still fail at once. If the probe comes back, the
+    circuit is closed; if it times out as well, the next pause is twice as long.
 
     The probe is claimed by putting off the next one, not by a flag: a thread that is killed, frozen or
     left in the parent of a fork while it probes leaves nothing behind that would have to be undone.
@@ -48,12 +48,12 @@ class Circuit:
 
     @property
     def is_open(self) -> bool:
-        """Whether the host was found hanging, and has not come back since."""
+        """Whether the host has timed out, and not come back since."""
         return self._open is not None
 
     @property
     def pause_left(self) -> float:
-        """The time in s until a request is let through."""
+        """The time in s until a request may be sent."""
         opened = self._open
         return 0.0 if opened is None else max(opened.probe_at - self._clock(), 0.0)
 
@@ -83,7 +83,7 @@ class Circuit:
         return was_open
 
     def timed_out(self, sent_at: float) -> float | None:
-        """Open the circuit, unless the time-out says nothing new.
+        """Open the circuit, unless the time-out shows nothing new.
 
         One slow request among others that come back does not show that the host hangs, and neither do
         those that were waiting already when the circuit was opened.

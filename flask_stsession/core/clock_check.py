@@ -8,14 +8,14 @@ from email.utils import parsedate_to_datetime
 
 logger: logging.Logger = logging.getLogger("flask_stsession.core")
 
-#: What a core lets access tokens live unless configured otherwise, in s.
+#: The life of access tokens in a core's default configuration, in s.
 _USUAL_LIFE_SECONDS = 3600.0
 
 
 class ClockCheck:
-    """Name in the log, once, a clock that is ahead of the core's by more than a token's life.
+    """Log an error, once, if this host's clock is ahead of the core's by more than a token's life.
 
-    Every access token has expired on arrival then, and users are sent to refresh for ever.
+    Every access token would then have expired on arrival, and clients would refresh in a loop.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class ClockCheck:
         self._has_warned = False
 
     def compare(self, date: str | None, *, life_seconds: float | None = None) -> None:
-        """Compare the clocks.
+        """Compare this host's clock with the ``Date`` of a response.
 
         :param date: the header ``Date`` of a response that has just arrived (RFC 9110, 6.6.1).
         :param life_seconds: how long the access token in the response lives, in s; by default as long as

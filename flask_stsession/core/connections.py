@@ -1,12 +1,12 @@
-"""Connections that are never reused when stale, and never read for longer than asked.
+"""Connections that are never reused when stale, and never read for longer than the timeout.
 
-urllib3 notices when a kept-alive connection was closed before it is used again. What it cannot see
-is a close that crosses our request on the way: that request may have been executed, so it would
-fail where it must not be sent twice. Servers close connections that were idle for a fixed time (5 s
-is common), so one that comes near that is replaced instead.
+urllib3 notices when a kept-alive connection was closed before it is used again. It cannot see a close
+that crosses our request on the way: that request may have been executed, so it would fail where it
+must not be repeated. Servers close connections that were idle for a fixed time (5 s is common), so a
+connection that has been idle for almost as long is replaced instead.
 
-The timeout of a socket starts anew with every piece that arrives: a response that comes in drops
-would never time out. Here it bounds the response as a whole, and so does a limit of its size.
+The timeout of a socket starts anew with every piece that arrives: a response that trickles in would
+never time out. Here the timeout bounds the response as a whole, and a limit bounds its size.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ POOL_SIZE = 64
 
 
 class CoreAdapter(HTTPAdapter):
-    """A pool of such connections for ``requests``; retries nothing, which is decided above it.
+    """An adapter for ``requests`` with such connections. It retries nothing; the transport does.
 
     :param clock: a clock for ages, in s.
     """
@@ -40,12 +40,12 @@ class CoreAdapter(HTTPAdapter):
         super().__init__(pool_maxsize=POOL_SIZE, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pools, of our connections."""
+        """Create the pools with our connection classes."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools()
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Return the pools of connections through a proxy, of our connections."""
+        """Return the pools for a proxy, with our connection classes."""
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = self._pools()
         return manager
@@ -61,7 +61,7 @@ def read_at_most(response: Response, limit: int) -> bytes | None:
     """Read the body of a response as it was sent, without undoing a content encoding.
 
     :param limit: the most bytes to read.
-    :returns: ``None`` if there is more; the connection is closed then.
+    :returns: the body; ``None`` if it is larger, and then the connection is closed.
     """
     if not isinstance(response.raw, BaseHTTPResponse):
         content = response.content  # of a core in this process
@@ -78,7 +78,7 @@ def read_at_most(response: Response, limit: int) -> bytes | None:
 
 
 def _careful(pool: type, connection: type, clock: Callable[[], float]) -> type:
-    """Return a pool class whose connections are of the careful kind, by this clock."""
+    """Return a pool class whose connections are careful ones that use this clock."""
     ours = type(connection.__name__, (_CarefulConnection, connection), {"clock": staticmethod(clock)})
     return type(pool.__name__, (pool,), {"ConnectionCls": ours})
 
@@ -110,7 +110,7 @@ class _CarefulConnection:
 
 
 class BoundedSocket:
-    """As much of a socket as a response needs: a file to read, until the timeout has passed."""
+    """The part of a socket that a response needs: a file that can be read until the timeout has passed."""
 
     def __init__(self, sock: socket.socket, clock: Callable[[], float]) -> None:
         self._sock = sock

@@ -10,16 +10,16 @@ _RID = "emailverification"
 
 
 class EmailVerificationCalls(CoreCalls):
-    """Which users have proven to own which address.
+    """Calls about verified e-mail addresses.
 
-    Addresses are sent trimmed and in lower case. A core stores them so when a token is used, but does
-    not when it is asked whether one is verified: another spelling would never be.
+    Addresses are sent trimmed and in lower case. A core normalises an address when a token is used, but
+    not when it is asked whether the address is verified: another spelling would never count as verified.
     """
 
     def create_email_verification_token(
         self, user_id: str, email: str, *, tenant_id: str = DEFAULT_TENANT
     ) -> str | None:
-        """Make a token that proves, once it comes back, who reads that address; never sent twice.
+        """Create a token to send by e-mail; returning it proves ownership of the address. Never sent twice.
 
         :returns: the token; ``None`` if the address is verified already.
         :raises CoreUnavailableError: no response.
@@ -38,7 +38,7 @@ class EmailVerificationCalls(CoreCalls):
     def verify_email_with_token(self, token: str, *, tenant_id: str = DEFAULT_TENANT) -> VerifiedEmail | None:
         """Consume a token; never sent twice, since the second time it would be invalid.
 
-        :returns: the user and the address that is verified now; ``None`` if the token is invalid or was used.
+        :returns: the user and the verified address; ``None`` if the token is invalid or was used before.
         :raises CoreUnavailableError: no response.
         """
         body = {"method": "token", "token": token}

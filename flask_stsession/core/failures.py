@@ -1,7 +1,7 @@
-"""How attempts to reach a core fail, and the words for it.
+"""Describe failed attempts to reach a core.
 
-Messages name the host, the path and the setting to look at. They never contain a token or the API
-key, nor the query, nor the text of an exception, which may quote any of them.
+Messages name the host, the path and the setting to check. They never contain a token, the API key,
+the query or the text of an exception, which may quote any of them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-#: How much of a text from some host is shown.
+#: How much of a host's text is shown.
 _EXCERPT_CHARACTERS = 200
 _EXCERPT_BYTES = 65536
 _TOKEN_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+/\\%=-"
-#: Whatever looks like a token, or part of one, escaped or not. UUIDs do too.
+#: Text that looks like a token, or part of one, escaped or not. UUIDs match too.
 _TOKEN_LIKE = re.compile(rf"[{re.escape(_TOKEN_CHARACTERS)}]{{32,}}")
 
 CHECK_ADDRESS = "Check STSESSION_CONNECTION_URI, and that the core runs."
@@ -37,9 +37,9 @@ class Failure(NamedTuple):
 
     :param host: the address of the host.
     :param text: what happened.
-    :param remedy: the setting to look at, as a sentence.
-    :param not_sent: whether it is certain that the host did not get the request.
-    :param timed_out: whether the host took longer than we wait.
+    :param remedy: a sentence that names the setting to check.
+    :param not_sent: whether the host certainly did not receive the request.
+    :param timed_out: whether the host took longer than the timeout.
     :param cause: the exception, if there was one.
     """
 
@@ -57,7 +57,7 @@ def failure_of(
     """Translate an exception of ``requests``, or of the urllib3 below it.
 
     :param host: the address of the host.
-    :param timeout: how long was waited for a connection and for a response, in s.
+    :param timeout: the timeouts to connect and to read, in s.
     """
     chain = list(_chain(error))
     if isinstance(error, requests.ConnectTimeout):
@@ -91,7 +91,7 @@ def _what(chain: list[BaseException], not_sent: bool) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and all that it was made from: urllib3 wraps by argument, ``reason`` and cause."""
+    """Yield an exception and all that it wraps; urllib3 wraps by argument, ``reason`` and cause."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
@@ -103,7 +103,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def shown(host: str) -> str:
-    """Return an address as messages show it: without name, password and query."""
+    """Return an address as messages show it: without user name, password and query."""
     try:
         parts = urlsplit(host)
     except ValueError:
@@ -120,7 +120,7 @@ def excerpt(content: bytes, secret: str | None = None) -> str:
     :returns: the empty string if there is nothing to show.
     """
     if content.lstrip()[:1] in (b"{", b"["):
-        return f"{len(content)} bytes of JSON, not of the kind we expect"
+        return f"{len(content)} bytes of unexpected JSON"
     text = content[:_EXCERPT_BYTES].decode("utf-8", "replace")
     if len(content) > _EXCERPT_BYTES:
         text = text.rstrip(_TOKEN_CHARACTERS)  # the first half of a secret is not recognised as one

@@ -1,10 +1,10 @@
-"""HTTP towards a core: hosts, time-outs, retries, and what is never sent twice.
+"""Send requests to a core over HTTP: hosts, time-outs, retries, and requests that are never repeated.
 
-Whatever goes wrong is one of our own errors, with the cause attached:
+Every failure becomes one of our own errors, with the cause attached:
 
-- ``CoreUnavailableError``: no host gave a usable response; an outage, 503.
+- ``CoreUnavailableError``: no host returned a usable response; an outage, 503.
 - ``CoreError``: the core refused the request.
-- ``ConfigError``: the settings cannot be right.
+- ``ConfigError``: a setting is wrong.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from .parsing import CoreReply
 
 logger: logging.Logger = logging.getLogger("flask_stsession.core")
 
-#: For how long (s) a host that failed is tried after the others.
+#: For how long (s) the other hosts are tried before one that failed.
 _AVOID_SECONDS = 10.0
-#: All attempts at one request together, in read timeouts: under two, with room to report the failure.
+#: The time for all attempts at one request, in read timeouts: under two, with room to report the failure.
 _BUDGET_READ_TIMEOUTS = 1.9
-#: Before the same host is asked again after a failure, in s.
+#: The pause before a host that failed is tried again, in s.
 _PAUSE_SECONDS = 0.05
-#: 429: the first pause (s), doubled each time; how often; and the longest ``Retry-After`` obeyed (s).
+#: 429: the first pause (s), doubled each time; the most retries; and the longest ``Retry-After`` obeyed (s).
 _RATE_LIMIT_PAUSE_SECONDS = 0.1
 _RATE_LIMIT_RETRIES = 5
 _RETRY_AFTER_LIMIT_SECONDS = 5.0
@@ -68,7 +68,7 @@ class CoreCall:
     :param content: the JSON to send; not in the ``repr``.
     :param rid: the recipe that it belongs to.
     :param cdi_version: the version of the interface that it is written in; ``None`` where none matters.
-    :param repeatable: whether it does no harm if the core executes it twice.
+    :param repeatable: whether the core may execute it twice without harm.
     """
 
     method: str
@@ -85,21 +85,21 @@ class CoreTransport:
 
     Keeps one pool of connections per process, made at first need. Takes nothing from the
     environment: a proxy or a ``.netrc`` meant for others would see the API key, or replace it. Only
-    ``REQUESTS_CA_BUNDLE`` counts, for hosts with certificates of one's own, unless ``tls`` names them.
-    Redirects are not followed, cookies not kept, and no content encoding is asked for.
+    ``REQUESTS_CA_BUNDLE`` counts, for a private certificate authority, unless ``tls`` names one.
+    Follows no redirects, keeps no cookies, and requests no content encoding.
 
-    A host that does not answer in time is left alone for a while (:class:`~.circuit.Circuit`): requests
-    go to the other hosts, or fail at once.
+    A host that timed out gets no requests for a while (:class:`~.circuit.Circuit`): they go to the other
+    hosts, or fail at once.
 
     :param hosts: addresses of the core, with the base path if it has one; the first is preferred.
     :param api_key: the core's API key.
-    :param timeout: how long (s) to wait for a connection, and for a whole response.
+    :param timeout: how long (s) to wait for a connection, and for a complete response.
     :param max_response_bytes: the largest response that is read.
     :param proxy: the URL of the HTTP proxy on the way to the core.
     :param tls: names of files: ``ca``, authorities to trust; ``cert`` and ``key``, our own certificate.
     :param adapter: replaces the network, for a core in this process.
     :param clock: a clock for ages, in s; an :class:`~flask_stsession.concurrency.AgeClock` by default.
-    :param sleep: waits for so many seconds.
+    :param sleep: waits for the given number of seconds.
     :raises ConfigError: the API key cannot be sent in a header.
     """
 
@@ -135,10 +135,10 @@ class CoreTransport:
         return f"{type(self).__name__}({', '.join(shown(host.url) for host in self._hosts)})"
 
     def send(self, call: CoreCall) -> CoreReply:
-        """Send a request until a host answers, as far as sending it again is safe.
+        """Send a request; after a failure, repeat it if that is safe.
 
-        :raises CoreUnavailableError: no host did, or all that the core says is 429.
-        :raises CoreError: the core refused; the message has its words and what to look at.
+        :raises CoreUnavailableError: no host returned a usable response, or the core kept returning 429.
+        :raises CoreError: the core refused; the message quotes it and names the setting to check.
         """
         deadline = self._clock() + self._budget
         failures: list[Failure] = []
@@ -156,8 +156,8 @@ class CoreTransport:
                 del result
             raise _unavailable(call, failures) from failures[-1].cause
         finally:
-            # The causes know this frame, by their tracebacks. If it knew them too, the sockets that
-            # they left behind would stay open until the next garbage collection.
+            # The tracebacks of the causes refer to this frame. If it referred to them too, their sockets
+            # would stay open until the next garbage collection.
             failures.clear()
 
     def close(self) -> None:
@@ -167,7 +167,10 @@ class CoreTransport:
             session.close()
 
     def _attempts(self, call: CoreCall, failures: list[Failure]) -> Iterator[_Host]:
-        """Yield the hosts to send a request to, as long as that is safe; reads what has failed so far."""
+        """Yield the hosts to send a request to, as long as that is safe.
+
+        :param failures: the failed attempts so far; hosts that are skipped are added.
+        """
         now = self._clock()
         for host in sorted(self._hosts, key=lambda host: host.comes_last(call, now)):
             if not host.circuit.admits():
@@ -187,7 +190,7 @@ class CoreTransport:
         return deadline - self._clock() < self._timeout[1] / 20
 
     def _try(self, host: str, call: CoreCall, deadline: float) -> CoreReply | Failure:
-        """Send a request to one host, again while it answers 429.
+        """Send a request to one host, and repeat it while the host returns 429.
 
         :raises CoreError: the core refused.
         """
@@ -202,8 +205,8 @@ class CoreTransport:
                 content = read_at_most(response, self.max_response_bytes)
             except _NO_ADDRESS as error:
                 raise ConfigError(
-                    f"STSESSION_CONNECTION_URI: {shown(host)!r} is no address of a core; write for instance "
-                    "'http://localhost:3567'."
+                    f"STSESSION_CONNECTION_URI: {shown(host)!r} is not the address of a core; write for "
+                    "example 'http://localhost:3567'."
                 ) from error
             except (requests.RequestException, HTTPError) as error:
                 return failure_of(error, host, timeout)
@@ -223,12 +226,12 @@ class CoreTransport:
     def _note_success(self, host: _Host) -> None:
         host.avoid_until = 0.0
         if host.circuit.came_back():
-            logger.info("The core at %s answers again.", shown(host.url))
+            logger.info("The core at %s responds again.", shown(host.url))
 
     def _note_failure(self, host: _Host, failure: Failure, sent_at: float) -> None:
         if failure.timed_out:
             pause = host.circuit.timed_out(sent_at)
-            what = "Requests are not sent to it for %g s; then one finds out whether it is back."
+            what = "No requests are sent to it for %g s; then one probes whether it is back."
         else:
             host.circuit.came_back()
             host.avoid_until = self._clock() + _AVOID_SECONDS
@@ -238,14 +241,14 @@ class CoreTransport:
             logger.warning("%s: %s. %s", shown(host.url), failure.text, what % pause)
 
     def _share_of(self, left: float) -> tuple[float, float]:
-        """Return what one attempt may take of the time (s) that is left: to connect, and to respond."""
+        """Return the timeouts (s) of one attempt, to connect and to read, within the time that is left."""
         connect = min(self._timeout[0], max(left - self._timeout[1], left / 5))
         return connect, min(self._timeout[1], left - connect)
 
     def _judge(
         self, response: requests.Response, content: bytes | None, host: str, call: CoreCall
     ) -> CoreReply | Failure:
-        """Return the JSON of a 200, or what is wrong with the response.
+        """Return the JSON of a 200, or the failure if the response is not usable.
 
         :param content: the body; ``None`` if it is too large.
         :raises CoreError: the core refused the request.
@@ -268,16 +271,14 @@ class CoreTransport:
         except (ValueError, RecursionError) as error:
             return Failure(host, f"not JSON, but {words or 'nothing'}", CHECK_IS_CORE, cause=error)
         if not isinstance(body, dict):
-            return Failure(host, f"JSON that is no object, but {type(body).__name__}", CHECK_IS_CORE)
+            return Failure(host, f"JSON that is not an object, but {type(body).__name__}", CHECK_IS_CORE)
         return CoreReply(body, source, response.headers.get("Date"))
 
     def _explain(self, response: requests.Response, words: str) -> str:
-        """Return the core's words on a refusal, and what to look at."""
+        """Return the core's message on a refusal, and the setting to check."""
         status = response.status_code
         if status == 401:
-            what = (
-                "The core wants an API key" if self._api_key is None else "The core does not know our API key"
-            )
+            what = "The core requires an API key" if self._api_key is None else "The core rejects our API key"
             return f"{words}. {what}: check STSESSION_API_KEY."
         if 300 <= status < 400:
             target = shown(response.headers.get("Location", ""))
@@ -328,7 +329,7 @@ class _Session(requests.Session):
 
 
 class _Host:
-    """One address of the core, and how it does.
+    """One host of the core, and its state.
 
     :param url: its address, without a slash at the end.
     :param clock: a clock for ages, in s.
@@ -344,13 +345,13 @@ class _Host:
     def comes_last(self, call: CoreCall, now: float) -> bool:
         """Return whether the other hosts are better for this request.
 
-        What must not be sent twice is lost if it finds out that a host still hangs.
+        A request that must not be repeated would be lost as a probe of a host that still hangs.
         """
         return now < self.avoid_until or (self.circuit.is_open and not call.repeatable)
 
     def left_alone(self) -> Failure:
-        """Return why no request is sent to it."""
-        text = f"not asked, since it did not answer in time (next try in {self.circuit.pause_left:.1f} s)"
+        """Return the failure of a request that is not sent to this host."""
+        text = f"skipped, since it timed out before (next try in {self.circuit.pause_left:.1f} s)"
         return Failure(self.url, text, CHECK_TIMEOUT, not_sent=True)
 
 

@@ -35,7 +35,9 @@ _ELSEWHERE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class HostApp:
-    """What decides about an app's core; called when the core is first needed, as ``init_app`` may come early.
+    """The facts about an app that decide where its core keeps data.
+
+    They are read when the core is first needed, since ``init_app`` may run before they are set.
 
     :param instance_path: returns the absolute path of the app's instance folder.
     :param is_testing: returns whether the app is being tested.
@@ -74,7 +76,7 @@ class AppCore(BaseAdapter):
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         """Call the core.
 
-        :raises ConfigError: the place that the settings name is not fit for a database.
+        :raises ConfigError: no database can be kept at the configured path.
         :raises CoreUnavailableError: the database cannot be used at the moment.
         """
         try:
@@ -91,7 +93,7 @@ class AppCore(BaseAdapter):
         return response
 
     def locate(self) -> str:
-        """Return the path of the core's database, or ``:memory:``. Makes nothing.
+        """Return the path of the core's database, or ``:memory:``. Creates nothing.
 
         :raises ConfigError: data in the app's instance folder would not last.
         """
@@ -103,7 +105,7 @@ class AppCore(BaseAdapter):
         instance = self._app.instance_path()
         if os.environ.get("AWS_LAMBDA_FUNCTION_NAME"):
             raise ConfigError(
-                f"On AWS Lambda nothing that is written to {instance} lasts, sessions would be lost. "
+                f"On AWS Lambda nothing that is written to {instance} lasts, so sessions would be lost. "
                 f"{_ELSEWHERE}"
             )
         if Path(instance).is_relative_to(sys.prefix):
@@ -141,7 +143,7 @@ def _check_settings(given: Mapping[str, Any]) -> None:
 
 
 def _make_folder(folder: Path, instance: Path) -> None:
-    """Make a private folder in or below the instance folder, which Git ignores."""
+    """Create a private folder in or below the instance folder; Git ignores it."""
     is_ours = not folder.exists()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""What a core says about sessions and tenants, as immutable values.
+"""Immutable values for a core's data about sessions and tenants.
 
-Times are in milliseconds since the epoch, as on the wire. What carries a token is a dataclass that
-leaves it out of its ``repr``; a tuple would show it to every reporter of local variables.
+Times are in milliseconds since the epoch, as on the wire. A value that carries a token is a dataclass
+that omits it from its ``repr``; a tuple would show it to every reporter of local variables.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 
 class Status(str, Enum):
-    """Why the core did not do what was asked of it with a session's token."""
+    """The reason why the core refused a session's token."""
 
     TRY_REFRESH_TOKEN = "TRY_REFRESH_TOKEN"
     UNAUTHORISED = "UNAUTHORISED"
@@ -36,7 +36,7 @@ class TokenInfo:
 
 
 class CoreSession(NamedTuple):
-    """A session as the core describes it beside tokens.
+    """A session as the core describes it along with its tokens.
 
     :param handle: its id, stable across refreshes.
     :param user_id: the user of the session.
@@ -73,9 +73,9 @@ class VerifiedSession:
 
 @dataclass(frozen=True, slots=True)
 class RegeneratedSession:
-    """A payload that is stored.
+    """The result of storing a payload.
 
-    :param access_token: a token with it, expiring when the old one did; ``None`` if that had expired.
+    :param access_token: a token with it, which expires with the old one; ``None`` if that had expired.
     """
 
     session: CoreSession
@@ -85,8 +85,8 @@ class RegeneratedSession:
 class Refusal(NamedTuple):
     """The core's refusal of a token: a verdict, not a failure.
 
-    :param status: what the client should be told.
-    :param message: the core's words, for logs.
+    :param status: the verdict for the client.
+    :param message: the core's message, for logs.
     """
 
     status: Status
@@ -94,10 +94,10 @@ class Refusal(NamedTuple):
 
 
 class TokenTheft(NamedTuple):
-    """A refresh token was used that had been replaced.
+    """The use of a refresh token that had been replaced.
 
     :param recent_token_reuse_subtype: which one: ``RECENT_PREV``, ``ORPHANED_BRANCH`` or ``STALE_LINEAGE``
-        (CDI 5.6, where the core has revoked the session); ``None`` before, where revoking is left to us.
+        (CDI 5.6, where the core has revoked the session); ``None`` before 5.6, where we must revoke it.
     """
 
     session_handle: str
@@ -108,7 +108,7 @@ class TokenTheft(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SessionInformation:
-    """What the database of the core holds about a session.
+    """The data that the core stores about a session.
 
     :param session_handle: its id.
     :param user_id: the user of the session.

@@ -1,7 +1,7 @@
-"""Read the JSON of a core: the only place that knows the names in its responses.
+"""Read the JSON of a core. Only this module knows the names in its responses.
 
-A response that lacks what the interface promises comes from something that is not a core, or from a
-broken one: an outage (503), never a ``KeyError`` in somebody's view.
+A response without a field that the interface promises comes from a broken core, or from another
+server: an outage (503), never a ``KeyError`` in a view.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PASSWORDLESS_FACTORS = ("otp-email", "otp-phone", "link-email", "link-phone")
 
 
 class CoreReply:
-    """The JSON object of a core's 200, read by key and kind.
+    """The JSON object of a core's 200, read by key and type.
 
     :param body: the object.
     :param source: the request and the host that it came from, for messages.
@@ -43,7 +43,7 @@ class CoreReply:
 
     @property
     def status(self) -> str:
-        """The verdict, ``OK`` or another of the interface's words."""
+        """The verdict: ``OK``, or another status of the interface."""
         return self.text("status")
 
     def text(self, key: str) -> str:
@@ -107,7 +107,7 @@ class CoreReply:
     def expect_ok(self) -> CoreReply:
         """Return this reply if its status is ``OK``.
 
-        :raises CoreError: it is another, which the interface does not have for this request.
+        :raises CoreError: the interface has no other status for this request.
         """
         if self.status != "OK":
             raise self.unexpected()
@@ -134,7 +134,7 @@ def read_tokens(reply: CoreReply) -> IssuedTokens:
 
 
 def read_verified(reply: CoreReply) -> VerifiedSession:
-    """Return what the core says of a valid access token."""
+    """Return the session of a valid access token."""
     return VerifiedSession(
         session=_session(reply.inner("session")),
         access_token=_optional_token(reply),
@@ -148,7 +148,7 @@ def read_regenerated(reply: CoreReply) -> RegeneratedSession:
 
 
 def read_refusal(reply: CoreReply) -> Refusal:
-    """Return the refusal, whose status must be one that the interface has."""
+    """Return the refusal, with one of the statuses of the interface."""
     try:
         status = Status(reply.status)
     except ValueError as error:

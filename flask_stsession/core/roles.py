@@ -12,10 +12,10 @@ _UNKNOWN_ROLE = "UNKNOWN_ROLE_ERROR"
 
 
 class RoleCalls(CoreCalls):
-    """Roles, their permissions, and the users who have them."""
+    """Calls about roles, their permissions, and the users who have them."""
 
     def get_roles_for_user(self, user_id: str, *, tenant_id: str = DEFAULT_TENANT) -> list[str]:
-        """Return the roles of a user in a tenant, in no order.
+        """Return the roles of a user in a tenant, in no particular order.
 
         :raises CoreUnavailableError: no response.
         """
@@ -23,7 +23,7 @@ class RoleCalls(CoreCalls):
         return reply.expect_ok().texts("roles")
 
     def get_permissions_for_role(self, role: str, *, max_age: float = 0) -> list[str] | None:
-        """Return the permissions of a role, in no order; ``None`` if there is no such role.
+        """Return the permissions of a role, in no particular order; ``None`` if there is no such role.
 
         :param max_age: how old (s) a cached response may be, the TTL of the cache at most; 0 asks now.
         :raises CoreUnavailableError: no response.
@@ -47,7 +47,7 @@ class RoleCalls(CoreCalls):
             return reply.expect_ok().flag("createdNewRole")
 
     def remove_permissions(self, role: str, permissions: Sequence[str]) -> bool:
-        """Take permissions from a role; safe to send again.
+        """Remove permissions from a role; safe to send again.
 
         :returns: whether there is such a role.
         :raises CoreUnavailableError: no response.
@@ -58,7 +58,7 @@ class RoleCalls(CoreCalls):
             return reply.status != _UNKNOWN_ROLE and reply.expect_ok() is reply
 
     def delete_role(self, role: str) -> bool:
-        """Delete a role, and take it from all who have it; safe to send again.
+        """Delete a role, and remove it from all users; safe to send again.
 
         :returns: whether there was such a role.
         :raises CoreUnavailableError: no response.
@@ -68,14 +68,14 @@ class RoleCalls(CoreCalls):
             return reply.expect_ok().flag("didRoleExist")
 
     def list_roles(self) -> list[str]:
-        """Return all roles, in no order.
+        """Return all roles, in no particular order.
 
         :raises CoreUnavailableError: no response.
         """
         return self._get(_RID, "/recipe/roles").expect_ok().texts("roles")
 
     def get_users_with_role(self, role: str, *, tenant_id: str = DEFAULT_TENANT) -> list[str] | None:
-        """Return the users who have a role in a tenant, in no order; ``None`` if there is no such role.
+        """Return the users who have a role in a tenant, in any order; ``None`` if there is no such role.
 
         :raises CoreUnavailableError: no response.
         """
@@ -83,7 +83,7 @@ class RoleCalls(CoreCalls):
         return None if reply.status == _UNKNOWN_ROLE else reply.expect_ok().texts("users")
 
     def get_roles_with_permission(self, permission: str) -> list[str]:
-        """Return the roles that have a permission, in no order.
+        """Return the roles that have a permission, in no particular order.
 
         :raises CoreUnavailableError: no response.
         """
@@ -105,7 +105,7 @@ class RoleCalls(CoreCalls):
     def remove_role_from_user(
         self, user_id: str, role: str, *, tenant_id: str = DEFAULT_TENANT
     ) -> bool | None:
-        """Take a role from a user; safe to send again.
+        """Remove a role from a user; safe to send again.
 
         :returns: whether the user had it; ``None``: there is no such role.
         :raises CoreUnavailableError: no response.

@@ -31,16 +31,16 @@ from .parsing import (
 )
 
 _RID = "session"
-#: How many sessions are read at a time where a list of them is wanted.
+#: How many sessions are read in parallel for a list.
 _PARALLEL_READS = 8
-#: How much is read about sessions along with the list of their handles, bytes.
+#: The most data about sessions to read along with the list of their handles, in bytes.
 _MOST_INFORMATION_BYTES = 4 * 1024 * 1024
 #: A session of a tenant that has been deleted has ended, whatever its tokens say.
 _TENANT_IS_GONE = Refusal(Status.UNAUTHORISED, "the tenant of the session no longer exists")
 
 
 class SessionCalls(CoreCalls):
-    """Sessions: create, verify, refresh, look up, change, revoke."""
+    """Calls about sessions: create, verify, refresh, look up, change, revoke."""
 
     def create_session(
         self,
@@ -58,10 +58,10 @@ class SessionCalls(CoreCalls):
         :param user_id: the user of the session.
         :param recipe_user_id: the login method used. The interface has one field for both: a core given
             a login method finds the user that it belongs to.
-        :param payload: of the access token; without the keys that belong to the session.
+        :param payload: the payload of the access token, without the keys that belong to the session.
         :param database_data: kept in the core only.
         :raises CoreError: the tenant does not exist, or the core refuses the payload.
-        :raises CoreUnavailableError: no response; the session may exist, but nobody has its tokens.
+        :raises CoreUnavailableError: no response; the session may exist, but no client has its tokens.
         """
         body = {
             "userId": user_id if recipe_user_id is None else recipe_user_id,
@@ -80,7 +80,7 @@ class SessionCalls(CoreCalls):
         enable_anti_csrf: bool = False,
         check_database: bool = False,
     ) -> VerifiedSession | Refusal:
-        """Let the core verify an access token, its anti-CSRF token aside; safe to send again.
+        """Let the core verify an access token, but not its anti-CSRF token; safe to send again.
 
         On CDI 5.5 and older this also makes a refreshed pair of tokens the current one.
 
@@ -107,7 +107,7 @@ class SessionCalls(CoreCalls):
     ) -> IssuedTokens | Refusal | TokenTheft:
         """Exchange a refresh token for a new pair; never sent twice.
 
-        :raises CoreUnavailableError: no response; the token may have been used. The client keeps it and asks
+        :raises CoreUnavailableError: no response; the token may have been used. The client keeps it and tries
             again, which the core allows for a while.
         """
         body = {
@@ -141,7 +141,7 @@ class SessionCalls(CoreCalls):
         return read_regenerated(reply) if reply.status == "OK" else read_refusal(reply)
 
     def get_session_information(self, handle: str) -> SessionInformation | None:
-        """Return what the core stores about a session; ``None`` if it has ended or never was.
+        """Return what the core stores about a session; ``None`` if it has ended or never existed.
 
         :raises CoreUnavailableError: no response.
         """
@@ -155,12 +155,12 @@ class SessionCalls(CoreCalls):
     def list_sessions(
         self, user_id: str, *, tenant_id: str | None = None, all_tenants: bool = True
     ) -> list[SessionInformation]:
-        """Return what the core stores about a user's sessions, in no order.
+        """Return what the core stores about a user's sessions, in no particular order.
 
-        The embedded core describes them along with their handles; a SuperTokens core ignores that wish, and
-        a few sessions are read at a time.
+        The embedded core returns this data along with the handles. A SuperTokens core ignores that option,
+        and the sessions are read a few at a time.
 
-        :param tenant_id: whose sessions count where ``all_tenants`` is false.
+        :param tenant_id: the tenant to list, if ``all_tenants`` is false.
         :raises CoreUnavailableError: no response to one of the requests.
         """
         # Half of a response at most: the handles need their room, too.
@@ -180,9 +180,9 @@ class SessionCalls(CoreCalls):
     def list_session_handles(
         self, user_id: str, *, tenant_id: str | None = None, all_tenants: bool = True
     ) -> list[str]:
-        """Return the handles of a user's sessions, in no order.
+        """Return the handles of a user's sessions, in no particular order.
 
-        :param tenant_id: whose sessions count where ``all_tenants`` is false.
+        :param tenant_id: the tenant to list, if ``all_tenants`` is false.
         :raises CoreUnavailableError: no response.
         """
         return self._list(user_id, tenant_id, all_tenants=all_tenants).texts("sessionHandles")
@@ -205,7 +205,7 @@ class SessionCalls(CoreCalls):
         revoked = self._revoke(wanted)
         if revoked is not None:
             return revoked
-        # The core refuses them all for one of a tenant that was deleted, so that each tenant is asked alone.
+        # The core refuses all of them if one is of a deleted tenant, so each tenant gets its own request.
         by_tenant: dict[str, list[str]] = defaultdict(list)
         for handle in wanted:
             by_tenant[handle.partition("_")[2]].append(handle)
@@ -218,7 +218,7 @@ class SessionCalls(CoreCalls):
     ) -> list[str]:
         """End all sessions of a user; safe to send again.
 
-        :param tenant_id: whose sessions end where ``all_tenants`` is false.
+        :param tenant_id: the tenant whose sessions end, if ``all_tenants`` is false.
         :returns: the handles of those that had not ended before.
         :raises CoreUnavailableError: no response.
         """
@@ -233,7 +233,7 @@ class SessionCalls(CoreCalls):
         return reply.expect_ok().texts("sessionHandlesRevoked")
 
     def update_session_data(self, handle: str, data: Mapping[str, Any]) -> bool:
-        """Replace the data that the core keeps with a session; safe to send again.
+        """Replace the data that the core stores with a session; safe to send again.
 
         :returns: whether the session exists.
         :raises CoreUnavailableError: no response.
@@ -258,7 +258,7 @@ class SessionCalls(CoreCalls):
         validity_seconds: int,
         use_static_signing_key: bool = True,
     ) -> str:
-        """Sign a JWT that is not a session's; never sent twice.
+        """Sign a JWT that belongs to no session; never sent twice.
 
         :param issuer: the ``iss`` claim, where the payload has none.
         :param validity_seconds: its life, in s.
@@ -275,7 +275,7 @@ class SessionCalls(CoreCalls):
         return self._post("jwt", "/recipe/jwt", body, repeatable=False).expect_ok().text("jwt")
 
     def get_jwks(self) -> list[dict[str, Any]]:
-        """Return the public keys in use, as JWKs (RFC 7517); needs no version, so asks for none.
+        """Return the public keys in use, as JWKs (RFC 7517). Negotiates no version, since it needs none.
 
         :raises CoreUnavailableError: no response.
         """

@@ -13,7 +13,7 @@ from .models import Tenant
 from .parsing import PASSWORDLESS_FACTORS, read_tenant, read_tenant_before_5_1
 
 _RID = "multitenancy"
-#: From here on tenants are described by factors instead of three switches.
+#: From this version on, factors instead of three switches describe a tenant.
 _CDI_FACTORS = (5, 1)
 
 
@@ -27,7 +27,7 @@ class Keep(Enum):
 
 
 class TenantCalls(CoreCalls):
-    """Tenants of the app: create, change, look up, delete."""
+    """Calls about tenants of the app: create, change, look up, delete."""
 
     def create_or_update_tenant(
         self,
@@ -40,13 +40,13 @@ class TenantCalls(CoreCalls):
         """Create a tenant, or change one; safe to send again.
 
         :param first_factors: ids of its login methods, such as ``emailpassword``, ``thirdparty``,
-            ``otp-email``; ``None`` for all. Left out: unchanged, and none for a new tenant.
-        :param required_secondary_factors: ids of further login methods that a login needs; ``None`` or none
-            of them for nothing. Left out: unchanged.
+            ``otp-email``; ``None`` for all. Omitted: unchanged, and none for a new tenant.
+        :param required_secondary_factors: ids of further login methods that a login needs; ``None`` or an
+            empty list for none. Omitted: unchanged.
         :param core_config: settings of the core to change for it; ``None`` as a value resets one.
         :returns: whether it was created; ``False``: it existed.
-        :raises CoreError: the core refuses, for instance for want of a licence, or is too old for
-            secondary factors.
+        :raises CoreError: the core refuses, for example without a licence, or is too old for secondary
+            factors.
         :raises CoreUnavailableError: no response.
         """
         body: dict[str, Any] = {"tenantId": tenant_id}

@@ -1,4 +1,4 @@
-"""What the tests of the core client share: servers that do as told, a clock, and transports to them."""
+"""Fixtures of the tests of the core client: scripted servers, a clock, and transports to them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def refusal(transport: CoreTransport, request: CoreCall = ASK) -> str:
 
 @pytest.fixture
 def make_core() -> Iterator[Callable[[], ScriptedCore]]:
-    """Servers that stop with the test."""
+    """Return a maker of servers that stop with the test."""
     cores: list[ScriptedCore] = []
 
     def make() -> ScriptedCore:
@@ -45,19 +45,19 @@ def make_core() -> Iterator[Callable[[], ScriptedCore]]:
 
 @pytest.fixture
 def core(make_core: Callable[[], ScriptedCore]) -> ScriptedCore:
-    """One server."""
+    """Return one server."""
     return make_core()
 
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """A clock that stands still."""
+    """Return a clock that stands still."""
     return FakeClock()
 
 
 @pytest.fixture
 def make_transport(core: ScriptedCore, clock: FakeClock) -> Iterator[MakeTransport]:
-    """Transports to ``core`` unless told otherwise, by the fake clock, closed with the test."""
+    """Return a maker of transports, by default to ``core``, with the fake clock; closed with the test."""
     transports: list[CoreTransport] = []
 
     def make(**options: Any) -> CoreTransport:
@@ -72,7 +72,7 @@ def make_transport(core: ScriptedCore, clock: FakeClock) -> Iterator[MakeTranspo
 
 @pytest.fixture
 def make_client(make_transport: MakeTransport, clock: FakeClock) -> MakeClient:
-    """Clients of ``core`` that speak CDI 5.4 unless told otherwise."""
+    """Return a maker of clients, by default of ``core`` and with CDI 5.4."""
 
     def make(*, transport: CoreTransport | None = None, **options: Any) -> CoreClient:
         options = {"cdi_version": "5.4", "timer": clock, **options}

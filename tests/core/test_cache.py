@@ -1,4 +1,4 @@
-"""The cache for reads: how long entries live, what is never cached, and who waits for whom."""
+"""The cache for reads: how long entries live, what is never cached, and which reads wait for others."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_result_is_served_until_its_ttl_is_over(clock: FakeClock) -> None:
     assert cache.read(("k",), source, max_age=FOREVER) == 2
 
 
-def test_a_read_that_asks_in_any_case_is_cached_for_the_others(clock: FakeClock) -> None:
+def test_a_read_that_always_asks_the_core_is_cached_for_others(clock: FakeClock) -> None:
     cache, source = ReadCache(ttl_seconds=30, timer=clock), Source()
     assert [cache.read(("k",), source, max_age=age) for age in (FOREVER, 0, FOREVER, FOREVER)] == [1, 2, 2, 2]
 

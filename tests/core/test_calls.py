@@ -1,4 +1,4 @@
-"""What all calls share: agreeing with a core on a version, and the place of a tenant in the path."""
+"""The base of all calls: negotiating a version with the core, and the tenant in the path."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_core_that_was_replaced_by_an_older_one_is_asked_for_its_versions_anew
     assert versions == [None, "5.5", None, "5.3"]
 
 
-def test_who_is_refused_after_another_has_negotiated_anew_uses_what_came_of_it(
+def test_a_thread_refused_after_another_has_renegotiated_uses_the_new_version(
     core: ScriptedCore, make_transport: MakeTransport
 ) -> None:
     core.answers["/apiversion"] = reply({"versions": ["5.3"]})
@@ -136,7 +136,7 @@ def test_who_is_refused_after_another_has_negotiated_anew_uses_what_came_of_it(
     assert len(core.received) == 2
 
 
-def test_negotiating_anew_is_tried_once(core: ScriptedCore, make_client: MakeClient) -> None:
+def test_renegotiation_is_tried_once(core: ScriptedCore, make_client: MakeClient) -> None:
     core.answers["/apiversion"] = reply({"versions": ["5.5"]})
     core.answers["/recipe/roles"] = reply(raw=b"cdi-version 5.5 not supported", status=400)
     with pytest.raises(CoreError, match=r"was refused with 400: 'cdi-version 5\.5 not supported'$"):
@@ -162,7 +162,7 @@ def test_a_failed_negotiation_is_not_remembered(core: ScriptedCore, make_client:
         (503, {}, CoreUnavailableError),
     ],
 )
-def test_threads_that_need_the_version_at_once_share_one_question(
+def test_threads_that_need_the_version_at_once_share_one_request(
     status: int,
     answer: object,
     error: type[Exception] | None,
@@ -230,7 +230,7 @@ def test_versions_compare_as_numbers() -> None:
 
 
 @pytest.mark.parametrize("tenant_id", ["", ".", "..", "appid-other"])
-def test_no_tenant_leads_out_of_its_place_in_the_path(
+def test_no_tenant_escapes_its_segment_of_the_path(
     tenant_id: str, core: ScriptedCore, make_client: MakeClient
 ) -> None:
     with pytest.raises(CoreError) as caught:

@@ -13,7 +13,7 @@ from flask_stsession.core.circuit import Circuit
 
 @pytest.fixture
 def circuit(clock: FakeClock) -> Circuit:
-    """A circuit whose probes take 12 s at most."""
+    """Return a circuit whose probes take 12 s at most."""
     return Circuit(clock=clock, probe_seconds=12)
 
 

@@ -1,4 +1,4 @@
-"""The client's calls: the requests they make, what they make of the answers, and what is never sent twice."""
+"""The client's calls: their requests, how they read the responses, and which are never repeated."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FAILURES: dict[str, Behaviour] = {
 
 
 class LateOnce(CoreAdapter):
-    """The first request arrives and is executed, but its answer comes too late."""
+    """The first request arrives and is executed, but its response comes too late."""
 
     def __init__(self) -> None:
         super().__init__(clock=time.monotonic)
@@ -64,7 +64,7 @@ def test_a_call_is_one_request_of_the_shape_that_the_interface_has(
 
 @calls
 @pytest.mark.parametrize("failure", FAILURES)
-def test_what_may_have_been_executed_is_sent_again_only_if_that_does_no_harm(
+def test_a_call_that_may_have_been_executed_is_repeated_only_if_that_is_safe(
     call: Call, failure: str, core: ScriptedCore, make_client: MakeClient, make_transport: MakeTransport
 ) -> None:
     adapter = LateOnce() if failure == "timeout" else None
@@ -100,9 +100,7 @@ def test_a_refused_connection_sends_any_call_to_the_next_host(
 
 
 @calls
-def test_any_call_is_sent_again_when_the_core_was_asked_too_often(
-    call: Call, core: ScriptedCore, make_client: MakeClient
-) -> None:
+def test_any_call_is_repeated_after_a_429(call: Call, core: ScriptedCore, make_client: MakeClient) -> None:
     core.will(reply({}, status=429))
     core.always(call.answer)
     assert call.do(make_client()) == call.result
@@ -113,7 +111,7 @@ def test_any_call_is_sent_again_when_the_core_was_asked_too_often(
 @pytest.mark.parametrize(
     "body", [{}, {"status": 1}, {"status": "OK", "session": [], "keys": 1}, {"status": "SOMETHING_NEW"}]
 )
-def test_an_answer_that_is_not_in_the_interface_is_an_error_of_ours(
+def test_a_response_outside_of_the_interface_raises_one_of_our_errors(
     call: Call, body: dict[str, Any], core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.always(body)
@@ -122,11 +120,11 @@ def test_an_answer_that_is_not_in_the_interface_is_an_error_of_ours(
     except (CoreError, CoreUnavailableError) as error:
         assert call.sends in str(error)  # noqa: PT017
     else:
-        # The few that need nothing but a status pass on what they are told.
+        # The few calls that need only a status return it as it is.
         assert result in (None, True, "OK", "SOMETHING_NEW")
 
 
-def test_what_does_not_exist_is_told_without_an_error(core: ScriptedCore, make_client: MakeClient) -> None:
+def test_a_missing_object_is_a_result_and_not_an_error(core: ScriptedCore, make_client: MakeClient) -> None:
     client = make_client()
     core.always({"status": "UNKNOWN_ROLE_ERROR"})
     assert client.get_permissions_for_role("x") is None
@@ -160,12 +158,12 @@ def test_many_calls_share_one_connection(core: ScriptedCore, make_client: MakeCl
     assert (len(core.received), core.connections) == (15, 1)
 
 
-def test_nothing_is_asked_before_it_is_needed(core: ScriptedCore, make_client: MakeClient) -> None:
+def test_no_request_is_made_before_it_is_needed(core: ScriptedCore, make_client: MakeClient) -> None:
     make_client(cdi_version=None)
     assert (core.requests, core.connections) == ([], 0)
 
 
-def test_a_payload_that_is_no_json_is_the_callers_error(core: ScriptedCore, make_client: MakeClient) -> None:
+def test_a_payload_that_is_not_json_is_the_callers_error(core: ScriptedCore, make_client: MakeClient) -> None:
     client = make_client()
     with pytest.raises(TypeError):
         client.create_session("u", payload={"when": datetime.now(timezone.utc)})
@@ -174,7 +172,7 @@ def test_a_payload_that_is_no_json_is_the_callers_error(core: ScriptedCore, make
     assert core.requests == []
 
 
-def test_an_outage_is_told_with_its_reason(core: ScriptedCore, make_client: MakeClient) -> None:
+def test_an_outage_has_its_reason(core: ScriptedCore, make_client: MakeClient) -> None:
     core.will(reset, reset)
     with pytest.raises(CoreUnavailableError) as caught:
         make_client().get_jwks()

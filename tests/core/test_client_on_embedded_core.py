@@ -34,7 +34,7 @@ def client(
     make_client: MakeClient,
     make_transport: MakeTransport,
 ) -> Iterator[CoreClient]:
-    """A client of a new core in memory, or of an app of the core that ``--core-uri`` names."""
+    """Provide a client of a new core in memory, or of an app of the core that ``--core-uri`` names."""
     if given_core is not None:
         app: GivenApp = request.getfixturevalue("given_app")
         transport = make_transport(hosts=[app.url], api_key=given_core.api_key)
@@ -82,7 +82,7 @@ def test_a_refresh_token_that_was_replaced_for_good_is_theft(client: CoreClient)
         assert isinstance(refreshed, IssuedTokens)
         verified = client.verify_session(refreshed.access_token.token)
         assert isinstance(verified, VerifiedSession)
-        # Up to 5.5 the pair becomes the current one now, which a new access token tells.
+        # Up to 5.5 the pair becomes the current one now, as a new access token shows.
         assert (verified.access_token is None) is client.rotates_at_refresh
         token = refreshed.refresh_token.token
     theft = client.refresh_session(first.refresh_token.token)
@@ -91,7 +91,7 @@ def test_a_refresh_token_that_was_replaced_for_good_is_theft(client: CoreClient)
     assert theft.recent_token_reuse_subtype == ("STALE_LINEAGE" if client.rotates_at_refresh else None)
 
 
-def test_sessions_of_tenants_are_told_apart(client: CoreClient) -> None:
+def test_sessions_of_tenants_are_kept_apart(client: CoreClient) -> None:
     assert client.create_or_update_tenant("acme", first_factors=None) is True
     assert client.create_or_update_tenant("acme", core_config={}) is False
     theirs = client.create_session("u", tenant_id="acme").session

@@ -19,17 +19,17 @@ def _log(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def tokens(life_seconds: int) -> dict[str, object]:
-    """What a core answers to a refresh."""
+    """Return the response of a core to a refresh."""
     token = {"token": "t", "createdTime": 5_000_000, "expiry": 5_000_000 + life_seconds * 1000}
     return {"status": "OK", "session": SESSION, "accessToken": token, "refreshToken": token}
 
 
 def dated(seconds_ago: float) -> dict[str, str]:
-    """A ``Date`` by which this host's clock is ahead by so much."""
+    """Return a ``Date`` header that puts this host's clock so many seconds ahead."""
     return {"Date": formatdate(time.time() - seconds_ago, usegmt=True)}
 
 
-def test_a_clock_ahead_by_more_than_a_tokens_life_is_named_once(
+def test_a_clock_ahead_by_more_than_a_tokens_life_is_logged_once(
     core: ScriptedCore, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     core.answers[""] = reply(tokens(60), headers=dated(500))
@@ -55,7 +55,7 @@ def test_a_process_that_only_verifies_notices_it_as_it_fetches_keys(
 
 
 @pytest.mark.parametrize("seconds_ago", [0, 30, -9000])
-def test_a_clock_that_does_no_harm_is_not_named(
+def test_a_clock_that_does_no_harm_is_not_logged(
     seconds_ago: float, core: ScriptedCore, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     core.answers[""] = reply(tokens(60), headers=dated(seconds_ago))

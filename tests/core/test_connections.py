@@ -1,4 +1,4 @@
-"""Reading an answer for no longer than its timeout, however it arrives."""
+"""Reading a response for no longer than its timeout, however it arrives."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_timeout_counts_from_the_first_byte_to_the_last(
             reader.read1(1)
 
 
-def test_headers_that_come_in_drops_are_as_late(
+def test_headers_that_trickle_in_time_out_as_well(
     pair: tuple[socket.socket, socket.socket], clock: FakeClock
 ) -> None:
     ours, theirs = pair
@@ -60,10 +60,10 @@ def test_without_a_timeout_there_is_no_deadline(
         assert reader.read1(1) == b"x"
 
 
-def test_the_socket_lives_until_the_answer_is_read(
+def test_the_socket_lives_until_the_response_is_read(
     pair: tuple[socket.socket, socket.socket], clock: FakeClock
 ) -> None:
-    # http.client closes a connection that will not be kept, and reads the answer from it all the same.
+    # http.client closes a connection that will not be kept, and still reads the response from it.
     ours, theirs = pair
     theirs.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody")
     response = http.client.HTTPResponse(BoundedSocket(ours, clock))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The words for attempts that fail: which host, what happened, what to look at, and no secret."""
+"""The messages of failed attempts: which host, what happened, which setting to check, and no secret."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from flask_stsession.core.failures import excerpt, failure_of, shown
         ),
     ],
 )
-def test_an_error_is_translated_with_what_is_known_of_the_request(
+def test_an_error_becomes_a_failure_that_tells_whether_the_request_was_sent(
     error: Any, text: str, not_sent: bool, timed_out: bool
 ) -> None:
     failure = failure_of(error, "http://core", (2.0, 10.0))

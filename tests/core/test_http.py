@@ -1,4 +1,4 @@
-"""The transport: what it sends, what it makes of answers, and how it treats connections and secrets."""
+"""The transport: what it sends, how it reads responses, and how it treats connections and secrets."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_redirects_are_not_followed_with_the_key(
     assert elsewhere.connections == 0
 
 
-def test_a_redirect_to_nowhere_is_told_like_any_other(
+def test_a_redirect_without_a_target_is_refused_like_any_other(
     core: ScriptedCore, make_transport: MakeTransport
 ) -> None:
     core.will(reply({}, status=307, headers={"Location": "http://[::"}))
@@ -126,7 +126,7 @@ def test_cookies_of_a_load_balancer_are_not_kept(core: ScriptedCore, make_transp
 
 
 @pytest.mark.parametrize("key", ["with space", "line\nend", "ümlaut", "key\r"])
-def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str) -> None:
+def test_a_key_that_does_not_fit_into_a_header_is_refused_without_showing_it(key: str) -> None:
     position = next(index for index, c in enumerate(key, 1) if not "!" <= c <= "~")
     with pytest.raises(ConfigError) as caught:
         CoreTransport(hosts=["http://localhost"], api_key=key)
@@ -138,19 +138,17 @@ def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str) 
 
 
 @pytest.mark.parametrize("host", ["http://", "ftp://core", "core:3567", "http://[::1"])
-def test_an_address_that_is_none_is_an_error_in_the_settings(
-    host: str, make_transport: MakeTransport
-) -> None:
+def test_an_invalid_address_is_a_config_error(host: str, make_transport: MakeTransport) -> None:
     with pytest.raises(
-        ConfigError, match=r"^STSESSION_CONNECTION_URI: .* is no address of a core; write for"
+        ConfigError, match=r"^STSESSION_CONNECTION_URI: .* is not the address of a core; write for"
     ):
         make_transport(hosts=[host]).send(ASK)
 
 
-# Answers
+# Responses
 
 
-def test_a_refusal_has_method_path_status_and_the_words_of_the_core(
+def test_a_refusal_has_method_path_status_and_message_of_the_core(
     core: ScriptedCore, make_transport: MakeTransport
 ) -> None:
     core.will(reply(raw=b"Field name 'userId' is invalid in JSON input", status=400))
@@ -170,13 +168,13 @@ def test_a_refusal_has_method_path_status_and_the_words_of_the_core(
             401,
             None,
             b"Invalid API key",
-            "'Invalid API key'. The core wants an API key: check STSESSION_API_KEY.",
+            "'Invalid API key'. The core requires an API key: check STSESSION_API_KEY.",
         ),
         (
             401,
             API_KEY,
             b"Invalid API key",
-            "'Invalid API key'. The core does not know our API key: check STSESSION_API_KEY.",
+            "'Invalid API key'. The core rejects our API key: check STSESSION_API_KEY.",
         ),
         (
             404,
@@ -188,7 +186,7 @@ def test_a_refusal_has_method_path_status_and_the_words_of_the_core(
         (405, None, b"Method\r\nnot   supported\x00", "'Method not supported'"),
     ],
 )
-def test_a_refusal_names_the_setting_to_look_at(
+def test_a_refusal_names_the_setting_to_check(
     status: int, key: str | None, raw: bytes, words: str, core: ScriptedCore, make_transport: MakeTransport
 ) -> None:
     core.always({})
@@ -204,14 +202,14 @@ def test_a_refusal_names_the_setting_to_look_at(
     [
         (b"", "not JSON, but nothing"),
         (b"<html>\n <body>Welcome</body>", "not JSON, but '<html> <body>Welcome</body>'"),
-        (b'{"status": "OK", "token": "abc', "not JSON, but 30 bytes of JSON, not of the kind we expect"),
+        (b'{"status": "OK", "token": "abc', "not JSON, but 30 bytes of unexpected JSON"),
         (b"\xff\xfe\x00", "not JSON, but '��'"),
-        (b"[1]", "JSON that is no object, but list"),
-        (b"null", "JSON that is no object, but NoneType"),
-        (b"[" * 100_000, "not JSON, but 100000 bytes of JSON, not of the kind we expect"),
+        (b"[1]", "JSON that is not an object, but list"),
+        (b"null", "JSON that is not an object, but NoneType"),
+        (b"[" * 100_000, "not JSON, but 100000 bytes of unexpected JSON"),
     ],
 )
-def test_an_answer_that_is_not_the_json_that_is_due_is_an_outage_or_another_server(
+def test_a_response_without_the_expected_json_is_an_outage_that_shows_what_it_was(
     raw: bytes, told: str, core: ScriptedCore, make_transport: MakeTransport
 ) -> None:
     core.will(reply(raw=raw), reply(raw=raw))
@@ -299,7 +297,7 @@ def test_a_connection_that_the_server_closed_is_replaced_before_anything_is_sent
     assert (len(core.received), core.connections) == (2, 2)
 
 
-def test_a_connection_that_was_idle_for_long_is_not_trusted_with_what_cannot_be_repeated(
+def test_a_connection_that_was_idle_for_long_is_replaced_before_a_call_that_must_not_be_repeated(
     core: ScriptedCore, make_transport: MakeTransport, clock: FakeClock
 ) -> None:
     transport = make_transport()

@@ -1,4 +1,4 @@
-"""The transport when things fail: which host is asked next, for how long, and how it is told."""
+"""The transport when requests fail: which host is tried next, for how long, and what is reported."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .conftest import ACT, ASK, MakeCore, MakeTransport, refusal
 # Failures, one host
 
 
-def test_a_refused_connection_is_told_at_once(make_transport: MakeTransport, clock: FakeClock) -> None:
+def test_a_refused_connection_is_reported_at_once(make_transport: MakeTransport, clock: FakeClock) -> None:
     with refusing() as dead:
         assert refusal(make_transport(hosts=[dead]), ACT) == (
             f"The core did not answer POST /recipe/session. {dead}: connection refused. Check "
@@ -42,7 +42,7 @@ def test_a_refused_connection_is_told_at_once(make_transport: MakeTransport, clo
     assert clock.slept == []
 
 
-def test_a_host_without_address_is_told_as_such(make_transport: MakeTransport) -> None:
+def test_a_host_without_address_is_reported_as_such(make_transport: MakeTransport) -> None:
     message = refusal(make_transport(hosts=["http://core.invalid:3567"]))
     assert message.startswith(
         "The core did not answer GET /recipe/roles. http://core.invalid:3567: the name of the host is not "
@@ -50,7 +50,7 @@ def test_a_host_without_address_is_told_as_such(make_transport: MakeTransport) -
     )
 
 
-def test_no_answer_in_time_names_the_setting(core: ScriptedCore, make_transport: MakeTransport) -> None:
+def test_a_read_timeout_names_the_setting(core: ScriptedCore, make_transport: MakeTransport) -> None:
     core.will(hang)
     assert refusal(make_transport(timeout=(0.5, 0.05)), ACT) == (
         f"The core did not answer POST /recipe/session. {core.url}: no whole response within 0.05 s. "
@@ -60,7 +60,7 @@ def test_no_answer_in_time_names_the_setting(core: ScriptedCore, make_transport:
     )
 
 
-def test_an_answer_in_drops_is_as_late_as_none(core: ScriptedCore, make_core: MakeCore) -> None:
+def test_a_response_that_trickles_in_times_out_as_well(core: ScriptedCore, make_core: MakeCore) -> None:
     core.will(drip)
     transport = CoreTransport(hosts=[core.url], timeout=(0.5, 0.1))
     try:
@@ -69,7 +69,7 @@ def test_an_answer_in_drops_is_as_late_as_none(core: ScriptedCore, make_core: Ma
         transport.close()
 
 
-def test_a_reset_connection_is_told(core: ScriptedCore, make_transport: MakeTransport) -> None:
+def test_a_reset_connection_is_reported(core: ScriptedCore, make_transport: MakeTransport) -> None:
     core.will(reset)
     assert refusal(make_transport(), ACT) == (
         f"The core did not answer POST /recipe/session. {core.url}: the connection was cut before there was "
@@ -78,7 +78,7 @@ def test_a_reset_connection_is_told(core: ScriptedCore, make_transport: MakeTran
     )
 
 
-def test_an_error_of_the_core_is_told_with_its_words(
+def test_an_error_of_the_core_is_reported_with_its_message(
     core: ScriptedCore, make_transport: MakeTransport
 ) -> None:
     core.will(reply(raw=b"Internal Error", status=500), reply(raw=b"", status=502))
@@ -89,7 +89,7 @@ def test_an_error_of_the_core_is_told_with_its_words(
     )
 
 
-def test_the_same_host_is_asked_once_more_after_a_pause(
+def test_the_same_host_is_tried_once_more_after_a_pause(
     core: ScriptedCore, make_transport: MakeTransport, clock: FakeClock
 ) -> None:
     core.will(close, close, close)
@@ -174,7 +174,7 @@ def test_every_error_of_requests_becomes_an_outage(
     assert adapter.asked == (1 if isinstance(error, once) else 2)
 
 
-def test_a_certificate_that_is_not_trusted_is_told_and_nothing_was_sent(
+def test_an_untrusted_certificate_is_reported_and_nothing_is_sent(
     make_transport: MakeTransport,
 ) -> None:
     problem = ssl.SSLCertVerificationError(1, "certificate verify failed")
@@ -221,7 +221,7 @@ def test_a_dead_host_is_tried_after_the_others_for_a_while(
     assert (len(core.received), len(second.received)) == (2, 2)
 
 
-def test_a_host_that_is_avoided_is_still_asked_when_the_others_fail(
+def test_a_host_that_is_avoided_is_still_tried_when_the_others_fail(
     core: ScriptedCore, make_transport: MakeTransport
 ) -> None:
     with refusing() as dead:
@@ -243,7 +243,7 @@ def test_hosts_that_are_skipped_are_logged(
     ]
 
 
-def test_all_that_happened_is_told_host_by_host(core: ScriptedCore, make_transport: MakeTransport) -> None:
+def test_all_failures_are_reported_host_by_host(core: ScriptedCore, make_transport: MakeTransport) -> None:
     core.will(reply(raw=b"", status=500), reset)
     with refusing() as dead:
         assert refusal(make_transport(hosts=[dead, core.url])) == (
@@ -255,10 +255,10 @@ def test_all_that_happened_is_told_host_by_host(core: ScriptedCore, make_transpo
         )
 
 
-# Too often
+# Rate limits
 
 
-def test_a_core_that_says_too_often_is_asked_again_after_longer_and_longer_pauses(
+def test_429_is_retried_after_longer_and_longer_pauses(
     core: ScriptedCore, make_transport: MakeTransport, clock: FakeClock
 ) -> None:
     core.always({})
@@ -364,14 +364,14 @@ def test_a_host_that_hangs_makes_one_request_wait_and_the_others_fail_at_once(
     started = clock.now
     for request in (ASK, ACT) * 10:
         assert refusal(transport, request) == (
-            f"The core did not answer {request.method} {request.path}. http://core: not asked, since it did "
-            "not answer in time (next try in 2.0 s). STSESSION_CORE_TIMEOUT_SECONDS sets how long (connect, "
+            f"The core did not answer {request.method} {request.path}. http://core: skipped, since it "
+            "timed out before (next try in 2.0 s). STSESSION_CORE_TIMEOUT_SECONDS sets how long (connect, "
             "read) we wait."
         )
     assert (hosts.asked, clock.now) == (["core"], started)
 
 
-def test_a_host_that_goes_on_hanging_is_asked_after_longer_and_longer_pauses(
+def test_a_host_that_keeps_hanging_is_probed_after_longer_and_longer_pauses(
     make_transport: MakeTransport, clock: FakeClock
 ) -> None:
     hosts = Hosts(clock, "core")
@@ -388,7 +388,7 @@ def test_a_host_that_goes_on_hanging_is_asked_after_longer_and_longer_pauses(
     assert pauses == pytest.approx([0, 2, 4, 8, 16, 30], abs=0.21)
 
 
-def test_a_host_that_is_back_is_asked_by_all_again(
+def test_a_host_that_is_back_gets_all_requests_again(
     make_transport: MakeTransport, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="flask_stsession.core")
@@ -403,10 +403,10 @@ def test_a_host_that_is_back_is_asked_by_all_again(
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         (
             "WARNING",
-            "http://core: no whole response within 10 s. Requests are not sent to it for 2 s; then one finds "
-            "out whether it is back.",
+            "http://core: no whole response within 10 s. No requests are sent to it for 2 s; then one "
+            "probes whether it is back.",
         ),
-        ("INFO", "The core at http://core answers again."),
+        ("INFO", "The core at http://core responds again."),
     ]
 
 
@@ -425,7 +425,7 @@ def test_with_two_hosts_of_which_one_hangs_one_request_per_probe_waits(
     assert hosts.asked.count("second") == 600
 
 
-def test_what_cannot_be_repeated_is_never_spent_on_finding_out_whether_a_host_is_back(
+def test_a_call_that_must_not_be_repeated_is_never_a_probe_while_another_host_responds(
     make_transport: MakeTransport, clock: FakeClock
 ) -> None:
     hosts = Hosts(clock, "first")
@@ -442,12 +442,12 @@ def test_all_hosts_that_hang_are_named(make_transport: MakeTransport, clock: Fak
     transport = make_transport(hosts=["http://first", "http://second"], adapter=hosts, timeout=(0.1, 1))
     refusal(transport)
     assert refusal(transport).startswith(
-        "The core did not answer GET /recipe/roles. http://first: not asked, since it did not answer in time "
-        "(next try in 1.2 s); http://second: not asked, since it did not answer in time (next try in 2.0 s)."
+        "The core did not answer GET /recipe/roles. http://first: skipped, since it timed out before "
+        "(next try in 1.2 s); http://second: skipped, since it timed out before (next try in 2.0 s)."
     )
 
 
-# Responses that are too much
+# Responses that are too large
 
 
 def endless(link: Link) -> None:

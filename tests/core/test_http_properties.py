@@ -1,4 +1,4 @@
-"""Whatever bytes a host answers with, only our own errors come out, and promptly."""
+"""Whatever bytes a host sends, only our own errors are raised, and promptly."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PIECES = (
 
 @pytest.fixture(scope="module")
 def talker() -> Iterator[tuple[ScriptedCore, CoreTransport]]:
-    """A server and a transport for all examples."""
+    """Provide a server and a transport for all examples."""
     core, clock = ScriptedCore(), FakeClock()
     transport = CoreTransport(hosts=[core.url], timeout=(1, 0.5), sleep=clock.sleep)
     yield core, transport
@@ -59,7 +59,7 @@ def talker() -> Iterator[tuple[ScriptedCore, CoreTransport]]:
     repeatable=st.booleans(),
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_no_bytes_from_a_host_lead_to_anything_but_an_answer_or_our_errors(
+def test_any_bytes_from_a_host_lead_to_a_result_or_to_one_of_our_errors(
     talker: tuple[ScriptedCore, CoreTransport], data: bytes, repeatable: bool
 ) -> None:
     core, transport = talker

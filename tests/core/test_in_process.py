@@ -64,7 +64,7 @@ def sign_in(app: Flask) -> None:
 
 
 def failure(app: Flask) -> str:
-    """Return why there can be no core."""
+    """Return the message of the error that prevents the core."""
     app.testing = True
     if "STSESSION_CONNECTION_URI" not in app.config:
         app.testing = False
@@ -78,7 +78,7 @@ def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-# The place
+# The path of the database
 
 
 def test_nothing_is_made_before_the_core_is_needed(make: MakeApp, tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_sessions_in_memory_for_tests_are_not_announced(
     assert said(caplog) == []
 
 
-# Places that are refused
+# Paths that are refused
 
 
 @pytest.mark.parametrize("uri", [None, "embedded:", "embedded:core.db"])
@@ -247,7 +247,7 @@ def test_an_instance_folder_on_lambda_is_refused(
 ) -> None:
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "function")
     assert failure(make(uri)) == (
-        f"On AWS Lambda nothing that is written to {tmp_path}/instance lasts, sessions would be lost. "
+        f"On AWS Lambda nothing that is written to {tmp_path}/instance lasts, so sessions would be lost. "
         f"{REMEDY}"
     )
 

@@ -36,7 +36,7 @@ def test_no_secret_is_in_the_repr_of_what_the_client_returns(
         assert secret not in told
 
 
-def test_what_holds_a_token_is_no_sequence_that_an_error_reporter_would_unfold(
+def test_values_with_a_token_are_not_sequences_that_an_error_reporter_would_unfold(
     core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.always({"status": "OK", "session": SESSION, "accessToken": ACCESS, "refreshToken": REFRESH})

@@ -21,7 +21,7 @@ from .conftest import MakeClient
         (SESSION, {**ACCESS, "createdTime": "1"}, "a number under 'createdTime'"),
     ],
 )
-def test_what_is_missing_from_a_response_is_named(
+def test_a_key_that_a_response_lacks_is_named(
     session: object, token: object, missing: str, core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.always({"status": "OK", "session": session, "accessToken": token})

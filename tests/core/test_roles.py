@@ -1,4 +1,4 @@
-"""Which of the client's reads may be answered from memory, and which of its writes end that."""
+"""Which of the client's reads may come from the cache, and which writes drop them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WRITES: dict[str, tuple[Callable[[CoreClient], object], dict[str, Any], bool]] =
 }
 
 
-def test_the_permissions_of_a_role_may_be_told_from_memory(
+def test_the_permissions_of_a_role_may_come_from_the_cache(
     core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.always(PERMISSIONS)
@@ -40,7 +40,7 @@ def test_the_permissions_of_a_role_may_be_told_from_memory(
     assert len(core.received) == 2
 
 
-def test_who_has_a_role_and_whose_address_is_verified_is_asked_each_time(
+def test_roles_of_users_and_verified_addresses_are_never_cached(
     core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.always({"status": "OK", "roles": ["a"], "isVerified": True})
@@ -53,7 +53,7 @@ def test_who_has_a_role_and_whose_address_is_verified_is_asked_each_time(
 
 @pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize("fails", [False, True], ids=["done", "answer lost"])
-def test_a_write_drops_what_it_touches_and_no_more(
+def test_a_write_drops_the_entries_that_it_touches_and_no_others(
     write: str, fails: bool, core: ScriptedCore, make_client: MakeClient
 ) -> None:
     client = make_client()
@@ -74,9 +74,7 @@ def test_a_write_drops_what_it_touches_and_no_more(
     assert (len(core.received) > before) is drops
 
 
-def test_what_was_remembered_cannot_be_changed_by_who_got_it(
-    core: ScriptedCore, make_client: MakeClient
-) -> None:
+def test_a_caller_cannot_change_a_cached_result(core: ScriptedCore, make_client: MakeClient) -> None:
     core.always(PERMISSIONS)
     client = make_client()
     for _ in range(2):

@@ -23,7 +23,9 @@ from .conftest import MakeClient
 
 
 @pytest.mark.parametrize("status", ["TRY_REFRESH_TOKEN", "UNAUTHORISED"])
-def test_a_refusal_of_a_token_is_an_answer(status: str, core: ScriptedCore, make_client: MakeClient) -> None:
+def test_a_refusal_of_a_token_is_a_result_and_not_an_error(
+    status: str, core: ScriptedCore, make_client: MakeClient
+) -> None:
     core.always({"status": status, "message": "because"})
     client = make_client()
     expected = Refusal(Status(status), "because")
@@ -42,7 +44,7 @@ def test_theft_names_the_session_and_which_token_was_used_again(
     assert make_client().refresh_session("refresh") == TokenTheft("h", "u", "r", "RECENT_PREV")
 
 
-def test_reuse_that_is_configured_to_be_no_theft_is_a_refusal(
+def test_reuse_that_is_configured_not_to_be_theft_is_a_refusal(
     core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.always({"status": "UNAUTHORISED", "recentTokenReuseSubtype": "ORPHANED_BRANCH"})
@@ -85,12 +87,12 @@ def test_a_session_that_is_gone_is_none_or_false(core: ScriptedCore, make_client
     assert client.update_access_token_payload("h", {}) is False
 
 
-def test_revoking_nothing_asks_nothing(core: ScriptedCore, make_client: MakeClient) -> None:
+def test_revoking_nothing_makes_no_request(core: ScriptedCore, make_client: MakeClient) -> None:
     assert make_client().revoke_sessions([]) == []
     assert core.requests == []
 
 
-def test_without_login_method_and_tenant_the_user_and_the_default_tenant_are_meant(
+def test_login_method_and_tenant_default_to_the_user_and_the_default_tenant(
     core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.always(information("h"))
@@ -131,7 +133,7 @@ def test_sessions_of_other_tenants_are_revoked_beside_one_of_a_deleted_tenant(
     assert sent == [["a", "b", "c_gone", "d_acme"], ["a", "b"], ["c_gone"], ["d_acme"]]
 
 
-def test_an_app_that_the_core_does_not_have_is_our_mistake_and_ends_no_session(
+def test_an_app_that_the_core_does_not_have_is_a_config_error_and_ends_no_session(
     core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.answers[""] = GONE
@@ -143,7 +145,7 @@ def test_an_app_that_the_core_does_not_have_is_our_mistake_and_ends_no_session(
         assert str(caught.value).endswith(". Check the path of the address (/appid-…).")
 
 
-def test_other_refusals_are_errors_as_ever(core: ScriptedCore, make_client: MakeClient) -> None:
+def test_other_refusals_are_core_errors(core: ScriptedCore, make_client: MakeClient) -> None:
     core.answers[""] = reply(raw=b"Field name 'accessToken' is missing in JSON input", status=400)
     with pytest.raises(CoreError, match="was refused with 400"):
         make_client().verify_session("access")
@@ -222,7 +224,7 @@ def test_sessions_that_end_while_they_are_listed_are_left_out(
     assert make_client().list_sessions("u") == []
 
 
-def test_an_outage_while_sessions_are_listed_is_told_as_one(
+def test_an_outage_while_sessions_are_listed_is_raised_as_one(
     core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.answers["/recipe/session/user"] = reply({"status": "OK", "sessionHandles": ["a", "b", "c"]})

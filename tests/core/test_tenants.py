@@ -20,7 +20,7 @@ OLD_TENANT = {
 
 
 @pytest.mark.parametrize("version", ["4.0", "5.0"])
-def test_tenants_are_told_to_an_older_core_in_its_words(
+def test_tenants_are_sent_to_an_older_core_in_its_own_terms(
     version: str, core: ScriptedCore, make_client: MakeClient
 ) -> None:
     client = make_client(cdi_version=version)

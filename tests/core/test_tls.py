@@ -1,4 +1,4 @@
-"""Hosts with https: whom we trust, and that connections are kept and replaced as without it."""
+"""Hosts with https: which certificates are trusted, and that connections are kept as without it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ACT = CoreCall("POST", "/recipe/session", content=b"{}")
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A file with a key and a certificate for 127.0.0.1 that nobody has signed."""
+    """Return a file with a key and a certificate for 127.0.0.1 that no authority has signed."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "core")])
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -55,7 +55,7 @@ def certificate(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def secure_core(certificate: Path) -> Iterator[ScriptedCore]:
-    """A server with that certificate."""
+    """Provide a server with that certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     core = ScriptedCore(tls=context)
@@ -63,7 +63,7 @@ def secure_core(certificate: Path) -> Iterator[ScriptedCore]:
     core.stop()
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused_before_anything_is_sent(
+def test_an_untrusted_certificate_is_refused_before_anything_is_sent(
     secure_core: ScriptedCore, make_transport: MakeTransport
 ) -> None:
     with pytest.raises(CoreUnavailableError) as caught:
@@ -115,7 +115,9 @@ def test_authorities_and_a_certificate_of_ones_own_are_named_by_files(
     assert len(core.received) == 2
 
 
-def test_https_to_a_host_that_speaks_http_is_told(core: ScriptedCore, make_transport: MakeTransport) -> None:
+def test_https_to_a_host_that_speaks_http_is_reported(
+    core: ScriptedCore, make_transport: MakeTransport
+) -> None:
     url = core.url.replace("http://", "https://")
     with pytest.raises(CoreUnavailableError) as caught:
         make_transport(hosts=[url], timeout=(0.2, 0.2)).send(ACT)
