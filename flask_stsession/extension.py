@@ -330,7 +330,6 @@ class STSession(Extension):
         override_global_claim_validators: OverrideValidators | None = None,
     ) -> Session | None: ...
 
-    @verdicts_refuse_connections
     def get_session(
         self,
         request: Request | None = None,
@@ -354,13 +353,14 @@ class STSession(Extension):
         if current.method == "OPTIONS":
             # The caller's code must not run on without a session; raised, the response ends the request.
             raise HTTPException(response=default_options_response())
-        return answer_inquiry(
-            self._state,
-            session_required=session_required,
-            anti_csrf_check=anti_csrf_check,
-            check_database=check_database,
-            override_global_claim_validators=override_global_claim_validators,
-        )
+        with verdicts_refuse_connections():
+            return answer_inquiry(
+                self._state,
+                session_required=session_required,
+                anti_csrf_check=anti_csrf_check,
+                check_database=check_database,
+                override_global_claim_validators=override_global_claim_validators,
+            )
 
     def refresh_session(self, request: Request | None = None) -> Session:
         """Exchange this request's refresh token for new tokens, which go out with the response.
@@ -425,7 +425,6 @@ class STSession(Extension):
             enable_anti_csrf=self.config.anti_csrf == "VIA_TOKEN",
         )
 
-    @verdicts_refuse_connections
     def get_session_without_request_response(
         self,
         access_token: str,
@@ -446,32 +445,33 @@ class STSession(Extension):
             :meth:`get_tenant_id` returns.
         :raises CoreUnavailableError: the core was needed and did not answer.
         """
-        state = self._state
-        access_token = _given_token(access_token, "access_token", Reason.NO_TOKEN)
-        anti_csrf_token = None if anti_csrf_token is None else MaskedToken(anti_csrf_token)
-        token = state.manager.verifier.verify(access_token)
-        if token is None:
-            raise UnauthorisedError(
-                "The value given as access token is not a session token.",
-                reason=Reason.MALFORMED,
-                clear_tokens=False,
+        with verdicts_refuse_connections():
+            state = self._state
+            access_token = _given_token(access_token, "access_token", Reason.NO_TOKEN)
+            anti_csrf_token = None if anti_csrf_token is None else MaskedToken(anti_csrf_token)
+            token = state.manager.verifier.verify(access_token)
+            if token is None:
+                raise UnauthorisedError(
+                    "The value given as access token is not a session token.",
+                    reason=Reason.MALFORMED,
+                    clear_tokens=False,
+                )
+            if anti_csrf_check:
+                problem = csrf.problem(
+                    "VIA_TOKEN", anti_csrf_token=token.anti_csrf_token, anti_csrf_header=anti_csrf_token
+                )
+                if problem is not None:
+                    reason, message = problem
+                    raise TryRefreshTokenError(message, reason=reason)
+            session = state.manager.verify(
+                token,
+                check_database=state.config.check_database if check_database is None else check_database,
             )
-        if anti_csrf_check:
-            problem = csrf.problem(
-                "VIA_TOKEN", anti_csrf_token=token.anti_csrf_token, anti_csrf_header=anti_csrf_token
-            )
-            if problem is not None:
-                reason, message = problem
-                raise TryRefreshTokenError(message, reason=reason)
-        session = state.manager.verify(
-            token, check_database=state.config.check_database if check_database is None else check_database
-        )
-        check_tenant(state, session, None)
-        options = VerifyOptions(override_global_claim_validators=override_global_claim_validators)
-        session.assert_claims(validators_for(state, session, options))
-        return session
+            check_tenant(state, session, None)
+            options = VerifyOptions(override_global_claim_validators=override_global_claim_validators)
+            session.assert_claims(validators_for(state, session, options))
+            return session
 
-    @verdicts_refuse_connections
     def verify_access_token(
         self,
         token: str,
@@ -483,12 +483,13 @@ class STSession(Extension):
 
         :raises: what :meth:`get_session_without_request_response` raises.
         """
-        token = _given_token(token, "token", Reason.NO_TOKEN)
-        return self.get_session_without_request_response(
-            token,
-            check_database=check_database,
-            override_global_claim_validators=override_global_claim_validators,
-        )
+        with verdicts_refuse_connections():
+            token = _given_token(token, "token", Reason.NO_TOKEN)
+            return self.get_session_without_request_response(
+                token,
+                check_database=check_database,
+                override_global_claim_validators=override_global_claim_validators,
+            )
 
     def refresh_session_without_request_response(
         self, refresh_token: str, disable_anti_csrf: bool = False, anti_csrf_token: str | None = None

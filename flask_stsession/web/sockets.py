@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import has_request_context
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from ..config.config import Config
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 #: Flask-SocketIO sets these attributes on the request of a handler.
 _MARKS: Final = frozenset({"sid", "namespace", "event"})
@@ -84,18 +81,15 @@ def let_refuse(error: SessionHTTPError) -> None:
         vars(error)["error_args"] = {"message": error.wire_message, "data": details_of(error)}
 
 
-def verdicts_refuse_connections(function: Callable[P, R]) -> Callable[P, R]:
-    """Have every verdict of a function refuse the connection whose ``connect`` handler calls it."""
-
-    @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except SessionHTTPError as error:
-            let_refuse(error)
-            raise
-
-    return call
+@contextmanager
+def verdicts_refuse_connections() -> Iterator[None]:
+    """Have every verdict raised in the block refuse the connection whose ``connect`` handler is running."""
+    # No decorator: its frame would show the arguments, tokens among them, to error reporters.
+    try:
+        yield
+    except SessionHTTPError as error:
+        let_refuse(error)
+        raise
 
 
 def refused_for_fault(error: Exception) -> Exception:
