@@ -1,14 +1,14 @@
-"""Claims: what a session proves beyond who its user is.
+"""Claims: facts that a session states about its user, and checks of them.
 
     python examples/claims.py [--host 127.0.0.1] [--port 5000]
 
 Three things that most apps need, each in a few lines:
 
-1. roles, and what they permit, kept in the core;
-2. a second factor, without which nothing works but giving it;
-3. a claim and a validator of one's own: which plan has the user paid for?
+1. roles and their permissions, stored in the core;
+2. a second factor, which every other view requires;
+3. a custom claim with a custom validator: the plan that the user has paid for.
 
-Alice is an admin, bob is an editor, anybody else is neither. With curl::
+Alice is an admin, Bob is an editor, and all other users have no role. With curl::
 
     alias call='curl -b jar -c jar -H "st-auth-mode: cookie"'
     call localhost:5000/login -d user=bob
@@ -17,11 +17,11 @@ Alice is an admin, bob is an editor, anybody else is neither. With curl::
     call localhost:5000/me
     call localhost:5000/articles -d title=Claims            # editors may
     call -X DELETE localhost:5000/articles/Claims           # 403: only admins may
-    call localhost:5000/reports                             # 403: not on a free plan
+    call localhost:5000/reports                             # 403: not in the free plan
     call localhost:5000/plan -d plan=pro
     call localhost:5000/reports
 
-Needs no core: the embedded one keeps sessions and roles in the instance folder beside this file.
+It needs no core: the embedded one keeps sessions and roles in the instance folder next to this file.
 """
 
 from __future__ import annotations
@@ -48,37 +48,37 @@ from flask_stsession.claims import (
 
 # --- The second factor --------------------------------------------------------------------------------------
 
-#: Nobody has given it when the session is made; ``/second-factor`` sets it to true.
+#: False in a new session; ``/second-factor`` sets it to true.
 SecondFactorClaim = BooleanClaim("2fa-completed", lambda *_: False)
 
 
 def without_second_factor(
     validators: list[SessionClaimValidator], _session: object, _user_context: object
 ) -> list[SessionClaimValidator]:
-    """The global validators, for views that must work before the second factor was given."""
+    """Return the global validators without the second factor, for views that must work before it is given."""
     return [validator for validator in validators if validator.claim is not SecondFactorClaim]
 
 
-# --- A claim of our own -------------------------------------------------------------------------------------
+# --- A custom claim -----------------------------------------------------------------------------------------
 
-#: Plans, from the smallest on, and who is on which; an app has tables for this.
+#: Plans from the smallest to the largest, and the plans of users; a real app has tables for this.
 PLANS = ["free", "pro", "team"]
 PLAN_OF = {"alice": "team"}
 
 
 def fetch_plan(user_id: str, _tenant_id: str, _user_context: dict[str, Any]) -> str:
-    """Where the claim comes from; may also be ``async def``. ``None`` would leave the claim away."""
+    """Return the value of the claim; ``None`` would omit the claim. May also be ``async def``."""
     return PLAN_OF.get(user_id, "free")
 
 
-#: Lies in the access token, and is fetched again by validators that find it older than a minute.
+#: Stored in the access token. Validators fetch it again if it is older than a minute.
 PlanClaim: PrimitiveClaim[str] = PrimitiveClaim("plan", fetch_plan, default_max_age_in_sec=60)
 
 
 class PlanIsAtLeast(SessionClaimValidator):
-    """The user's plan is this one or a larger one; ``PlanClaim.validators.has_value`` knows only this one.
+    """Require a plan or a larger one; ``PlanClaim.validators.has_value`` accepts exactly one plan.
 
-    :param plan: the smallest plan that will do.
+    :param plan: the smallest plan that passes.
     """
 
     claim = PlanClaim
@@ -103,9 +103,9 @@ class PlanIsAtLeast(SessionClaimValidator):
 
 
 def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
-    """The app of this example.
+    """Return the app of this example.
 
-    :param settings: go before those of the example and of the environment.
+    :param settings: override those of the example and of the environment.
     """
     app = Flask(__name__, instance_path=str(Path(__file__).resolve().with_name("instance")))
     app.config["STSESSION_CONNECTION_URI"] = "embedded:"
@@ -125,7 +125,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
 
 
 def add_login(app: Flask) -> None:
-    """Two steps: a password (left out here), then the code of a second factor."""
+    """Add a login in two steps: a password (omitted here), then the code of a second factor."""
 
     @app.post("/login")
     def login() -> ResponseReturnValue:
@@ -156,7 +156,7 @@ def add_login(app: Flask) -> None:
 
 
 def set_up_roles() -> None:
-    """Roles with what they permit, and who has them; may run again and again.
+    """Create roles with their permissions, and give them to users; may run repeatedly.
 
     A real app does this once: ``flask --app app stsession roles create admin article:write article:delete``.
     """
@@ -167,7 +167,7 @@ def set_up_roles() -> None:
 
 
 def add_articles(app: Flask) -> None:
-    """Views for those who have a role, or a permission."""
+    """Add views that require a role or a permission."""
     articles: set[str] = set()
 
     @app.post("/articles")
@@ -176,7 +176,7 @@ def add_articles(app: Flask) -> None:
         articles.add(request.form["title"])
         return {"articles": sorted(articles)}
 
-    # The token may say for five minutes what is no longer true. 0: where it matters, ask the core now.
+    # The permissions in the token may be up to five minutes old. 0 asks the core now.
     @app.delete("/articles/<title>")
     @verify_session(permissions="article:delete", max_age_in_sec=0)
     def delete(title: str) -> ResponseReturnValue:
@@ -190,7 +190,7 @@ def add_articles(app: Flask) -> None:
 
 
 def add_plans(app: Flask) -> None:
-    """A view for those who pay, and one that has them do so."""
+    """Add a view that requires a paid plan, and one that changes the plan."""
 
     @app.get("/reports")
     @verify_session(validators=[PlanIsAtLeast("pro")])
@@ -204,7 +204,7 @@ def add_plans(app: Flask) -> None:
         if plan not in PLANS:
             return {"status": "UNKNOWN_PLAN"}, 400
         PLAN_OF[g.session.get_user_id()] = plan  # a real app is paid first
-        g.session.fetch_and_set_claim(PlanClaim)  # do not wait until the old one is a minute old
+        g.session.fetch_and_set_claim(PlanClaim)  # otherwise the old plan counts for up to a minute
         return {"plan": plan}
 
 
@@ -217,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     server = make_server(options.host, options.port, create_app(), threaded=True)
-    print(f"Listening on http://{options.host}:{server.port} until Ctrl+C.", flush=True)
+    print(f"Listening on http://{options.host}:{server.port} (press Ctrl+C to stop)", flush=True)
     server.serve_forever()
 
 

@@ -1,10 +1,11 @@
-"""A server-rendered app: a login form, a protected page with a form, and a button to sign out. No JavaScript.
+"""A server-rendered app: a login form, a protected page with a form, and a sign-out button. No JavaScript.
 
     python examples/pages.py [--host 127.0.0.1] [--port 5000]
 
-``STSESSION_LOGIN_URL`` is all that it takes: people who are not signed in are redirected to the login page
-and back, and an expired access token (they live 30 seconds here) is refreshed on the way; what was typed into
-a form is kept. The page that refreshes has the app's own look: the template ``stsession/refresh.html``.
+The setting ``STSESSION_LOGIN_URL`` does all of this. A browser without a session is redirected to the login
+page and back. If its access token has expired (here after 30 seconds), the session is refreshed on the way,
+and a form that was being submitted keeps its fields.
+The refresh page looks like the rest of the app: the app has a template ``stsession/refresh.html``.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from werkzeug.serving import make_server
 
 from flask_stsession import STSession, create_new_session, current_session, next_url
 
-#: How long an access token lives (s); an hour unless set.
+#: The life of an access token (s); the default is an hour.
 TOKEN_SECONDS = 30
 
 
 def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     """Return the app of this example.
 
-    :param settings: win over those of the example.
+    :param settings: override those of the example and of the environment.
     """
     app = Flask(__name__, instance_path=str(Path(__file__).resolve().with_name("instance")))
     app.config["STSESSION_CONNECTION_URI"] = "embedded:"
@@ -68,19 +69,19 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     def login() -> Any:
         if request.method == "POST" and request.form["name"].strip():
             create_new_session(request.form["name"].strip())  # a real app checks a password first
-            return redirect(next_url(), 303)  # where the person wanted to go, if that is on this site
+            return redirect(next_url(), 303)  # the page that was asked for, if it is on this site
         return redirect(next_url()) if current_session else render_template("login.html", next=next_url())
 
     @app.get("/style.css")
     def style() -> Response:
         return Response(STYLE, mimetype="text/css")
 
-    # Signing out needs no view: POST /auth/signout is there, and leads to the login page.
+    # Sign-out needs no view: the extension adds POST /auth/signout, which redirects to the login page.
     return app
 
 
 def user_id() -> str:
-    """Return the user of this request."""
+    """Return the id of the signed-in user."""
     name: str = g.session.get_user_id()
     return name
 
@@ -163,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     server = make_server(options.host, options.port, create_app(), threaded=True)
-    print(f"Open http://{options.host}:{server.port} in a browser. Ctrl+C ends it.", flush=True)
+    print(f"Open http://{options.host}:{server.port} in a browser. Press Ctrl+C to stop.", flush=True)
     server.serve_forever()
 
 

@@ -1,13 +1,13 @@
-"""A Flask app with sessions, and a page on which to watch them.
+"""A Flask app with sessions, and a page that shows how they work.
 
     python examples/quickstart.py [--host 127.0.0.1] [--port 5000]
 
-Sign in as anybody, call a protected API, see the access token age and be refreshed, give and take a role,
-sign out; the page says in plain words what went over the wire. Needs no core: the embedded one keeps the
-sessions in the instance folder beside this file. Access tokens live 30 seconds here, so that there is
-something to see; the default is an hour.
+Sign in under any name, call a protected API, watch the access token expire and be refreshed, give and remove
+a role, and sign out; the page explains every request. It needs no core: the embedded one keeps the sessions
+in the instance folder next to this file. Access tokens live 30 seconds here, so that you can watch them
+expire; the default is one hour.
 
-Further settings may come from the environment, as Flask reads them: ``FLASK_STSESSION_ANTI_CSRF=VIA_TOKEN``.
+More settings can come from the environment, in Flask's usual way: ``FLASK_STSESSION_ANTI_CSRF=VIA_TOKEN``.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from werkzeug.serving import make_server
 
 from flask_stsession import STSession, create_new_session, userroles, verify_session
 
-# --- The app: all that sessions need is here ----------------------------------------------------------------
+# --- The app: everything that sessions need -----------------------------------------------------------------
 
 
 def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
-    """The app of this example.
+    """Return the app of this example.
 
-    :param settings: go before those of the example and of the environment.
+    :param settings: override those of the example and of the environment.
     """
-    # For a program, Flask's own choice would be below the folder that it is started in.
+    # By default Flask would put the instance folder of a script below the working directory.
     app = Flask(__name__, instance_path=str(Path(__file__).resolve().with_name("instance")))
     app.config["STSESSION_CONNECTION_URI"] = "embedded:"
     app.config["STSESSION_EMBEDDED_CORE"] = {"access_token_validity": 30, "access_token_validity_jitter": 0}
     app.config.from_prefixed_env()
     app.config.from_mapping(settings or {})
 
-    app.after_request(note_what_was_on_the_wire)  # first registered is last called: it sees what is sent
+    app.after_request(note_what_was_on_the_wire)  # registered first, called last: it sees the final response
     STSession(app)
 
     @app.post("/api/login")
@@ -59,7 +59,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
         )
 
     @app.get("/api/admin")
-    @verify_session(roles="admin", max_age_in_sec=0)  # 0: do not trust the token, ask for the role now
+    @verify_session(roles="admin", max_age_in_sec=0)  # 0: ask the core for the roles, not the token
     def admin() -> Any:
         return jsonify(secret="Only an admin reads this.")
 
@@ -74,19 +74,20 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
             userroles.remove_user_role(user_id, "admin")
         return jsonify(roles=userroles.get_roles_for_user(user_id))
 
-    # Refresh and sign-out need no view: POST /auth/session/refresh and POST /auth/signout are there.
+    # Refresh and sign-out need no view: the extension adds POST /auth/session/refresh
+    # and POST /auth/signout.
 
     add_page(app)
     return app
 
 
 def field_of_body(name: str) -> Any:
-    """A field of the JSON object that was posted; ``None`` without one."""
+    """Return a field of the JSON object in the request body, or ``None``."""
     body = request.get_json(silent=True)
     return body.get(name) if isinstance(body, dict) else None
 
 
-# --- What the page is told about the wire -------------------------------------------------------------------
+# --- Tell the page what was sent and received ---------------------------------------------------------------
 
 SESSION_COOKIES = ("sAccessToken", "sRefreshToken")
 SENT_HEADERS = ("Authorization", "anti-csrf", "rid", "st-auth-mode")
@@ -94,7 +95,7 @@ SET_HEADERS = ("anti-csrf", "front-token", "st-access-token", "st-refresh-token"
 
 
 def note_what_was_on_the_wire(response: Response) -> Response:
-    """Tell the page which cookies and headers travelled, by name: it cannot see HttpOnly cookies itself."""
+    """Name the cookies and headers that were sent and set: the page cannot see HttpOnly cookies itself."""
     set_now: list[str] = []
     cleared: list[str] = []
     for cookie in response.headers.getlist("Set-Cookie"):
@@ -118,7 +119,7 @@ def note_what_was_on_the_wire(response: Response) -> Response:
 
 
 def add_page(app: Flask) -> None:
-    """The page, its style and its script; never cached, so that an edited example shows."""
+    """Add the page, its style and its script; none is cached, so that edits to this file take effect."""
 
     @app.get("/")
     def page() -> Response:
@@ -148,9 +149,9 @@ PAGE = """<!doctype html>
 <body>
 <header>
   <h1>flask-stsession <span>quickstart</span></h1>
-  <p>Sign in, let the access token run out, and watch what travels between page and app.</p>
+  <p>Sign in, let the access token expire, and watch what this page and the app send each other.</p>
 </header>
-<noscript><p class="card">This page needs JavaScript: it is the client that you watch.</p></noscript>
+<noscript><p class="card">This page needs JavaScript: its script is the client in this example.</p></noscript>
 <main>
   <div class="controls">
     <section class="card" id="signed-out" aria-labelledby="signed-out-title">
@@ -162,13 +163,13 @@ PAGE = """<!doctype html>
                  spellcheck="false" aria-describedby="user-hint">
           <button class="primary">Sign in</button>
         </div>
-        <p class="hint" id="user-hint">Anybody will do; there is no password in this example.</p>
+        <p class="hint" id="user-hint">Any name will do; this example has no passwords.</p>
       </form>
       <h3>Then try this</h3>
       <ul class="hint">
-        <li>Wait for 30 seconds and call the API: it refreshes by itself.</li>
-        <li>Call the admin API without the role, with it, and after it was taken away.</li>
-        <li>Sign out in a second tab and call the API in this one.</li>
+        <li>Wait for 30 seconds and call the API: the page refreshes the session first.</li>
+        <li>Call the admin API without the role, with it, and after removing it.</li>
+        <li>Sign out in a second tab, then call the API in this one.</li>
       </ul>
     </section>
 
@@ -192,21 +193,21 @@ PAGE = """<!doctype html>
         <button id="signout">Sign out</button>
       </div>
       <label class="switch"><input type="checkbox" role="switch" id="keep">
-        <span>Call it every 5 seconds</span></label>
+        <span>Call the API every 5 seconds</span></label>
     </section>
 
     <section class="card" id="roles" aria-labelledby="roles-title" hidden>
       <h2 id="roles-title">Roles</h2>
-      <p class="hint">The access token shows <span id="token-roles">no role</span>.</p>
+      <p class="hint">The access token contains <span id="token-roles">no role</span>.</p>
       <div class="buttons">
         <button id="give">Give <code>admin</code></button>
-        <button id="take">Take it away</button>
+        <button id="take">Remove it</button>
         <button id="call-admin">Call the admin API</button>
       </div>
     </section>
 
     <section class="card" aria-labelledby="answer-title">
-      <h2 id="answer-title">Last answer <span class="status" id="answer-status" hidden></span></h2>
+      <h2 id="answer-title">Last response <span class="status" id="answer-status" hidden></span></h2>
       <pre id="answer" tabindex="0" aria-labelledby="answer-title">Nothing yet.</pre>
     </section>
   </div>
@@ -217,7 +218,7 @@ PAGE = """<!doctype html>
       <button class="quiet" id="clear">Clear</button>
     </div>
     <div role="log" aria-live="polite" aria-labelledby="wire-title"><ol id="log"></ol></div>
-    <p class="hint" id="empty">Every request of this page will show here, the newest first.</p>
+    <p class="hint" id="empty">Every request of this page will appear here, newest first.</p>
   </section>
 </main>
 </body>
@@ -362,10 +363,10 @@ dd { display: flex; flex-wrap: wrap; gap: .3rem; margin: 0; line-height: 1.5rem;
 SCRIPT = r"""
 "use strict";
 const byId = (id) => document.getElementById(id);
-let token = null;        // {issued, expires}: what the page knows of the access token, in ms
-let refreshing = null;   // the refresh under way: calls that fail together share one
+let token = null;        // {issued, expires}: when the access token was issued and expires, in ms
+let refreshing = null;   // the refresh in flight: calls that fail together share it
 
-// ---- Talking to the app: what a frontend SDK does for you, in plain fetch --------------------------------
+// ---- What a frontend SDK does for you, in plain fetch ----------------------------------------------------
 
 async function exchange(method, path, options = {}) {
   const headers = { ...options.headers };
@@ -375,7 +376,7 @@ async function exchange(method, path, options = {}) {
   try {
     response = await fetch(path, { method, headers, body, cache: "no-store" });
   } catch {
-    note(method, path, 0, {}, "The app did not answer. Is it still running?");
+    note(method, path, 0, {}, "The app did not respond. Is it still running?");
     return { status: 0, answer: null };
   }
   const answer = await response.json().catch(() => null);
@@ -389,20 +390,20 @@ async function exchange(method, path, options = {}) {
 async function call(method, path, options) {
   const first = await exchange(method, path, options);
   if (first.status !== 401 || first.answer?.message !== "try refresh token") return first;
-  return await refresh("by itself") ? exchange(method, path, { ...options, again: true }) : first;
+  return await refresh("automatically") ? exchange(method, path, { ...options, again: true }) : first;
 }
 
 function refresh(how) {
   refreshing ??= exchange("POST", "/auth/session/refresh", { headers: { rid: "anti-csrf" }, how })
     .then((result) => {
-      if (how !== "by itself") answered(result);
+      if (how !== "automatically") answered(result);
       return result.status === 200;
     })
     .finally(() => { refreshing = null; });
   return refreshing;
 }
 
-// front-token is base64 of JSON: "uid" the user, "ate" when the access token expires (ms), "up" its payload.
+// front-token is base64 of JSON: "uid" (user), "ate" (expiry of the access token, ms) and "up" (its payload).
 function learn(front) {
   if (front === "remove") return forget();
   if (!front) return;
@@ -414,27 +415,26 @@ function learn(front) {
 // ---- What happened, in words -----------------------------------------------------------------------------
 
 const SAYS = {
-  expired: "The access token has expired, and the app says so. The page now trades the refresh token for "
-    + "new ones.",
-  theft: "This refresh token had been replaced long ago: somebody holds a copy. The session was ended.",
-  outage: "The core does not answer. That is no reason to sign anybody out: nothing was cleared.",
-  crash: "Something went wrong in the app; its log says what.",
-  nobody: "No access token came along, so the app does not know who is asking.",
-  created: "The app made a session. Both tokens came as cookies that no script can read; the front-token "
-    + "tells this page who is signed in, and until when.",
-  refreshed: "Both tokens are new, and the old refresh token is spent: a stolen copy would give itself away.",
-  gone: "There is no session left to refresh, and the browser was told to drop what it had.",
-  ended: "The session was ended in the core, and the browser was told to drop its tokens.",
-  given: "The core has written the role down. The access token does not show it yet: the next guard that "
-    + "asks will find out.",
-  taken: "The core has crossed the role out. The access token may still show it, but a guard that asks anew "
-    + "is not fooled.",
-  lacking: "The session is good, but it does not prove the role admin. The answer names the check that "
-    + "failed.",
-  admin: "The guard asked for the user's roles anew and found admin.",
-  proven: "The access token proved who is asking.",
-  again: "The same call once more, with the new token.",
-  local: "The app checked signature and expiry itself; it asks no core for that.",
+  expired: "The access token has expired. The page now exchanges the refresh token for new tokens.",
+  theft: "This refresh token had already been replaced, so somebody may hold a copy. The session was ended.",
+  outage: "The core does not respond. The app signs nobody out for that: nothing was cleared.",
+  crash: "Something went wrong in the app; see its log.",
+  nobody: "The request had no access token, so the app does not know the user.",
+  created: "The app created a session. Both tokens were set as cookies that no script can read. The "
+    + "front-token tells this page who is signed in, and for how long.",
+  refreshed: "Both tokens are new. If a stolen copy of the old refresh token is used, the app detects it.",
+  gone: "There is no session left to refresh, so the app cleared the browser's tokens.",
+  ended: "The app ended the session in the core and cleared the browser's tokens.",
+  given: "The core has stored the role. The access token does not contain it yet; the next guard that checks "
+    + "roles will fetch it.",
+  taken: "The core has removed the role. The access token may still contain it, but a guard with "
+    + "max_age_in_sec=0 asks the core.",
+  lacking: "The session is valid, but the user does not have the role admin. The response names the check "
+    + "that failed.",
+  admin: "The guard asked the core for the user's roles and found admin.",
+  proven: "The access token identifies the user.",
+  again: "The page repeated the call with the new token.",
+  local: "The app verified signature and expiry itself, without asking the core.",
 };
 
 function inWords(path, status, answer, wire, options) {
@@ -449,7 +449,7 @@ function inWords(path, status, answer, wire, options) {
   if (path === "/auth/session/refresh") return `Refreshed ${options.how}. ${SAYS.refreshed}`;
   if (path === "/auth/signout") return SAYS.ended;
   if (path === "/api/role") return options.body.admin ? SAYS.given : SAYS.taken;
-  if (path === "/api/admin") return SAYS.admin + (wire.set?.length ? " A new token carries it now." : "");
+  if (path === "/api/admin") return SAYS.admin + (wire.set?.length ? " A new access token contains it." : "");
   return `${options.again ? SAYS.again : SAYS.proven} ${SAYS.local}`;
 }
 
@@ -471,7 +471,7 @@ function note(method, path, status, wire, words) {
     if (chips.length) facts.append(element("dt", "", label), element("dd", "", ...chips));
   }
   const line = element("div", "line");
-  line.append(element("span", `status ${colour(status)}`, status ? String(status) : "no answer"));
+  line.append(element("span", `status ${colour(status)}`, status ? String(status) : "no response"));
   line.append(element("span", "path", element("b", "", method), " ", path));
   line.append(element("time", "", clock(Date.now())));
   const entry = element("li", "", line, element("p", "", words));
@@ -517,8 +517,8 @@ function tick() {
   byId("seconds").textContent = String(seconds);
   byId("unit").textContent = left ? "seconds" : "expired";
   byId("age").textContent = left
-    ? `Access token good until ${clock(token.expires)}`
-    : "Access token expired: the next call refreshes it";
+    ? `Access token valid until ${clock(token.expires)}`
+    : "Access token expired; the next call refreshes it";
 }
 
 function answered({ status, answer }) {
@@ -526,7 +526,7 @@ function answered({ status, answer }) {
   pill.hidden = !status;
   pill.textContent = String(status);
   pill.className = `status ${colour(status)}`;
-  byId("answer").textContent = answer === null ? "No answer." : JSON.stringify(answer, null, 2);
+  byId("answer").textContent = answer === null ? "No response." : JSON.stringify(answer, null, 2);
 }
 
 async function callProtected() {
@@ -554,7 +554,7 @@ on("login", "submit", async () => {
   return result.status === 200 ? callProtected() : result;
 });
 on("call", "click", callProtected);
-on("refresh", "click", async () => { await refresh("by your click"); });
+on("refresh", "click", async () => { await refresh("on request"); });
 on("signout", "click", () => call("POST", "/auth/signout"));
 on("call-admin", "click", () => call("GET", "/api/admin"));
 on("give", "click", () => call("POST", "/api/role", { body: { admin: true } }));
@@ -570,7 +570,7 @@ callProtected().then(answered);
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve the app until it is interrupted."""
     parser = argparse.ArgumentParser(
-        description="A Flask app with sessions, and a page on which to watch them."
+        description="A Flask app with sessions, and a page that shows how they work."
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument(
@@ -579,7 +579,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     app = create_app()
     server = make_server(options.host, options.port, app, threaded=True)
-    print(f"Open http://{options.host}:{server.port} in a browser. Ctrl+C ends it.", flush=True)
+    print(f"Open http://{options.host}:{server.port} in a browser. Press Ctrl+C to stop.", flush=True)
     server.serve_forever()
 
 

@@ -42,7 +42,7 @@ class _Group(AppGroup):
 
 
 stsession_group: AppGroup = _Group(
-    "stsession", help="SuperTokens sessions: the embedded core, roles, settings."
+    "stsession", help="Manage SuperTokens sessions: the embedded core, roles and settings."
 )
 
 
@@ -60,7 +60,7 @@ core_group: click.Group = click.Group(
     help=core_command.help,
     short_help="Run the embedded core over HTTP, or back it up.",
 )
-# Added as it is: wrapped by ``@stsession_group.group`` it would need an app.
+# Added by add_command: ``@stsession_group.group`` would make it load an app.
 stsession_group.add_command(core_group)
 
 
@@ -70,14 +70,14 @@ stsession_group.add_command(core_group)
     "--db",
     "database",
     type=click.Path(dir_okay=False),
-    help="The database to copy, instead of the app's.",
+    help="The database to copy; by default that of the app.",
 )
 @click.pass_context
 def back_up_core(context: click.Context, file: str, database: str | None) -> None:
-    """Copy the embedded core's database to FILE, also while processes use it.
+    """Copy the embedded core's database to FILE, even while it is in use.
 
-    Copies the database of the app that flask finds, or the one that --db names. FILE must not exist. It holds
-    the keys that sign sessions; keep it as safe as the database.
+    Copies the database of the app that flask finds, or the one that --db names. FILE must not exist. The copy
+    contains the keys that sign sessions; protect it like the database.
     """
     parent = context.parent
     if database is None and parent and parent.get_parameter_source("database") is ParameterSource.COMMANDLINE:
@@ -102,30 +102,30 @@ def _database_of_app(app: Flask) -> str:
     if database == IN_MEMORY:
         raise click.ClickException(
             f"The app {app.name!r} keeps its sessions in memory, where no other process can copy them: set "
-            "STSESSION_CONNECTION_URI to 'embedded:' and a file."
+            "STSESSION_CONNECTION_URI to 'embedded:' followed by a file name."
         )
     return database
 
 
-@stsession_group.group("roles", short_help="Create and delete roles, give them to users.")
+@stsession_group.group("roles", short_help="Create and delete roles, and assign them to users.")
 def roles_group() -> None:
-    """Create and delete roles, give them to users and take them away.
+    """Create and delete roles, and give them to users or take them away.
 
-    A session sees the change when its claims are next fetched.
+    A session has the change once its claims are fetched again.
     """
 
 
 @roles_group.command("list")
 def list_roles() -> None:
-    """List all roles, with what they permit."""
+    """List all roles with their permissions."""
     client = _app_state().manager.client
     roles = sorted(client.list_roles())
     if not roles:
         click.echo(
-            "There are no roles. Make one: flask stsession roles create ROLE [PERMISSION]...", err=True
+            "There are no roles. Create one: flask stsession roles create ROLE [PERMISSION]...", err=True
         )
         return
-    # A role that was deleted since then permits nothing.
+    # A role that has been deleted in the meantime has no permissions.
     _table((role, _listed(client.get_permissions_for_role(role) or ())) for role in roles)
 
 
@@ -133,7 +133,7 @@ def list_roles() -> None:
 @click.argument("role")
 @click.argument("permissions", metavar="[PERMISSION]...", nargs=-1)
 def create_role(role: str, permissions: Sequence[str]) -> None:
-    """Create ROLE, or add permissions to it."""
+    """Create ROLE with permissions, or add permissions to it."""
     _app_state()
     created = userroles.create_new_role_or_add_permissions(role, permissions)
     click.echo(
@@ -145,7 +145,7 @@ def create_role(role: str, permissions: Sequence[str]) -> None:
 @roles_group.command("delete")
 @click.argument("role")
 def delete_role(role: str) -> None:
-    """Delete ROLE, and take it from all users."""
+    """Delete ROLE and take it away from all users."""
     _app_state()
     if not userroles.delete_role(role):
         raise userroles.UnknownRoleError(role)
@@ -162,7 +162,7 @@ _tenant_option = click.option(
 @click.argument("role")
 @_tenant_option
 def give_role(user_id: str, role: str, tenant_id: str) -> None:
-    """Give USER (an id) the role ROLE."""
+    """Give ROLE to the user with the id USER."""
     _app_state()
     new = userroles.add_role_to_user(user_id, role, tenant_id=tenant_id)
     click.echo(f"{user_id!r} {'now has' if new else 'already had'} the role {role!r}{_where(tenant_id)}.")
@@ -173,7 +173,7 @@ def give_role(user_id: str, role: str, tenant_id: str) -> None:
 @click.argument("role")
 @_tenant_option
 def take_role(user_id: str, role: str, tenant_id: str) -> None:
-    """Take the role ROLE from USER (an id)."""
+    """Take ROLE away from the user with the id USER."""
     _app_state()
     had = userroles.remove_user_role(user_id, role, tenant_id=tenant_id)
     click.echo(
@@ -185,7 +185,7 @@ def take_role(user_id: str, role: str, tenant_id: str) -> None:
 @click.argument("user_id", metavar="USER")
 @_tenant_option
 def show_roles(user_id: str, tenant_id: str) -> None:
-    """Show the roles of USER (an id), and what they permit."""
+    """Show the roles of the user with the id USER, and their permissions."""
     client = _app_state().manager.client
     roles = sorted(client.get_roles_for_user(user_id, tenant_id=tenant_id))
     if not roles:
@@ -196,7 +196,7 @@ def show_roles(user_id: str, tenant_id: str) -> None:
 
 @stsession_group.command("settings")
 def show_settings() -> None:
-    """Show every setting of the app, and whether it was set. Secrets are hidden."""
+    """Show every setting of the app and whether it is set. Secrets are hidden."""
     config = _app_state().config
     _table((setting.key, *_value(config, setting.key, setting.default)) for setting in describe_settings())
 

@@ -72,7 +72,7 @@ def test_permissions_are_added_to_an_existing_role(run: Run) -> None:
 
 def test_without_roles_the_list_says_how_to_make_one(run: Run) -> None:
     assert output_of(run("roles", "list")) == (
-        "There are no roles. Make one: flask stsession roles create ROLE [PERMISSION]...\n"
+        "There are no roles. Create one: flask stsession roles create ROLE [PERMISSION]...\n"
     )
 
 
@@ -242,7 +242,7 @@ def test_sessions_in_memory_cannot_be_backed_up(make_app: AppFactory, tmp_path: 
     app = make_app(connection_uri="embedded::memory:")
     assert error_of(run_on(app, "core", "backup", str(tmp_path / "copy.db"))) == (
         f"Error: The app {app.name!r} keeps its sessions in memory, where no other process can copy them: "
-        "set STSESSION_CONNECTION_URI to 'embedded:' and a file.\n"
+        "set STSESSION_CONNECTION_URI to 'embedded:' followed by a file name.\n"
     )
 
 

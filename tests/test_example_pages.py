@@ -96,7 +96,9 @@ def test_the_program_prints_its_address(tmp_path: Path) -> None:
         try:
             assert process.stdout is not None
             said = process.stdout.readline().decode()
-            found = re.fullmatch(r"Open (http://127\.0\.0\.1:\d+) in a browser\. Ctrl\+C ends it\.\n", said)
+            found = re.fullmatch(
+                r"Open (http://127\.0\.0\.1:\d+) in a browser\. Press Ctrl\+C to stop\.\n", said
+            )
             assert found is not None, said or (tmp_path / "log").read_text()
             page = requests.get(found[1], headers={"Accept": "text/html"}, timeout=10)
             assert page.url == f"{found[1]}/login?next=%2F"

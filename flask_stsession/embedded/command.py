@@ -24,7 +24,7 @@ from .web_pages import is_loopback
     default=3567,
     show_default=True,
     type=click.IntRange(0, 65535),
-    help="Port to listen on; 0 takes a free one.",
+    help="Port to listen on; 0 selects a free one.",
 )
 @click.option(
     "--db",
@@ -32,31 +32,31 @@ from .web_pages import is_loopback
     default=IN_MEMORY,
     show_default=True,
     metavar="FILE|:memory:",
-    help="Where to store everything; created if it does not exist.",
+    help="SQLite database file; created if it does not exist.",
 )
 @click.option(
     "--set",
     "assignments",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A setting, with the keys of a core's config.yaml; may be given several times.",
+    help="A setting, named as in a core's config.yaml; can be repeated.",
 )
 @click.option(
     "--max-connections",
     default=MAX_CONNECTIONS,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Connections served at the same time; further ones get 503.",
+    help="Number of connections served at the same time; more get 503.",
 )
 def core_command(
     host: str, port: int, database: str, assignments: tuple[str, ...], max_connections: int
 ) -> None:
     """Run the embedded core over HTTP until SIGTERM or SIGINT.
 
-    It serves the Core Driver Interface over SQLite to this and other applications, for development,
-    tests and single hosts.
+    It serves the Core Driver Interface to applications and stores everything in SQLite. It is meant for
+    development, tests and single hosts.
 
-    The environment variable API_KEYS sets api_keys; unlike --set, it does not show in the process list.
+    The environment variable API_KEYS sets api_keys; unlike --set, it is not visible in the process list.
     """
     settings = _settings(assignments)
     if not is_loopback(host) and not settings.get("api_keys"):
@@ -75,24 +75,25 @@ def core_command(
         except OSError as error:
             raise click.ClickException(
                 f"cannot listen on {host}, port {port} ({error.strerror}): choose another --host or --port;"
-                " --port 0 takes a free one"
+                " --port 0 selects a free one"
             ) from error
         if database == IN_MEMORY:
             click.echo(
-                "Everything is stored in memory and ends with this process; --db FILE keeps it.", err=True
+                "Everything is stored in memory and lost when this process ends; --db FILE keeps it.",
+                err=True,
             )
         _serve_until_signalled(server)
 
 
 def _serve_until_signalled(server: CoreServer) -> None:
     def stop(_number: int, _frame: FrameType | None) -> None:
-        # No request that comes from now on is served. The thread that runs this cannot wait for itself.
+        # Requests that arrive from now on are not served. The thread that runs this cannot wait for itself.
         server.is_stopping = True
         threading.Thread(target=server.shutdown).start()
 
     earlier = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        # click flushes it: the parent process may wait for this line.
+        # click flushes the line; a parent process may be waiting for it.
         click.echo(f"Listening on {server.url}")
         server.serve_forever(poll_interval=0.1)
     finally:
@@ -103,7 +104,7 @@ def _serve_until_signalled(server: CoreServer) -> None:
 
 def _settings(assignments: tuple[str, ...]) -> dict[str, str]:
     settings = dict(_split_assignment(assignment) for assignment in assignments)
-    # As a core's own container takes them.
+    # SuperTokens' container image for its core uses this variable, too.
     if keys := os.environ.get("API_KEYS"):
         settings.setdefault("api_keys", keys)
     return settings

@@ -85,7 +85,7 @@ def test_a_session_lives_before_your_eyes(visit: Visit) -> None:
     ]
     assert page.evaluate("document.cookie") == "", "no script may read a token"
 
-    page.get_by_text("Access token expired: the next call refreshes it").wait_for()
+    page.get_by_text("Access token expired; the next call refreshes it").wait_for()
     assert page.locator("#seconds").inner_text() == "0"
     page.get_by_role("button", name="Call the API").click()
     assert visit.wait_for_entries(6)[:3] == [
@@ -93,7 +93,7 @@ def test_a_session_lives_before_your_eyes(visit: Visit) -> None:
         "200 POST /auth/session/refresh",
         "401 GET /api/me",
     ]
-    page.get_by_text("Access token good until").wait_for()
+    page.get_by_text("Access token valid until").wait_for()
 
     assert visit.click("Refresh now")[0] == "200 POST /auth/session/refresh"
     assert visit.click("Sign out")[0] == "200 POST /auth/signout"
@@ -113,8 +113,8 @@ def test_a_role_is_given_and_taken(visit: Visit) -> None:
     answer.filter(has_text='"admin"\n').wait_for()
     visit.click("Call the admin API")
     answer.filter(has_text="Only an admin reads this.").wait_for()
-    page.get_by_text("The access token shows the role admin.").wait_for()
-    visit.click("Take it away")
+    page.get_by_text("The access token contains the role admin.").wait_for()
+    visit.click("Remove it")
     answer.filter(has_text='"roles": []').wait_for()
     visit.click("Call the admin API")
     answer.filter(has_text="expectedToInclude").wait_for()

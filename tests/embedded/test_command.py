@@ -87,7 +87,7 @@ def test_a_port_in_use_is_reported() -> None:
         port = taken.getsockname()[1]
         assert refused("--port", str(port)) == (
             f"Error: cannot listen on 127.0.0.1, port {port} (Address already in use):"
-            " choose another --host or --port; --port 0 takes a free one"
+            " choose another --host or --port; --port 0 selects a free one"
         )
 
 
@@ -143,5 +143,5 @@ def test_a_process_without_a_file_warns_that_nothing_is_stored() -> None:
         code, _, said = running.end()
     assert (code, said) == (
         0,
-        "Everything is stored in memory and ends with this process; --db FILE keeps it.\n",
+        "Everything is stored in memory and lost when this process ends; --db FILE keeps it.\n",
     )

@@ -40,7 +40,9 @@ def running_quickstart(folder: Path, **core_settings: float) -> Iterator[str]:
         try:
             assert process.stdout is not None
             said = process.stdout.readline().decode()
-            url = re.fullmatch(r"Open (http://127\.0\.0\.1:\d+) in a browser\. Ctrl\+C ends it\.\n", said)
+            url = re.fullmatch(
+                r"Open (http://127\.0\.0\.1:\d+) in a browser\. Press Ctrl\+C to stop\.\n", said
+            )
             assert url is not None, said or (folder / "requests.log").read_text()
             yield url[1]
         finally:
