@@ -45,7 +45,7 @@ def test_more_arguments_by_position_are_refused_with_the_call_as_it_is_written()
     )
 
 
-def test_help_shows_the_signature_that_users_write() -> None:
+def test_help_shows_the_signature_that_a_caller_uses() -> None:
     assert str(inspect.signature(act)).startswith("(one: 'str', two: 'int' = 2, *, three: 'str' = '3'")
     assert act.__doc__ == "Act."
 

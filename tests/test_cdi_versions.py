@@ -174,7 +174,7 @@ def test_a_refresh_token_used_twice_before_its_successor_is_no_theft(
 @pytest.mark.parametrize(
     ("version", "calls"), [("5.4", {REFRESH: 1, REMOVE: 1}), ("5.6", {REFRESH: 1})], ids=["5.4", "5.6"]
 )
-def test_theft_is_told_in_the_same_words_whoever_revokes(
+def test_theft_is_reported_in_the_same_words_whether_the_core_or_the_client_revokes(
     make_app: AppFactory, served_core: ServedCore, version: str, calls: dict[str, int]
 ) -> None:
     client = make_client(make_app, served_core, version)
@@ -213,7 +213,7 @@ def test_a_reuse_that_the_core_forgives_is_unauthorised_and_cleared(
 
 
 @pytest.mark.parametrize("version", ["5.4", "5.6"])
-def test_checking_the_database_is_one_question_each_time(
+def test_checking_the_database_calls_the_core_once_each_time(
     make_app: AppFactory, served_core: ServedCore, version: str
 ) -> None:
     client = make_client(make_app, served_core, version)
@@ -280,7 +280,7 @@ def test_with_cdi_5_6_a_payload_changed_elsewhere_reaches_the_client_and_the_cla
     assert is_untouched(answer)
 
 
-def test_the_database_can_be_asked_at_every_verification(
+def test_the_database_can_be_checked_at_every_verification(
     make_app: AppFactory, served_core: ServedCore
 ) -> None:
     client = make_client(make_app, served_core, "5.6", check_database=True)
@@ -291,7 +291,7 @@ def test_the_database_can_be_asked_at_every_verification(
 
 @pytest.mark.parametrize("version", ["5.4", "5.6"])
 @pytest.mark.parametrize(("ttl", "calls"), [(3600, 0), (0.02, 1)])
-def test_an_answer_about_the_database_is_reused_for_as_long_as_the_setting_says(
+def test_a_database_check_is_reused_for_as_long_as_the_setting_says(
     make_app: AppFactory, served_core: ServedCore, version: str, ttl: float, calls: int
 ) -> None:
     client = make_client(make_app, served_core, version, check_database=True, check_database_ttl_seconds=ttl)
@@ -300,7 +300,7 @@ def test_an_answer_about_the_database_is_reused_for_as_long_as_the_setting_says(
     assert served_core.counted()[VERIFY] == calls
 
 
-def test_what_is_revoked_through_this_process_is_never_answered_from_memory(
+def test_a_session_revoked_through_this_process_never_passes_by_a_reused_check(
     make_app: AppFactory, served_core: ServedCore
 ) -> None:
     client = make_client(make_app, served_core, "5.4", check_database=True, check_database_ttl_seconds=3600)
@@ -358,9 +358,7 @@ def test_tokens_of_older_cores_verify(app: Flask, core_file: Path, version: str)
 
 
 @pytest.mark.parametrize("version", [None, "2", "x"])
-def test_tokens_that_are_no_sessions_are_as_good_as_absent(
-    app: Flask, core_file: Path, version: str | None
-) -> None:
+def test_tokens_of_other_kinds_count_as_absent(app: Flask, core_file: Path, version: str | None) -> None:
     token = signing_key(core_file).sign({"sub": "alice", "exp": int(time.time()) + 100}, version=version)
     answer = app.test_client().get("/user", headers={"Authorization": f"Bearer {token}"})
     assert says(answer) == (401, {"message": "unauthorised"})

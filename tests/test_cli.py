@@ -76,7 +76,7 @@ def test_without_roles_the_list_says_how_to_make_one(run: Run) -> None:
     )
 
 
-def test_a_user_is_given_a_role_shown_with_it_and_loses_it(run: Run) -> None:
+def test_a_role_is_given_to_a_user_shown_and_taken_away(run: Run) -> None:
     run("roles", "create", "editor", "read", "write")
     assert output_of(run("roles", "give", "alice", "editor")) == "'alice' now has the role 'editor'.\n"
     assert output_of(run("roles", "give", "alice", "editor")) == "'alice' already had the role 'editor'.\n"

@@ -203,7 +203,7 @@ def test_get_session_finds_the_session_of_the_request(
     assert capsys.readouterr().out == ""
 
 
-def test_get_session_serves_strangers_where_a_session_is_optional(
+def test_get_session_returns_none_without_a_session_if_it_is_optional(
     with_view: Callable[[str], Flask], capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = with_view("get_session_optional")
@@ -238,7 +238,7 @@ def test_a_validator_of_a_route_lets_admins_in_only(with_view: Callable[[str], F
     assert (stranger.status_code, stranger.json) == (401, UNAUTHORISED)
 
 
-def test_a_view_may_check_a_claim_by_itself(make_app: AppFactory) -> None:
+def test_a_view_can_check_a_claim_itself(make_app: AppFactory) -> None:
     app: Flask = run("claim_checked_in_the_view")["app"]
     app.config.update(make_app.core_config)
     STSession(app, claims=[UserRoleClaim])
@@ -271,7 +271,7 @@ def test_a_claim_is_fetched_and_set_after_the_session_was_made(app: Flask) -> No
     assert client.get("/user").get_json()["payload"]["st-role"]["v"] == ["admin"]
 
 
-def test_a_claim_is_set_by_hand(app: Flask) -> None:
+def test_a_claim_is_set_to_a_given_value(app: Flask) -> None:
     with_changing_view(app, run("set_claim_by_hand")["set_2fa_claim_as_completed"])
     client = signed_in(app, "alice")
     assert "2fa-completed" not in client.get("/user").get_json()["payload"]

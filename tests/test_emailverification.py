@@ -58,7 +58,7 @@ def test_the_claim_can_be_imported_from_here() -> None:
 
 
 @pytest.mark.usefixtures("in_app")
-def test_a_token_that_comes_back_proves_the_address_that_get_email_knows() -> None:
+def test_a_returned_token_verifies_the_address_that_get_email_returns() -> None:
     assert is_email_verified("alice") is False
     token = create_email_verification_token("alice")
     assert token is not None
@@ -68,7 +68,7 @@ def test_a_token_that_comes_back_proves_the_address_that_get_email_knows() -> No
 
 
 @pytest.mark.usefixtures("in_app")
-def test_a_token_is_good_once() -> None:
+def test_a_token_works_once() -> None:
     token = create_email_verification_token("alice", tenant_id="public")
     assert token is not None
     assert verify_email_using_token(token, tenant_id="public") is not None
@@ -83,7 +83,7 @@ def test_an_address_that_is_verified_needs_no_token() -> None:
 
 
 @pytest.mark.usefixtures("in_app")
-def test_an_address_that_is_given_counts_instead_of_the_known_one() -> None:
+def test_a_given_address_takes_precedence_over_get_email() -> None:
     verify("alice", "new@example.com")
     assert is_email_verified("alice", "new@example.com") is True
     assert is_email_verified("alice") is False
@@ -91,7 +91,7 @@ def test_an_address_that_is_given_counts_instead_of_the_known_one() -> None:
 
 
 @pytest.mark.usefixtures("in_app")
-def test_what_was_verified_can_be_forgotten() -> None:
+def test_a_verified_address_can_be_unverified() -> None:
     verify("alice")
     unverify_email("alice")
     assert is_email_verified("alice") is False
@@ -99,7 +99,7 @@ def test_what_was_verified_can_be_forgotten() -> None:
 
 
 @pytest.mark.usefixtures("in_app")
-def test_tokens_that_were_revoked_prove_nothing() -> None:
+def test_revoked_tokens_verify_no_address() -> None:
     token = create_email_verification_token("alice")
     assert token is not None
     revoke_email_verification_tokens("alice", tenant_id="public")
@@ -123,7 +123,7 @@ def test_tokens_belong_to_their_tenant_and_so_do_the_addresses_that_get_email_kn
 
 
 @pytest.mark.usefixtures("in_app")
-def test_a_user_without_an_address_has_nothing_to_prove() -> None:
+def test_a_user_without_an_address_counts_as_verified() -> None:
     assert create_email_verification_token("nobody") is None
     assert is_email_verified("nobody") is True
     unverify_email("nobody")

@@ -68,7 +68,7 @@ def test_roles_permit_what_the_core_says(app: Flask) -> None:
     assert admin.delete("/articles/Claims").get_json() == {"articles": []}
 
 
-def test_a_role_that_is_taken_is_gone_at_once_where_it_matters(app: Flask) -> None:
+def test_a_removed_role_is_refused_at_once_by_guards_that_ask_the_core(app: Flask) -> None:
     admin = signed_in(app, "alice")
     (failed,) = refusal(signed_in(app, "bob").delete("/users/alice/roles/admin"))
     assert failed["reason"] == {
@@ -122,7 +122,7 @@ def test_the_second_factor_needs_a_session(app: Flask) -> None:
     assert (answer.status_code, answer.get_json()) == (401, {"message": "unauthorised"})
 
 
-def test_who_has_not_given_the_second_factor_may_still_sign_out(app: Flask) -> None:
+def test_a_user_without_the_second_factor_can_sign_out(app: Flask) -> None:
     client = signed_in(app, "alice", code=None)
     assert client.post("/auth/signout").get_json() == {"status": "OK"}
     assert client.post("/second-factor", data={"code": "123456"}).status_code == 401
@@ -137,7 +137,7 @@ def test_the_second_factor_outlives_a_refresh(app: Flask) -> None:
 # The claim of its own
 
 
-def test_reports_are_for_those_who_pay(app: Flask) -> None:
+def test_reports_require_a_paid_plan(app: Flask) -> None:
     assert signed_in(app, "alice").get("/reports").status_code == 200
     client = signed_in(app, "bob")
     assert refusal(client.get("/reports")) == [
@@ -153,7 +153,7 @@ def test_reports_are_for_those_who_pay(app: Flask) -> None:
     assert client.get("/me").get_json()["plan"] == "pro"
 
 
-def test_a_plan_that_ended_is_found_out_after_a_minute(
+def test_a_plan_that_ended_is_noticed_after_a_minute(
     example: ModuleType, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = signed_in(app, "alice")

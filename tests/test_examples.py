@@ -50,7 +50,7 @@ def wire(response: TestResponse) -> dict[str, Any]:
     return noted
 
 
-def test_the_page_asks_nobody_but_the_app_itself(client: FlaskClient) -> None:
+def test_the_page_requests_nothing_from_other_hosts(client: FlaskClient) -> None:
     page = client.get("/")
     assert page.status_code == 200
     assert page.mimetype == "text/html"
@@ -101,7 +101,7 @@ def test_an_access_token_of_the_example_lives_30_seconds(client: FlaskClient) ->
 
 
 @pytest.mark.parametrize("body", [{}, {"userId": ""}, {"userId": " "}, {"userId": 7}, [], "alice", None])
-def test_signing_in_as_nobody_is_a_bad_request(client: FlaskClient, body: Any) -> None:
+def test_signing_in_without_a_user_id_is_a_bad_request(client: FlaskClient, body: Any) -> None:
     answer = client.post("/api/login", json=body)
     assert (answer.status_code, answer.json) == (400, {"message": "userId is missing"})
 
@@ -158,7 +158,7 @@ def test_signing_out_ends_the_session(client: FlaskClient) -> None:
     assert client.get("/api/me").status_code == 401
 
 
-def test_what_the_page_is_told_names_tokens_and_never_shows_them(client: FlaskClient) -> None:
+def test_the_page_is_sent_the_names_of_tokens_and_never_their_values(client: FlaskClient) -> None:
     answer = sign_in(client)
     assert wire(answer) == {
         "sent": ["header rid", "header st-auth-mode"],
@@ -180,7 +180,9 @@ def test_the_environment_may_add_settings(
 
 
 @pytest.mark.slow
-def test_as_a_program_it_says_where_it_is_and_keeps_its_data_beside_itself(tmp_path: Path) -> None:
+def test_it_prints_its_address_and_stores_its_data_next_to_itself_when_run_as_a_program(
+    tmp_path: Path,
+) -> None:
     with running_quickstart(tmp_path) as url, requests.Session() as browser:
         assert "flask-stsession" in browser.get(url).text
         signed_in = browser.post(f"{url}/api/login", json={"userId": "alice"}, headers=AS_A_FRONTEND)

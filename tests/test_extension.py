@@ -71,7 +71,7 @@ def test_several_sessions_are_revoked_in_one_call(make_app: AppFactory, served_c
         assert ext.get_all_session_handles_for_user("alice") == handles[2:]
 
 
-def test_one_handle_in_the_place_of_several_is_refused(ext: STSession) -> None:
+def test_a_single_handle_instead_of_a_list_is_refused(ext: STSession) -> None:
     session = create(ext)
     with pytest.raises(TypeError) as caught:
         ext.revoke_multiple_sessions(session.get_handle())
@@ -81,7 +81,7 @@ def test_one_handle_in_the_place_of_several_is_refused(ext: STSession) -> None:
 
 
 @pytest.mark.parametrize("wrong", [5, None, b"alice", ""])
-def test_a_user_id_that_is_none_says_what_to_write(ext: STSession, wrong: Any) -> None:
+def test_the_error_for_an_invalid_user_id_says_what_to_write(ext: STSession, wrong: Any) -> None:
     for ask in (ext.revoke_all_sessions_for_user, ext.get_all_session_handles_for_user, ext.list_sessions):
         with pytest.raises(TypeError) as caught:
             ask(wrong)
@@ -90,7 +90,7 @@ def test_a_user_id_that_is_none_says_what_to_write(ext: STSession, wrong: Any) -
         )
 
 
-def test_a_handle_that_is_none_says_what_to_write(ext: STSession) -> None:
+def test_the_error_for_an_invalid_handle_says_what_to_write(ext: STSession) -> None:
     calls: list[tuple[str, Any]] = [
         ("handle", ext.revoke_session),
         ("each of handles", lambda wrong: ext.revoke_multiple_sessions([wrong])),
@@ -114,7 +114,7 @@ def test_a_handle_that_is_none_says_what_to_write(ext: STSession) -> None:
             assert str(caught.value) == f"{argument} must be a str, not {wrong!r}: write {remedy}."
 
 
-def test_what_needs_a_request_names_what_does_not(ext: STSession) -> None:
+def test_functions_that_need_a_request_name_those_that_do_not(ext: STSession) -> None:
     calls: list[tuple[str, Any, str]] = [
         (
             "create_new_session",
@@ -159,7 +159,7 @@ def test_all_sessions_of_a_user_are_revoked_and_nobody_elses(ext: STSession) -> 
     assert ext.get_all_session_handles_for_user("nobody") == []
 
 
-def test_tenants_are_kept_apart_where_asked_for(ext: STSession) -> None:
+def test_revoking_can_be_limited_to_a_tenant(ext: STSession) -> None:
     create_or_update_tenant("acme")
     public = create(ext).get_handle()
     acme = create(ext, tenant_id="acme").get_handle()
@@ -179,7 +179,7 @@ def test_a_tenant_that_does_not_exist_is_the_cores_refusal(ext: STSession) -> No
     assert "tenant" in str(caught.value).lower()
 
 
-def test_what_the_core_knows_of_a_session_is_told_in_our_terms(ext: STSession) -> None:
+def test_session_information_has_the_names_of_this_package(ext: STSession) -> None:
     before = time.time()
     session = create(
         ext,
@@ -227,7 +227,7 @@ def test_data_and_payload_are_changed_by_handle(ext: STSession) -> None:
         ext.merge_into_access_token_payload(handle, {"sub": "mallory"})
 
 
-def test_what_was_merged_by_handle_is_in_the_next_token(ext: STSession) -> None:
+def test_a_payload_merged_by_handle_is_in_the_next_token(ext: STSession) -> None:
     session = create(ext)
     ext.merge_into_access_token_payload(session.get_handle(), {"plan": "pro"})
     refresh = session.get_all_session_tokens_dangerously()["refreshToken"]
@@ -253,7 +253,7 @@ def test_claims_are_set_fetched_read_and_removed_by_handle(ext: STSession) -> No
     assert found.custom_claims_in_access_token_payload == {}
 
 
-def test_claims_of_a_session_that_does_not_exist_are_said_to_be_of_none(ext: STSession) -> None:
+def test_setting_claims_of_an_unknown_session_returns_false_and_reading_them_raises(ext: STSession) -> None:
     assert ext.set_claim_value(second_factor, True, session_handle=NOBODY) is False
     assert ext.set_claim_value(second_factor, None, session_handle=NOBODY) is False
     assert ext.fetch_and_set_claim(second_factor, session_handle=NOBODY) is False
@@ -266,7 +266,7 @@ def test_claims_of_a_session_that_does_not_exist_are_said_to_be_of_none(ext: STS
         )
 
 
-def test_claims_of_this_requests_session_need_no_handle(app: Flask) -> None:
+def test_claims_of_the_current_session_need_no_handle(app: Flask) -> None:
     @app.post("/mine")
     def mine() -> dict[str, Any]:
         flask_stsession.set_claim_value(second_factor, True)
@@ -282,7 +282,7 @@ def test_claims_of_this_requests_session_need_no_handle(app: Flask) -> None:
     assert client.post("/mine").get_json() == {"read": [True, False, None]}
 
 
-def test_validating_by_handle_fetches_stores_and_tells_what_fails(make_app: AppFactory) -> None:
+def test_validating_by_handle_fetches_and_stores_claims_and_returns_failures(make_app: AppFactory) -> None:
     app = make_app(global_claim_validators=[second_factor.validators.is_true()])
     with app.app_context():
         ext: STSession = app.extensions["stsession"]
@@ -311,7 +311,7 @@ def test_validating_by_handle_fetches_stores_and_tells_what_fails(make_app: AppF
 
 
 @pytest.mark.parametrize(("static", "prefix"), [(None, "s-"), (True, "s-"), (False, "d-")])
-def test_a_jwt_of_ones_own_is_verified_by_anybody_with_the_key_set(
+def test_a_custom_jwt_can_be_verified_with_the_key_set(
     make_app: AppFactory, static: bool | None, prefix: str
 ) -> None:
     app = make_app(api_domain="https://api.example.com")
@@ -328,7 +328,7 @@ def test_a_jwt_of_ones_own_is_verified_by_anybody_with_the_key_set(
     assert payload["exp"] - payload["iat"] == 60
 
 
-def test_a_jwt_of_ones_own_is_no_session(ext: STSession) -> None:
+def test_a_custom_jwt_is_not_accepted_as_a_session(ext: STSession) -> None:
     token = ext.create_jwt({"sub": "alice", "sessionHandle": NOBODY})
     with pytest.raises(UnauthorisedError) as caught:
         ext.verify_access_token(token)
@@ -411,9 +411,7 @@ def test_anti_csrf_tokens_are_checked_outside_of_requests_where_asked_for(make_a
         assert renewed.get_all_session_tokens_dangerously()["antiCsrfToken"] not in (None, csrf)
 
 
-def test_a_stolen_refresh_token_is_found_out_without_a_request_too(
-    make_app: AppFactory, served_core: ServedCore
-) -> None:
+def test_token_theft_is_detected_without_a_request(make_app: AppFactory, served_core: ServedCore) -> None:
     app = make_app(connection_uri=served_core.url)
     with app.app_context():
         ext: STSession = app.extensions["stsession"]
@@ -428,7 +426,7 @@ def test_a_stolen_refresh_token_is_found_out_without_a_request_too(
 
 
 @pytest.mark.parametrize("token", ["", "garbage", "a.b.c", "é", "\ud800", "x" * 20_000])
-def test_what_is_no_token_is_unauthorised(ext: STSession, token: str) -> None:
+def test_a_value_that_is_not_a_token_is_unauthorised(ext: STSession, token: str) -> None:
     with pytest.raises(UnauthorisedError) as caught:
         ext.verify_access_token(token)
     assert str(caught.value) == "The value given as access token is not a session token."
@@ -437,7 +435,7 @@ def test_what_is_no_token_is_unauthorised(ext: STSession, token: str) -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, ["a"], "a"])
-def test_data_and_updates_are_never_taken_for_empty_ones(ext: STSession, nothing: Any) -> None:
+def test_invalid_data_and_updates_are_never_treated_as_empty(ext: STSession, nothing: Any) -> None:
     session = create(ext, access_token_payload={"a": 1}, session_data_in_database={"b": 2})
     kind = type(nothing).__name__
     for change, argument in (
@@ -483,7 +481,7 @@ def test_validators_run_on_tokens_that_came_without_a_request(make_app: AppFacto
         assert found.get_handle() == session.get_handle()
 
 
-def test_the_database_is_asked_about_a_token_where_wanted(ext: STSession, make_app: AppFactory) -> None:
+def test_the_database_is_checked_for_a_token_if_requested(ext: STSession, make_app: AppFactory) -> None:
     session = create(ext)
     elsewhere: STSession = make_app(name="elsewhere").extensions["stsession"]
     assert elsewhere.revoke_session(session.get_handle()) is True
@@ -585,7 +583,7 @@ def test_a_refresh_ends_the_session_of_a_user_who_may_not_go_on(
         assert ext.get_all_session_handles_for_user("alice") == []
 
 
-def test_a_refresh_without_a_request_asks_as_well(make_app: AppFactory) -> None:
+def test_a_refresh_without_a_request_ends_the_session_of_a_user_who_is_gone(make_app: AppFactory) -> None:
     with make_app().app_context():
         ext: STSession = current_app.extensions["stsession"]
         token = create(ext).get_all_session_tokens_dangerously()["refreshToken"]
@@ -596,7 +594,7 @@ def test_a_refresh_without_a_request_asks_as_well(make_app: AppFactory) -> None:
         assert ext.get_all_session_handles_for_user("alice") == []
 
 
-def test_an_override_that_forgets_to_answer_signs_nobody_out(make_app: AppFactory) -> None:
+def test_an_override_that_returns_none_signs_nobody_out(make_app: AppFactory) -> None:
     app = make_app(extension=Choosy)
     ext: Any = app.extensions["stsession"]
     with app.app_context():

@@ -104,5 +104,5 @@ def test_the_backend_answers_as_a_careful_sdk_does(case: dict[str, Any], backend
     assert problems == []
 
 
-def test_no_recording_has_been_lost() -> None:
+def test_all_75_recordings_are_replayed() -> None:
     assert len(CASES) == 75

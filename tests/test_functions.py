@@ -20,7 +20,7 @@ FUNCTIONS = sorted(
 
 
 @pytest.mark.parametrize("name", flask_stsession.__all__)
-def test_help_shows_the_signature_that_a_user_writes(name: str) -> None:
+def test_help_shows_the_signature_that_a_caller_uses(name: str) -> None:
     exported = getattr(flask_stsession, name)
     if not inspect.isfunction(exported):
         return

@@ -37,7 +37,7 @@ def test_a_tenant_is_created_once_and_changed_after_that() -> None:
 
 
 @pytest.mark.usefixtures("core")
-def test_what_is_left_out_stays_and_none_unsets() -> None:
+def test_omitted_settings_are_kept_and_none_unsets_them() -> None:
     create_or_update_tenant(
         "customer1", first_factors=["emailpassword"], required_secondary_factors=["otp-email"]
     )
@@ -105,7 +105,7 @@ def scripted() -> Iterator[ScriptedCore]:
     server.stop()
 
 
-def test_a_login_method_is_associated_with_a_tenant_or_it_is_said_why_not(
+def test_a_login_method_is_associated_with_a_tenant_or_the_reason_is_returned(
     make_app: AppFactory, scripted: ScriptedCore
 ) -> None:
     with make_app(connection_uri=scripted.url, cdi_version="5.4").app_context():
@@ -120,7 +120,7 @@ def test_a_login_method_is_associated_with_a_tenant_or_it_is_said_why_not(
     assert scripted.requests == ["POST /customer1/recipe/multitenancy/tenant/user"] * 2
 
 
-def test_a_login_method_is_taken_out_of_a_tenant(make_app: AppFactory, scripted: ScriptedCore) -> None:
+def test_a_login_method_is_removed_from_a_tenant(make_app: AppFactory, scripted: ScriptedCore) -> None:
     with make_app(connection_uri=scripted.url, cdi_version="5.4").app_context():
         scripted.will(reply({"status": "OK", "wasAssociated": True}))
         assert disassociate_user_from_tenant("customer1", "alice") is True
@@ -128,7 +128,7 @@ def test_a_login_method_is_taken_out_of_a_tenant(make_app: AppFactory, scripted:
         assert disassociate_user_from_tenant("customer1", "alice") is False
 
 
-def test_without_an_app_there_are_no_tenants_to_list(app: Flask) -> None:
+def test_listing_tenants_of_an_app_without_the_extension_is_an_error(app: Flask) -> None:
     bare = Flask("bare")
     with bare.app_context(), pytest.raises(RuntimeError) as caught:
         list_all_tenants()

@@ -92,7 +92,7 @@ def test_keys_that_are_due_for_a_refetch_outlive_the_core_too(
 
 
 @pytest.mark.parametrize("by", ["cookie", "header"])
-def test_a_cold_process_without_a_core_is_an_outage_and_takes_nothing_away(
+def test_a_new_process_without_a_core_responds_503_and_clears_nothing(
     warm: FlaskClient, make_app: AppFactory, served_core: ServedCore, by: str
 ) -> None:
     token = warm.get_cookie("sAccessToken")
@@ -125,7 +125,7 @@ def test_a_cold_process_without_a_core_is_an_outage_and_takes_nothing_away(
         ("POST", "/login"),
     ],
 )
-def test_what_needs_the_core_is_an_outage_without_it_and_fine_when_it_is_back(
+def test_operations_that_need_the_core_fail_during_an_outage_and_work_afterwards(
     warm: FlaskClient, served_core: ServedCore, method: str, path: str
 ) -> None:
     served_core.kill()
@@ -136,7 +136,7 @@ def test_what_needs_the_core_is_an_outage_without_it_and_fine_when_it_is_back(
     assert warm.open(path, method=method, headers=BY_COOKIE).status_code == 200
 
 
-def test_an_outage_is_told_by_a_signal_and_a_log_record_without_tokens(
+def test_an_outage_is_reported_by_a_signal_and_a_log_record_without_tokens(
     warm: FlaskClient, served_core: ServedCore, caplog: pytest.LogCaptureFixture
 ) -> None:
     told: list[str] = []
@@ -156,7 +156,7 @@ def test_an_outage_is_told_by_a_signal_and_a_log_record_without_tokens(
     assert token.value not in caplog.text
 
 
-def test_optional_sessions_are_an_outage_too_rather_than_nobody(
+def test_an_outage_is_not_taken_for_an_absent_optional_session(
     warm: FlaskClient, make_app: AppFactory, served_core: ServedCore
 ) -> None:
     """To treat a signed-in user as nobody would show the wrong page, or lose a cart."""
@@ -211,7 +211,7 @@ def milliseconds(client: FlaskClient, path: str = "/user", status: int = 200) ->
     return (time.perf_counter() - started) * 1000
 
 
-def test_keys_that_are_due_while_the_core_hangs_keep_no_request_waiting(
+def test_renewing_keys_while_the_core_hangs_delays_no_request(
     make_app: AppFactory, served_core: ServedCore, hang: Callable[[], Hang]
 ) -> None:
     app = make_app(
@@ -229,7 +229,7 @@ def test_keys_that_are_due_while_the_core_hangs_keep_no_request_waiting(
     hanging.over.set()
 
 
-def test_after_a_time_out_what_needs_the_core_fails_at_once(
+def test_after_a_timeout_operations_that_need_the_core_fail_at_once(
     make_app: AppFactory, served_core: ServedCore, hang: Callable[[], Hang]
 ) -> None:
     app = make_app(connection_uri=served_core.url, check_database=True, core_timeout_seconds=(0.5, 0.5))
@@ -316,7 +316,7 @@ def made_up(kid: str) -> str:
     return b".".join([*parts, base64.urlsafe_b64encode(b"x" * 256).rstrip(b"=")]).decode()
 
 
-def test_a_storm_of_made_up_keys_asks_the_core_once(warm: FlaskClient, served_core: ServedCore) -> None:
+def test_many_tokens_with_unknown_keys_call_the_core_once(warm: FlaskClient, served_core: ServedCore) -> None:
     client = warm.application.test_client(use_cookies=False)
     for number in range(200):
         answer = client.get("/user", headers={"Authorization": f"Bearer {made_up(f'd-{number}')}"})
@@ -325,7 +325,7 @@ def test_a_storm_of_made_up_keys_asks_the_core_once(warm: FlaskClient, served_co
     assert served_core.counted() == {JWKS: 1}
 
 
-def test_good_sessions_do_not_wait_for_the_fetch_that_a_stranger_caused(
+def test_valid_sessions_do_not_wait_for_a_key_fetch_caused_by_an_invalid_token(
     warm: FlaskClient, served_core: ServedCore
 ) -> None:
     fetching, done = threading.Event(), threading.Event()
@@ -348,7 +348,7 @@ def test_good_sessions_do_not_wait_for_the_fetch_that_a_stranger_caused(
         assert held.result().status_code == 401
 
 
-def test_a_storm_while_the_core_is_down_is_an_outage_for_strangers_and_nothing_for_users(
+def test_unknown_keys_while_the_core_is_down_get_503_and_valid_sessions_pass(
     warm: FlaskClient, served_core: ServedCore
 ) -> None:
     served_core.kill()
@@ -359,7 +359,7 @@ def test_a_storm_while_the_core_is_down_is_an_outage_for_strangers_and_nothing_f
         assert warm.get("/user").status_code == 200
 
 
-def test_a_key_that_this_process_was_just_given_is_fetched_in_the_middle_of_a_storm(
+def test_a_key_of_a_token_just_issued_is_fetched_despite_many_unknown_keys(
     make_app: AppFactory, served_core: ServedCore
 ) -> None:
     """Rotation: the core signs with a key that is not in our set yet."""

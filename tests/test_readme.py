@@ -82,7 +82,7 @@ def test_the_main_example_is_about_twenty_lines() -> None:
     assert len([line for line in MAIN.splitlines() if line.strip()]) <= 20
 
 
-def test_the_example_of_production_is_a_good_configuration(namespaces: list[dict[str, Any]]) -> None:
+def test_the_production_example_is_a_valid_configuration(namespaces: list[dict[str, Any]]) -> None:
     config = run(namespaces, MAIN, PRODUCTION)["app"].extensions["stsession"].config
     assert config.core_hosts == ("https://core.example.com:3567",)
 
@@ -133,7 +133,7 @@ def test_the_views_do_what_their_comments_say(namespaces: list[dict[str, Any]]) 
     assert client.get("/vault").status_code == 401
 
 
-def test_pages_send_people_to_sign_in_and_back(namespaces: list[dict[str, Any]]) -> None:
+def test_pages_redirect_to_the_login_page_and_back(namespaces: list[dict[str, Any]]) -> None:
     client = run(namespaces, MAIN, PAGES)["app"].test_client()
     navigates = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
     to_login = client.get("/account?tab=2", headers=navigates)
@@ -170,7 +170,7 @@ def test_the_two_commands_are_those_that_a_fresh_machine_needs() -> None:
     ]
 
 
-def test_the_commands_that_the_text_names_are_there() -> None:
+def test_the_commands_named_in_the_text_exist() -> None:
     named = set(re.findall(r"flask stsession (\w+)", TEXT))
     assert named == set(stsession_group.commands)
     used = re.search(r"^flask stsession core (.*)$", TEXT, re.MULTILINE)
@@ -179,13 +179,13 @@ def test_the_commands_that_the_text_names_are_there() -> None:
     assert set(re.findall(r"--\w+", used[1])) <= options
 
 
-def test_the_table_of_settings_is_the_codes() -> None:
+def test_the_settings_table_matches_the_code() -> None:
     table = _TABLE.search(TEXT)
     assert table is not None
     assert table[0] == f"{table[1]}{settings_table()}{table[2]}", "run python tests/test_readme.py"
 
 
-def test_links_lead_to_files_that_are_there() -> None:
+def test_links_lead_to_existing_files() -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", TEXT)
     assert links
     assert [link for link in links if not (README.parent / link).exists()] == []

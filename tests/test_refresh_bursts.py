@@ -23,7 +23,7 @@ BURSTS_PER_SESSION = 10
 
 @pytest.mark.parametrize("tabs", [2, 4])
 @pytest.mark.parametrize("workers", [1, 3])
-def test_tabs_that_refresh_together_are_never_taken_for_thieves(
+def test_tabs_that_refresh_together_never_count_as_token_theft(
     tmp_path: Path, workers: int, tabs: int
 ) -> None:
     seen: Counter[str] = Counter()

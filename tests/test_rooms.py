@@ -275,7 +275,7 @@ def test_everything_public_is_documented_by_a_sentence() -> None:
     assert silent == []
 
 
-def test_no_module_is_a_drawer() -> None:
+def test_no_module_has_a_catch_all_name() -> None:
     drawers = {"utils", "helpers", "common", "misc"}
     assert [name for name in MODULES if set(name.split(".")) & drawers] == []
 
@@ -302,7 +302,7 @@ def test_the_package_exports_the_same_names_to_everybody() -> None:
         assert getattr(flask_stsession, name) is not None
 
 
-def test_a_name_that_there_is_not_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError) as caught:
         flask_stsession.nothing  # noqa: B018
     assert str(caught.value) == "module 'flask_stsession' has no attribute 'nothing'"

@@ -20,7 +20,7 @@ NAMES = (
 )
 
 
-def test_there_are_these_signals_and_no_others() -> None:
+def test_exactly_the_documented_signals_exist() -> None:
     found = {name for name, value in vars(signals).items() if isinstance(value, blinker.NamedSignal)}
     assert found == set(NAMES)
 

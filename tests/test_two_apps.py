@@ -102,7 +102,7 @@ def test_one_app_is_initialised_once(app: Flask) -> None:
         )
 
 
-def test_an_extension_object_without_an_app_says_so() -> None:
+def test_an_extension_object_without_an_app_raises_an_error_with_the_remedy() -> None:
     with pytest.raises(RuntimeError) as caught:
         STSession().get_jwks()
     assert str(caught.value) == (
@@ -198,7 +198,7 @@ def test_threads_see_the_user_of_their_own_token(make_app: AppFactory) -> None:
         assert list(pool.map(hammer, range(8))) == [[]] * 8
 
 
-def test_a_context_that_was_pushed_for_good_shows_nobody_the_last_user(app: Flask) -> None:
+def test_a_context_that_stays_pushed_does_not_keep_the_last_user(app: Flask) -> None:
     alice = signed_in(app)
     with app.app_context():
         assert alice.get("/user").get_json()["userId"] == "alice"

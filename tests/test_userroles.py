@@ -152,7 +152,7 @@ def test_an_unknown_tenant_is_named() -> None:
 
 @pytest.mark.usefixtures("core")
 @pytest.mark.parametrize("user_id", [7, "", None, True])
-def test_a_user_id_that_can_be_none_is_refused_before_the_core_is_asked(user_id: Any) -> None:
+def test_an_invalid_user_id_is_refused_before_the_core_is_called(user_id: Any) -> None:
     with pytest.raises(TypeError) as caught:
         userroles.add_role_to_user(user_id, "editor")
     assert (
@@ -162,7 +162,7 @@ def test_a_user_id_that_can_be_none_is_refused_before_the_core_is_asked(user_id:
 
 
 @pytest.mark.usefixtures("core")
-def test_roles_and_permissions_that_are_no_names_are_refused() -> None:
+def test_invalid_role_and_permission_names_are_refused() -> None:
     with pytest.raises(TypeError, match=r"^role must be a non-empty str, not ''\.$"):
         userroles.delete_role("")
     wrong: Any = ["read", 7]
@@ -188,7 +188,7 @@ def test_names_with_blanks_around_them_are_refused(use: Callable[[str], Any], na
         use(name)
 
 
-def test_arguments_that_are_missing_are_told_as_python_does() -> None:
+def test_missing_arguments_raise_pythons_own_type_error() -> None:
     give: Any = userroles.add_role_to_user
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'role'"):
         give("alice")

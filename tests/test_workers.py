@@ -26,7 +26,7 @@ def _ask(address: str, headers: dict[str, str]) -> tuple[int, str]:
     return response.status_code, response.json().get("pid", "")
 
 
-def test_four_workers_that_start_at_once_on_no_database_make_one_set_of_keys(tmp_path: Path) -> None:
+def test_four_workers_that_start_together_without_a_database_create_one_set_of_keys(tmp_path: Path) -> None:
     database = tmp_path / "core.db"
 
     with serving(database, "--workers", "4", keys_at_once=True) as address:
@@ -65,7 +65,7 @@ def test_an_app_loaded_before_the_workers_are_forked_serves_all_of_them(tmp_path
         pytest.param(("eventlet",), id="eventlet"),
     ],
 )
-def test_fifty_requests_at_once_that_all_ask_the_core_are_all_answered(
+def test_fifty_concurrent_requests_that_call_the_core_all_succeed(
     options: tuple[str, ...], tmp_path: Path
 ) -> None:
     kind = options[-1]
