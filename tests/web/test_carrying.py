@@ -222,6 +222,19 @@ def test_the_refresh_never_redirects_to_another_site(visitor: Visitor, target: s
     assert went_to(response) == (303, "/")
 
 
+@pytest.mark.parametrize("path", ["/form", f"{CONTINUE}?next=/form"])
+def test_a_form_that_hides_its_origin_is_carried_only_with_sec_fetch_site(
+    visitor: Visitor, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    before = visitor.tokens()
+    hidden = {**ON_PLAIN_HTTP, "Origin": "null"}
+    refused = visitor.client.post(path, headers=hidden)
+    assert (refused.status_code, refused.mimetype) == (401, "text/html")
+    assert "write 'Referrer-Policy: same-origin'." in caplog.text
+    assert visitor.tokens() == before
+    assert visitor.post(path, Origin="null").status_code == 307
+
+
 # Large forms, long URLs, downloads
 
 
