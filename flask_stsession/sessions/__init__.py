@@ -1,1 +1,1 @@
-"""Sessions: what they are, and what can be done with them, from tokens rather than requests."""
+"""Sessions and the operations on them, without Flask and without requests."""

@@ -3,9 +3,9 @@
 No token is needed. The client receives a change of the payload when it refreshes next; the SuperTokens
 documentation calls these functions offline.
 
-A change of the payload is merged into what the core holds, by one writer of this process at a time, so that
-none undoes what another has changed. Between processes there remains a window, from reading the payload to
-writing it, since the core has no operation that merges.
+A change of the payload is merged into the stored one, by one writer of this process at a time, so that no
+writer undoes another's change. Between processes there remains a window, from reading the payload to writing
+it, since the core has no operation that merges.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ GlobalValidators = Callable[[SessionInformation, dict[str, Any]], Sequence["Sess
 
 
 class SessionsByHandle:
-    """All that can be done with a session whose handle is known.
+    """Operations on a session of which only the handle is known.
 
     :param client: talks to the core.
     :param extension: handed to claims in their ``user_context``.
-    :param ensure_sync: ``app.ensure_sync``, which runs what users wrote as ``async def``.
+    :param ensure_sync: ``app.ensure_sync``, which runs the app's ``async def`` functions.
     :param now_ms: returns the time in ms since 1970.
     :param locks: held while a payload is read, merged and written.
     :param sizes: refuses payloads that are too large.
@@ -91,7 +91,7 @@ class SessionsByHandle:
         return self._merge(handle, checked_update(update)) is not None
 
     def _merge(self, handle: str, update: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Merge keys into what the core holds; return the payload, or ``None`` if there is no session."""
+        """Merge keys into the stored payload; return the result, or ``None`` if there is no session."""
         with self._locks.hold(handle):
             found = self.information(handle)
             if found is None:

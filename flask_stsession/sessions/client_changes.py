@@ -1,8 +1,8 @@
-"""What must change on the client with the response of a request.
+"""The changes that a response makes to the client's tokens.
 
 Sessions record changes here; :mod:`flask_stsession.web.transport` writes the final state as cookies and
-headers, once. So a response never sets a cookie twice, and never sends a valid token together with the
-cookies that clear it.
+headers, once. A response therefore never sets a cookie twice, and never sends a valid token together with
+the cookies that clear it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 class IssuedTokens:
     """Tokens to send to the client.
 
-    :param method: by cookie or by header.
-    :param access_token: the access token, already parsed.
-    :param refresh_token: with its expiry; ``None``: the client keeps the one it has.
-    :param anti_csrf_token: for the ``anti-csrf`` header; ``None``: no such header.
+    :param method: the transfer method, ``"cookie"`` or ``"header"``.
+    :param access_token: the parsed access token.
+    :param refresh_token: the refresh token with its expiry; ``None``: the client keeps the one it has.
+    :param anti_csrf_token: the value of the ``anti-csrf`` header; ``None``: no such header.
     :param remember: ``False`` makes cookies that end with the browser.
     """
 
@@ -38,9 +38,9 @@ class IssuedTokens:
 
 @dataclass(frozen=True)
 class StrayCookie:
-    """A cookie of ours to expire, in a place where we no longer set it.
+    """A cookie of ours to expire, on a domain or path on which we no longer set it.
 
-    :param name: of the cookie.
+    :param name: its name.
     :param domain: its ``Domain`` attribute; ``None`` for a host-only cookie.
     :param path: its ``Path`` attribute.
     """
@@ -52,11 +52,11 @@ class StrayCookie:
 
 @dataclass(frozen=True)
 class StrayCookies:
-    """Cookies that may lie somewhere, to be expired as far as a response has room for them.
+    """Cookies that the client may hold, to be expired as far as a response has room for them.
 
-    :param likely: of names that came more than once, in the order in which they are likely.
-    :param unlikely: of the same names, in places where they hardly lie.
-    :param others: of the other names, which did not come.
+    :param likely: cookies of the names in question, the likeliest domains and paths first.
+    :param unlikely: cookies of the same names on unlikely domains and paths.
+    :param others: cookies of our other names.
     """
 
     likely: tuple[StrayCookie, ...]
@@ -70,12 +70,12 @@ class ClientChanges:
 
     issued: IssuedTokens | None = None
     cleared: frozenset[TransferMethod] = frozenset()
-    #: Cookies that lie where ours did before, to be expired in any case.
+    #: Cookies on the domain that ours had before, always expired.
     older_cookies: tuple[StrayCookie, ...] = ()
     strays: StrayCookies | None = None
-    #: The header ``front-token`` where no token goes out.
+    #: The header ``front-token`` of a response that sends no token.
     front_token: str | None = field(default=None, repr=False)
-    #: Another site had the request sent: whatever happens to tokens sent by header, cookies stay as they are.
+    #: The request is cross-site: its response may change tokens sent by header, but no cookies.
     keeps_cookies: bool = False
 
     def __bool__(self) -> bool:

@@ -12,9 +12,9 @@ from ..concurrency import PerProcess
 class HandleLocks:
     """Let one thread at a time read, merge and write the payload of a session.
 
-    The core has no operation that merges, so two writers that read the same payload would each undo what
-    the other has changed. Only writers of the same session wait for each other, those of this process;
-    writers in other processes are not held off.
+    The core has no operation that merges, so two writers that read the same payload would each undo the
+    other's change. Only writers of the same session in this process wait for each other; writers in other
+    processes are not blocked.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class HandleLocks:
 
     @contextmanager
     def hold(self, handle: str) -> Iterator[None]:
-        """Hold the lock of a session, which exists only while somebody holds or awaits it."""
+        """Hold the lock of a session, which exists only while a thread holds or awaits it."""
         process = self._process.get()
         with process.guard:
             lock = process.locks.setdefault(handle, _CountedLock())

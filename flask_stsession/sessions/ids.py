@@ -1,10 +1,10 @@
-"""Ids that every part of the system takes for the same string."""
+"""Refuse ids that another program could read as a different string."""
 
 from __future__ import annotations
 
 from typing import Final
 
-#: What some languages cut off and Python's ``strip()`` does not: a byte order mark (JavaScript's ``trim``).
+#: A byte order mark: JavaScript's ``trim`` cuts it off, Python's ``strip()`` does not.
 _MORE_BLANKS: Final = "\ufeff"
 
 
@@ -13,8 +13,8 @@ def refuse_blanks(value: str, argument: str) -> None:
 
     A database, a core or another SDK may cut them off: ``"alice "`` would be another user here than there.
 
-    :param argument: what the caller calls it.
-    :raises ValueError: naming the blanks.
+    :param argument: the name of the argument, for the message.
+    :raises ValueError: the id has such blanks, or consists of blanks.
     """
     solid = [index for index, character in enumerate(value) if not _is_blank(character)]
     if not solid:

@@ -1,4 +1,4 @@
-"""Where ``current_user`` and the values of the built-in claims come from: the app, or the core."""
+"""Load ``current_user`` and the values of the built-in claims, from the app or the core."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Kind = Literal["user", "roles", "permissions", "csp_nonce"]
 
 
 class Loaders:
-    """The functions that an app registers to say who its users are and what they may do.
+    """The loaders that an app registers for its users, their roles and their permissions.
 
-    Without a loader for roles or permissions, the core is asked. Each method takes the manager of the app
-    that asks, because one extension object may serve several apps.
+    Without a loader for roles or permissions, the core is asked. Each method takes the manager of the
+    current app, because one extension object may serve several apps.
 
     :param get_email: ``f(user_id, tenant_id)``, which returns the user's address or ``None``.
     """
@@ -35,7 +35,7 @@ class Loaders:
         self._user_loader_takes_tenant = False
 
     def register(self, kind: Kind, function: F) -> F:
-        """Register a loader, and return it, so that decorators may be written with this."""
+        """Register a loader and return it, as a decorator must."""
         if kind == "user":
             self._user_loader_takes_tenant = _takes_tenant(function)
         self._registered[kind] = function
@@ -46,7 +46,7 @@ class Loaders:
         return kind in self._registered
 
     def load_user(self, manager: SessionManager, user_id: str, tenant_id: str) -> Any:
-        """Return what the ``user_loader`` returns for a user; ``None`` if it knows none.
+        """Return the user from the ``user_loader``; ``None`` if it returns none.
 
         :raises ConfigError: there is no loader.
         """
@@ -99,13 +99,13 @@ class Loaders:
         return email
 
     def update_email_verification(self, manager: SessionManager, session: Session) -> bool:
-        """Set ``EmailVerificationClaim`` to what the core says about the session's user; return that."""
+        """Set ``EmailVerificationClaim`` to the state in the core, and return that state."""
         verified = self.is_email_verified(manager, session.get_user_id(), session.get_tenant_id())
         session.set_claim_value(EmailVerificationClaim, verified)
         return verified
 
     def csp_nonce(self, manager: SessionManager) -> str | None:
-        """Return the nonce that the app's function returns; ``None`` where it has none."""
+        """Return the nonce from the app's function; ``None`` if there is no such function."""
         function = self._registered.get("csp_nonce")
         if function is None:
             return None

@@ -1,7 +1,7 @@
 """Verify, create, refresh and revoke sessions, from tokens rather than requests.
 
-One manager serves one app and holds no state of a request. What it remembers (revoked handles, and results of
-the core that may serve again) belongs to the app and is bounded.
+One manager serves one app and holds no state of a request. Its memory (revoked handles, and cached results of
+the core) belongs to the app and is bounded.
 """
 
 from __future__ import annotations
@@ -117,14 +117,14 @@ class SessionManager:
         self.keys = keys
         self.extension = extension
         self.default_methods: DefaultMethods = DefaultMethods(self, find_own)
-        #: What changes a session, as overridden.
+        #: The methods that change a session, with the app's overrides.
         self.methods: SessionMethods = self.default_methods if extension is None else extension
         self.ensure_sync = ensure_sync
         self._settings = settings
         self._sender = sender
         self._clock = clock
         self._refreshed: RecentOutcomes[IssuedTokens] = RecentOutcomes("refreshing with this token")
-        self._first_uses: RecentOutcomes[VerifiedSession] = RecentOutcomes("using this token first")
+        self._first_uses: RecentOutcomes[VerifiedSession] = RecentOutcomes("verifying this new token")
         self._revoked = RevokedHandles()
         self._confirmed = ConfirmedTokens(settings.check_database_ttl_seconds)
 
@@ -133,7 +133,7 @@ class SessionManager:
         return int(self._clock() * 1000)
 
     def acting_on(self, session: Session) -> AbstractContextManager[None]:
-        """Have this session at hand for as long as one of its methods runs."""
+        """Make this session the one at hand while one of its methods runs."""
         return self.default_methods.acting_on(session)
 
     # Verify
@@ -153,10 +153,10 @@ class SessionManager:
 
         The core is asked only if the database is to be checked, or, with CDI up to 5.5, if the token is
         fresh from a refresh: its first use makes the refresh final. Requests that use such a token at the
-        same time share one call of the core, and its result serves for ten seconds.
+        same time share one call to the core, whose result is cached for ten seconds.
 
-        :param ask_core: ``False`` never does.
-        :param allow_revoked: return a session that was revoked through this process as well.
+        :param ask_core: ``False``: never ask the core.
+        :param allow_revoked: also return a session that was revoked through this process.
         :raises UnauthorisedError: the session has been revoked.
         :raises TryRefreshTokenError: CDI 5.6: the core no longer knows this token.
         :raises CoreUnavailableError: the core was needed and did not answer.
@@ -174,7 +174,7 @@ class SessionManager:
     def verify_locally(
         self, token: AccessToken, transfer_method: TransferMethod | None, request: RequestRecord | None
     ) -> Session:
-        """Return the session of an access token, by what this process knows.
+        """Return the session of an access token without asking the core.
 
         :raises UnauthorisedError: the session was revoked through this process.
         """
@@ -183,7 +183,7 @@ class SessionManager:
             raise UnauthorisedError("The session was revoked through this process.")
         refreshed = self._refreshed.by_handle.get(handle)
         if refreshed is not None and refreshed.result.access_token.token == token.raw:
-            # The new pair has arrived: whoever presents the old refresh token from now on has stolen it.
+            # The client has the new pair: from now on, a use of the old refresh token is theft.
             self._refreshed.forget(handle)
         return Session(self, token, transfer_method=transfer_method, request=request)
 
@@ -199,7 +199,7 @@ class SessionManager:
     def _ask_core(self, session: Session, *, check_database: bool, enable_anti_csrf: bool) -> None:
         digest = _digest(session.get_access_token())
         if not check_database:
-            answer, _ = self._first_uses.run(
+            result, _ = self._first_uses.run(
                 (digest, enable_anti_csrf),
                 lambda: self._verify_at_core(session, enable_anti_csrf=enable_anti_csrf),
                 handle_of=lambda verified: verified.session.handle,
@@ -208,12 +208,12 @@ class SessionManager:
             session.database_checked = True
             return
         else:
-            answer = self._verify_at_core(session, check_database=True, enable_anti_csrf=enable_anti_csrf)
+            result = self._verify_at_core(session, check_database=True, enable_anti_csrf=enable_anti_csrf)
             session.database_checked = True
-        if answer.access_token is not None:
-            token = self._accept(answer.access_token, answer.session, session.transfer_method)
+        if result.access_token is not None:
+            token = self._accept(result.access_token, result.session, session.transfer_method)
             session.replace_access_token(token, renewed=True)
-        elif answer.payload_update_available:
+        elif result.payload_update_available:
             self._regenerate(session, None)
         elif check_database:
             self._confirmed.add(digest)
@@ -221,22 +221,22 @@ class SessionManager:
     def _verify_at_core(
         self, session: Session, *, check_database: bool = False, enable_anti_csrf: bool
     ) -> VerifiedSession:
-        answer = self.client.verify_session(
+        result = self.client.verify_session(
             session.get_access_token(),
             enable_anti_csrf=enable_anti_csrf,
             check_database=check_database,
         )
-        if not isinstance(answer, Refusal):
-            return answer
-        if answer.status is Status.TRY_REFRESH_TOKEN:
-            raise TryRefreshTokenError(f"The core does not accept the access token: {answer.message}")
+        if not isinstance(result, Refusal):
+            return result
+        if result.status is Status.TRY_REFRESH_TOKEN:
+            raise TryRefreshTokenError(f"The core does not accept the access token: {result.message}")
         if self.client.rotates_at_refresh:
-            # CDI 5.6 says this of a revoked session and of a token that was rotated away alike:
-            # the refresh decides which it is, so nothing is cleared here.
+            # CDI 5.6 returns this both for a revoked session and for a token that was rotated out. The
+            # refresh decides which it is, so nothing is cleared here.
             raise TryRefreshTokenError(
-                f"The core no longer knows the access token: {answer.message}", reason=Reason.SESSION_ENDED
+                f"The core no longer knows the access token: {result.message}", reason=Reason.SESSION_ENDED
             )
-        raise UnauthorisedError(f"The core refused the access token: {answer.message}")
+        raise UnauthorisedError(f"The core refused the access token: {result.message}")
 
     # Create, refresh, revoke
 
@@ -252,9 +252,9 @@ class SessionManager:
     ) -> Session:
         """Create a session in the core and return it with its first tokens.
 
-        :param new: what it is created from; protected keys of its payload are dropped, and named in the log.
-        :param claims: fetched and built into the payload.
-        :param issuer: value of ``iss``, whatever the payload says.
+        :param new: the arguments; protected keys of the payload are dropped, and named in the log.
+        :param claims: claims to fetch and build into the payload.
+        :param issuer: the ``iss`` of the payload, which it overrides.
         :param enable_anti_csrf: create an anti-CSRF token, unless ``new`` disables it.
         :raises ConfigError: the access token would be too large; nothing is written.
         :raises MismatchedUserError: the login method belongs to another user; the session was ended.
@@ -320,27 +320,29 @@ class SessionManager:
     ) -> Session:
         """Exchange a refresh token for a new pair of tokens.
 
-        Requests with the same refresh token share one call of the core. Its result serves again until the
-        new pair is first used, for ten seconds at most, since a client may not have received it. Only the
-        same anti-CSRF token and tenant get it.
+        Requests with the same refresh token share one call to the core. Its result is cached until the new
+        pair is first used, for ten seconds at most, since a client may not have received it. Only requests
+        with the same anti-CSRF token and tenant share it.
 
-        :param tenant_id: the only tenant whose sessions the request may have.
+        :param tenant_id: the only tenant that the request may have a session of.
         :raises UnauthorisedError: the session has ended, or the value is not a refresh token.
         :raises TokenTheftError: the token had been replaced; the session is revoked.
-        :raises CoreUnavailableError: the core did not answer; the token is as good as before.
+        :raises CoreUnavailableError: the core did not answer; the token remains valid.
         """
         # Receivers of our signals may raise below this frame.
         refresh_token = MaskedToken(refresh_token)
         anti_csrf_token = None if anti_csrf_token is None else MaskedToken(anti_csrf_token)
         if not has_shape_of_refresh_token(refresh_token):
-            raise UnauthorisedError("The value sent as refresh token is not one.", reason=Reason.MALFORMED)
+            raise UnauthorisedError(
+                "The value sent as refresh token is not a refresh token.", reason=Reason.MALFORMED
+            )
         key = (_digest(refresh_token), anti_csrf_token, enable_anti_csrf, tenant_id)
-        answer, is_ours = self._refreshed.run(
+        result, is_ours = self._refreshed.run(
             key,
             lambda: self._refresh_at_core(refresh_token, anti_csrf_token, enable_anti_csrf),
             handle_of=lambda tokens: tokens.session.handle,
         )
-        session = self._session_of(answer, transfer_method, context)
+        session = self._session_of(result, transfer_method, context)
         if is_ours:
             signals.session_refreshed.send(self._sender, session=session)
         return session
@@ -348,17 +350,17 @@ class SessionManager:
     def _refresh_at_core(
         self, refresh_token: str, anti_csrf_token: str | None, enable_anti_csrf: bool
     ) -> IssuedTokens:
-        answer = self.client.refresh_session(
+        result = self.client.refresh_session(
             refresh_token,
             anti_csrf_token=anti_csrf_token,
             enable_anti_csrf=enable_anti_csrf,
             use_dynamic_signing_key=self._settings.use_dynamic_access_token_signing_key,
         )
-        if isinstance(answer, IssuedTokens):
-            return answer
-        if isinstance(answer, Refusal):
-            raise UnauthorisedError(f"The core refused the refresh: {answer.message}")
-        raise self._ended_after_theft(answer)
+        if isinstance(result, IssuedTokens):
+            return result
+        if isinstance(result, Refusal):
+            raise UnauthorisedError(f"The core refused the refresh: {result.message}")
+        raise self._ended_after_theft(result)
 
     def _ended_after_theft(self, theft: TokenTheft) -> TokenTheftError:
         if theft.recent_token_reuse_subtype is not None:  # a core that speaks CDI 5.6 has revoked it
@@ -388,7 +390,7 @@ class SessionManager:
     def revoke(self, handles: Sequence[str]) -> list[str]:
         """End sessions; return the handles of those that had not ended before.
 
-        The core is not asked about sessions of which this process knows that they have ended.
+        The core is not asked about sessions that this process knows to have ended.
         """
         alive = [handle for handle in handles if handle not in self._revoked]
         revoked = self.client.revoke_sessions(alive) if alive else []
@@ -440,9 +442,9 @@ class SessionManager:
             raise UnauthorisedError("The session has been revoked.")
 
     def merge_payload_of(self, session: Session, update: Mapping[str, Any]) -> None:
-        """Merge keys into what the core holds of the session, whose access token is replaced.
+        """Merge keys into the stored payload of a session, and replace its access token.
 
-        Not into the payload of the access token: others may have changed the session since it was made.
+        The access token's own payload may be outdated: others may have changed the session since.
 
         :param update: keys to set; ``None`` removes a key.
         :raises ProtectedClaimError: for a key that belongs to the session itself.
@@ -470,26 +472,26 @@ class SessionManager:
         :param payload: the whole payload without the session's own keys; ``None``: the one in the core.
         :raises UnauthorisedError: the session has been revoked meanwhile.
         """
-        answer = self.client.regenerate(session.get_access_token(), payload)
-        if isinstance(answer, Refusal):
+        result = self.client.regenerate(session.get_access_token(), payload)
+        if isinstance(result, Refusal):
             session.end_on_client()
-            raise UnauthorisedError(f"The session has been revoked: {answer.message}")
-        if answer.access_token is not None:
-            token = self._accept(answer.access_token, answer.session, session.transfer_method)
+            raise UnauthorisedError(f"The session has been revoked: {result.message}")
+        if result.access_token is not None:
+            token = self._accept(result.access_token, result.session, session.transfer_method)
             session.replace_access_token(token)
         else:
-            session.replace_payload(answer.session.payload)
+            session.replace_payload(result.session.payload)
 
-    # Inside
+    # Helpers
 
     def _session_of(
-        self, answer: IssuedTokens, method: TransferMethod | None, context: dict[str, Any] | None
+        self, result: IssuedTokens, method: TransferMethod | None, context: dict[str, Any] | None
     ) -> Session:
         return Session(
             self,
-            self._accept(answer.access_token, answer.session, method),
+            self._accept(result.access_token, result.session, method),
             transfer_method=method,
-            refresh_token=answer.refresh_token,
+            refresh_token=result.refresh_token,
             context=context,
         )
 

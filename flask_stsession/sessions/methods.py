@@ -1,9 +1,9 @@
-"""The overridable methods of the extension object that act on one session, as they work by default.
+"""The default implementations of the overridable methods that act on one session.
 
-A session's own methods, the theft of a refresh token and the functions of this package all call these on the
-extension object, so an override of one of them counts everywhere. They name the session by its handle. A
+The methods of a session, the handling of token theft and the functions of this package all call these on the
+extension object, so an override of one of them counts everywhere. They identify the session by its handle. A
 session that is at hand is changed itself, so that the client receives its new token; any other is changed
-in the core, and its client learns of that when it refreshes next.
+in the core, and its client receives the change at its next refresh.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Manager(Protocol):
-    """What these methods need of the manager."""
+    """The part of the manager that these methods need."""
 
     @property
     def by_handle(self) -> SessionsByHandle:
@@ -29,12 +29,12 @@ class Manager(Protocol):
 
     @property
     def methods(self) -> SessionMethods:
-        """The methods as overridden."""
+        """The methods, with the app's overrides."""
         ...
 
     @property
     def ensure_sync(self) -> EnsureSync | None:
-        """``app.ensure_sync``, which runs what users wrote as ``async def``."""
+        """``app.ensure_sync``, which runs the app's ``async def`` functions."""
         ...
 
     def revoke(self, handles: Sequence[str]) -> list[str]:
@@ -51,7 +51,7 @@ class Manager(Protocol):
 
 
 class _Subject(NamedTuple):
-    """What claims are told of a session."""
+    """The facts about a session that claims receive."""
 
     user_id: str
     recipe_user_id: str
@@ -61,12 +61,13 @@ class _Subject(NamedTuple):
 
 
 class DefaultMethods:
-    """What the overridable methods do unless they are overridden.
+    """The default implementations of the overridable methods.
 
     Nested calls (``set_claim_value`` merges a payload) go through the overrides too.
 
     :param manager: verifies and changes sessions.
-    :param find_own: returns the session of the current request if it has this handle; ``None``: no requests.
+    :param find_own: returns the session of the current request if it has this handle; ``None`` if there are
+        no requests.
     """
 
     def __init__(self, manager: Manager, find_own: Callable[[str], Session | None] | None) -> None:
@@ -77,7 +78,7 @@ class DefaultMethods:
 
     @contextmanager
     def acting_on(self, session: Session) -> Iterator[None]:
-        """Have this session at hand for as long as one of its methods runs."""
+        """Make this session the one at hand while one of its methods runs."""
         token = self._acting.set((session, *self._acting.get()))
         try:
             yield
@@ -100,7 +101,7 @@ class DefaultMethods:
         return True
 
     def merge_into_access_token_payload(self, handle: str, update: Mapping[str, Any]) -> bool:
-        """Merge keys into the payload of a session, ``None`` removing a key; return whether there is one.
+        """Merge keys into the payload of a session; ``None`` removes a key. Return whether there is one.
 
         :raises ProtectedClaimError: for a key that belongs to the session itself.
         :raises UnauthorisedError: the session at hand has been revoked meanwhile.
@@ -124,7 +125,7 @@ class DefaultMethods:
         return claim.get_value_from_payload(found.custom_claims_in_access_token_payload, context)
 
     def fetch_and_set_claim(self, claim: SessionClaim[Any], *, session_handle: str) -> bool:
-        """Ask a claim's source, and set the claim to what it returns; return whether there is a session."""
+        """Fetch the value of a claim and set it; return whether there is a session."""
         subject = self._subject(session_handle)
         if subject is None:
             return False
@@ -139,7 +140,7 @@ class DefaultMethods:
         return self._manager.methods.set_claim_value(claim, value, session_handle=session_handle)
 
     def set_claim_value(self, claim: SessionClaim[Any], value: Any, *, session_handle: str) -> bool:
-        """Set a claim without asking its source, ``None`` removing it; return whether there is a session."""
+        """Set a claim without fetching it; ``None`` removes it. Return whether there is a session."""
         if value is None:
             return self._manager.methods.remove_claim(claim, session_handle=session_handle)
         session = self._at_hand(session_handle)

@@ -14,15 +14,15 @@ from .ids import refuse_blanks
 class NewSession:
     """The arguments of a new session; see :func:`~flask_stsession.create_new_session`.
 
-    :param user_id: of the user, a non-empty string.
-    :param tenant_id: of the tenant, ``"public"`` by default.
-    :param recipe_user_id: of the login method, where a user has several.
+    :param user_id: the id of the user, a non-empty string.
+    :param tenant_id: the id of the tenant, ``"public"`` by default.
+    :param recipe_user_id: the id of the login method, where a user has several.
     :param access_token_payload: JSON object; readable by the client.
     :param session_data_in_database: JSON object; stays in the core.
     :param disable_anti_csrf: create no anti-CSRF token although ``STSESSION_ANTI_CSRF`` is ``VIA_TOKEN``.
-    :param remember: ``False`` makes cookies that end with the browser, kept so across refreshes; ``None``: as
-        the session that is replaced, else ``True``.
-    :param allow_cross_site: set cookies although another site had the request sent.
+    :param remember: ``False`` makes cookies that end with the browser, also after refreshes; ``None``: the
+        value of the session that is replaced, else ``True``.
+    :param allow_cross_site: set cookies even if the request is cross-site.
     :param keep_previous: do not end the session that the request carries.
     :raises ValueError: an id is empty, or begins or ends with blanks.
     """

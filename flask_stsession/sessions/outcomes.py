@@ -1,6 +1,6 @@
-"""Results of the core about a session's tokens, which serve again for a few seconds.
+"""A short-lived cache for the core's results about a session's tokens.
 
-Requests that a browser sends together carry the same token. One call of the core serves all of them,
+Requests that a browser sends together carry the same token. One call to the core serves all of them,
 whether they arrive while it is in flight or just after.
 """
 
@@ -14,14 +14,14 @@ from ..concurrency import AgeClock, SingleFlight
 
 T = TypeVar("T")
 
-#: For how long (s) a result may serve again.
+#: For how long (s) a result is cached.
 OUTCOME_SECONDS: Final = 10.0
 _MOST_OUTCOMES: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[T]):
-    """A result, and the call that it came from."""
+    """A result, and the key of the call that returned it."""
 
     key: Hashable = field(repr=False)
     handle: str
@@ -30,16 +30,16 @@ class Outcome(Generic[T]):
 
 
 class RecentOutcomes(Generic[T]):
-    """Coalesce calls with an equal key, and let their result serve again for a short while.
+    """Coalesce calls with an equal key, and cache their result for a short time.
 
-    Errors are shared with calls in flight, and not kept. There is at most one result per session, the
-    latest. No lock is taken: each step is one operation on a dict, which the GIL and free-threaded builds
+    Errors are shared with calls in flight, and not cached. The cache holds at most one result per session,
+    the latest. It takes no lock: each step is one operation on a dict, which the GIL and free-threaded builds
     make atomic; threads that race can at worst lose a result, and the core is asked again.
 
-    :param what: the call in words, for the callers that wait for one that is cut short.
-    :param seconds: for how long a result serves.
-    :param size: the most results to keep.
-    :param timer: seconds from a clock for ages.
+    :param what: describes the call, for the error of callers whose shared call is cut short.
+    :param seconds: for how long a result is cached, in s.
+    :param size: the most results to cache.
+    :param timer: a clock for ages, in s.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class RecentOutcomes(Generic[T]):
         """
 
         def call_and_keep() -> tuple[T, bool]:
-            kept = self._fresh(key)  # by a flight that landed since the caller looked
+            kept = self._fresh(key)  # another call may have landed since the caller looked
             if kept is not None:
                 return kept.result, False
             result = call()
@@ -81,7 +81,7 @@ class RecentOutcomes(Generic[T]):
         return result, was_made and is_ours
 
     def forget(self, handle: str) -> None:
-        """Let no result about this session serve again."""
+        """Drop the cached result about a session."""
         kept = self.by_handle.pop(handle, None)
         if kept is not None:
             self._by_key.pop(kept.key, None)
@@ -105,5 +105,5 @@ class RecentOutcomes(Generic[T]):
                 if len(self.by_handle) <= self._size and now - kept.landed_at <= self._seconds:
                     return
                 self.forget(handle)
-        except RuntimeError:  # another thread changes it, and forgets as well
+        except RuntimeError:  # another thread is changing it, and drops old results as well
             return

@@ -1,6 +1,6 @@
-"""What apps put into sessions: is it JSON, and may they set it?
+"""Check the data that apps put into sessions: is it JSON serializable, and are its keys the app's to set?
 
-Checked before anything is written.
+All checks run before anything is written.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ..errors import ProtectedClaimError
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
-#: Deeper than anybody's data. The nesting of a value that contains itself never ends.
+#: Deeper than real data. The nesting of a value that contains itself never ends.
 _MAX_DEPTH = 100
-#: The whole numbers that a core's database holds (64 bits).
+#: The whole numbers that a core's database can store (64 bits).
 _SMALLEST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**63 - 1
-#: The largest whole number that JavaScript, and so a browser, reads unharmed (RFC 8259, 6).
+#: The largest whole number that JavaScript, and so a browser, reads exactly (RFC 8259, 6).
 _LARGEST_EXACT = 2**53
 
-#: Types that are often put into a session and are not JSON, and what to write instead.
+#: Types that apps often put into a session although they are not JSON, and what to write instead.
 _REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
     ((set, frozenset), "write sorted(...) for a list"),
     (date, "write .isoformat(), or .timestamp() of a datetime"),
@@ -36,11 +36,11 @@ _REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
 
 
 def json_object(value: Mapping[str, Any], *, argument: str) -> dict[str, Any]:
-    """Return a copy of a mapping in which everything is JSON; tuples become lists.
+    """Return a JSON serializable copy of a mapping; tuples become lists.
 
-    :param argument: what the caller calls it, for messages.
-    :raises TypeError: a value is not JSON; the message says which, and what to write instead.
-    :raises ValueError: a number that JSON or a core does not have, or endless nesting.
+    :param argument: the name of the argument, for messages.
+    :raises TypeError: a value is not JSON serializable; the message says which, and what to write instead.
+    :raises ValueError: a number that JSON or a core cannot represent, or endless nesting.
     """
     if not isinstance(value, Mapping):
         raise TypeError(f"{argument} must be a dict, not {type(value).__name__}.")
@@ -73,13 +73,13 @@ def _json_value(value: Any, place: str, depth: int) -> Any:
             }
         return [_json_value(item, f"{place}[{index}]", depth - 1) for index, item in enumerate(value)]
     remedy = next(
-        (words for types, words in _REMEDIES if isinstance(value, types)), "write what it consists of"
+        (words for types, words in _REMEDIES if isinstance(value, types)), "write its data as JSON types"
     )
     raise TypeError(f"{place} is of type {type(value).__name__}, which JSON does not have: {remedy}.")
 
 
 def _checked_text(text: str, place: str) -> str:
-    # JSON can escape half a surrogate pair; UTF-8, and so the core's database, has no such thing.
+    # JSON can escape half a surrogate pair; UTF-8, and so the core's database, cannot encode it.
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError(
             f"{place} is text with half a surrogate pair in it, which UTF-8 does not have: write "
@@ -98,7 +98,7 @@ def _checked_key(key: object, place: str) -> str:
 
 
 def warn_of_inexact_integers(payload: Mapping[str, Any]) -> None:
-    """Warn of whole numbers that a browser reads as others."""
+    """Warn of whole numbers that a browser cannot read exactly."""
     for key, value in payload.items():
         if _holds_inexact_integer(value):
             logger.warning(
@@ -117,10 +117,10 @@ def _holds_inexact_integer(value: Any) -> bool:
 
 
 def checked_update(update: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of what is to be merged into a payload.
+    """Return a checked copy of the keys to merge into a payload.
 
     :raises ProtectedClaimError: for a key that belongs to the session itself.
-    :raises TypeError: a value is not JSON.
+    :raises TypeError: a value is not JSON serializable.
     """
     update = json_object(update, argument="access_token_payload")
     for key in update:

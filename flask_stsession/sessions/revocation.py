@@ -1,4 +1,4 @@
-"""What this process knows of revoked sessions, and of those that the core has just confirmed."""
+"""Remember the sessions that this process has revoked, and the tokens that the core has just confirmed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cachetools import TTLCache
 
 from ..concurrency import AgeClock, PerProcess
 
-#: So many handles are remembered in any case, whatever their age.
+#: This many handles are remembered whatever their age.
 _FEWEST_HANDLES: Final = 100_000
 #: In s. A handle is forgotten only when it is older than this, and than the longest life of a token seen.
 _SHORTEST_MEMORY: Final = 24 * 3600
@@ -21,8 +21,9 @@ _MOST_CONFIRMED: Final = 10_000
 class RevokedHandles:
     """The sessions that were revoked through this process, whose tokens it refuses from then on.
 
-    Every verification asks, so no lock is taken: each step is one operation on a dict, which the GIL and
-    free-threaded builds make atomic. A child process inherits what its parent knew when it forked.
+    Every verification looks here, so it takes no lock: each step is one operation on a dict, which the GIL
+    and free-threaded builds make atomic. A child process inherits the handles that its parent knew at the
+    fork.
 
     :param size: the number of handles to remember whatever their age.
     :param monotonic: seconds from a clock that only goes forward.
@@ -56,14 +57,14 @@ class RevokedHandles:
             pass
 
     def note_life(self, seconds: float) -> None:
-        """Learn the life of an access token, in s: no handle is forgotten sooner."""
+        """Note the life of an access token, in s: no handle is forgotten sooner."""
         self._longest_life = max(self._longest_life, seconds)
 
     def _forget_oldest(self, now: tuple[float, float]) -> bool:
         try:
             oldest = next(iter(self.handles))
             monotonic, wall = self.handles[oldest]
-        except (RuntimeError, StopIteration, KeyError):  # another thread changes it, and forgets as well
+        except (RuntimeError, StopIteration, KeyError):  # another thread is changing it
             return False
         # The smaller of the two ages: one clock that was set forward must not end a revocation.
         if min(now[0] - monotonic, now[1] - wall) <= self._longest_life:
@@ -103,7 +104,7 @@ class ConfirmedTokens:
             memory.tokens[digest] = True
 
     def clear(self) -> None:
-        """Forget all: sessions were revoked through this process."""
+        """Forget all confirmations, since sessions were revoked through this process."""
         memory = self._memory.get()
         with memory.lock:
             memory.tokens.clear()

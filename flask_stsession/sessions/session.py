@@ -1,7 +1,7 @@
-"""What a session is: the object behind ``g.session``.
+"""The session object behind ``g.session``.
 
-A session is what an access token proved, with the means to change it. It knows nothing of requests; what
-has to change on the client it records in :class:`~flask_stsession.sessions.client_changes.ClientChanges`.
+A session holds the verified content of an access token, and can be changed. It knows nothing of requests; it
+records changes for the client in :class:`~flask_stsession.sessions.client_changes.ClientChanges`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class RecipeUserId(str):
     __slots__ = ()
 
     def get_as_string(self) -> str:
-        """The id as a plain string."""
+        """Return the id as a plain string."""
         return str(self)
 
 
@@ -57,11 +57,11 @@ class SessionMethods(Protocol):
         ...
 
     def fetch_and_set_claim(self, claim: SessionClaim[Any], *, session_handle: str) -> bool:
-        """Ask a claim's source, and set the claim to what it returns; return whether there is a session."""
+        """Fetch the value of a claim and set it; return whether there is a session."""
         ...
 
     def set_claim_value(self, claim: SessionClaim[Any], value: Any, *, session_handle: str) -> bool:
-        """Set a claim without asking its source, ``None`` removing it; return whether there is a session."""
+        """Set a claim without fetching it; ``None`` removes it. Return whether there is a session."""
         ...
 
     def remove_claim(self, claim: SessionClaim[Any], *, session_handle: str) -> bool:
@@ -70,7 +70,7 @@ class SessionMethods(Protocol):
 
 
 class Backend(Protocol):
-    """What a session needs of its manager."""
+    """The part of the manager that a session needs."""
 
     @property
     def extension(self) -> object:
@@ -79,7 +79,7 @@ class Backend(Protocol):
 
     @property
     def ensure_sync(self) -> EnsureSync | None:
-        """``app.ensure_sync``, which runs what users wrote as ``async def``."""
+        """``app.ensure_sync``, which runs the app's ``async def`` functions."""
         ...
 
     def now_ms(self) -> int:
@@ -92,11 +92,11 @@ class Backend(Protocol):
 
     @property
     def methods(self) -> SessionMethods:
-        """The methods of the extension object, as overridden."""
+        """The methods of the extension object, with the app's overrides."""
         ...
 
     def acting_on(self, session: Session) -> AbstractContextManager[None]:
-        """Have this session at hand for as long as one of its methods runs."""
+        """Make this session the one at hand while one of its methods runs."""
         ...
 
     def is_revoked(self, handle: str) -> bool:
@@ -105,11 +105,11 @@ class Backend(Protocol):
 
 
 class RequestRecord(Protocol):
-    """What a session needs of the request that it belongs to."""
+    """The part of its request that a session needs."""
 
     @property
     def changes(self) -> ClientChanges:
-        """What the client must learn with the response."""
+        """The changes that the response makes to the client's tokens."""
         ...
 
     @property
@@ -161,38 +161,38 @@ class Session:
         self._payload = payload
         self._refresh_token = refresh_token
         self._context = context
-        #: The request that records what the client must learn; ``None``: nobody is told.
+        #: The request that records changes for the client; ``None``: they are not sent.
         self._request = request
         self._access_token_updated = refresh_token is not None
         self._anti_csrf_on_issue = refresh_token is not None
         #: How the tokens travel: ``"cookie"``, ``"header"``, or ``None`` outside of a request.
         self.transfer_method: TransferMethod | None = transfer_method
-        #: Does this request know from the core that the session has not been revoked?
+        #: Whether the core has confirmed in this request that the session has not been revoked.
         self.database_checked: bool = refresh_token is not None
 
     def __repr__(self) -> str:
         return f"<Session {self.get_handle()} of {self.get_user_id()!r}>"
 
-    # What the token says
+    # From the token
 
     def get_handle(self, user_context: object = None) -> str:
-        """The session's handle: constant for its whole life."""
+        """Return the session's handle, which is constant for its whole life."""
         return self._access_token.session_handle
 
     def get_user_id(self, user_context: object = None) -> str:
-        """The id of the user who is signed in."""
+        """Return the id of the user who is signed in."""
         return self._access_token.user_id
 
     def get_recipe_user_id(self, user_context: object = None) -> RecipeUserId:
-        """The id of the login method that was used; the user id where there is but one."""
+        """Return the id of the login method that was used; the user id where there is only one."""
         return RecipeUserId(self._access_token.recipe_user_id)
 
     def get_tenant_id(self, user_context: object = None) -> str:
-        """The tenant of the session, ``"public"`` by default."""
+        """Return the id of the session's tenant, ``"public"`` by default."""
         return self._access_token.tenant_id
 
     def get_access_token(self, user_context: object = None) -> str:
-        """The raw access token: whoever holds it is the user. Never log it."""
+        """Return the raw access token, a credential of the user. Never log it."""
         return self._access_token.raw
 
     @property
@@ -206,7 +206,7 @@ class Session:
         return self._own_payload().get(REMEMBER_KEY) is not False
 
     def is_valid(self, user_context: object = None) -> bool:
-        """Return whether the session still holds, as far as this process knows. Asks no core.
+        """Return whether the session is still valid, as far as this process knows. Does not ask the core.
 
         For long connections: the access token has not expired, and the session has not been revoked
         through this process.
@@ -215,14 +215,14 @@ class Session:
         return not expired and not self._manager.is_revoked(self.get_handle())
 
     def get_access_token_payload(self, user_context: object = None) -> dict[str, Any]:
-        """The access token's whole payload: a fresh copy, yours to change."""
+        """Return the access token's whole payload: a fresh copy, which you may change."""
         if self._payload is not None:
             copied: dict[str, Any] = _copy_json(self._payload)
             return copied
         return self._access_token.payload()
 
     def get_all_session_tokens_dangerously(self, user_context: object = None) -> dict[str, Any]:
-        """All tokens of the session, raw, and whether they changed in this request.
+        """Return all tokens of the session, raw, and whether they changed in this request.
 
         :returns: ``accessToken``, ``refreshToken`` (``None`` unless this request made it), ``frontToken``,
             ``antiCsrfToken``, ``accessAndFrontTokenUpdated``: the reference SDKs' keys.
@@ -236,10 +236,10 @@ class Session:
             "antiCsrfToken": token.anti_csrf_token,
         }
 
-    # What the core knows
+    # From the core
 
     def get_session_data_from_database(self, user_context: object = None) -> dict[str, Any]:
-        """The data kept with the session in the core; never sent to the client. Asks the core.
+        """Return the data that the core stores with the session; never sent to the client. Asks the core.
 
         :raises UnauthorisedError: when the session has been revoked meanwhile.
         :raises CoreUnavailableError: when the core does not answer.
@@ -247,7 +247,7 @@ class Session:
         return self._manager.information_of(self).session_data_in_database
 
     def update_session_data_in_database(self, data: Mapping[str, Any], user_context: object = None) -> None:
-        """Replace the data kept with the session in the core.
+        """Replace the data that the core stores with the session.
 
         :param data: JSON object.
         :raises UnauthorisedError: when the session has been revoked meanwhile.
@@ -256,11 +256,11 @@ class Session:
             self._check(self._manager.methods.update_session_data_in_database(self.get_handle(), data))
 
     def get_time_created(self, user_context: object = None) -> int:
-        """When the session was created, in ms since 1970. Asks the core."""
+        """Return when the session was created, in ms since 1970. Asks the core."""
         return self._manager.information_of(self).time_created
 
     def get_expiry(self, user_context: object = None) -> int:
-        """When the session ends unless it is refreshed, in ms since 1970. Asks the core."""
+        """Return when the session ends unless it is refreshed, in ms since 1970. Asks the core."""
         return self._manager.information_of(self).expiry
 
     def revoke_session(self, user_context: object = None) -> None:
@@ -292,11 +292,11 @@ class Session:
     def assert_claims(
         self, claim_validators: Iterable[SessionClaimValidator], user_context: object = None
     ) -> None:
-        """Run validators; claims that are missing or too old are fetched again first.
+        """Run validators, after fetching the claims that are missing or too old.
 
-        All that was fetched goes to the core in one call, whatever the number of claims.
+        All fetched values are stored in the core in one call, whatever the number of claims.
 
-        :raises InvalidClaimsError: with every validator that failed.
+        :raises InvalidClaimsError: a validator failed; the error lists all that did.
         """
         validators = list(claim_validators)
         if not validators:
@@ -312,7 +312,7 @@ class Session:
             ensure_sync=self._manager.ensure_sync,
         )
         if update and self._request is not None and self._request.is_written:
-            # A long connection goes on after its response: what was fetched serves this check alone.
+            # A long connection goes on after its response: the fetched values serve this check alone.
             self.replace_payload(merged(self._own_payload(), update))
         elif update:
             self.merge_into_access_token_payload(update)
@@ -323,33 +323,33 @@ class Session:
             errors = [failure.error for failure in failures]
             names = ", ".join(repr(error.id_) for error in errors)
             raise InvalidClaimsError(
-                f"The session does not prove {names}.", errors, reason=common_reason(failures)
+                f"The session fails the validators {names}.", errors, reason=common_reason(failures)
             )
 
     def get_claim_value(self, claim: SessionClaim[Any], user_context: object = None) -> Any:
-        """The value of ``claim`` in this session; ``None`` when it has none."""
+        """Return the value of ``claim`` in this session; ``None`` if it has none."""
         with self._manager.acting_on(self):
             return self._manager.methods.get_claim_value(claim, session_handle=self.get_handle())
 
     def set_claim_value(self, claim: SessionClaim[Any], value: Any, user_context: object = None) -> None:
-        """Set ``claim`` to ``value`` without asking its source.
+        """Set ``claim`` to ``value`` without fetching it.
 
-        :param value: JSON; ``None`` is no value and removes the claim.
+        :param value: the value, JSON serializable; ``None`` removes the claim.
         """
         with self._changing("set_claim_value(claim, value, session_handle=handle)") as methods:
             self._check(methods.set_claim_value(claim, value, session_handle=self.get_handle()))
 
     def fetch_and_set_claim(self, claim: SessionClaim[Any], user_context: object = None) -> None:
-        """Ask the source of ``claim`` and put its answer into the session; ``None`` removes the claim."""
+        """Fetch the value of ``claim`` and set it; a fetched ``None`` removes the claim."""
         with self._changing("fetch_and_set_claim(claim, session_handle=handle)") as methods:
             self._check(methods.fetch_and_set_claim(claim, session_handle=self.get_handle()))
 
     def remove_claim(self, claim: SessionClaim[Any], user_context: object = None) -> None:
-        """Take ``claim`` out of the session."""
+        """Remove ``claim`` from the session."""
         with self._changing("remove_claim(claim, session_handle=handle)") as methods:
             self._check(methods.remove_claim(claim, session_handle=self.get_handle()))
 
-    # supertokens-python spells what may wait for the core with ``sync_``
+    # supertokens-python's names for the methods that may wait for the core
 
     sync_get_session_data_from_database = get_session_data_from_database
     sync_update_session_data_in_database = update_session_data_in_database
@@ -372,13 +372,13 @@ class Session:
 
     @property
     def shared_payload(self) -> Mapping[str, Any] | None:
-        """The access token's payload, not to be changed or handed on; ``None`` once the session differs."""
+        """The access token's payload, not to be changed or handed on; ``None`` once the session changed."""
         return self._access_token.shared_payload if self._payload is None else None
 
     def context(self, *, fresh_time: bool = False) -> dict[str, Any]:
-        """The ``user_context`` of this request, handed to claims and validators.
+        """Return the ``user_context`` of this request, which claims and validators receive.
 
-        :param fresh_time: take the time anew; what is fetched and validated together shares one time.
+        :param fresh_time: read the clock again; values fetched and validated together share one time.
         """
         context = self._context
         if context is None:
@@ -394,7 +394,7 @@ class Session:
 
     @property
     def is_new(self) -> bool:
-        """Was the session created or refreshed in this very request?"""
+        """Whether the session was created or refreshed in this request."""
         return self._refresh_token is not None
 
     def clear_on_client(self) -> None:
@@ -403,12 +403,12 @@ class Session:
             self._changes.clear(self.transfer_method, of_session=self.get_handle())
 
     def end_on_client(self) -> None:
-        """Clear the client, by both transfer methods: the core says that the session has ended."""
+        """Clear the client's tokens of both transfer methods, since the session has ended in the core."""
         if self._changes is not None:
             self._changes.end_session(of_session=self.get_handle())
 
     def attach(self, request: RequestRecord) -> None:
-        """From now on, record with the request what the client must learn; what is pending already, first."""
+        """Record changes for the client with this request from now on, pending ones included."""
         self._request = request
         if self._access_token_updated:
             self._issue()
@@ -418,9 +418,9 @@ class Session:
         return None if self._request is None else self._request.changes
 
     def replace_access_token(self, token: AccessToken, *, renewed: bool = False) -> None:
-        """Go on with a new access token of the same session.
+        """Replace the access token by a new one of the same session.
 
-        :param renewed: by the core at verification; the anti-CSRF token goes with it once more.
+        :param renewed: the core renewed it at verification; the anti-CSRF token is sent again with it.
         """
         self._access_token = token
         self._payload = None
@@ -429,7 +429,7 @@ class Session:
         self._issue()
 
     def replace_payload(self, payload: dict[str, Any]) -> None:
-        """Go on with a payload that no access token carries: the token has expired, the next will."""
+        """Replace the payload; the next access token will carry it, as the current one has expired."""
         fixed = {key: value for key, value in self._own_payload().items() if key in PROTECTED_CLAIMS}
         self._payload = {**fixed, **payload}
 
@@ -449,7 +449,7 @@ class Session:
             yield self._manager.methods
 
     def _check(self, exists: object) -> None:
-        """Refuse to go on with a session that has ended, if an override says so. Many return nothing."""
+        """Raise an error if an override says that the session has ended. Many overrides return nothing."""
         if exists is False:
             self.end_on_client()
             raise UnauthorisedError("The session has been revoked.")
@@ -476,7 +476,7 @@ class Session:
         )
 
 
-#: The name that supertokens-python gives to a session.
+#: The name of the class in supertokens-python.
 SessionContainer = Session
 
 

@@ -1,7 +1,7 @@
-"""How large an access token may be for where it must travel.
+"""Limit the size of access tokens to what a cookie or a header can hold.
 
-Checked before the core makes the token, so that nothing is written that could not reach the client. An
-estimate therefore, some dozens of bytes on the safe side.
+The size is checked before the core makes the token, so that nothing is written that could not reach the
+client. It is therefore an estimate, a few dozen bytes on the safe side.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 _JWT_BYTES: Final = 450
 #: Bytes of the payload that are the session's own, beside its ids: keys, times, hashes, anti-CSRF token.
 _OWN_BYTES: Final = 360
-#: What nginx reads of a response's head, unless told otherwise (``proxy_buffer_size``), less the refresh
-#: token and the headers of a usual app.
+#: The response headers that nginx accepts by default (``proxy_buffer_size``), less the refresh token and
+#: the headers of a usual app.
 _USUAL_HEAD_BYTES: Final = 4096 - 896
 #: Attributes of the access-token cookie, beside its domain: path, expiry, Secure, HttpOnly, SameSite.
 _ATTRIBUTE_BYTES: Final = len(
@@ -32,10 +32,10 @@ _REMEDY: Final = "Keep large values in session_data_in_database"
 
 
 class TokenSizes:
-    """Refuse access tokens that are too large for where they must travel, and warn of large ones.
+    """Refuse access tokens that are too large for a cookie or a header, and warn of large ones.
 
     :param allowed: the transfer methods that the app allows: ``"cookie"``, ``"header"`` or ``"any"``.
-    :param max_header_bytes: of an access token by header (``STSESSION_MAX_ACCESS_TOKEN_BYTES``).
+    :param max_header_bytes: the limit of an access token by header (``STSESSION_MAX_ACCESS_TOKEN_BYTES``).
     :param cookie_prefix: ``STSESSION_COOKIE_PREFIX``.
     :param cookie_domain: ``STSESSION_COOKIE_DOMAIN``.
     """
@@ -66,11 +66,11 @@ class TokenSizes:
         transfer_method: TransferMethod | None,
         stored: Mapping[str, Any] | None = None,
     ) -> None:
-        """Refuse a payload whose access token could not travel; warn once of one that hardly can.
+        """Refuse a payload whose access token would be too large; warn once of a large one.
 
         :param payload: the user's keys.
-        :param transfer_method: of the session; ``None`` where only its handle is known.
-        :param stored: the payload before the change, by which the transfer method is guessed.
+        :param transfer_method: that of the session; ``None`` where only its handle is known.
+        :param stored: the payload before the change, from which the transfer method is guessed.
         :raises ConfigError: the token would be too large; its largest keys are named.
         """
         ids = _OWN_BYTES + _json_bytes([user_id, recipe_user_id, tenant_id, tenant_id])
@@ -93,10 +93,10 @@ class TokenSizes:
         if outgoing > _USUAL_HEAD_BYTES and not self._has_warned:
             self._has_warned = True
             logger.warning(
-                "The access token and the front-token of a session have about %d bytes together. nginx as "
-                "installed answers 502 where a response has 4096 bytes of headers: raise its "
-                "proxy_buffer_size (and uwsgi_buffer_size) to 16k. Browsers keep no cookie beyond %d bytes. "
-                "Largest keys of the payload: %s. %s.",
+                "The access token and the front-token of a session have about %d bytes together. By default, "
+                "nginx returns 502 for a response with 4096 bytes of headers: raise its proxy_buffer_size "
+                "(and uwsgi_buffer_size) to 16k. Browsers keep no cookie beyond %d bytes. Largest keys of "
+                "the payload: %s. %s.",
                 outgoing,
                 MAX_COOKIE_BYTES,
                 largest_keys(payload),
@@ -104,7 +104,7 @@ class TokenSizes:
             )
 
     def problem(self, token: str, transfer_method: TransferMethod | None) -> str | None:
-        """Return why an access token that the core has made cannot travel, or ``None`` if it can."""
+        """Return why an access token from the core is too large, or ``None`` if it is not."""
         limit = self._limit(transfer_method or self._assumed())
         if len(token) <= limit:
             return None
@@ -119,7 +119,7 @@ class TokenSizes:
         return "cookie" if self._allowed == "cookie" else "header"
 
     def _likely_method(self, stored: Mapping[str, Any] | None, ids: int) -> str:
-        """Return how the tokens of a session travel: by cookie, unless they cannot do so already."""
+        """Return the likely transfer method of a session: cookie, unless its token is too large for one."""
         if stored is None or self._allowed == "header":
             return self._assumed()
         present = _JWT_BYTES + (ids + _payload_bytes(stored)) * 4 // 3

@@ -1,4 +1,4 @@
-"""Sessions of which only the handle is known: what can be read, changed and validated."""
+"""Sessions of which only the handle is known: reading, changing and validating them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ second_factor = BooleanClaim("2fa", lambda *_: False)
 
 @pytest.fixture
 def ext(make_app: AppFactory, served_core: ServedCore) -> Iterator[STSession]:
-    """An extension object whose core counts, in an app context."""
+    """Provide an extension object whose core counts, in an app context."""
     app = make_app(connection_uri=served_core.url, api_domain="https://api.example.com")
     with app.app_context():
         yield app.extensions["stsession"]
@@ -30,14 +30,14 @@ def ext(make_app: AppFactory, served_core: ServedCore) -> Iterator[STSession]:
 
 @pytest.fixture
 def handle(ext: STSession, served_core: ServedCore) -> str:
-    """The handle of a session of alice."""
+    """Return the handle of a session of alice."""
     created = ext.create_new_session_without_request_response("alice", access_token_payload={"kept": 1})
     served_core.counted()
     return created.get_handle()
 
 
 def stored(ext: STSession, handle: str) -> dict[str, Any]:
-    """The payload that the core holds, without the issuer."""
+    """Return the payload that the core holds, without the issuer."""
     found = ext.get_session_information(handle)
     assert found is not None
     payload = dict(found.custom_claims_in_access_token_payload)
@@ -86,7 +86,7 @@ def test_validation_by_handle_fetches_what_is_missing_and_stores_it_in_one_call(
     assert set(stored(ext, handle)) == {"kept", "plan", "2fa"}
 
 
-def test_a_handle_without_a_session_is_false_for_changes_and_an_error_for_questions(ext: STSession) -> None:
+def test_a_handle_without_a_session_is_false_for_changes_and_an_error_for_reads(ext: STSession) -> None:
     assert ext.get_session_information(NO_SESSION) is None
     assert ext.update_session_data_in_database(NO_SESSION, {}) is False
     assert ext.merge_into_access_token_payload(NO_SESSION, {"x": 1}) is False

@@ -1,4 +1,4 @@
-"""What a response must change on the client: the changes of one request, reduced to one final state."""
+"""The changes of one request to the client's tokens, reduced to one final state."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def access_token(session: str = "one", number: int = 1) -> AccessToken:
 
 
 def pair(session: str = "one", method: TransferMethod = "cookie", number: int = 1) -> IssuedTokens:
-    """What creating or refreshing a session hands out."""
+    """Return the tokens that creating or refreshing a session issues."""
     refresh = TokenInfo(f"{session}-refresh-{number}", 2_000_000, 1_000_000)
     return IssuedTokens(method, access_token(session, number), refresh, f"csrf-{session}")
 
 
 def renewal(session: str = "one", method: TransferMethod = "cookie", number: int = 2) -> IssuedTokens:
-    """What a changed payload hands out: an access token alone."""
+    """Return the token that a changed payload issues: an access token alone."""
     return IssuedTokens(method, access_token(session, number))
 
 
@@ -178,7 +178,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
 
 
 @given(st.lists(steps, max_size=8))
-def test_the_final_state_never_has_live_tokens_and_their_end_at_once(taken: list[Step]) -> None:
+def test_the_final_state_never_both_issues_and_clears_tokens(taken: list[Step]) -> None:
     changes = ClientChanges()
     for step in taken:
         step(changes)
@@ -190,7 +190,7 @@ def test_the_final_state_never_has_live_tokens_and_their_end_at_once(taken: list
 
 
 @given(st.lists(steps, max_size=8))
-def test_whatever_came_before_an_end_clears_everything(taken: list[Step]) -> None:
+def test_the_end_of_a_session_clears_everything_whatever_came_before(taken: list[Step]) -> None:
     changes = ClientChanges()
     for step in taken:
         step(changes)

@@ -1,4 +1,4 @@
-"""Ids that other programs would take for others."""
+"""Ids that another program could read as a different string."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BLANKS = [" ", "\t", "\n", "\r\n", "\u00a0", "\u3000", "\u2028", "\x85", "\x00",
 
 
 @pytest.mark.parametrize("blank", BLANKS)
-def test_blanks_around_an_id_are_refused_in_words(blank: str) -> None:
+def test_an_id_with_blanks_around_it_is_refused(blank: str) -> None:
     for value in (f"alice{blank}", f"{blank}alice", f"{blank}alice{blank}"):
         with pytest.raises(ValueError, match="user_id is") as caught:
             refuse_blanks(value, "user_id")
@@ -26,7 +26,7 @@ def test_blanks_around_an_id_are_refused_in_words(blank: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", *BLANKS, " \t\u3000"])
-def test_an_id_of_blanks_only_is_refused_in_words(value: str) -> None:
+def test_an_id_of_blanks_only_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="user_id is") as caught:
         refuse_blanks(value, "user_id")
     assert str(caught.value) == f"user_id is {value!r}, which consists of blanks only: pass the id itself."

@@ -1,4 +1,4 @@
-"""What the app's own loaders may answer, and what a guard makes of a session without a time of login."""
+"""The results that the app's loaders may return, and guards of sessions without a time of login."""
 
 from __future__ import annotations
 

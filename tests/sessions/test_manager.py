@@ -1,4 +1,4 @@
-"""The manager of sessions: what it creates and keeps, and how seldom it asks the core."""
+"""The manager of sessions: the sessions that it creates, and how seldom it asks the core."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def core(served_core: ServedCore) -> ServedCore:
 
 @pytest.fixture
 def watched(make_app: AppFactory, served_core: ServedCore) -> Flask:
-    """An app on the core that counts."""
+    """Return an app on the core that counts."""
     return make_app(connection_uri=served_core.url)
 
 
 @pytest.fixture
 def ext(watched: Flask) -> Iterator[STSession]:
-    """Its extension object, in an app context."""
+    """Provide its extension object, in an app context."""
     with watched.app_context():
         yield watched.extensions["stsession"]
 
@@ -110,14 +110,14 @@ def test_a_request_that_waits_for_a_refresh_that_is_cut_short_gets_an_outage() -
 
 @pytest.fixture
 def by_token(make_app: AppFactory, served_core: ServedCore) -> Iterator[STSession]:
-    """An extension object with anti-CSRF tokens, in an app context."""
+    """Provide an extension object with anti-CSRF tokens, in an app context."""
     app = make_app(connection_uri=served_core.url, anti_csrf="VIA_TOKEN")
     with app.app_context():
         yield app.extensions["stsession"]
 
 
 def pair_of(session: Session) -> tuple[str, str]:
-    """The access token and the refresh token of a new pair."""
+    """Return the access token and the refresh token of a new pair."""
     tokens = session.get_all_session_tokens_dangerously()
     return tokens["accessToken"], tokens["refreshToken"]
 
@@ -166,7 +166,9 @@ def test_an_old_access_token_does_not_count_as_the_first_use_of_the_new_pair(ext
     assert pair_of(ext.refresh_session_without_request_response(lost)) == first
 
 
-def test_a_pair_is_never_handed_to_another_anti_csrf_token(by_token: STSession, core: ServedCore) -> None:
+def test_a_cached_pair_is_never_returned_for_another_anti_csrf_token(
+    by_token: STSession, core: ServedCore
+) -> None:
     created = by_token.create_new_session_without_request_response("alice", disable_anti_csrf=False)
     tokens = created.get_all_session_tokens_dangerously()
     refresh_token, anti_csrf = tokens["refreshToken"], tokens["antiCsrfToken"]
@@ -196,7 +198,7 @@ def test_a_call_in_flight_is_never_shared_with_another_anti_csrf_token(
         assert isinstance(wrong.exception(30), UnauthorisedError)
 
 
-def test_a_pair_is_never_handed_to_another_tenant(ext: STSession, core: ServedCore) -> None:
+def test_a_cached_pair_is_never_returned_for_another_tenant(ext: STSession, core: ServedCore) -> None:
     _, lost = pair_of(ext.create_new_session_without_request_response("alice"))
     ext.manager.refresh(lost, tenant_id="one")
     core.counted()
@@ -204,7 +206,7 @@ def test_a_pair_is_never_handed_to_another_tenant(ext: STSession, core: ServedCo
     assert core.counted() == Counter({REFRESH: 1})
 
 
-def test_a_pair_of_a_revoked_session_is_not_handed_out_again(ext: STSession) -> None:
+def test_a_cached_pair_of_a_revoked_session_is_not_returned(ext: STSession) -> None:
     created = ext.create_new_session_without_request_response("alice")
     _, lost = pair_of(created)
     ext.refresh_session_without_request_response(lost)
@@ -219,7 +221,7 @@ def test_a_value_without_the_shape_of_a_refresh_token_is_refused_without_the_cor
 ) -> None:
     with pytest.raises(UnauthorisedError) as caught:
         ext.refresh_session_without_request_response(value)
-    assert str(caught.value) == "The value sent as refresh token is not one."
+    assert str(caught.value) == "The value sent as refresh token is not a refresh token."
     assert caught.value.reason == "malformed"
     assert not core.counted()
 
@@ -266,7 +268,7 @@ def wait(barrier: threading.Barrier) -> None:
     barrier.wait()
 
 
-# Who is signed in
+# The user who is signed in
 
 
 class OtherUser:
@@ -284,7 +286,9 @@ class OtherUser:
 
 
 @pytest.mark.parametrize("in_request", [True, False])
-def test_nobody_is_signed_in_with_a_login_method_of_another_user(watched: Flask, in_request: bool) -> None:
+def test_a_login_method_of_another_user_is_refused_and_its_session_ended(
+    watched: Flask, in_request: bool
+) -> None:
     ext: STSession = watched.extensions["stsession"]
     ext.manager.client = cast("Any", OtherUser(ext.manager.client))
     heard: list[Any] = []
@@ -311,7 +315,7 @@ def test_nobody_is_signed_in_with_a_login_method_of_another_user(watched: Flask,
 
 
 @pytest.mark.parametrize("version", ["5.4", "5.6"])
-def test_a_theft_says_which_token_was_used_where_the_core_says_it(
+def test_a_theft_error_names_the_reused_token_if_the_core_does(
     make_app: AppFactory, served_core: ServedCore, version: str
 ) -> None:
     app = make_app(connection_uri=served_core.url, cdi_version=version)

@@ -38,7 +38,7 @@ METHODS = (
 
 
 def noting(name: str) -> Callable[..., Any]:
-    """An override that notes its call, and calls ``super()``."""
+    """Return an override that notes its call, and calls ``super()``."""
 
     def method(self: Any, *args: Any, **options: Any) -> Any:
         self.called.append(name)
@@ -60,7 +60,7 @@ for each in METHODS:
 
 
 def noted() -> list[str]:
-    """The calls since the last time, in order."""
+    """Return the calls since the last time, in order."""
     ext = current_app.extensions["stsession"]
     called, ext.called = ext.called, []
     return list(called)
@@ -85,11 +85,11 @@ def ext() -> STSession:
 
 
 def outside() -> Session:
-    """A session of the same user that belongs to no request."""
+    """Return a session of the same user that belongs to no request."""
     return ext().verify_access_token(g.session.get_access_token())
 
 
-#: What is called in a guarded view, and which overrides run, in order.
+#: The calls in a guarded view, and the overrides that run, in order.
 REACHED: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "merge: session": (lambda: g.session.merge_into_access_token_payload({"a": 1}), [MERGE]),
     "merge: sync_ spelling": (lambda: g.session.sync_merge_into_access_token_payload({"a": 1}), [MERGE]),
@@ -190,7 +190,7 @@ def test_routes_guards_and_theft_call_the_overrides(noting_app: Flask) -> None:
         assert (answer.status_code, noted()) == (401, ["refresh_session", *REVOKE])
 
 
-# What the change does to a session that is at hand
+# Changes of a session that is at hand
 
 
 def test_a_change_by_the_handle_of_this_requests_session_reaches_its_client(app: Flask) -> None:
@@ -303,7 +303,7 @@ def test_the_default_of_one_spelling_is_reached_by_super_of_the_other(make_app: 
         assert session.get_claim_value(plan) == ["pro", "pro"]
 
 
-# Overrides of get_session, and the guards that ask it
+# Overrides of get_session, and the guards that call it
 
 
 class Choosy(STSession):
@@ -335,7 +335,7 @@ def who_is_current() -> str:
     return current_session.get_user_id()
 
 
-def test_what_an_overridden_get_session_refuses_no_guard_lets_pass(choosy: Flask) -> None:
+def test_no_guard_passes_a_session_that_an_overridden_get_session_refuses(choosy: Flask) -> None:
     client = signed_in(choosy)
     assert client.get("/user").status_code == 200
     assert client.get("/ignoring").get_json() == {"user": "alice"}
@@ -368,7 +368,7 @@ class Lax(STSession):
         return self.brought
 
 
-def test_a_guard_lets_nobody_pass_for_whom_an_override_returns_no_session(make_app: AppFactory) -> None:
+def test_a_guard_refuses_a_request_for_which_an_override_returns_no_session(make_app: AppFactory) -> None:
     app = make_app(extension=Lax)
     assert signed_in(app).get("/user").status_code == 401
 
@@ -398,7 +398,7 @@ def test_an_override_may_use_current_session_and_claims(make_app: AppFactory) ->
 # Without an extension object that overrides anything
 
 
-def test_the_defaults_say_what_does_not_exist(make_app: AppFactory) -> None:
+def test_the_defaults_report_a_session_that_does_not_exist(make_app: AppFactory) -> None:
     with make_app().app_context():
         assert ext().remove_claim(plan, session_handle="nobody") is False
         assert ext().fetch_and_set_claim(plan, session_handle="nobody") is False

@@ -1,4 +1,4 @@
-"""Results that serve again for a few seconds, and calls that are shared while in flight."""
+"""Results that are cached for a few seconds, and calls that are shared while in flight."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def call() -> Calls:
     return Calls()
 
 
-def test_a_result_serves_again_for_a_while(outcomes: RecentOutcomes[str], clock: Clock, call: Calls) -> None:
+def test_a_result_is_cached_for_a_while(outcomes: RecentOutcomes[str], clock: Clock, call: Calls) -> None:
     assert outcomes.run("key", call, handle_of=handle_of) == ("session:1", True)
     clock.now += 10
     assert outcomes.run("key", call, handle_of=handle_of) == ("session:1", False)
@@ -63,7 +63,9 @@ def test_another_key_never_gets_the_result(outcomes: RecentOutcomes[str], call: 
     assert outcomes.run(("digest", "other"), call, handle_of=handle_of) == ("session:2", True)
 
 
-def test_a_forgotten_session_is_asked_about_again(outcomes: RecentOutcomes[str], call: Calls) -> None:
+def test_the_core_is_asked_again_about_a_forgotten_session(
+    outcomes: RecentOutcomes[str], call: Calls
+) -> None:
     outcomes.run("key", call, handle_of=handle_of)
     assert outcomes.by_handle["session"].result == "session:1"
     outcomes.forget("session")
@@ -90,7 +92,7 @@ def test_the_oldest_results_make_room_and_old_ones_are_dropped(
     assert [name not in outcomes.by_handle for name in "bcde"] == [True, True, True, False]
 
 
-def test_an_error_is_not_kept(outcomes: RecentOutcomes[str], call: Calls) -> None:
+def test_an_error_is_not_cached(outcomes: RecentOutcomes[str], call: Calls) -> None:
     def fail() -> str:
         raise ValueError("no")
 

@@ -1,4 +1,4 @@
-"""Payloads that are not JSON, too large a number, or not the app's to set."""
+"""Payloads that are not JSON serializable, hold too large a number, or a key of the session's own."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ NOT_JSON = [
     (
         {"user": Flask("x")},
         TypeError,
-        "{}['user'] is of type Flask, which JSON does not have: write what it consists of.",
+        "{}['user'] is of type Flask, which JSON does not have: write its data as JSON types.",
     ),
     (
         {"a": {"b": [1, math.nan]}},
@@ -78,7 +78,7 @@ NOT_JSON = [
 
 
 def endless() -> dict[str, Any]:
-    """A dict that contains itself."""
+    """Return a dict that contains itself."""
     made: dict[str, Any] = {}
     made["me"] = made
     return made
@@ -91,7 +91,7 @@ def core(served_core: ServedCore) -> ServedCore:
 
 @pytest.fixture
 def ext(make_app: AppFactory, served_core: ServedCore) -> Iterator[STSession]:
-    """An extension object on a core that counts, in an app context."""
+    """Provide an extension object on a core that counts, in an app context."""
     app = make_app(connection_uri=served_core.url)
     with app.app_context():
         yield app.extensions["stsession"]

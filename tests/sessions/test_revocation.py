@@ -1,4 +1,4 @@
-"""What a process remembers of revoked and of confirmed sessions."""
+"""The memory of a process for revoked and for confirmed sessions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def wall() -> Clock:
 
 @pytest.fixture
 def revoked(monotonic: Clock, wall: Clock) -> RevokedHandles:
-    """A memory with room for two."""
+    """Return a memory with room for two."""
     return RevokedHandles(size=2, monotonic=monotonic, wall=wall)
 
 
@@ -105,7 +105,7 @@ def test_a_confirmation_counts_for_its_time_to_live() -> None:
 
 
 @pytest.mark.parametrize(("monotonic", "wall"), [(0, 6), (6, 0), (6, -3600)])
-def test_a_confirmation_ages_by_the_clock_that_says_more(
+def test_a_confirmation_ages_by_the_faster_of_two_clocks(
     monkeypatch: pytest.MonkeyPatch, monotonic: float, wall: float
 ) -> None:
     """The monotonic clock stands still in a frozen process; the wall clock may be set back."""

@@ -1,4 +1,4 @@
-"""The session object: what it says, what it changes, and what happens when it has ended meanwhile."""
+"""The session object: its content, its changes, and sessions that have ended meanwhile."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ second_factor = BooleanClaim("2fa", lambda *_: False)
 
 @pytest.fixture
 def ext(make_app: AppFactory, served_core: ServedCore) -> Iterator[STSession]:
-    """An extension object whose core counts, in an app context."""
+    """Provide an extension object whose core counts, in an app context."""
     app = make_app(connection_uri=served_core.url, api_domain="https://api.example.com")
     with app.app_context():
         yield app.extensions["stsession"]
@@ -50,7 +50,7 @@ def ext(make_app: AppFactory, served_core: ServedCore) -> Iterator[STSession]:
 
 @pytest.fixture
 def session(ext: STSession, served_core: ServedCore) -> Session:
-    """A good session outside of any request."""
+    """Return a good session outside of any request."""
     created = ext.create_new_session_without_request_response(
         "alice",
         access_token_payload={"plan": "free", "deep": {"list": [1]}},
@@ -61,18 +61,16 @@ def session(ext: STSession, served_core: ServedCore) -> Session:
 
 
 def stored(ext: STSession, session: Session) -> dict[str, Any]:
-    """The payload that the core holds."""
+    """Return the payload that the core holds."""
     found = ext.get_session_information(session.get_handle())
     assert found is not None
     return found.custom_claims_in_access_token_payload
 
 
-# What it says
+# From the token
 
 
-def test_a_session_says_whose_it_is_without_asking_the_core(
-    session: Session, served_core: ServedCore
-) -> None:
+def test_a_session_knows_its_user_without_asking_the_core(session: Session, served_core: ServedCore) -> None:
     assert session.get_user_id(user_context=USER_CONTEXT) == "alice"
     assert session.get_tenant_id(user_context=USER_CONTEXT) == "public"
     assert session.get_recipe_user_id(user_context=USER_CONTEXT) == "alice"
@@ -121,7 +119,7 @@ def test_a_repr_names_the_session_and_shows_no_token(session: Session) -> None:
 
 
 def vars_of(session: Session) -> dict[str, Any]:
-    """Every attribute of a session, as a debugger or an error tracker shows them."""
+    """Return every attribute of a session, as a debugger or an error tracker shows them."""
     return {name: getattr(session, name) for name in Session.__slots__ if name != "_manager"}
 
 
@@ -164,7 +162,7 @@ def test_an_anti_csrf_token_is_among_the_tokens_where_there_is_one(make_app: App
     assert having.get_all_session_tokens_dangerously()["antiCsrfToken"]
 
 
-# What the core knows
+# From the core
 
 
 def test_times_and_data_come_from_the_core(session: Session, served_core: ServedCore) -> None:
@@ -200,7 +198,7 @@ def test_every_method_accepts_a_user_context() -> None:
         assert "user_context" in inspect.signature(method).parameters, name
 
 
-# Whether it still holds
+# Validity
 
 
 def test_a_session_is_valid_until_it_is_revoked_through_this_process(
@@ -222,7 +220,7 @@ def test_a_session_is_valid_until_its_access_token_expires_and_no_core_is_asked(
 
 
 @pytest.mark.parametrize("remember", [True, False])
-def test_a_session_says_whether_it_outlives_the_browser(app: Flask, remember: bool) -> None:
+def test_a_session_knows_whether_it_outlives_the_browser(app: Flask, remember: bool) -> None:
     ext: STSession = app.extensions["stsession"]
     with app.test_request_context("/login", method="POST"):
         assert ext.create_new_session("alice", remember=remember).remember is remember
@@ -318,7 +316,7 @@ def test_asserting_claims_stores_what_is_missing_in_one_call(
 def test_claims_that_fail_are_all_named(session: Session) -> None:
     with pytest.raises(InvalidClaimsError) as caught:
         session.assert_claims([fetched.validators.has_value("x"), second_factor.validators.is_true()])
-    assert str(caught.value) == "The session does not prove 'fetched', '2fa'."
+    assert str(caught.value) == "The session fails the validators 'fetched', '2fa'."
     assert caught.value.payload == [
         ClaimValidationError(
             "fetched", {"message": "wrong value", "expectedValue": "x", "actualValue": "of alice"}
@@ -327,7 +325,7 @@ def test_claims_that_fail_are_all_named(session: Session) -> None:
     ]
 
 
-# Ended meanwhile
+# Sessions that have ended meanwhile
 
 ENDED: list[Callable[[Session], Any]] = [
     Session.get_session_data_from_database,

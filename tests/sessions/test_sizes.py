@@ -1,4 +1,4 @@
-"""Access tokens that are too large for where they must travel, on every path that can make them grow."""
+"""Access tokens that are too large for a cookie or a header, on every path that can make them grow."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def core(served_core: ServedCore) -> ServedCore:
 
 @pytest.fixture
 def watched(make_app: AppFactory, served_core: ServedCore) -> Flask:
-    """An app on the core that counts."""
+    """Return an app on the core that counts."""
     return make_app(connection_uri=served_core.url)
 
 
 @pytest.fixture
 def ext(watched: Flask) -> Iterator[STSession]:
-    """Its extension object, in an app context."""
+    """Provide its extension object, in an app context."""
     with watched.app_context():
         yield watched.extensions["stsession"]
 
@@ -54,7 +54,7 @@ def add_growing_views(app: Flask) -> None:
     app.testing = True
 
 
-def test_large_tokens_are_a_warning_by_what_goes_out_once_with_the_remedy(
+def test_large_response_headers_are_a_warning_once_with_the_remedy(
     app: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
     add_growing_views(app)
@@ -62,8 +62,8 @@ def test_large_tokens_are_a_warning_by_what_goes_out_once_with_the_remedy(
         assert app.test_client().post("/create/600", headers=BY_COOKIE).status_code == 200
     [message] = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert message == (
-        "The access token and the front-token of a session have about 4874 bytes together. nginx as "
-        "installed answers 502 where a response has 4096 bytes of headers: raise its proxy_buffer_size (and "
+        "The access token and the front-token of a session have about 4874 bytes together. By default, "
+        "nginx returns 502 for a response with 4096 bytes of headers: raise its proxy_buffer_size (and "
         "uwsgi_buffer_size) to 16k. Browsers keep no cookie beyond 4096 bytes. Largest keys of the payload: "
         "'larger' (612 bytes), 'large' (611 bytes), 'iss' (30 bytes). Keep large values in "
         "session_data_in_database."
@@ -185,7 +185,7 @@ class Paths:
         "validate by handle",
     ],
 )
-def test_no_path_lets_a_token_grow_beyond_what_can_travel(
+def test_no_path_lets_a_token_grow_beyond_the_limit(
     watched: Flask, core: ServedCore, ext: STSession, transfer: dict[str, str], name: str
 ) -> None:
     paths = Paths(watched, transfer)
@@ -249,7 +249,7 @@ def test_a_session_that_grew_too_large_elsewhere_is_ended_and_its_largest_keys_a
 
 
 def stored(ext: STSession, handle: str) -> dict[str, Any]:
-    """The payload that the core holds."""
+    """Return the payload that the core holds."""
     found = ext.get_session_information(handle)
     assert found is not None
     return found.custom_claims_in_access_token_payload
