@@ -30,7 +30,7 @@ EnsureSync = Callable[[Callable[..., Any]], Callable[..., Any]]
 #: is fetched and validated in one verification has the age 0, however long the source took.
 NOW_MS: Final = "_stsession_now_ms"
 
-# Keys of what is stored under a claim's own key.
+# Keys of the object that is stored under a claim's key.
 STORED_VALUE: Final = "v"
 STORED_TIME: Final = "t"
 
@@ -56,7 +56,7 @@ class ClaimValidationResult:
     reason: Any = None
 
 
-#: The result of every check that passed.
+#: The result of every check that passes.
 VALID: Final = ClaimValidationResult(True)
 
 
@@ -91,7 +91,7 @@ class SessionClaim(Generic[T]):
         if fetch_value is None and not overridden:
             raise TypeError(
                 f"The claim {self.key!r} has no fetch_value. Pass a function of (user_id, tenant_id, "
-                "user_context), or define the method; it returns None if there is nothing to fetch."
+                "user_context), or define the method; it may return None for no value."
             )
         self._fetch_value = fetch_value
         self._takes_five = _takes_five(self.key, self.fetch_value if overridden else fetch_value)
@@ -237,7 +237,7 @@ class SessionClaimValidator(ABC):
 
     Both methods may be asynchronous in a subclass.
 
-    :param id_: names the check in a 403; usually the key of the claim.
+    :param id_: the name of the check in a 403; usually the key of the claim.
     """
 
     #: The claim to refetch if ``should_refetch`` returns true; ``None``: nothing is fetched.
@@ -247,7 +247,7 @@ class SessionClaimValidator(ABC):
 
     def __init__(self, id_: str) -> None:
         if not isinstance(id_, str) or not id_:
-            raise TypeError(f"The id of a validator is a non-empty string, not {id_!r}.")
+            raise TypeError(f"The id of a validator must be a non-empty string, not {id_!r}.")
         self.id = id_
 
     def should_refetch(
@@ -299,7 +299,7 @@ def call(
 
 def _checked_key(key: object) -> str:
     if not isinstance(key, str) or not key:
-        raise TypeError(f"The key of a claim is a non-empty string, not {key!r}.")
+        raise TypeError(f"The key of a claim must be a non-empty string, not {key!r}.")
     if key in PROTECTED_CLAIMS:
         raise ProtectedClaimError(key)
     return key
@@ -308,7 +308,7 @@ def _checked_key(key: object) -> str:
 def _takes_five(key: str, fetch_value: Callable[..., Any] | None) -> bool:
     """Return whether a ``fetch_value`` takes five arguments rather than three."""
     if not callable(fetch_value):
-        raise TypeError(f"fetch_value of the claim {key!r} is a function, not {fetch_value!r}.")
+        raise TypeError(f"fetch_value of the claim {key!r} must be a function, not {fetch_value!r}.")
     try:
         signature = inspect.signature(fetch_value)
     except ValueError as error:  # some callables written in C have no signature

@@ -19,7 +19,7 @@ from .validators import PrimitiveClaimValidators, SettingMaxAge
 
 
 class ClaimSources(Protocol):
-    """What the built-in claims need of the extension object."""
+    """The part of the extension object that the built-in claims need."""
 
     @property
     def claim_max_age_seconds(self) -> float | None:
@@ -41,7 +41,7 @@ class ClaimSources(Protocol):
 
 def _extension(user_context: dict[str, Any] | None) -> ClaimSources:
     ext: ClaimSources | None = (user_context or {}).get("stsession")
-    # Not imported, so that claims work without Flask: if it is not loaded, there is no current app either.
+    # Flask is not imported, so that claims work without it: if it is not loaded, there is no current app.
     flask: Any = sys.modules.get("flask")
     if ext is None and flask is not None and flask.has_app_context():
         ext = flask.current_app.extensions.get("stsession")
@@ -98,12 +98,12 @@ class AuthTimeClaimValidators(PrimitiveClaimValidators[int]):
     """The validators of ``AuthTimeClaim``."""
 
     def max_auth_age(self, seconds: float, id_: str | None = None) -> SessionClaimValidator:
-        """Return a validator that the user signed in at most ``seconds`` ago.
+        """Return a validator that checks that the user signed in at most ``seconds`` ago.
 
         It refetches nothing: only a new login makes it pass.
 
         :param seconds: the maximal age of the login, in s.
-        :param id_: of the validator, by default the claim's key.
+        :param id_: the id of the validator, by default the claim's key.
         :raises TypeError: if ``seconds`` is not a number.
         :raises ValueError: if ``seconds`` is negative.
         """
@@ -118,7 +118,7 @@ class _MaxAuthAge(SessionClaimValidator):
     def __init__(self, claim: SessionClaim[int], seconds: float, id_: str | None) -> None:
         super().__init__(claim.key if id_ is None else id_)
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-            raise TypeError(f"max_auth_age is a number of seconds, not {seconds!r}.")
+            raise TypeError(f"max_auth_age must be a number of seconds, not {seconds!r}.")
         if not 0 <= seconds < math.inf:
             raise ValueError(
                 f"max_auth_age is {seconds!r}; it is the age of a login in seconds, 300 for example."

@@ -84,7 +84,7 @@ class PrimitiveArrayClaim(SessionClaim[list[P]]):
         """Return the payload with this value in it, as of now; a tuple or a set becomes a list."""
         stored: Any = value
         if isinstance(value, (set, frozenset)):
-            # Sorted, so that one set of roles always makes one and the same payload.
+            # Sorted, so that one set of roles always makes the same payload.
             stored = sorted(value, key=str)
         elif isinstance(value, tuple):
             stored = list(value)

@@ -21,7 +21,7 @@ REUSE_SECONDS = "_stsession_reuse_seconds"
 
 
 class Failure(NamedTuple):
-    """A validator that the payload does not satisfy, and the error to report."""
+    """A validator that the payload fails, and the error to report."""
 
     validator: SessionClaimValidator
     error: ClaimValidationError
@@ -35,7 +35,7 @@ def claims_context(
     payload: dict[str, Any],
     now_ms: int,
 ) -> dict[str, Any]:
-    """Put into a ``user_context`` what claims and validators find there, and return it.
+    """Add the keys that claims and validators use to a ``user_context``, and return it.
 
     :param extension: the extension object, under ``stsession``.
     :param recipe_user_id: the login method of the session.
@@ -69,7 +69,7 @@ def overridden(
 
 
 def common_reason(failures: Sequence[Failure]) -> Reason:
-    """Return the reason of a 403 with these failures: their own if they share one."""
+    """Return the reason of a 403 with these failures: the common one if they share one."""
     reasons = {failure.validator.failure_reason for failure in failures}
     return reasons.pop() if len(reasons) == 1 else Reason.CLAIMS_INVALID
 
@@ -84,9 +84,9 @@ def refetched_claims(
     user_context: dict[str, Any],
     ensure_sync: EnsureSync | None,
 ) -> dict[str, Any]:
-    """Fetch the claims that are missing or too old; return what they add to the payload.
+    """Fetch the claims that are missing or too old; return the keys to merge into the payload.
 
-    :param validators: asked in turn; each sees what was fetched for those before it.
+    :param validators: asked in turn; each sees the values that were fetched for those before it.
     :param payload: the access token's payload; not changed.
     :param ensure_sync: ``app.ensure_sync``, for claims and validators that are asynchronous.
     """
@@ -132,7 +132,7 @@ def failed_validators(
     user_context: dict[str, Any],
     ensure_sync: EnsureSync | None,
 ) -> list[Failure]:
-    """Return every validator that the payload does not satisfy, with the error to report."""
+    """Return every validator that the payload fails, with the error to report."""
     failures: list[Failure] = []
     for validator in validators:
         result = validator.validate(payload, user_context)

@@ -36,12 +36,12 @@ class PrimitiveClaimValidators(Generic[P]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """Return a validator that the claim has this value.
+        """Return a validator that checks that the claim has this value.
 
         :param value: a string, a number or a boolean.
         :param max_age_in_sec: age (s) at which the value is refetched; 0: at every check; ``None``: the
             claim's default.
-        :param id_: of the validator, by default the claim's key.
+        :param id_: the id of the validator, by default the claim's key.
         :param max_age_in_seconds: the same as ``max_age_in_sec``, in supertokens-python's spelling.
         :raises TypeError: ``value`` is of a type that no such claim stores.
         :raises ValueError: the maximal age is negative.
@@ -60,7 +60,7 @@ class BooleanClaimValidators(PrimitiveClaimValidators[bool]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """Return a validator that the claim is true; the parameters are those of :meth:`has_value`."""
+        """Return a validator that checks that the claim is true; parameters as in :meth:`has_value`."""
         return self.has_value(True, max_age_in_sec, id_, max_age_in_seconds=max_age_in_seconds)
 
     def is_false(
@@ -70,7 +70,10 @@ class BooleanClaimValidators(PrimitiveClaimValidators[bool]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """Return a validator that the claim is present and false; parameters as in :meth:`has_value`."""
+        """Return a validator that checks that the claim is present and false.
+
+        The parameters are those of :meth:`has_value`.
+        """
         return self.has_value(False, max_age_in_sec, id_, max_age_in_seconds=max_age_in_seconds)
 
 
@@ -92,7 +95,7 @@ class PrimitiveArrayClaimValidators(Generic[P]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """Return a validator that the value is in the list."""
+        """Return a validator that checks that the value is in the list."""
         max_age = _one_max_age(max_age_in_sec, max_age_in_seconds)
         return _Includes(self.claim, _checked_value(value, "includes"), max_age, id_)
 
@@ -104,7 +107,7 @@ class PrimitiveArrayClaimValidators(Generic[P]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """Return a validator that all of the values are in the list (true if ``values`` is empty)."""
+        """Return a validator that checks that all values are in the list (true if ``values`` is empty)."""
         max_age = _one_max_age(max_age_in_sec, max_age_in_seconds)
         return _IncludesAll(self.claim, _checked_values(values, "includes_all"), max_age, id_)
 
@@ -116,7 +119,7 @@ class PrimitiveArrayClaimValidators(Generic[P]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """Return a validator that one of the values is in the list (false if ``values`` is empty)."""
+        """Return a validator that checks that any value is in the list (false if ``values`` is empty)."""
         max_age = _one_max_age(max_age_in_sec, max_age_in_seconds)
         return _IncludesAny(self.claim, _checked_values(values, "includes_any"), max_age, id_)
 
@@ -128,7 +131,7 @@ class PrimitiveArrayClaimValidators(Generic[P]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """Return a validator that the claim is present, and the value is not in the list."""
+        """Return a validator that checks that the claim is present and the value is not in the list."""
         max_age = _one_max_age(max_age_in_sec, max_age_in_seconds)
         return _Excludes(self.claim, _checked_value(value, "excludes"), max_age, id_)
 
@@ -140,7 +143,7 @@ class PrimitiveArrayClaimValidators(Generic[P]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """Return a validator that the claim is present, and none of the values is in the list."""
+        """Return a validator that checks that the claim is present and none of the values is in the list."""
         max_age = _one_max_age(max_age_in_sec, max_age_in_seconds)
         return _ExcludesAll(self.claim, _checked_values(values, "excludes_all"), max_age, id_)
 
@@ -183,7 +186,7 @@ def quick_checks(
 def surely_pass(checks: tuple[QuickCheck, ...], payload: Mapping[str, Any], now_ms: float) -> bool:
     """Return whether a payload certainly satisfies all checks, with nothing to fetch first.
 
-    Hands the payload to nobody. ``False`` decides nothing: the validators themselves have to run.
+    Runs no code of the app's. ``False`` decides nothing: the validators themselves must run.
 
     :param now_ms: the time in ms since 1970.
     """
@@ -282,7 +285,7 @@ class AgedValidator(SessionClaimValidator):
         max_age = self._max_age_in_sec if self._max_age_of is None else self._max_age_of(user_context or {})
         if max_age is not None:
             fetched_at = self._fetched_at(payload, user_context)
-            # A value of unknown age is older than any.
+            # A value of unknown age counts as too old.
             if fetched_at is None or self._now_ms(user_context) - fetched_at > max_age * 1000:
                 return self._expired(payload, user_context, max_age)
         if not self.accepts(value):
@@ -370,7 +373,7 @@ def _same(value: Any, expected: Primitive) -> bool:
 
 
 def _contains(array: Any, expected: Primitive) -> bool:
-    # Only a string equals a string, so the fast way is correct for strings.
+    # Only a string equals a string, so ``in`` is correct for strings, and faster.
     if isinstance(expected, str):
         return expected in array
     return any(_same(item, expected) for item in array)
@@ -399,11 +402,11 @@ def _checked_values(values: Any, validator: str) -> tuple[Primitive, ...]:
 
 
 def checked_max_age(max_age: Any) -> Any:
-    """Return the maximal age of a validator or a claim, checked."""
+    """Check the maximal age of a validator or a claim, and return it."""
     if max_age is None or callable(max_age):
         return max_age
     if isinstance(max_age, bool) or not isinstance(max_age, (int, float)):
-        raise TypeError(f"max_age_in_sec is a number of seconds, or None, not {max_age!r}.")
+        raise TypeError(f"max_age_in_sec must be a number of seconds or None, not {max_age!r}.")
     if not 0 <= max_age < math.inf:
         raise ValueError(
             f"max_age_in_sec is {max_age!r}. Use 0 to refetch the value at every check, None to fetch it "

@@ -1,4 +1,4 @@
-"""SessionClaim, SessionClaimValidator and what runs what users write."""
+"""SessionClaim, SessionClaimValidator, and the helper that calls an app's functions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def now() -> int:
 
 
 def ensure_sync(func: Callable[..., Any]) -> Callable[..., Any]:
-    """Stands for ``app.ensure_sync``: runs a coroutine that never has to wait for anything."""
+    """Return a stand-in for ``app.ensure_sync``: runs a coroutine that never has to wait for anything."""
 
     @functools.wraps(func)
     def run(*args: Any) -> Any:
@@ -164,7 +164,7 @@ def test_fetch_value_without_a_signature_is_refused() -> None:
 
 def test_fetch_value_that_is_not_a_function_is_refused() -> None:
     value: Any = "pro"
-    with pytest.raises(TypeError, match=r"^fetch_value of the claim 'plan' is a function, not 'pro'\.$"):
+    with pytest.raises(TypeError, match=r"^fetch_value of the claim 'plan' must be a function, not 'pro'\.$"):
         SessionClaim("plan", value)
 
 
@@ -173,13 +173,13 @@ def test_a_claim_without_fetch_value_is_refused() -> None:
         SessionClaim("plan")
     assert str(caught.value) == (
         "The claim 'plan' has no fetch_value. Pass a function of (user_id, tenant_id, user_context), or "
-        "define the method; it returns None if there is nothing to fetch."
+        "define the method; it may return None for no value."
     )
 
 
 @pytest.mark.parametrize("key", [None, "", 7])
 def test_a_claim_without_a_key_is_refused(key: Any) -> None:
-    with pytest.raises(TypeError, match=rf"^The key of a claim is a non-empty string, not {key!r}\.$"):
+    with pytest.raises(TypeError, match=rf"^The key of a claim must be a non-empty string, not {key!r}\.$"):
         SessionClaim(key, lambda *_: None)
 
 
@@ -248,7 +248,7 @@ def test_the_fetch_value_of_the_base_class_returns_none_without_a_function() -> 
 
 
 def build_with(*args: Any, **kwargs: Any) -> Any:
-    """What a source of five parameters is told by these arguments of build."""
+    """Return the arguments that a source of five parameters gets from these arguments of build."""
     claim = SessionClaim("plan", lambda user_id, recipe_user_id, tenant, payload, context: [
         user_id, recipe_user_id, tenant, payload, context
     ])  # fmt: skip
@@ -276,7 +276,7 @@ def build_with(*args: Any, **kwargs: Any) -> Any:
         ),
     ],
 )
-def test_build_takes_the_arguments_of_the_documents_and_those_of_supertokens_python(
+def test_build_takes_the_documented_arguments_and_those_of_supertokens_python(
     args: Any, named: Any, told: Any
 ) -> None:
     assert build_with(*args, **named) == told
@@ -349,7 +349,7 @@ def test_call_returns_what_a_plain_function_returns() -> None:
 
 
 class Never(SessionClaimValidator):
-    """The least that a validator of a user's own has to define."""
+    """The least that an app's own validator must define."""
 
     def validate(self, payload: dict[str, Any], user_context: dict[str, Any]) -> ClaimValidationResult:
         return ClaimValidationResult(False, {"message": "never"})
@@ -380,7 +380,9 @@ def test_the_methods_of_a_validator_may_be_asynchronous() -> None:
 
 @pytest.mark.parametrize("id_", [None, "", 7])
 def test_a_validator_needs_an_id(id_: Any) -> None:
-    with pytest.raises(TypeError, match=rf"^The id of a validator is a non-empty string, not {id_!r}\.$"):
+    with pytest.raises(
+        TypeError, match=rf"^The id of a validator must be a non-empty string, not {id_!r}\.$"
+    ):
         Never(id_)
 
 

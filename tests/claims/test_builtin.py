@@ -1,4 +1,4 @@
-"""The built-in claims: where their values come from, how soon a change counts, and what an outage is."""
+"""The built-in claims: the sources of their values, how soon a change counts, and outages."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ CLAIMS = {claim.key: claim for claim in ALL}
 
 @pytest.fixture
 def core(served_core: ServedCore) -> ServedCore:
-    """A core over HTTP that counts its requests, and can be stopped."""
+    """Return a core over HTTP that counts its requests, and can be stopped."""
     return served_core
 
 
 def prepared(make_app: AppFactory, **keywords: Any) -> Flask:
-    """An app with two more views: ``/merge`` into the payload, and ``/again`` fetches a claim."""
+    """Return an app with two more views: ``/merge`` into the payload, and ``/again`` fetches a claim."""
     app = make_app(token_transfer_method="cookie", **keywords)
 
     @app.post("/merge")
@@ -76,7 +76,7 @@ def guarded(app: Flask, **options: Any) -> None:
 
 
 def signed_in(app: Flask, **options: Any) -> FlaskClient:
-    """A client with a session of alice."""
+    """Return a client with a session of alice."""
     client = app.test_client()
     assert client.post("/login", json=options).status_code == 200
     return client
@@ -96,7 +96,7 @@ def elsewhere(make_app: AppFactory, change: Callable[[], Any]) -> None:
 
 
 def payload_of(client: FlaskClient) -> dict[str, Any]:
-    """The payload of the client's session."""
+    """Return the payload of the client's session."""
     payload: dict[str, Any] = client.get("/user").get_json()["payload"]
     return payload
 
@@ -111,7 +111,7 @@ def make_older(client: FlaskClient, seconds: int) -> None:
     assert client.post("/merge", json=aged).status_code == 200
 
 
-# Where the values come from
+# The sources of the values
 
 
 def test_roles_and_permissions_are_built_into_a_new_session_from_the_core(make_app: AppFactory) -> None:
@@ -180,7 +180,7 @@ def test_a_guard_fetches_claims_that_the_session_lacks(make_app: AppFactory) -> 
     assert payload_of(client)["st-role"]["v"] == ["admin"]
 
 
-def test_a_built_in_claim_fetched_outside_of_an_app_says_what_to_do() -> None:
+def test_a_built_in_claim_fetched_outside_of_an_app_names_the_remedy() -> None:
     with pytest.raises(ConfigError) as caught:
         UserRoleClaim.build("alice")
     assert str(caught.value) == (
@@ -290,7 +290,7 @@ def test_a_change_by_this_app_is_never_hidden_by_the_cache(make_app: AppFactory)
     assert client.get("/guarded").status_code == 403
 
 
-# What it costs
+# The calls that it takes
 
 
 def test_all_refetched_claims_are_stored_in_one_call(make_app: AppFactory, core: ServedCore) -> None:
@@ -312,7 +312,7 @@ def test_all_refetched_claims_are_stored_in_one_call(make_app: AppFactory, core:
     payload_of(client)
     core.counted()
     assert client.get("/guarded").status_code == 200
-    # Each claim asks for itself: the permissions start from the roles.
+    # Each claim makes its own requests: the permissions start from the roles.
     assert core.counted() == {
         "GET /recipe/user/roles": 2,
         "GET /recipe/role/permissions": 1,
@@ -336,7 +336,7 @@ def test_claims_that_are_young_enough_cost_no_call(make_app: AppFactory, core: S
 # A source that fails is an outage
 
 
-def test_a_core_that_is_gone_is_503_and_never_403(make_app: AppFactory, core: ServedCore) -> None:
+def test_an_unreachable_core_is_503_and_never_403(make_app: AppFactory, core: ServedCore) -> None:
     app = prepared(make_app, connection_uri=core.url, claims=ROLES, jwks_cooldown_seconds=0)
     guarded(app, roles="admin", max_age_in_sec=0)
     give(app, "admin")
@@ -473,7 +473,7 @@ def test_max_auth_age_counts_from_the_time_of_the_verification() -> None:
 def test_a_max_auth_age_that_is_not_a_number_is_refused(seconds: Any) -> None:
     with pytest.raises(TypeError) as caught:
         AuthTimeClaim.validators.max_auth_age(seconds)
-    assert str(caught.value) == f"max_auth_age is a number of seconds, not {seconds!r}."
+    assert str(caught.value) == f"max_auth_age must be a number of seconds, not {seconds!r}."
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
@@ -540,7 +540,7 @@ def sign_in_earlier(client: FlaskClient, seconds: int) -> None:
     assert client.post("/merge", json={"st-auth-time": earlier}).status_code == 200
 
 
-# Asynchronous sources, and sessions that nobody has brought along
+# Asynchronous sources, and sessions without a request
 
 
 def test_a_custom_claim_may_be_asynchronous_beside_the_built_in_ones(make_app: AppFactory) -> None:

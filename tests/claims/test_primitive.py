@@ -1,4 +1,4 @@
-"""Claims of plain JSON values: what they store, and the defaults of their validators."""
+"""Claims of plain JSON values: their storage, and the defaults of their validators."""
 
 from __future__ import annotations
 

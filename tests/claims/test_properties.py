@@ -1,4 +1,4 @@
-"""What holds for claims and validators whatever lies in the payload."""
+"""Properties of claims and validators that hold for any payload."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def refusal(key: str) -> str:
 
 
 def dropped(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """The keys that the one log record names."""
+    """Return the keys that the one log record names."""
     (message,) = (record.getMessage() for record in caplog.records if record.name == LOGGER)
     beginning = "Keys of access_token_payload that belong to the session itself were dropped: "
     assert message.startswith(beginning)

@@ -1,4 +1,4 @@
-"""Claims against a session: what is fetched again and when, what is stored, and what the client is told."""
+"""Validation of a session's claims: refetching, storing, and the response to the client."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def app(make_app: AppFactory) -> Flask:
 
 @pytest.fixture
 def core(served_core: ServedCore) -> ServedCore:
-    """A core over HTTP that counts its requests, and can be stopped."""
+    """Return a core over HTTP that counts its requests, and can be stopped."""
     return served_core
 
 
 @pytest.fixture
 def app_on_core(core: ServedCore) -> Iterator[Flask]:
-    """An app on that core."""
+    """Provide an app on that core."""
     factory = AppFactory({"STSESSION_CONNECTION_URI": core.url})
     yield add_payload_views(factory(core_timeout_seconds=(0.5, 2)))
     factory.close()
@@ -174,7 +174,7 @@ def test_of_several_validators_the_smallest_maximal_age_decides(make_app: AppFac
     assert refused(client.get("/now"))[0]["reason"]["actualValue"] == []
 
 
-# What is stored and sent
+# Stored and sent claims
 
 
 def test_any_number_of_refetched_claims_is_stored_in_one_call(app_on_core: Flask, core: ServedCore) -> None:
@@ -318,7 +318,7 @@ def test_a_core_that_cannot_store_a_fetched_claim_is_503(app_on_core: Flask, cor
     assert client.get("/plan").status_code == 200
 
 
-# What runs no validators
+# Requests that run no validators
 
 
 def test_refresh_and_sign_out_run_no_validators(make_app: AppFactory) -> None:

@@ -1,4 +1,4 @@
-"""The validators of plain JSON values, and the JSON of what fails."""
+"""The validators of plain JSON values, and the JSON of their failures."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SecondFactorClaim = BooleanClaim(key="2fa-completed", fetch_value=lambda _, __, 
 
 
 def reason(validator: SessionClaimValidator, payload: dict[str, Any]) -> Any:
-    """Why the validator refuses the payload; ``None`` if it does not."""
+    """Return the reason of the refusal; ``None`` if the validator passes."""
     result: Any = validator.validate(payload, {})
     assert (result is VALID) is result.is_valid
     return result.reason
@@ -64,7 +64,7 @@ def stored(key: str, value: Any, age_in_sec: float = 0) -> dict[str, Any]:
     return {key: {"v": value, "t": NOW - age_in_sec * 1000}}
 
 
-def test_has_value_passes_for_the_value_and_says_what_it_found_otherwise(plan: PrimitiveClaim[str]) -> None:
+def test_has_value_passes_for_the_value_and_else_reports_the_value_found(plan: PrimitiveClaim[str]) -> None:
     validator = plan.validators.has_value("pro")
     assert reason(validator, stored("plan", "pro")) is None
     assert reason(validator, stored("plan", "free")) == {
@@ -182,7 +182,7 @@ def test_values_are_compared_as_json(value: Any, found: Any, same: bool) -> None
     assert (reason(array.excludes(value), stored("x", [None, found])) is None) is not same
 
 
-def test_includes_says_what_is_missing(roles: PrimitiveArrayClaim[str]) -> None:
+def test_includes_names_the_missing_value(roles: PrimitiveArrayClaim[str]) -> None:
     validator = roles.validators.includes("admin")
     assert reason(validator, stored("st-role", ["editor", "admin"])) is None
     assert reason(validator, stored("st-role", [])) == {
@@ -339,7 +339,7 @@ def test_an_impossible_maximal_age_is_refused(plan: PrimitiveClaim[str], age: fl
 def test_a_maximal_age_that_is_not_a_number_is_refused(plan: PrimitiveClaim[str], age: Any) -> None:
     with pytest.raises(TypeError) as caught:
         plan.validators.has_value("pro", age)
-    assert str(caught.value) == f"max_age_in_sec is a number of seconds, or None, not {age!r}."
+    assert str(caught.value) == f"max_age_in_sec must be a number of seconds or None, not {age!r}."
 
 
 @pytest.mark.parametrize("value", [None, ["pro"], {"v": "pro"}, b"pro", float("nan"), float("inf")])
@@ -407,7 +407,7 @@ def test_a_failure_holds_a_copy_of_the_validators_list(roles: PrimitiveArrayClai
     assert reason(validator, stored("st-role", [])) is not None
 
 
-# The quick way
+# Quick checks
 
 
 VALUES = st.one_of(
@@ -442,7 +442,7 @@ CHECKS = [
 
 
 @given(st.fixed_dictionaries({}, optional={"k": STORED}), st.sampled_from(CHECKS))
-def test_what_passes_quickly_passes_and_needs_no_refetch(
+def test_a_payload_that_passes_quickly_passes_the_validators_and_needs_no_refetch(
     payload: dict[str, Any], validator: SessionClaimValidator
 ) -> None:
     checks = quick_checks([validator], None)
@@ -469,7 +469,7 @@ def test_the_apps_setting_decides_for_built_in_claims() -> None:
     ]
 
 
-def test_code_of_the_apps_is_never_passed_over() -> None:
+def test_the_apps_own_code_is_never_skipped() -> None:
     class OwnClaim(PrimitiveClaim[str]):
         def get_value_from_payload(self, payload: Any, user_context: Any = None) -> Any:
             return "pro"
