@@ -1,7 +1,7 @@
-"""Access tokens: what one looks like, and what it says.
+"""Parse access tokens.
 
 :func:`parse` reads the structure and checks no signature. A value whose structure is not that of a
-session's token is as good as absent (FDI).
+session's token counts as absent (FDI).
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class AccessToken:
     :param refresh_token_hash1: ``refreshTokenHash1``.
     :param parent_refresh_token_hash1: ``parentRefreshTokenHash1``: right after a refresh, CDI 5.5 and older.
     :param anti_csrf_token: ``antiCsrfToken``: only where the session was made with ``VIA_TOKEN``.
-    :param shared_payload: the whole payload, for those who do not change it nor hand it on.
+    :param shared_payload: the whole payload, not to be changed or handed on.
     """
 
     raw: str
@@ -98,7 +98,7 @@ class AccessToken:
         return int(self.expires_at * 1000)
 
     def payload(self) -> dict[str, Any]:
-        """Return the payload, decoded anew, so that nobody can change another's."""
+        """Return a freshly decoded copy of the payload, so that no caller can change another's."""
         return _payload(self.raw.split(".")[1]) or {}
 
     def __repr__(self) -> str:
@@ -112,9 +112,9 @@ def parse(
     """Read a token without checking its signature.
 
     :param raw: the value that was sent as access token.
-    :param max_length: of a value that is looked at, in characters.
-    :param headers: that have been read before, by their encoded form. Tokens of one key have the same.
-    :returns: ``None`` if its structure is not that of a session's token: it is as good as absent (FDI).
+    :param max_length: the longest value to parse, in characters.
+    :param headers: headers parsed before, by their encoded form. Tokens of one key have the same header.
+    :returns: ``None`` if its structure is not that of a session's token: it counts as absent (FDI).
     """
     if len(raw) > max_length:
         return None
@@ -146,7 +146,7 @@ def front_token(payload: Mapping[str, Any]) -> str:
 
 
 def base64url_decode(part: str) -> bytes:
-    """Decode base64url without padding (RFC 7515, 2); what is not base64url becomes ``b""``."""
+    """Decode base64url without padding (RFC 7515, 2); return ``b""`` for other text."""
     try:
         # More padding than is needed is ignored.
         return binascii.a2b_base64(part.replace("-", "+").replace("_", "/") + "==")
@@ -184,7 +184,7 @@ def _json_object(data: bytes) -> dict[str, Any] | None:
 
 
 def _header(part: str) -> TokenHeader | None:
-    """Return what the header of a session token says, or ``None`` if it is not one."""
+    """Return the parsed header of a session token, or ``None`` if it is not one."""
     header = _json_object(base64url_decode(part))
     if header is None or header.get("typ") != "JWT":
         return None
@@ -202,7 +202,7 @@ def _header(part: str) -> TokenHeader | None:
 
 
 def _read(raw: str, header: TokenHeader, payload: dict[str, Any]) -> AccessToken | None:
-    """Return what a token says, or ``None`` if it lacks a field that its version has."""
+    """Return the parsed token, or ``None`` if it lacks a field that its version requires."""
     get, version = payload.get, header.version
     user_id, session_handle, hash1 = get("sub"), get("sessionHandle"), get("refreshTokenHash1")
     parent_hash1, anti_csrf_token = get("parentRefreshTokenHash1"), get("antiCsrfToken")
@@ -236,6 +236,6 @@ def _read(raw: str, header: TokenHeader, payload: dict[str, Any]) -> AccessToken
         refresh_token_hash1=hash1,
         parent_refresh_token_hash1=parent_hash1,
         anti_csrf_token=anti_csrf_token,
-        # Tokens are remembered by the thousand, and their keys are always the same.
+        # Thousands of tokens are cached, and their keys are always the same.
         shared_payload={sys.intern(key): value for key, value in payload.items()},
     )

@@ -1,9 +1,9 @@
-"""The core's public signing keys: renewed in the background, never in the way of requests that need none.
+"""The core's public signing keys, prefetched in the background so that requests need not wait for them.
 
-All that is known hangs on one immutable snapshot, replaced as a whole, so that a hit is a look-up in a
-dict and takes no lock. Keys that may still be used are renewed by a thread of their own: a request gives
-it a moment, then goes on with the keys there are. Only a process without usable keys waits for the core.
-While the core does not answer, known keys go on being used for a bounded time.
+The state is one immutable snapshot, replaced as a whole, so that a hit is a look-up in a dict and takes no
+lock. A separate thread renews keys that are still usable: a request waits for it briefly, then continues
+with the current keys. Only a process without usable keys waits for the core. While the core does not
+answer, the current keys stay in use for a bounded time.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ from ..errors import CoreError, CoreUnavailableError, Reason
 
 #: NIST SP 800-131A; also what RFC 7518, 3.3 demands of RS256.
 _MIN_KEY_BITS: Final = 2048
-#: How long the request that asks for an unknown key waits, in s.
+#: How long a request that starts a fetch for an unknown key waits, in s.
 _UNKNOWN_SECONDS: Final = 2.0
-#: The same for the requests that come while it does: enough for a core that is well, too short for made-up
-#: keys to tie up all threads while it is not.
+#: The same for requests that join this fetch: enough for a healthy core, too short for made-up key ids to
+#: tie up all threads while the core is slow.
 _JOIN_SECONDS: Final = 0.25
 
 
 class _Snapshot(NamedTuple):
-    """All that is known of the keys at one time. Times are those of the injected clock, in s."""
+    """The state of the keys at one time. Times are those of the injected clock, in s."""
 
     keys: Mapping[str, RSAPublicKey]
     raw: tuple[Any, ...]
     #: When the keys were fetched.
     fetched_at: float
-    #: What was wrong with the last attempt; ``None``: it succeeded, or there was none yet.
+    #: The error of the last attempt; ``None``: it succeeded, or there was none yet.
     problem: str | None
     #: How many attempts in a row have failed.
     failures: int
     #: When the next attempt is due.
     retry_at: float
-    #: Until when a hit needs no second thought.
+    #: Until when a hit needs no further check.
     check_at: float
-    #: When a kid that is not among the keys last made us fetch.
+    #: When an unknown kid last caused a fetch.
     asked_at: float
 
 
-#: Keys, and the times of the wall clock and of the monotonic clock until which they need no second thought.
+#: Keys, and the times of the wall clock and of the monotonic clock until which they need no further check.
 Settled = tuple[Mapping[str, RSAPublicKey], float, float]
 _NOTHING_SETTLED: Final[Settled] = ({}, -math.inf, -math.inf)
 
@@ -72,13 +72,14 @@ class KeySet:
 
     :param fetch: asks the core for its JWKs; raises ``CoreUnavailableError`` or ``CoreError``.
     :param refresh_seconds: keys older than this are renewed.
-    :param max_stale_seconds: while the core does not answer, keys are used up to this age.
-    :param cooldown_seconds: least time between two fetches for unknown keys, and after a failed one; each
-        further failure doubles the latter, up to ``refresh_seconds``.
+    :param max_stale_seconds: the age up to which keys are used while the core does not answer.
+    :param cooldown_seconds: the least time between two fetches for unknown keys, and after a failed one;
+        each further failure doubles the latter, up to ``refresh_seconds``.
     :param logger: logs outages, and keys that cannot be used.
     :param clock: a clock for ages, in s; an :class:`~flask_stsession.concurrency.AgeClock` by default.
-    :param patience_seconds: how long the request that has usable keys renewed waits for them. A core nearby
-        answers sooner, so that a key that was taken away is refused at once; a core that hangs is not felt.
+    :param patience_seconds: how long a request that starts the renewal of usable keys waits for it. A nearby
+        core responds sooner, so that a withdrawn key is refused at once; a core that hangs delays no request
+        noticeably.
     :param on_stale: called once per outage with the error and the age of the keys (s) that remain in use,
         in the thread that renews them.
     """
@@ -104,17 +105,17 @@ class KeySet:
         self._patience_seconds = patience_seconds
         self._on_stale = on_stale
         self._snapshot = _NOTHING_YET
-        #: Keys that need no second thought, and until when: by the wall clock (s since 1970) and by the
-        #: monotonic one. Replaced whole. For the verifier, which reads it instead of calling :meth:`get`.
+        #: Keys that need no further check, and until when: by the wall clock (s since 1970) and by the
+        #: monotonic one. Replaced as a whole. The verifier reads it instead of calling :meth:`get`.
         self.settled: Settled = _NOTHING_SETTLED
         self._computes_ages = clock is None
         self._expected: set[str] = set()
         self._renewing: SingleFlight[_Snapshot] = SingleFlight("fetching the signing keys")
 
     def get(self, kid: str) -> RSAPublicKey | None:
-        """Return the current key with that id. A hit takes no lock.
+        """Return the current key with this id. A hit takes no lock.
 
-        :param kid: of a shape that a core could have given; checked by the reader of the token.
+        :param kid: the key id; the parser of the token has checked its shape.
         :returns: ``None``: the core has no such key, or was asked for unknown keys a moment ago.
         :raises CoreUnavailableError: the key is not known and the core does not answer.
         """
@@ -125,12 +126,12 @@ class KeySet:
         return self._get_slowly(kid)
 
     def expect(self, kid: str) -> None:
-        """Note that the core just signed with this key, so that its first use fetches, cooldown or not."""
+        """Note that the core has just signed with this key: its first use fetches it despite the cooldown."""
         if kid not in self._snapshot.keys:
             self._expected.add(kid)
 
     def raw(self) -> list[dict[str, Any]]:
-        """Return the JWKs as the core gave them, for a JWKS route of one's own.
+        """Return the JWKs as the core returned them, for a JWKS route.
 
         :raises CoreUnavailableError: none have been fetched yet, or they are too old.
         """
@@ -151,7 +152,7 @@ class KeySet:
         return key
 
     def _up_to_date(self, before: _Snapshot, kid: str | None) -> _Snapshot:
-        """Return the keys, renewed if that is due; wait for the core only with none to go on with."""
+        """Return the keys, renewed if that is due; wait for the core only if none are usable."""
         now = self._clock()
         snapshot = before
         if now >= before.retry_at:
@@ -163,7 +164,7 @@ class KeySet:
             else:
                 snapshot, _ = self._renewing.run("keys", lambda: self._renew(before, kid))
         if not self._is_usable(snapshot, self._clock()):
-            too_old = "The signing keys are too old to go on with"
+            too_old = "The signing keys are too old to be used"
             what = too_old if snapshot.keys else "No signing keys have been fetched yet"
             raise _unavailable(what, snapshot.problem)
         return snapshot
@@ -175,7 +176,7 @@ class KeySet:
         return kid in self._expected or self._clock() >= snapshot.asked_at + self._cooldown_seconds
 
     def _ask_for(self, kid: str, before: _Snapshot) -> _Snapshot:
-        """Renew the keys for one that is not among them; the others are usable."""
+        """Renew the keys to find one that is not among them; the others are usable."""
         is_expected = kid in self._expected
         renewal, is_ours = self._start_renewal(before, kid)
         in_time = wait([renewal], _UNKNOWN_SECONDS if is_ours or is_expected else _JOIN_SECONDS)
@@ -186,13 +187,13 @@ class KeySet:
         return self._snapshot
 
     def _start_renewal(self, before: _Snapshot, kid: str | None) -> tuple[Future[_Snapshot], bool]:
-        """Renew keys that are usable in a thread of its own, unless that is under way."""
+        """Start a thread that renews usable keys, unless one is running."""
 
         def renew() -> _Snapshot:
             try:
                 return self._renew(before, kid)
             except Exception:
-                # No request is there to fail with it.
+                # No request could raise it.
                 self._logger.exception("The signing keys could not be renewed.")
                 if self._snapshot is before:
                     self._replace(self._failed(before, kid, "an unexpected error, see the log"))
@@ -201,14 +202,14 @@ class KeySet:
         return self._renewing.start("keys", renew)
 
     def _renew(self, before: _Snapshot, kid: str | None) -> _Snapshot:
-        """Fetch the keys, unless they have been since the caller looked.
+        """Fetch the keys, unless another thread has since the caller looked.
 
-        :param before: what the caller saw.
-        :param kid: whose key is wanted.
+        :param before: the snapshot that the caller saw.
+        :param kid: the id of the wanted key; ``None`` for all keys.
         """
         if self._snapshot is not before:
             return self._snapshot
-        self._expected.clear()  # what is expected from now on may be too new for the response
+        self._expected.clear()  # a key that is expected from now on may be too new for the response
         started = self._clock()
         try:
             raw = self._fetch_jwks()
@@ -219,7 +220,7 @@ class KeySet:
             return self._snapshot
         now = self._clock()
         due = now + self._refresh_seconds
-        # The first fetch is nobody's fault, unless it did not bring what it was made for.
+        # The first fetch counts as one for an unknown key only if it did not return that key.
         unknown = kid is not None and kid not in (before.keys or keys)
         self._replace(
             _Snapshot(
@@ -241,14 +242,14 @@ class KeySet:
         self._snapshot = snapshot
         if self._computes_ages:
             rest = snapshot.check_at - self._clock()
-            # The earlier of the two ends: so the larger of the two ages counts.
+            # Both ends must lie ahead, so that the larger of the two ages counts.
             self.settled = (snapshot.keys, time.time() + rest, time.monotonic() + rest)
 
     def _failed(self, before: _Snapshot, kid: str | None, problem: str, *, took: float = 0.0) -> _Snapshot:
         """Return the snapshot after a failed attempt, with the time of the next one.
 
-        With keys to go on with, the core is left alone for longer and longer. With none, all requests wait
-        for it: one that refuses at once is asked again at once, one that hangs is given as long as it took.
+        With usable keys, each failure lengthens the pause. Without any, all requests wait for the core: one
+        that fails at once is asked again at once, one that hangs only after as long as the attempt took.
         """
         now = self._clock()
         if self._is_usable(before, now):
@@ -269,7 +270,7 @@ class KeySet:
         keys: dict[str, RSAPublicKey] = {}
         for jwk in raw:
             if jwk in before.raw:
-                # Looked at before. Not among the keys: it was of no use then either, and has been logged.
+                # Read before. If it is not among the keys, it was unusable then, and has been logged.
                 known = jwk.get("kid") if isinstance(jwk, dict) else None
                 if isinstance(known, str) and known in before.keys:
                     keys.setdefault(known, before.keys[known])

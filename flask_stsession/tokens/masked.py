@@ -1,4 +1,4 @@
-"""Tokens that no log and no error report shows by accident."""
+"""A token type that logs and error reports do not show by accident."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from __future__ import annotations
 class MaskedToken(str):
     """A token whose ``repr`` does not show it.
 
-    Error reporters such as Sentry collect the local variables of every frame by their ``repr``, those of
-    our frames around a user's function too, and descend into tuples and dicts to do so.
+    Error reporters such as Sentry collect the local variables of every frame by their ``repr``, also of our
+    frames around a user's function, and descend into tuples and dicts to do so.
     """
 
     __slots__ = ()

@@ -1,11 +1,11 @@
-"""Refresh tokens: what one looks like. Only the core can read them."""
+"""Recognise refresh tokens by their shape. Only the core can read them."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-#: Longer than any core makes them: the largest part is a user id.
+#: Longer than any token of a core; the largest part is a user id.
 MAX_REFRESH_TOKEN_LENGTH: Final = 4096
 
 # A core writes ``<base64 of the encrypted content>.<nonce>.V2``. ``fullmatch`` because ``$`` would let a

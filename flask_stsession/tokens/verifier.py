@@ -1,7 +1,7 @@
-"""Access tokens: is this one genuine?
+"""Verify access tokens.
 
-:class:`TokenVerifier` checks key kind, expiry, key and signature, and remembers the signatures that it has
-checked.
+:class:`TokenVerifier` checks the kind of key, the expiry, the key and the signature, and caches the tokens
+whose signature it has checked.
 """
 
 from __future__ import annotations
@@ -29,19 +29,15 @@ _MOST_HEADERS: Final = 64
 
 
 class SigningKeys(Protocol):
-    """The keys that a :class:`TokenVerifier` needs.
-
-    ``settled`` are keys that need no call of :meth:`get`, with the times of the wall clock (s since 1970) and
-    of the monotonic clock until which they do not.
-    """
+    """The part of a key set that a :class:`TokenVerifier` needs."""
 
     @property
     def settled(self) -> tuple[Mapping[str, RSAPublicKey], float, float]:
-        """Keys that need no call of :meth:`get`, and until when, by two clocks."""
+        """Keys that need no call of :meth:`get`, and until when: by wall clock and monotonic clock, in s."""
         ...
 
     def get(self, kid: str) -> RSAPublicKey | None:
-        """Return the current key with that id, or ``None``.
+        """Return the current key with this id, or ``None``.
 
         :raises CoreUnavailableError: there are no keys, and the core is unreachable.
         """
@@ -49,12 +45,12 @@ class SigningKeys(Protocol):
 
 
 class TokenVerifier:
-    """Verify access tokens, and remember those whose signature has been checked.
+    """Verify access tokens, and cache those whose signature has been checked.
 
     :param keys: the core's signing keys.
-    :param use_dynamic_signing_key: which of the core's two kinds of keys must have signed.
-    :param cache_size: how many verified tokens to remember; below 2 none is.
-    :param max_token_length: of a value that is looked at, in characters.
+    :param use_dynamic_signing_key: which of the core's two kinds of keys must have signed the token.
+    :param cache_size: how many verified tokens to cache; below 2: none.
+    :param max_token_length: the longest value to parse, in characters.
     :param clock: returns the time in s since the epoch; by default ``time.time``, looked up at each call, so
         that tests may freeze it.
     """
@@ -80,13 +76,13 @@ class TokenVerifier:
     def verify(self, raw: str, *, allow_expired: bool = False) -> AccessToken | None:
         """Verify a token.
 
-        A token seen before skips the check of the signature and nothing else. Its kind of key was settled
-        when it was remembered.
+        A cached token skips the check of the signature and nothing else. Its kind of key was checked before
+        it was cached.
 
-        :param raw: whatever was sent as access token.
+        :param raw: the value sent as access token.
         :param allow_expired: accept an expired token, as at sign-out.
-        :returns: ``None`` if the value is no session token, which makes it as good as absent.
-        :raises TryRefreshTokenError: a session token, but expired or not genuine.
+        :returns: ``None`` if the value is not a session token; it counts as absent.
+        :raises TryRefreshTokenError: the session token has expired, or is not genuine.
         :raises CoreUnavailableError: there are no keys to check it with, and the core is unreachable.
         """
         verified = self._verified.young.get(raw) or self._verified.used_again(raw)
@@ -99,7 +95,7 @@ class TokenVerifier:
             raise TryRefreshTokenError("The access token has expired.", reason=Reason.EXPIRED)
         keys, settled_until, settled_until_monotonic = self._keys.settled
         is_settled = now < settled_until and time.monotonic() < settled_until_monotonic
-        # The key itself, not its id: that another key of this name signed the token proves nothing.
+        # Compare the key itself, not its id: a signature by another key of this id proves nothing.
         if (keys.get(token.header.kid) if is_settled else self._keys.get(token.header.kid)) is verified.key:
             return token
         return self._verify_unknown(raw, allow_expired)
@@ -110,7 +106,7 @@ class TokenVerifier:
         token = parse(raw, max_length=self._max_length, headers=self._headers)
         if token is None:
             return None
-        # What is free is checked before what may cost a fetch.
+        # The checks that cost nothing come before the one that may cost a fetch.
         if token.header.kid.startswith(self._refused_prefix):
             raise TryRefreshTokenError(
                 f"The access token was signed with key {token.header.kid}, which is of the kind that "
@@ -122,7 +118,7 @@ class TokenVerifier:
         key = self._keys.get(token.header.kid)
         if key is None:
             raise TryRefreshTokenError(
-                f"The core has no signing key {token.header.kid}, or no longer.", reason=Reason.UNKNOWN_KID
+                f"The core has no signing key {token.header.kid}.", reason=Reason.UNKNOWN_KID
             )
         self._check_signature(token, key)
         self._remember_header(token)
@@ -133,7 +129,7 @@ class TokenVerifier:
     def _remember_header(self, token: AccessToken) -> None:
         encoded = token.raw[: token.raw.index(".")]
         if encoded not in self._headers:
-            # A core has a few keys and one header for each; one that varies it must not fill the memory.
+            # A core has a few keys and one header for each; varying headers must not fill the memory.
             if len(self._headers) >= _MOST_HEADERS:
                 self._headers.clear()
             self._headers[encoded] = token.header
@@ -165,34 +161,34 @@ class _Verified:
 
 
 class _VerifiedTokens:
-    """A bounded map from a token to what was verified, without locks.
+    """A bounded, lock-free cache of verified tokens.
 
-    The key is the token itself: only genuine tokens enter, so nobody can choose keys that collide.
+    The key is the token itself: only genuine tokens enter, so no attacker can choose keys that collide.
 
-    Two generations: what is added or used goes into the young one; when that is full it becomes the
-    old one, and the old one, with whatever in it has expired, is forgotten. Every step is a single operation
-    on a dict or one assignment, which both the GIL and free-threaded builds make atomic; threads that race
-    can at worst lose an entry, to be verified again, or exceed the size by one each. There is no lock that a
-    fork could leave locked.
+    There are two generations. An entry that is added or used goes into the young one; when that is full, it
+    becomes the old one, and the former old one is dropped, expired tokens included. Every step is a single
+    operation on a dict or one assignment, which both the GIL and free-threaded builds make atomic; threads
+    that race can at worst lose an entry, to be verified again, or exceed the size by one each. There is no
+    lock that a fork could leave locked.
 
     :param size: the most entries, of both generations together.
     """
 
     def __init__(self, size: int) -> None:
         self._half = size // 2
-        #: What was verified or used lately: the look-up that most requests need.
+        #: The tokens verified or used lately, where most requests find theirs.
         self.young: dict[str, _Verified] = {}
         self._old: dict[str, _Verified] = {}
 
     def used_again(self, raw: str) -> _Verified | None:
-        """Return what was verified a while ago, and keep it for longer."""
+        """Return an entry of the old generation, if there is one, after moving it to the young one."""
         verified = self._old.get(raw)
         if verified is not None:
             self.add(raw, verified)
         return verified
 
     def add(self, raw: str, verified: _Verified) -> None:
-        """Remember what was verified."""
+        """Cache a verified token."""
         if not self._half:
             return
         if len(self.young) >= self._half:

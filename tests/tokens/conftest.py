@@ -1,4 +1,4 @@
-"""A core that gives its signing keys, and a clock, for the tests of keys."""
+"""Fixtures of the tests of keys: a core with signing keys, and a clock."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ NEW = Signer("d-1700000099999", name="two")
 
 @pytest.fixture
 def core() -> Core:
-    """A core whose only key is the old one."""
+    """Return a core whose only key is the old one."""
     return Core(OLD.jwk())
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """A clock that stands still."""
+    """Return a clock that stands still."""
     return Clock(1_000.0)

@@ -1,4 +1,4 @@
-"""Access tokens as they are read: which are a session's at all, and what the frontend learns of one."""
+"""Parsing access tokens: which values are session tokens, and the front token for the frontend."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_optional_fields_of_a_token_may_be_present_or_absent(changes: dict[str, 
     ],
     ids=str,
 )
-def test_a_token_with_another_kind_of_payload_is_as_good_as_absent(
+def test_a_token_with_another_kind_of_payload_counts_as_absent(
     verifier: TokenVerifier, keys: Keys, changes: dict[str, Any]
 ) -> None:
     assert verifier.verify(SIGNER.token(**changes)) is None
@@ -129,7 +129,7 @@ def test_a_token_with_another_kind_of_payload_is_as_good_as_absent(
     ],
     ids=str,
 )
-def test_a_token_with_another_kind_of_header_is_as_good_as_absent(
+def test_a_token_with_another_kind_of_header_counts_as_absent(
     verifier: TokenVerifier, keys: Keys, changes: dict[str, Any]
 ) -> None:
     assert verifier.verify(SIGNER.token(header=changes)) is None
@@ -176,7 +176,7 @@ HEAD, BODY, SIGNATURE = GOOD.split(".")
     ],
     ids=range(30),
 )
-def test_a_value_without_the_shape_of_a_token_is_as_good_as_absent(
+def test_a_value_without_the_shape_of_a_token_counts_as_absent(
     verifier: TokenVerifier, keys: Keys, raw: str
 ) -> None:
     assert parse(raw) is None
@@ -186,7 +186,7 @@ def test_a_value_without_the_shape_of_a_token_is_as_good_as_absent(
 
 @given(st.one_of(st.text(), st.binary().map(lambda raw: raw.decode("latin-1"))))
 @settings(max_examples=200, deadline=None)
-def test_any_text_sent_as_token_is_as_good_as_absent(raw: str) -> None:
+def test_any_text_sent_as_token_counts_as_absent(raw: str) -> None:
     assert TokenVerifier(Keys(SIGNER)).verify(raw) is None
 
 

@@ -1,4 +1,4 @@
-"""The core's signing keys: fetched seldom, read with care, never for the asking of strangers."""
+"""The core's signing keys: fetched seldom, read with care, and never at the will of strangers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_key_is_fetched_once_and_then_found(keys: KeySet, core: Core) -> None:
     assert core.fetches == 1
 
 
-def test_the_keys_are_given_on_as_the_core_gave_them(keys: KeySet, core: Core) -> None:
+def test_raw_returns_the_keys_as_the_core_sent_them(keys: KeySet, core: Core) -> None:
     core.jwks.append({"kty": "EC", "kid": "other"})
     given = keys.raw()
     assert given == [OLD.jwk(), {"kty": "EC", "kid": "other"}]
@@ -151,7 +151,7 @@ def test_expecting_a_known_key_fetches_nothing(keys: KeySet, core: Core) -> None
     assert core.fetches == 1
 
 
-# What the core may send
+# Key sets that a core may send
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_key_without_use_and_algorithm_is_taken(keys: KeySet, core: Core) -> N
     assert keys.get(OLD.kid) is not None
 
 
-def test_a_private_key_in_the_set_is_used_as_a_public_one(keys: KeySet, core: Core) -> None:
+def test_a_private_key_in_the_set_is_read_as_a_public_one(keys: KeySet, core: Core) -> None:
     core.jwks = [OLD.jwk(d="AQAB")]
     key = keys.get(OLD.kid)
     assert key is not None

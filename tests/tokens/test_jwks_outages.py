@@ -1,4 +1,4 @@
-"""The core's signing keys when it does not answer, or slowly, and many ask at once."""
+"""The core's signing keys while it is slow or unreachable, and many threads need them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def unavailable(keys: KeySet, kid: str = OLD.kid) -> str:
     return str(caught.value)
 
 
-def test_with_no_key_ever_had_the_outage_is_said_and_ends_at_once(keys: KeySet, core: Core) -> None:
+def test_an_outage_before_the_first_fetch_is_reported_and_ends_at_once(keys: KeySet, core: Core) -> None:
     core.error = DOWN
     for _ in range(2):
         assert unavailable(keys) == (
@@ -66,7 +66,7 @@ def test_with_no_key_ever_had_the_outage_is_said_and_ends_at_once(keys: KeySet, 
     assert keys.get(OLD.kid) is not None
 
 
-def test_a_core_that_hangs_is_left_alone_for_as_long_as_it_took(
+def test_a_core_that_hangs_is_not_asked_again_for_as_long_as_it_took(
     keys: KeySet, core: Core, clock: Clock
 ) -> None:
     core.error = DOWN
@@ -85,7 +85,7 @@ def test_a_core_that_hangs_is_left_alone_for_as_long_as_it_took(
     assert core.fetches == 2
 
 
-def test_known_keys_go_on_being_used_while_the_core_is_down(
+def test_known_keys_stay_in_use_while_the_core_is_down(
     keys: KeySet, core: Core, clock: Clock, outages: list[tuple[Exception, float]]
 ) -> None:
     key = keys.get(OLD.kid)
@@ -100,7 +100,7 @@ def test_known_keys_go_on_being_used_while_the_core_is_down(
     assert len(outages) == 1, "told once per outage"
     clock.now = 1_000 + MAX_STALE + 1
     assert unavailable(keys) == (
-        "The signing keys are too old to go on with, and the core is unreachable: "
+        "The signing keys are too old to be used, and the core is unreachable: "
         "http://core:3567: connection refused"
     )
     core.error = None
@@ -134,7 +134,7 @@ def test_a_core_that_is_down_is_asked_after_longer_and_longer_pauses(
     assert core.fetches == fetches + 1, "the pauses begin anew"
 
 
-def test_every_outage_is_told_anew(
+def test_every_outage_is_reported_anew(
     keys: KeySet,
     core: Core,
     clock: Clock,
@@ -173,7 +173,7 @@ def test_an_unknown_key_is_our_outage_if_the_core_could_not_be_asked(
     assert keys.get(OLD.kid) is not None
 
 
-def test_what_is_no_outage_is_not_taken_for_one(keys: KeySet, core: Core) -> None:
+def test_an_unexpected_error_is_not_taken_for_an_outage(keys: KeySet, core: Core) -> None:
     core.error = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
         keys.get(OLD.kid)
@@ -195,7 +195,7 @@ def test_threads_that_need_the_first_keys_share_one_fetch(
     assert core.fetches == 1
 
 
-def test_nobody_with_a_known_key_waits_for_a_fetch(
+def test_no_request_with_a_known_key_waits_for_a_fetch(
     keys: KeySet, core: Core, clock: Clock, threads: ThreadPoolExecutor
 ) -> None:
     key = keys.get(OLD.kid)

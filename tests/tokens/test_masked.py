@@ -8,7 +8,7 @@ import pickle
 from flask_stsession.tokens.masked import MaskedToken
 
 
-def test_neither_it_nor_what_holds_it_shows_it_in_a_repr() -> None:
+def test_no_repr_shows_the_token() -> None:
     token = MaskedToken("secret")
     held = ({"token": token}, [token], (token,))
     for shown in (repr(token), f"{token!r}", "%r" % token, repr(held)):  # noqa: UP031
@@ -16,7 +16,7 @@ def test_neither_it_nor_what_holds_it_shows_it_in_a_repr() -> None:
     assert repr(token) == "<token of 6 characters>"
 
 
-def test_it_is_the_text_everywhere_else() -> None:
+def test_the_token_is_plain_text_everywhere_else() -> None:
     token = MaskedToken("secret")
     assert token == "secret"
     assert f"{token}" == str(token) == "secret"

@@ -1,4 +1,4 @@
-"""What could be a refresh token, and what the core need not be asked about."""
+"""The shape of refresh tokens, and values for which the core need not be asked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NONCE = "0123456789abcdef" * 4
 
 
 @pytest.mark.parametrize("content", ["a", "aB3+/=", "aB3_-", "x" * 2000])
-def test_what_a_core_makes_has_the_shape(content: str) -> None:
+def test_refresh_tokens_of_a_core_have_the_shape(content: str) -> None:
     assert has_shape_of_refresh_token(f"{content}.{NONCE}.V2")
 
 
@@ -34,5 +34,5 @@ def test_what_a_core_makes_has_the_shape(content: str) -> None:
         "x" * MAX_REFRESH_TOKEN_LENGTH + f".{NONCE}.V2",
     ],
 )
-def test_everything_else_has_not(value: str) -> None:
+def test_other_values_do_not_have_the_shape(value: str) -> None:
     assert not has_shape_of_refresh_token(value)

@@ -1,4 +1,4 @@
-"""Access tokens as they are verified: which are genuine, and what is remembered of them."""
+"""Verifying access tokens: which are genuine, and which are cached."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def verifier(keys: Keys, clock: Clock) -> TokenVerifier:
 
 @pytest.fixture
 def signatures(verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What PyJWT was asked to check the signature of from now on."""
+    """Return the list of the texts whose signature PyJWT checks from now on."""
     checked: list[str] = []
     original = RSAAlgorithm.verify
 
@@ -138,7 +138,7 @@ def test_a_genuine_token_is_verified(verifier: TokenVerifier) -> None:
         pytest.param(SIGNER.token(exp=0), Reason.EXPIRED, id="expired long ago"),
     ],
 )
-def test_a_refused_session_token_says_try_refresh_token(
+def test_a_refused_session_token_raises_try_refresh_token(
     verifier: TokenVerifier, raw: str, reason: Reason
 ) -> None:
     assert refused(verifier, raw) is reason
@@ -205,13 +205,13 @@ def test_an_expired_but_genuine_token_verifies_with_allow_expired(
         verifier.verify(Signer(name="two").token(exp=10), allow_expired=True)
 
 
-def test_an_outage_of_the_keys_is_passed_on(verifier: TokenVerifier, keys: Keys) -> None:
+def test_an_outage_of_the_keys_is_raised(verifier: TokenVerifier, keys: Keys) -> None:
     keys.error = CoreUnavailableError("down", reason=Reason.KEYS_UNAVAILABLE)
     with pytest.raises(CoreUnavailableError, match="down"):
         verifier.verify(GOOD)
 
 
-# What befell PyJWT and others
+# Vulnerabilities of PyJWT and others
 
 
 def test_the_public_key_is_never_used_as_an_hmac_secret(verifier: TokenVerifier) -> None:
@@ -239,7 +239,7 @@ def test_a_token_with_critical_extensions_is_no_session_token(
 
 
 def test_a_token_with_a_detached_payload_is_no_session_token(verifier: TokenVerifier) -> None:
-    """RFC 7797: with b64=false the payload is not what stands in the token."""
+    """RFC 7797: with b64=false the payload is not the one in the token."""
     assert verifier.verify(SIGNER.token(header={"b64": False, "crit": ["b64"]})) is None
     assert verifier.verify(SIGNER.token(header={"b64": False})) is None
 
@@ -263,7 +263,7 @@ def test_a_duplicate_key_in_a_payload_counts_the_same_everywhere(verifier: Token
     assert token.user_id == token.payload()["sub"] == "the-last-one"
 
 
-# What is remembered
+# The cache
 
 
 def test_a_token_seen_before_is_not_checked_for_its_signature_again(
@@ -294,7 +294,7 @@ def test_a_token_seen_before_is_refused_when_its_kid_has_another_key(
     assert refused(verifier, GOOD) is Reason.BAD_SIGNATURE
 
 
-def test_a_token_right_after_a_refresh_is_remembered_like_any_other(
+def test_a_token_right_after_a_refresh_is_cached_like_any_other(
     verifier: TokenVerifier, signatures: list[str]
 ) -> None:
     raw = SIGNER.token(parentRefreshTokenHash1="cd" * 32)
@@ -303,7 +303,7 @@ def test_a_token_right_after_a_refresh_is_remembered_like_any_other(
     assert signatures == [raw]
 
 
-def test_a_token_that_was_refused_is_not_remembered(verifier: TokenVerifier, signatures: list[str]) -> None:
+def test_a_token_that_was_refused_is_not_cached(verifier: TokenVerifier, signatures: list[str]) -> None:
     bad = Signer(name="two").token()
     for _ in range(2):
         assert refused(verifier, bad) is Reason.BAD_SIGNATURE
@@ -311,18 +311,14 @@ def test_a_token_that_was_refused_is_not_remembered(verifier: TokenVerifier, sig
 
 
 @pytest.mark.parametrize("size", [0, 1])
-def test_with_a_cache_size_below_2_nothing_is_remembered(
-    keys: Keys, signatures: list[str], size: int
-) -> None:
+def test_with_a_cache_size_below_2_nothing_is_cached(keys: Keys, signatures: list[str], size: int) -> None:
     verifier = TokenVerifier(keys, cache_size=size, clock=Clock(1_500.0))
     assert verifier.verify(GOOD) is not None
     assert verifier.verify(GOOD) is not None
     assert signatures == [GOOD, GOOD]
 
 
-def test_tokens_in_use_are_remembered_and_the_number_of_tokens_is_bounded(
-    keys: Keys, signatures: list[str]
-) -> None:
+def test_tokens_in_use_stay_cached_and_the_cache_is_bounded(keys: Keys, signatures: list[str]) -> None:
     verifier = TokenVerifier(keys, cache_size=8, clock=Clock(1_500.0))
     busy = SIGNER.token(n="busy")
     others = [SIGNER.token(n=number) for number in range(40)]
@@ -376,7 +372,7 @@ def test_the_number_of_remembered_headers_is_bounded(verifier: TokenVerifier) ->
     assert 0 < len(verifier._headers) <= 64
 
 
-def test_nobody_can_change_a_payload_for_others(verifier: TokenVerifier) -> None:
+def test_a_caller_cannot_change_the_payload_of_others(verifier: TokenVerifier) -> None:
     token = verifier.verify(SIGNER.token(roles=["user"]))
     assert token is not None
     token.payload()["roles"].append("admin")
