@@ -1,4 +1,4 @@
-"""The settings of one app, and what follows from them."""
+"""The settings of one app, and the values derived from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 
 
 def load(settings: Mapping[str, Any], *, sites: Sites | None = None) -> Config:
-    """Read the ``STSESSION_`` keys of a Flask config, check them together, and log what is suspicious.
+    """Read the ``STSESSION_`` keys of a Flask config, check their combinations, and log suspicious ones.
 
     :param sites: tells sites apart; uses the installed public suffix list if omitted.
     :raises ConfigError: on an unknown key, a value of the wrong kind or an impossible combination.

@@ -1,4 +1,4 @@
-"""Check settings that are good one by one, but not together, and requests that they do not provide for."""
+"""Check combinations of valid settings, and the requests that the settings do not allow for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .domains import Origin, is_host_or_parent, is_local_host, is_localhost_or_i
 
 
 def impossible_combinations(config: Config) -> Iterator[str]:
-    """Return what is wrong with the settings taken together, each with the remedy."""
+    """Yield a message, with the remedy, for each impossible combination of settings."""
     yield from _impossible_ways_to_the_core(config)
     if config.session_expired_status_code == config.invalid_claim_status_code:
         yield (
@@ -52,7 +52,7 @@ def _impossible_ways_to_the_core(config: Config) -> Iterator[str]:
 
 
 def _impossible_pages(config: Config) -> Iterator[str]:
-    """Refuse what server-rendered pages cannot do: sessions without cookies, headers of their own."""
+    """Refuse settings that server-rendered pages cannot work with: no cookies, or custom headers."""
     if config.login_url is not None and config.token_transfer_method == "header":
         yield (
             f"STSESSION_LOGIN_URL = {config.login_url!r} is for server-rendered pages, which need cookies, "
@@ -79,7 +79,7 @@ def _same_older_domain(config: Config) -> Iterator[str]:
 
 
 def _is_always_secure(config: Config) -> bool:
-    """Return whether cookies are ``Secure`` at every request, as far as the settings say."""
+    """Return whether the settings make cookies ``Secure`` at every request."""
     if config.api_domain is None:
         return bool(config.cookie_secure)
     return config.decisions(config.api_domain).secure
@@ -143,7 +143,7 @@ def _websites(config: Config) -> str:
 
 
 def suspicious_combinations(config: Config) -> Iterator[tuple[int, str]]:
-    """Return combinations that are legal but hardly work as meant, as (log level, message)."""
+    """Yield legal but suspicious combinations of settings, as (log level, message)."""
     if config.api_key is not None and config.is_embedded and "api_keys" not in config.embedded_core:
         yield (
             logging.WARNING,
@@ -201,7 +201,7 @@ def _tokens_in_the_clear(config: Config) -> Iterator[str]:
 
 
 def _lost_cookies(config: Config, api: Origin) -> Iterator[str]:
-    """Warn of cookies that browsers drop or do not send, without an error that anybody sees."""
+    """Warn of cookies that browsers silently drop or do not send."""
     if config.cookie_secure and api.scheme == "http" and not is_loopback(api.host):
         yield (
             f"STSESSION_COOKIE_SECURE = True, but STSESSION_API_DOMAIN = {config.api_domain!r} is not "

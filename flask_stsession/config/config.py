@@ -1,8 +1,8 @@
-"""Hold the settings of one app, read once from ``app.config`` and never changed.
+"""The settings of one app, read once from ``app.config`` and never changed.
 
-Each field of :class:`Config` is one key, with its default, type and documentation. What depends on
-several of them (SameSite, Secure, anti-CSRF, issuer) is a method, because it depends on the origin of
-the request where ``STSESSION_API_DOMAIN`` is not set; where it is, the result is computed once.
+Each field of :class:`Config` is one key, with its default, type and documentation. Values that depend on
+several keys (SameSite, Secure, anti-CSRF, issuer) are methods, because they depend on the origin of the
+request where ``STSESSION_API_DOMAIN`` is not set; where it is, the result is computed once.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ ALLOWED_TRANSFERS: Final[tuple[AllowedTransfer, ...]] = ("any", "cookie", "heade
 ROUTE_NAMES: Final = ("refresh", "signout", "jwks", "openid-configuration", "email-verify")
 
 _TEN_YEARS: Final = 10 * 365 * 24 * 3600
-#: Sockets count their timeouts in milliseconds of 31 bits; an hour is more than anyone waits.
+#: Sockets store their timeouts as 31 bits of milliseconds; an hour is more than enough.
 _LONGEST_TIMEOUT: Final = 3600
 
 
 class Decisions(NamedTuple):
-    """The attributes of cookies and the anti-CSRF mode that settings and API origin result in."""
+    """The attributes of cookies and the anti-CSRF mode that follow from settings and API origin."""
 
     same_site: SameSite
     secure: bool
@@ -46,7 +46,7 @@ class Decisions(NamedTuple):
 class CookieNames(NamedTuple):
     """The names of the session's cookies.
 
-    :param legacy: of a cookie of SDKs older than 2022; ``None`` with a prefix, which they never wrote.
+    :param legacy: the cookie of SDKs older than 2022; ``None`` with a prefix, which those never used.
     """
 
     access: str
@@ -342,10 +342,10 @@ class Config:
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any], *, sites: Sites | None = None) -> Config:
-        """Read the ``STSESSION_`` keys of a Flask config, each by itself.
+        """Read the ``STSESSION_`` keys of a Flask config, one by one.
 
-        A key that is ``None`` counts as not set (``CLAIM_MAX_AGE_SECONDS`` excepted). Whether the values go
-        together is not checked here; :func:`flask_stsession.config.load` does both.
+        A key that is ``None`` counts as not set (``CLAIM_MAX_AGE_SECONDS`` excepted). Combinations of values
+        are not checked here; :func:`flask_stsession.config.load` does both.
 
         :param sites: tells sites apart; uses the installed public suffix list if omitted.
         :raises ConfigError: on an unknown key or a value of the wrong kind.
@@ -383,9 +383,9 @@ class Config:
 
     @staticmethod
     def checked_transfer_method(returned: object) -> AllowedTransfer:
-        """Return what a function given as ``TOKEN_TRANSFER_METHOD`` returned, if it is allowed.
+        """Check the result of a function given as ``TOKEN_TRANSFER_METHOD``, and return it.
 
-        :raises ConfigError: it is none of the words that the setting takes.
+        :raises ConfigError: it is not one of the values that the setting accepts.
         """
         for allowed in ALLOWED_TRANSFERS:
             if returned == allowed:
@@ -430,7 +430,7 @@ class Config:
         if self.api_domain is not None:
             return self._decided
         if not self.websites:
-            # API and website are on one host, so they are one site, whichever it is.
+            # API and website are on the same host, so they are one site.
             return self._decided_for_https if api_origin.startswith("https:") else self._decided_for_http
         return self._decide(origin_of(api_origin))
 
@@ -475,7 +475,7 @@ class Config:
         return tuple(filter(None, map(origin_of, self.website_domain or ())))
 
     def is_one_site(self, api: Origin) -> bool | None:
-        """Return whether API and websites are one site; ``None`` if that needs a list not installed."""
+        """Return whether API and websites are one site; ``None`` if the list that tells is not installed."""
         verdicts = [self.sites.same_site(api, website) for website in self.websites]
         return False if False in verdicts else None if None in verdicts else True
 

@@ -17,12 +17,12 @@ from functools import cached_property
 from typing import Protocol
 from urllib.parse import urlsplit
 
-# requests depends on it and imports it, so it is no further package.
+# requests depends on it and imports it, so it is not an additional dependency.
 import idna
 
 
 class SuffixList(Protocol):
-    """A public suffix list, as far as it is used here."""
+    """The part of a public suffix list that is used here."""
 
     def privatesuffix(self, domain: str, /) -> str | None:
         """Return the registrable domain of a host, or ``None`` if the host is itself a public suffix."""
@@ -49,7 +49,7 @@ _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 _MAX_HOST_LENGTH = 253
 #: Top-level names that no public host has: RFC 2606, RFC 6761, RFC 6762, RFC 8375, ICANN SAC113.
 _LOCAL_NAMES = (".example", ".home.arpa", ".internal", ".invalid", ".local", ".test")
-#: Shared by a provider and its customers, and routed by nobody else (RFC 6598).
+#: Shared by a provider and its customers, and not routed elsewhere (RFC 6598).
 _SHARED_ADDRESSES = ipaddress.IPv4Network("100.64.0.0/10")
 
 
@@ -96,9 +96,9 @@ def normal_host(host: str) -> str:
 def _ascii_host(host: str) -> str:
     """Return a host name in ASCII, if IDNA 2003 and IDNA 2008 agree on it.
 
-    To the one ``ß`` is ``ss``, to the other a letter: two hosts, and a guess could trust the wrong one.
+    IDNA 2003 reads ``ß`` as ``ss``, IDNA 2008 as a letter: two hosts, and a guess could trust the wrong one.
 
-    :raises ValueError: they differ, or the name is not valid in both of them.
+    :raises ValueError: they disagree, or the name is invalid in one of them.
     """
     labels = _DOTS.split(host)
     try:
@@ -150,7 +150,7 @@ def split_url(url: str) -> tuple[Origin, str]:
 def is_shell_url(url: str) -> bool:
     """Return whether this may be a URL of an app shell, such as ``capacitor://localhost``.
 
-    Schemes of the web are not, nor is what looks like a misspelt ``https``.
+    False for schemes of the web, and for a scheme that looks like a misspelt ``https``.
     """
     scheme, separator, _ = url.lower().partition("://")
     return bool(
@@ -249,7 +249,7 @@ def is_host_or_parent(domain: str, host: str) -> bool:
 
 
 class Sites:
-    """Decides which origins are one site, with the public suffix list where it is needed.
+    """Decide which origins are one site, with the public suffix list where it is needed.
 
     :param load_suffix_list: loads the list; called once, when it is first needed. ``None``: not installed.
     """
@@ -262,7 +262,7 @@ class Sites:
         return None if self._load_suffix_list is None else self._load_suffix_list()
 
     def registrable_domain(self, host: str) -> str | None:
-        """Return the registrable domain of a host name; ``None`` if it has none, or it is not known."""
+        """Return the registrable domain of a host name; ``None`` if it has none, or none is known."""
         labels = host.split(".")
         if len(labels) == 1 or is_ip_address(host):
             return None
@@ -279,7 +279,7 @@ class Sites:
         return self._suffix_list is not None and self._suffix_list.privatesuffix(domain) is None
 
     def same_site(self, one: Origin, other: Origin) -> bool | None:
-        """Return whether two origins are one site; ``None`` if that needs a list that is not installed.
+        """Return whether two origins are one site; ``None`` if the list that tells is not installed.
 
         Equal hosts, a host and its parent, hosts whose last labels differ, ``localhost`` and IP
         addresses (all one site, as in the other SDKs) need no list.
@@ -304,8 +304,8 @@ class Sites:
     def may_share_cookies(self, one: Origin, other: Origin) -> bool:
         """Return whether two origins are certainly one site to a browser, or both on this machine.
 
-        Stricter than :meth:`same_site`: an IP address is a site of its own, and so is every host about which
-        only a list that is not installed could tell.
+        Stricter than :meth:`same_site`: an IP address is a site of its own, and so is every host that only
+        the suffix list could decide on if that is not installed.
         """
         if one.scheme == other.scheme and is_localhost_or_ip(one.host) and is_localhost_or_ip(other.host):
             return one.host == other.host or (is_loopback(one.host) and is_loopback(other.host))

@@ -1,7 +1,7 @@
 """Read the value of one setting, from Python or from the strings of an environment.
 
 Flask's ``from_prefixed_env`` decodes values that are JSON and keeps others as text, so ``30`` may
-arrive as a number or as text. A value that can mean only one thing is understood. Any other raises a
+arrive as a number or as text. An unambiguous value is accepted. Any other raises a
 :class:`~flask_stsession.errors.ConfigError` that shows a good value in both spellings.
 """
 
@@ -42,12 +42,12 @@ _ENDPOINT = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 
 def show(value: object) -> str:
-    """Return the value as a message may quote it: in one line, shortened, look-alike letters escaped."""
+    """Return the value as quoted in a message: in one line, shortened, with look-alike letters escaped."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = 120
     try:
         shown = short.repr(value)
-    except ValueError:  # an int of more digits than Python agrees to print
+    except ValueError:  # an int with more digits than Python converts to text
         return f"<{type(value).__name__}>"
     ascii_shown = shown.encode("ascii", "backslashreplace").decode()
     return shown if shown.isascii() else f"{shown} (in ASCII: {ascii_shown})"
@@ -118,7 +118,7 @@ def key_of(name: str) -> str:
 
 
 def is_meant_as_key(key: object, known: Collection[str]) -> bool:
-    """Return whether an app means this as a key of ours: by its prefix, or but for its spelling."""
+    """Return whether this is one of our keys or a misspelt one: by its prefix, or by similarity."""
     if not isinstance(key, str):
         return False
     if key.startswith(PREFIX) or key.upper() in known:
@@ -127,7 +127,7 @@ def is_meant_as_key(key: object, known: Collection[str]) -> bool:
 
 
 def no_such_key(key: str, known: Sequence[str]) -> ConfigError:
-    """Return the error of a key that does not exist, without its value, which may be an API key."""
+    """Return the error for an unknown key, without its value, which may be an API key."""
     names = [each.removeprefix(PREFIX) for each in known]
     close = difflib.get_close_matches(key[:100].upper().partition("_")[2], names, n=1)
     hint = f"Did you mean {PREFIX}{close[0]}?" if close else f"The keys are {', '.join(known)}."
@@ -135,13 +135,13 @@ def no_such_key(key: str, known: Sequence[str]) -> ConfigError:
 
 
 def _not_text(given: Given) -> ConfigError:
-    """Return the error of a value that is not text; an environment makes a number of digits, for example."""
+    """Return the error for a value that is not text, such as a number that an environment variable gave."""
     kind = type(given.value).__name__
     return given.refused(f"it must be text, not {_KINDS.get(kind, kind)}")
 
 
 def text(given: Given) -> str:
-    """Return text of one line that is not blank, without blanks around it."""
+    """Return one line of text without the blanks around it; refuse blank text."""
     value = given.value
     if not isinstance(value, str):
         raise _not_text(given)
@@ -169,9 +169,9 @@ def boolean(given: Given) -> bool:
 
 
 def one_of(*choices: str, otherwise: str = "") -> Parser:
-    """Return a parser for one of these words, in capitals or not.
+    """Return a parser for one of these words, in upper or lower case.
 
-    :param otherwise: the end of the message, naming other good values.
+    :param otherwise: the end of the message, which names other good values.
     """
     spellings = {choice.lower(): choice for choice in choices}
 
@@ -186,7 +186,7 @@ def one_of(*choices: str, otherwise: str = "") -> Parser:
 
 
 def version(*versions: str) -> Parser:
-    """Return a parser for one of these versions; an environment makes a number of ``5.4``."""
+    """Return a parser for one of these versions; in an environment, ``5.4`` is read as a number."""
 
     def parse(given: Given) -> str:
         value = given.value
@@ -431,7 +431,7 @@ def url_path(given: Given) -> str:
 
 
 def cookie_domain(given: Given) -> str:
-    """Return a domain for cookies, with its leading dot if it has one; of a URL the host."""
+    """Return a domain for cookies, with its leading dot if it has one; for a URL, return its host."""
     value = text(given)
     dot = "." if value.startswith(".") else ""
     try:

@@ -1,4 +1,4 @@
-"""Settings that contradict each other, or hardly work as meant, and hosts that they do not provide for."""
+"""Settings that contradict each other or are suspicious, and hosts that they do not allow for."""
 
 from __future__ import annotations
 
@@ -137,9 +137,7 @@ IMPOSSIBLE_COMBINATIONS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("settings", "message"), IMPOSSIBLE_COMBINATIONS)
-def test_an_impossible_combination_is_refused_with_what_to_write_instead(
-    settings: dict[str, Any], message: str
-) -> None:
+def test_an_impossible_combination_is_refused_with_the_remedy(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as refused:
         read(settings)
     assert str(refused.value) == message
@@ -427,7 +425,7 @@ NO_ANTI_CSRF = (
         ),
     ],
 )
-def test_settings_that_hardly_work_as_meant_are_warned_of(
+def test_suspicious_settings_are_logged_as_warnings(
     settings: dict[str, Any], messages: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     assert logged(caplog, settings) == [(logging.WARNING, message) for message in messages]

@@ -1,4 +1,4 @@
-"""The settings of an app: defaults, and what follows from the domains and from the request."""
+"""The settings of an app: defaults, and the values derived from the domains and the request."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_claims_of_no_maximal_age_are_fetched_only_when_missing() -> None:
     assert read({}).claim_max_age_seconds == 300
 
 
-def test_keys_of_others_are_ignored() -> None:
+def test_keys_of_other_extensions_are_ignored() -> None:
     config = Config.from_mapping({"SECRET_KEY": "x", "stsession_x": 1, 5: 6})  # type: ignore[dict-item]
     assert config == read({})
 
@@ -129,7 +129,7 @@ def test_explicit_settings_override_what_follows_from_the_domains(
 
 
 @pytest.mark.parametrize("root", ["https://www.example.com/", "http://[/", ""])
-def test_an_unconfigured_app_that_cannot_tell_the_sites_apart_takes_the_stricter_anti_csrf(root: str) -> None:
+def test_an_unconfigured_app_that_cannot_tell_the_sites_apart_uses_the_stricter_anti_csrf(root: str) -> None:
     config = read({"WEBSITE_DOMAIN": "https://api.example.com"}, NO_LIST)
     assert config.decisions(root).anti_csrf == "VIA_CUSTOM_HEADER"
 

@@ -32,7 +32,7 @@ def origin(url: str) -> Origin:
     return split_url(url)[0]
 
 
-# One site or not: the last column is what can be said without the list.
+# One site or not; the last column is the result without the list.
 PAIRS: list[tuple[str, str, bool, bool | None]] = [
     ("https://example.com", "https://example.com:8443", True, True),
     ("https://example.com", "http://example.com", False, False),
@@ -84,7 +84,7 @@ def test_origins_are_one_site_where_browsers_say_so(
         ("http://localhost", "http://203.0.113.7", False, False),
     ],
 )
-def test_only_hosts_that_are_surely_one_site_may_change_each_others_cookies(
+def test_only_hosts_that_are_certainly_one_site_may_change_each_others_cookies(
     one: str, other: str, expected: bool, without_list: bool
 ) -> None:
     for first, second in ((one, other), (other, one)):

@@ -1,4 +1,4 @@
-"""Values of single settings, from Python and from an environment: those understood, those refused."""
+"""Values of single settings, from Python and from an environment: accepted and refused ones."""
 
 from __future__ import annotations
 
@@ -804,7 +804,7 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("settings", "message"), WRONG_VALUES)
-def test_a_wrong_value_is_refused_with_what_to_write_instead(settings: dict[str, Any], message: str) -> None:
+def test_a_wrong_value_is_refused_with_the_remedy(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as refused:
         read(settings)
     assert str(refused.value) == message
@@ -919,13 +919,13 @@ def test_every_key_refuses_a_value_of_no_known_type(key: str) -> None:
         ("ROUTES", '["jwks", "jwks"]', ("jwks",)),
     ],
 )
-def test_a_good_value_is_understood(key: str, value: object, expected: object) -> None:
+def test_a_good_value_is_accepted(key: str, value: object, expected: object) -> None:
     config = read({key: value})
     assert getattr(config, key.lower()) == expected
     assert config.keys_set == {f"STSESSION_{key}"}
 
 
-def test_values_from_an_environment_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_from_an_environment_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("FLASK_STSESSION_"):
             monkeypatch.delenv(name)
@@ -942,9 +942,7 @@ def test_values_from_an_environment_are_understood(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_the_value_advised_for_an_environment_is_understood(
-    key: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_value_advised_for_an_environment_is_accepted(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError) as refused:
         Config.from_mapping({key: object()})
     advised = re.search(r"\(in the environment: (FLASK_\S+?=.*)\)\.$", str(refused.value))
@@ -958,7 +956,7 @@ def test_the_value_advised_for_an_environment_is_understood(
 
 @pytest.mark.parametrize("key", sorted(set(KEYS) - MAY_BE_EMPTY))
 @pytest.mark.parametrize("blank", ["", " ", "\t", "\u3000"])
-def test_blank_text_is_refused_where_it_means_nothing(key: str, blank: str) -> None:
+def test_blank_text_is_refused_where_it_has_no_meaning(key: str, blank: str) -> None:
     with pytest.raises(ConfigError, match=rf"^{key} = "):
         Config.from_mapping({key: blank})
 
