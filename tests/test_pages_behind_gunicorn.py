@@ -35,7 +35,7 @@ def browser(address: str) -> Iterator[requests.Session]:
     """Signed in, with an access token that has expired."""
     with requests.Session() as session:
         assert session.post(f"{address}/login", timeout=20).status_code == 200
-        time.sleep(2.1)
+        time.sleep(4.1)
         session.headers.update(NAVIGATES)
         yield session
 

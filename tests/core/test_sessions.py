@@ -190,6 +190,7 @@ def test_the_sessions_of_a_user_are_read_a_few_at_a_time(core: ScriptedCore, mak
 
 
 @pytest.mark.slow
+@pytest.mark.embedded_core
 def test_an_embedded_core_lists_a_thousand_sessions_in_one_round_trip(
     served_core: ServedCore, make_app: AppFactory
 ) -> None:

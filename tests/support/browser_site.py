@@ -100,6 +100,11 @@ class Visit:
         """Wait until a page has this title."""
         (page or self.page).wait_for_function("title => document.title === title", arg=title)
 
+    def wait_for_login_url(self) -> None:
+        """Wait until the address bar shows the login page; Turbo changes it after the title."""
+        login = f"{self.site.url}/login?next=%2F"
+        self.page.wait_for_url(lambda url: url.startswith(login))
+
     def close(self) -> None:
         """Close all pages, and fail if one of them had an error."""
         assert self.problems == []

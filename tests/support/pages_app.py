@@ -10,7 +10,7 @@ app = Flask(__name__)
 app.config.from_prefixed_env()
 app.config.update(
     STSESSION_LOGIN_URL="/sign-in",
-    STSESSION_EMBEDDED_CORE={"access_token_validity": 1, "access_token_validity_jitter": 0},
+    STSESSION_EMBEDDED_CORE={"access_token_validity": 3, "access_token_validity_jitter": 0},
 )
 STSession(app)
 
