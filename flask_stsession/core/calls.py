@@ -107,24 +107,27 @@ class CoreCalls:
         # The core was replaced by an older or newer one. It refused before doing anything.
         return self._transport.send(replace(call, cdi_version=self._versions.renegotiate(version)))
 
-    def _require_app(self, refusal: CoreError) -> None:
-        """Raise an error if the core has no app at its address; a missing tenant then proves nothing.
+    def lacks_tenant(self, refusal: CoreError) -> bool:
+        """Return whether the core refused a request because its tenant does not exist.
 
-        :param refusal: the core's refusal because the app or the tenant does not exist.
+        The core refuses in the same words if it has no app at its address, which is asked about here.
+
         :raises ConfigError: there is no such app.
         """
+        if not _names_missing_tenant(refusal):
+            return False
         try:
             self._transport.send(CoreCall("GET", "/apiversion", repeatable=True))
         except CoreError as error:
-            if not names_missing_tenant(error):
+            if not _names_missing_tenant(error):
                 raise
             raise ConfigError(
                 f"STSESSION_CONNECTION_URI: {refusal.message}. Check the path of the address (/appid-…)."
             ) from error
+        return True
 
 
-def names_missing_tenant(error: CoreError) -> bool:
-    """Return whether the core refused because it has no such tenant, or no such app."""
+def _names_missing_tenant(error: CoreError) -> bool:
     return error.status == 400 and "AppId or tenantId not found" in error.message
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..constants import ALGORITHM, DEFAULT_TENANT
 from ..errors import CoreError
-from .calls import CoreCalls, names_missing_tenant
+from .calls import CoreCalls
 from .http import CoreCall
 from .models import (
     IssuedTokens,
@@ -302,10 +302,9 @@ class SessionCalls(CoreCalls):
                 method, _RID, path, tenant_id=None, query=query, body=body, repeatable=repeatable
             )
         except CoreError as error:
-            if not names_missing_tenant(error):
-                raise
-            self._require_app(error)
-            return None
+            if self.lacks_tenant(error):
+                return None
+            raise
 
     def _revoke(self, handles: list[str]) -> list[str] | None:
         body = {"sessionHandles": handles}

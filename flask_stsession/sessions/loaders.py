@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ..claims.base import call
 from ..claims.builtin import EmailVerificationClaim
-from ..errors import ConfigError
+from ..errors import ConfigError, CoreError
 
 if TYPE_CHECKING:
     from .manager import SessionManager
@@ -54,10 +54,19 @@ class Loaders:
         return self._load(manager, "user", *arguments)
 
     def roles_of(self, manager: SessionManager, user_id: str, tenant_id: str) -> list[str]:
-        """Return the user's roles, from the ``roles_loader`` or the core; never from a cache."""
+        """Return the user's roles, from the ``roles_loader`` or the core; never from a cache.
+
+        In a tenant that has been deleted a user has no roles. The session has ended with the tenant, which
+        the core says when the claim is stored.
+        """
         if "roles" in self._registered:
             return self._load_names(manager, "roles", user_id, tenant_id)
-        return manager.client.get_roles_for_user(user_id, tenant_id=tenant_id)
+        try:
+            return manager.client.get_roles_for_user(user_id, tenant_id=tenant_id)
+        except CoreError as error:
+            if manager.client.lacks_tenant(error):
+                return []
+            raise
 
     def permissions_of(
         self, manager: SessionManager, user_id: str, tenant_id: str, *, max_age: float = 0

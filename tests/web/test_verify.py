@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask, g, request
 from flask.testing import FlaskClient
-from support.answers import cookies_of, is_untouched, says
+from support.answers import cleared, cookies_of, is_untouched, says
 from support.app_factory import AppFactory
 from support.clients import signed_in
 from support.served_core import ServedCore
@@ -16,7 +16,7 @@ from support.served_core import ServedCore
 from flask_stsession import STSession, current_session, get_session, verify_session
 from flask_stsession.claims import AuthTimeClaim
 from flask_stsession.errors import ConfigError, TryRefreshTokenError
-from flask_stsession.multitenancy import create_or_update_tenant
+from flask_stsession.multitenancy import create_or_update_tenant, delete_tenant
 
 BY_COOKIE = {"st-auth-mode": "cookie"}
 BY_HEADER = {"st-auth-mode": "header"}
@@ -205,6 +205,28 @@ def test_a_session_of_another_tenant_is_refused_and_kept(make_app: AppFactory) -
     answer = client.get("/user", headers=public, base_url="http://acme.localhost")
     assert says(answer) == OTHER_TENANT
     assert is_untouched(answer)
+
+
+@pytest.mark.parametrize("options", [{"roles": "admin"}, {"permissions": "write"}])
+def test_a_guard_that_asks_for_roles_ends_a_session_of_a_deleted_tenant(
+    make_app: AppFactory, options: dict[str, Any]
+) -> None:
+    app = make_app()
+
+    @app.get("/guarded")
+    @verify_session(**options, max_age_in_sec=0)
+    def guarded() -> dict[str, bool]:
+        return {"guarded": True}
+
+    with app.app_context():
+        create_or_update_tenant("acme")
+    client = app.test_client()
+    client.post("/login", json={"tenant_id": "acme"}, headers=BY_COOKIE)
+    with app.app_context():
+        delete_tenant("acme")
+    answer = client.get("/guarded")
+    assert says(answer) == UNAUTHORISED
+    assert cleared(answer) == {"cookie", "header"}
 
 
 def test_a_login_that_is_too_long_ago_is_an_invalid_claim(make_app: AppFactory) -> None:
