@@ -146,6 +146,7 @@ def check(answer: Response, victim: Victim, caplog: pytest.LogCaptureFixture) ->
             assert secret not in text
         if record.name.startswith("flask_stsession"):
             assert record.levelno < logging.ERROR or "several cookies" in text
+            assert record.getMessage().isprintable()  # nothing from outside makes a line of its own
     caplog.clear()
     assert victim.is_unharmed()
 
