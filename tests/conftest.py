@@ -37,6 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=1000,
         help="how many random calls to compare between that core and the embedded one",
     )
+    group.addoption(
+        "--differential-seed",
+        type=int,
+        default=0,
+        help="the seed of those calls: the same seed makes the same calls; another one hunts for differences",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

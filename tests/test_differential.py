@@ -47,7 +47,6 @@ def cores(given_app: GivenApp) -> Iterator[tuple[Core, Core]]:
 def test_both_cores_respond_alike(
     cores: tuple[Core, Core], sequence: int, pytestconfig: pytest.Config
 ) -> None:
-    """The seed is that of pytest-randomly: ``--randomly-seed=…`` repeats a run."""
-    rng = random.Random(f"{pytestconfig.getoption('randomly_seed', 0)} {sequence}")
+    rng = random.Random(f"{pytestconfig.getoption('differential_seed')} {sequence}")
     problems = compare(Calls(rng), cores, CALLS_EACH, KNOWN)
     assert not problems, f"{len(problems)} differences\n" + "\n".join(problems[:SHOWN])

@@ -166,6 +166,20 @@ def test_the_sessions_of_a_deleted_tenant_are_400_for_every_operation(client: Cl
     assert client.handles("u") == set()
 
 
+@pytest.mark.parametrize("cdi", ["4.0", "5.5", "5.6"])
+def test_of_a_deleted_tenant_and_a_wrong_anti_csrf_token_a_core_tells_the_former(
+    client: Client, cdi: str
+) -> None:
+    client = client.speaking(cdi)
+    pair = client.create("u", tenant="/acme", enableAntiCsrf=True)
+    client.call("POST", f"{TENANTS}/remove", {"tenantId": "acme"})
+    body = {"accessToken": pair["accessToken"]["token"], "antiCsrfToken": "another"}
+    for check_database in (False, True):
+        flags = {"enableAntiCsrf": True, "doAntiCsrfCheck": True, "checkDatabase": check_database}
+        response = client.send("POST", "/recipe/session/verify", json={**body, **flags})
+        assert refusal(response) == not_found("public", "acme")
+
+
 @pytest.mark.parametrize("handle", ["x_acme", "X_ACME", "x_acme_y"])
 def test_the_tenant_of_a_handle_is_read_as_a_core_reads_it(client: Client, handle: str) -> None:
     client.create("u", tenant="/acme")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,9 @@ from urllib3 import HTTPResponse
 
 _TIMEOUT_SECONDS = 60
 #: A core that keeps its data in memory refuses calls while its own cron jobs write.
-_LOCKED = b"SQLITE_LOCKED"
+_LOCKED = re.compile(rb"SQLITE_LOCKED")
+#: For a moment, while another app is made, a core does not find the default tenant of an app.
+_NOT_FOUND = re.compile(rb"AppId or tenantId not found .*, public\)")
 _MORE_ATTEMPTS = 50
 _PAUSE_SECONDS = 0.02
 _PUBLIC = "public"
@@ -145,9 +148,6 @@ class GivenCore:
         headers = {"cdi-version": "5.4"} | ({} if self.api_key is None else {"api-key": self.api_key})
         url = self.uri + path
         response = requests.request(method, url, json=body, headers=headers, timeout=_TIMEOUT_SECONDS)
-        if "AppId or tenantId not found" in response.text:  # seen for a moment while another app is made
-            time.sleep(1)
-            response = requests.request(method, url, json=body, headers=headers, timeout=_TIMEOUT_SECONDS)
         assert response.status_code == 200, f"{method} {path}: {response.status_code} {response.text}"
         return response.json()
 
@@ -171,7 +171,7 @@ class GivenCore:
                     app.saw(parts.query, request.body)
             response = send(adapter, request, **options)
             for _ in range(_MORE_ATTEMPTS):
-                if response.status_code != 500 or not is_locked(response):
+                if not was_not_ready(response):
                     break
                 time.sleep(_PAUSE_SECONDS)
                 response = send(adapter, request, **options)
@@ -180,13 +180,16 @@ class GivenCore:
         return watched
 
 
-def is_locked(response: requests.Response) -> bool:
-    """Has the core refused a call, without carrying it out, because its database was locked?
+def was_not_ready(response: requests.Response) -> bool:
+    """Has the core refused a call, without carrying it out, that it will carry out a moment later?
 
     The body of the response may be read again afterwards.
     """
+    reason = {500: _LOCKED, 400: _NOT_FOUND}.get(response.status_code)
+    if reason is None:
+        return False
     content: bytes = response.raw.read(decode_content=True)
     response.raw = HTTPResponse(
         io.BytesIO(content), response.headers, response.status_code, preload_content=False
     )
-    return _LOCKED in content
+    return reason.search(content) is not None

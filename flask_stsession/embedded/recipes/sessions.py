@@ -129,9 +129,9 @@ class SessionOperations:
             )
         if access.expiry <= self._clock_ms():
             return _verdict("TRY_REFRESH_TOKEN", "Access token expired")
+        self._tenants.require(access.tenant_id)
         if check_csrf and not _equal(anti_csrf_token, access.anti_csrf_token):
             return _verdict("TRY_REFRESH_TOKEN", "anti-csrf check failed")
-        self._tenants.require(access.tenant_id)
         if request.cdi_version >= CDI_ROTATES_AT_REFRESH:
             return self._verify_without_writing(access, check_database=check_database)
         if check_database or access.parent_refresh_token_hash1 is not None:
