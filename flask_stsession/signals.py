@@ -52,6 +52,7 @@ session_revoked: NamedSignal = _signal(
     """Sessions were ended: by sign-out, by one of the ``revoke`` functions, or after a token theft.
 
     :param session_handles: list of the handles of these sessions.
+    :param user_id: their user; ``None`` where they were ended by handle.
     """,
 )
 
@@ -62,6 +63,9 @@ token_theft_detected: NamedSignal = _signal(
     :param session_handle: the handle of that session.
     :param user_id: the user of that session.
     :param recipe_user_id: the login method of that session.
+    :param subtype: which replaced token was used: ``RECENT_PREV``, ``ORPHANED_BRANCH`` or
+        ``STALE_LINEAGE``; ``None`` before CDI 5.6, where the core does not tell.
+    :param error: the ``TokenTheftError``.
     """,
 )
 

@@ -15,7 +15,7 @@ from ..errors import ConfigError, Reason
 from .base import VALID, ClaimValidationResult, SessionClaim, SessionClaimValidator
 from .primitive import BooleanClaim, PrimitiveArrayClaim, PrimitiveClaim
 from .validation import REUSE_SECONDS
-from .validators import PrimitiveClaimValidators, SettingMaxAge
+from .validators import EmailVerificationClaimValidators, PrimitiveClaimValidators, SettingMaxAge
 
 
 class ClaimSources(Protocol):
@@ -67,6 +67,18 @@ def _fetch_permissions(user_id: str, tenant_id: str, user_context: dict[str, Any
 
 def _fetch_email_verified(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> bool:
     return _extension(user_context).is_email_of_user_verified(user_id, tenant_id)
+
+
+class EmailVerificationClaimClass(BooleanClaim):
+    """Whether the user's e-mail address is verified."""
+
+    def __init__(self) -> None:
+        super().__init__("st-ev", _fetch_email_verified, _default_max_age)
+
+    @cached_property
+    def validators(self) -> EmailVerificationClaimValidators:
+        """The validators of this claim."""
+        return EmailVerificationClaimValidators(self)
 
 
 #: In s. The comparison also keeps out NaN, and integers so long that subtracting them overflows.
@@ -148,7 +160,7 @@ PermissionClaim: PrimitiveArrayClaim[str] = PrimitiveArrayClaim(
 )
 
 #: Whether the user's e-mail address is verified (``st-ev``). The address comes from ``get_email``.
-EmailVerificationClaim: BooleanClaim = BooleanClaim("st-ev", _fetch_email_verified, _default_max_age)
+EmailVerificationClaim: EmailVerificationClaimClass = EmailVerificationClaimClass()
 
 #: When the user signed in (``st-auth-time``), in s since 1970; for ``max_auth_age``.
 AuthTimeClaim: AuthTimeClaimClass = AuthTimeClaimClass()

@@ -77,6 +77,31 @@ class BooleanClaimValidators(PrimitiveClaimValidators[bool]):
         return self.has_value(False, max_age_in_sec, id_, max_age_in_seconds=max_age_in_seconds)
 
 
+class EmailVerificationClaimValidators(BooleanClaimValidators):
+    """The validators of ``EmailVerificationClaim``."""
+
+    def is_verified(
+        self,
+        refetch_time_on_false_in_seconds: float | None = 10,
+        max_age_in_seconds: float | None = None,
+        id_: str | None = None,
+    ) -> SessionClaimValidator:
+        """Return a validator that checks that the user's e-mail address is verified.
+
+        :param refetch_time_on_false_in_seconds: age (s) at which a false value is refetched, so that a user
+            who has just followed the link passes soon; 0: at every check; ``None``: as any other value.
+        :param max_age_in_seconds: age (s) at which any value is refetched; 0: at every check; ``None``:
+            ``STSESSION_CLAIM_MAX_AGE_SECONDS``.
+        :param id_: the id of the validator, by default the claim's key.
+        :raises TypeError: an age is not a number.
+        :raises ValueError: an age is negative.
+        """
+        on_false = refetch_time_on_false_in_seconds
+        if on_false is not None:
+            on_false = _checked_age(on_false, "refetch_time_on_false_in_seconds")
+        return _IsVerified(self.claim, on_false, checked_max_age(max_age_in_seconds), id_)
+
+
 class PrimitiveArrayClaimValidators(Generic[P]):
     """The validators of a :class:`PrimitiveArrayClaim`.
 
@@ -313,6 +338,33 @@ class _HasValue(AgedValidator):
         return _same(value, self.expected)
 
 
+class _IsVerified(_HasValue):
+    """Check that a boolean claim is true; refetch a false value much sooner than a true one.
+
+    :param refetch_time_on_false: the age (s) at which a false value is refetched; 0: at every check;
+        ``None``: as any other value.
+    """
+
+    def __init__(
+        self,
+        claim: SessionClaim[bool],
+        refetch_time_on_false: float | None,
+        max_age_in_sec: float | None,
+        id_: str | None,
+    ) -> None:
+        super().__init__(claim, True, max_age_in_sec, id_)
+        self._refetch_time_on_false = refetch_time_on_false
+
+    def should_refetch(self, payload: dict[str, Any], user_context: dict[str, Any] | None = None) -> bool:
+        if super().should_refetch(payload, user_context):
+            return True
+        limit = self._refetch_time_on_false
+        if limit is None or self._value(payload, user_context) is True:
+            return False
+        fetched_at = self._fetched_at(payload, user_context)
+        return fetched_at is None or limit == 0 or self._now_ms(user_context) - fetched_at > limit * 1000
+
+
 class _ArrayValidator(AgedValidator):
     # Above all, a string is not a list of strings: "admin" would be found in "administrator".
     stored_types = (list, tuple)
@@ -364,7 +416,9 @@ class _ExcludesAll(_ArrayValidator):
         return not any(_contains(value, item) for item in self.expected)
 
 
-_OURS: Final = frozenset({_HasValue, _Includes, _IncludesAll, _IncludesAny, _Excludes, _ExcludesAll})
+_OURS: Final = frozenset(
+    {_HasValue, _IsVerified, _Includes, _IncludesAll, _IncludesAny, _Excludes, _ExcludesAll}
+)
 
 
 def _same(value: Any, expected: Primitive) -> bool:
@@ -403,16 +457,18 @@ def _checked_values(values: Any, validator: str) -> tuple[Primitive, ...]:
 
 def checked_max_age(max_age: Any) -> Any:
     """Check the maximal age of a validator or a claim, and return it."""
-    if max_age is None or callable(max_age):
-        return max_age
-    if isinstance(max_age, bool) or not isinstance(max_age, (int, float)):
-        raise TypeError(f"max_age_in_sec must be a number of seconds or None, not {max_age!r}.")
-    if not 0 <= max_age < math.inf:
+    return max_age if max_age is None or callable(max_age) else _checked_age(max_age, "max_age_in_sec")
+
+
+def _checked_age(age: Any, argument: str) -> float:
+    if isinstance(age, bool) or not isinstance(age, (int, float)):
+        raise TypeError(f"{argument} must be a number of seconds or None, not {age!r}.")
+    if not 0 <= age < math.inf:
         raise ValueError(
-            f"max_age_in_sec is {max_age!r}. Use 0 to refetch the value at every check, None to fetch it "
+            f"{argument} is {age!r}. Use 0 to refetch the value at every check, None to fetch it "
             "only if it is missing."
         )
-    return max_age
+    return age
 
 
 def _one_max_age(max_age_in_sec: Any, max_age_in_seconds: Any) -> Any:

@@ -383,6 +383,7 @@ class SessionManager:
             session_handle=theft.session_handle,
             user_id=theft.user_id,
             recipe_user_id=theft.recipe_user_id,
+            subtype=theft.recent_token_reuse_subtype,
             error=error,
         )
         return error

@@ -69,7 +69,8 @@ def read_tokens(environ: dict[str, Any], names: CookieNames) -> RequestTokens:
     """
     authorization = environ.get("HTTP_AUTHORIZATION")
     bearer = None
-    if authorization is not None and authorization.startswith(_BEARER):
+    # Schemes are case-insensitive (RFC 9110, 11.1).
+    if authorization is not None and authorization[: len(_BEARER)].lower() == _BEARER.lower():
         value = authorization[len(_BEARER) :].strip()
         bearer = MaskedToken(value) if value else None
     cookies = environ.get("HTTP_COOKIE")

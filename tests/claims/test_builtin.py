@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ from flask_stsession.claims import (
     UserRoleClaim,
 )
 from flask_stsession.claims.base import NOW_MS
+from flask_stsession.claims.validators import quick_checks, surely_pass
 from flask_stsession.multitenancy import create_or_update_tenant
 from flask_stsession.signals import claims_invalid
 
@@ -93,6 +95,13 @@ def elsewhere(make_app: AppFactory, change: Callable[[], Any]) -> None:
     """Change something in the core behind the back of the app: by another one, with caches of its own."""
     with make_app(name="elsewhere").app_context():
         change()
+
+
+def verify_address(user_id: str, email: str) -> None:
+    """Have a user prove the address."""
+    token = emailverification.create_email_verification_token(user_id, email=email)
+    assert token is not None
+    assert emailverification.verify_email_using_token(token) is not None
 
 
 def payload_of(client: FlaskClient) -> dict[str, Any]:
@@ -398,10 +407,70 @@ def test_a_user_who_verifies_the_address_passes_after_the_next_fetch(make_app: A
         {"id": "st-ev", "reason": {"message": "wrong value", "expectedValue": True, "actualValue": False}}
     ]
     with app.app_context():
-        token = emailverification.create_email_verification_token("alice")
-        assert token is not None
-        assert emailverification.verify_email_using_token(token) is not None
+        verify_address("alice", "alice@example.com")
     client.post("/again/st-ev")
+    assert client.get("/guarded").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("value", "age", "arguments", "setting", "due"),
+    [
+        (True, 11, {}, 300, False),
+        (True, 301, {}, 300, True),
+        (True, 301, {}, None, False),
+        (True, 301, {"max_age_in_seconds": 400}, 300, False),
+        (True, 0, {"max_age_in_seconds": 0}, 300, True),
+        (False, 10, {}, 300, False),
+        (False, 10.001, {}, 300, True),
+        (False, 10.001, {}, None, True),
+        (False, 11, {"refetch_time_on_false_in_seconds": 20}, 300, False),
+        (False, 0, {"refetch_time_on_false_in_seconds": 0}, 300, True),
+        (False, 301, {"refetch_time_on_false_in_seconds": None}, 300, True),
+        (False, 299, {"refetch_time_on_false_in_seconds": None}, 300, False),
+        (False, None, {}, None, True),
+        (None, 0, {}, None, True),
+        ("yes", 11, {}, None, True),
+    ],
+)
+def test_an_address_that_is_not_verified_is_asked_about_sooner_than_one_that_is(
+    value: Any, age: float | None, arguments: dict[str, Any], setting: float | None, due: bool
+) -> None:
+    now = 1_700_000_000_000
+    context = {"stsession": SimpleNamespace(claim_max_age_seconds=setting), NOW_MS: now}
+    stored = {"v": value} if age is None else {"v": value, "t": now - age * 1000}
+    validator = EmailVerificationClaim.validators.is_verified(**arguments)
+    assert validator.should_refetch({"st-ev": stored}, context) is due
+    checks = quick_checks([validator], setting)
+    assert checks is not None
+    assert surely_pass(checks, {"st-ev": stored}, now) is (value is True and not due)
+
+
+def test_is_verified_takes_its_arguments_in_supertokens_pythons_order() -> None:
+    validator = EmailVerificationClaim.validators.is_verified(5, 60, "verified")
+    assert validator.id == "verified"
+    assert EmailVerificationClaim.validators.is_verified().id == "st-ev"
+    assert validator.validate({}, {}) == ClaimValidationResult(
+        False, {"message": "value does not exist", "expectedValue": True}
+    )
+    wrong: Any = "10"
+    with pytest.raises(TypeError) as caught:
+        EmailVerificationClaim.validators.is_verified(wrong)
+    assert str(caught.value) == (
+        "refetch_time_on_false_in_seconds must be a number of seconds or None, not '10'."
+    )
+
+
+def test_a_guard_lets_a_user_pass_soon_after_the_link_was_followed(make_app: AppFactory) -> None:
+    app = prepared(
+        make_app, claims=[EmailVerificationClaim], get_email=lambda user_id, _tenant: f"{user_id}@example.com"
+    )
+    guarded(app, validators=[EmailVerificationClaim.validators.is_verified()])
+    client = signed_in(app)
+    elsewhere(make_app, lambda: verify_address("alice", "alice@example.com"))
+    assert client.get("/guarded").get_json()["claimValidationErrors"] == [
+        {"id": "st-ev", "reason": {"message": "wrong value", "expectedValue": True, "actualValue": False}}
+    ]
+    make_older(client, 11)
     assert client.get("/guarded").status_code == 200
 
 

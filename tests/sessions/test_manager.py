@@ -25,7 +25,7 @@ from flask_stsession.errors import (
 )
 from flask_stsession.sessions.manager import ManagerSettings, SessionManager
 from flask_stsession.sessions.session import Session
-from flask_stsession.signals import session_created, session_refreshed
+from flask_stsession.signals import session_created, session_refreshed, token_theft_detected
 
 REFRESH = "POST /recipe/session/refresh"
 VERIFY = "POST /recipe/session/verify"
@@ -315,12 +315,17 @@ def test_a_login_method_of_another_user_is_refused_and_its_session_ended(
 
 
 @pytest.mark.parametrize("version", ["5.4", "5.6"])
-def test_a_theft_error_names_the_reused_token_if_the_core_does(
+def test_a_theft_error_and_its_signal_name_the_reused_token_if_the_core_does(
     make_app: AppFactory, served_core: ServedCore, version: str
 ) -> None:
     app = make_app(connection_uri=served_core.url, cdi_version=version)
     ext: STSession = app.extensions["stsession"]
-    with app.app_context():
+    heard: list[Any] = []
+
+    def hear(sender: Any, *, subtype: str | None, error: TokenTheftError, **_: Any) -> None:
+        heard.extend((subtype, error))
+
+    with app.app_context(), token_theft_detected.connected_to(hear, app):
         _, stolen = pair_of(ext.create_new_session_without_request_response("alice"))
         access, new = pair_of(ext.refresh_session_without_request_response(stolen))
         ext.verify_access_token(access)
@@ -328,6 +333,7 @@ def test_a_theft_error_names_the_reused_token_if_the_core_does(
         served_core.core.offset = 3600
         with pytest.raises(TokenTheftError) as caught:
             ext.refresh_session_without_request_response(stolen)
+    assert heard == [caught.value.subtype, caught.value]
     if version == "5.6":
         assert caught.value.subtype in ("RECENT_PREV", "ORPHANED_BRANCH", "STALE_LINEAGE")
     else:

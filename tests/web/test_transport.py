@@ -100,6 +100,7 @@ def test_the_quick_way_finds_what_the_thorough_one_finds(cookie: str) -> None:
     [
         ({}, (None, None)),
         ({"HTTP_AUTHORIZATION": "Bearer a.b.c"}, ("a.b.c", "header")),
+        ({"HTTP_AUTHORIZATION": "bearer a.b.c"}, (None, None)),
         ({"HTTP_AUTHORIZATION": "Basic YTpi"}, (None, None)),
         ({"HTTP_COOKIE": "lang=en; sAccessToken=a.b.c; theme=dark"}, ("a.b.c", "cookie")),
         ({"HTTP_COOKIE": "sAccessToken=a.b.c", "HTTP_AUTHORIZATION": "Bearer a.b.c"}, (None, None)),
@@ -138,6 +139,10 @@ def test_a_legacy_session_shows_by_its_cookie_even_an_empty_one(cookie: str, leg
     [
         ("Bearer a.b.c", "a.b.c"),
         ("Bearer   a.b.c  ", "a.b.c"),
+        ("bearer a.b.c", "a.b.c"),
+        ("BEARER a.b.c", "a.b.c"),
+        ("bEaReR a.b.c", "a.b.c"),
+        ("bearer ", None),
         ("Bearer ", None),
         ("Bearer", None),
         ("Bearer    ", None),

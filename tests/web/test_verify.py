@@ -389,3 +389,15 @@ def test_the_tenant_of_a_guard_wins_over_the_tenant_of_the_app(make_app: AppFact
     assert of_acme.get("/acme").get_json() == {"ok": True}
     assert of_public.get("/acme").status_code == 403
     assert (of_acme.get("/user").status_code, of_public.get("/user").status_code) == (403, 200)
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
+def test_the_scheme_of_the_header_counts_in_any_case(app: Flask, scheme: str) -> None:
+    client = app.test_client()
+    tokens = client.post("/login", headers=BY_HEADER).headers
+    by_header = {"Authorization": f"{scheme} {tokens['st-access-token']}"}
+    assert client.get("/user", headers=by_header).get_json()["userId"] == "alice"
+    assert client.post("/user", headers=by_header).status_code == 200
+    refresh = {"Authorization": f"{scheme} {tokens['st-refresh-token']}"}
+    assert client.post("/auth/session/refresh", headers=refresh).status_code == 200
+    assert client.post("/auth/signout", headers=by_header).get_json() == {"status": "OK"}
