@@ -29,7 +29,11 @@ from flask_stsession.embedded.app import EmbeddedCore
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("flask-stsession")
-    group.addoption("--core-uri", default=None, help="run all tests against this SuperTokens core")
+    group.addoption(
+        "--core-uri",
+        action="append",
+        help="run all tests against this SuperTokens core; given again, each worker of -n takes one",
+    )
     group.addoption("--core-api-key", default=None, help="the API key of that core")
     group.addoption(
         "--differential-calls",
@@ -60,6 +64,12 @@ def is_for_the_other_core(item: pytest.Item, *, is_given: bool) -> bool:
     return is_about_the_embedded if is_given else item.get_closest_marker("given_core") is not None
 
 
+def worker_number(config: pytest.Config) -> int:
+    """Return which worker of ``-n`` this process is; 0 without workers."""
+    worker: dict[str, str] = getattr(config, "workerinput", {"workerid": "gw0"})
+    return int(worker["workerid"].removeprefix("gw"))
+
+
 @pytest.fixture(autouse=True)
 def _nothing_leaks() -> Iterator[None]:
     """No test may leave an app context or a request context behind."""
@@ -71,10 +81,11 @@ def _nothing_leaks() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def given_core(pytestconfig: pytest.Config) -> Iterator[GivenCore | None]:
     """The core that ``--core-uri`` names, or ``None``."""
-    uri = pytestconfig.getoption("--core-uri")
-    if uri is None:
+    uris = pytestconfig.getoption("--core-uri")
+    if uris is None:
         yield None
         return
+    uri = uris[worker_number(pytestconfig) % len(uris)]
     core = GivenCore(uri, pytestconfig.getoption("--core-api-key"))
     yield core
     core.close()

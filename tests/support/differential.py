@@ -18,6 +18,7 @@ from typing import Any, Final
 import requests
 
 from flask_stsession.constants import CDI_VERSIONS
+from support.given_core import SENT_AGAIN
 from support.patterns import decode_jwt
 
 _TIMEOUT_SECONDS: Final = 30
@@ -78,9 +79,10 @@ class Call:
             **place,
         )
         try:
-            return Reply(response.status_code, response.json())
+            body = response.json()
         except ValueError:
-            return Reply(response.status_code, Text(response.text))
+            body = Text(response.text)
+        return Reply(response.status_code, body, SENT_AGAIN in response.headers)
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,14 @@ class Text(str):
 
 @dataclass(frozen=True)
 class Reply:
-    """What a core has responded."""
+    """The response of a core.
+
+    :param sent_again: whether the core had refused the call at first, its database being locked.
+    """
 
     status: int
     body: Any
+    sent_again: bool = False
 
     @property
     def is_ok(self) -> bool:

@@ -28,6 +28,8 @@ _LOCKED = re.compile(rb"SQLITE_LOCKED")
 #: For a moment, while another app is made, a core does not find the default tenant of an app.
 _NOT_FOUND = re.compile(rb"AppId or tenantId not found .*, public\)")
 _MORE_ATTEMPTS = 50
+#: A header of responses to requests that the core has first refused so.
+SENT_AGAIN = "x-sent-again"
 _PAUSE_SECONDS = 0.02
 _PUBLIC = "public"
 
@@ -175,13 +177,14 @@ class GivenCore:
                     break
                 time.sleep(_PAUSE_SECONDS)
                 response = send(adapter, request, **options)
+                response.headers[SENT_AGAIN] = "true"
             return response
 
         return watched
 
 
 def was_not_ready(response: requests.Response) -> bool:
-    """Has the core refused a call, without carrying it out, that it will carry out a moment later?
+    """Has the core refused a call that it will carry out a moment later?
 
     The body of the response may be read again afterwards.
     """
