@@ -24,7 +24,7 @@ FLOORS = {
     2: "core",
     3: "sessions",
     4: "web",
-    5: "arguments emailverification multitenancy userroles",
+    5: "arguments emailverification multitenancy usermetadata userroles",
     6: "extension operations offline",
     7: "functions cli",
     8: "testing aws_lambda",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from .emails import EmailVerificationCalls
+from .metadata import UserMetadataCalls
 from .roles import RoleCalls
 from .sessions import SessionCalls
 from .tenants import TenantCalls
 
 
-class CoreClient(SessionCalls, RoleCalls, EmailVerificationCalls, TenantCalls):
+class CoreClient(SessionCalls, RoleCalls, EmailVerificationCalls, UserMetadataCalls, TenantCalls):
     """A client of one core, for all threads of a process and for its forks.
 
     Makes no request until one is needed. Each method is one request over a kept-alive connection,
