@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
+HERE = Path(__file__).parent
+REPOSITORY = "https://github.com/flask-stsession/flask-stsession"
+DOCUMENTATION = "https://flask-stsession.readthedocs.io/en/latest/"
+
+
+def version() -> str:
+    """Return ``__version__`` of the package, which cannot be imported before its dependencies are there."""
+    source = (HERE / "flask_stsession" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"$', source, re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
 setup(
     name="flask-stsession",
-    version="0.1.0.dev0",
+    version=version(),
     description="SuperTokens sessions for Flask: verified in microseconds, with or without a core",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    author="The flask-stsession maintainers",
+    url=REPOSITORY,
+    project_urls={
+        "Documentation": DOCUMENTATION,
+        "Source": REPOSITORY,
+        "Changes": f"{REPOSITORY}/blob/main/CHANGELOG.md",
+        "Issues": f"{REPOSITORY}/issues",
+    },
+    keywords=["flask", "supertokens", "session", "authentication", "jwt", "refresh token"],
     license="Apache-2.0",
+    license_files=["LICENSE"],
     packages=find_packages(include=["flask_stsession", "flask_stsession.*"]),
     package_data={"flask_stsession": ["py.typed", "web/static/*.js"]},
     python_requires=">=3.10",
@@ -44,6 +68,11 @@ setup(
         "Intended Audience :: Developers",
         "Operating System :: OS Independent",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Internet :: WWW/HTTP :: Session",
         "Typing :: Typed",
     ],

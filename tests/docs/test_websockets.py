@@ -4,36 +4,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from socketio import Client
 from socketio.exceptions import ConnectionError as RefusedError
+from support.documentation import page_fixture
 from support.socket_server import serving, sign_in, socket_io, web_socket
 from websocket import WebSocketBadStatusException
 
-from flask_stsession import STSession, revoke_all_sessions_for_user, userroles
-
-PAGE = Path(__file__).parents[1] / "docs" / "websockets.md"
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+from flask_stsession import revoke_all_sessions_for_user, userroles
 
 pytestmark = pytest.mark.embedded_core  # the page configures no core
 
 
-@pytest.fixture
-def page() -> Iterator[dict[str, Any]]:
-    """What the page defines, with sessions in memory."""
-    namespace: dict[str, Any] = {"__name__": "websockets"}
-    for block in BLOCKS:
-        exec(compile(block, str(PAGE), "exec"), namespace)
-        namespace["app"].testing = True
-    yield namespace
-    stsession: STSession = namespace["stsession"]
-    with namespace["app"].app_context():
-        stsession.close()
+page = page_fixture("websockets.md")
 
 
 def test_the_handlers_of_the_page_let_in_who_is_signed_in_and_nobody_else(page: dict[str, Any]) -> None:
