@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -123,7 +124,11 @@ class AppCore(BaseAdapter):
         database = self.locate()
         if database != IN_MEMORY and not Path(self._config.embedded_database).is_absolute():
             _make_folder(Path(database).parent, Path(self._app.instance_path()))
-        self._core = core = embedded.EmbeddedCore(database, self._config.embedded_core)
+        self._core = core = embedded.EmbeddedCore(
+            database,
+            self._config.embedded_core,
+            private_key=_private_key_in_memory() if database == IN_MEMORY else None,
+        )
         if database != IN_MEMORY and not self._is_explicit:
             logger.log(
                 logging.INFO if self._app.is_debug() and not core.created else logging.WARNING,
@@ -132,6 +137,16 @@ class AppCore(BaseAdapter):
                 database,
             )
         return core
+
+
+@cache
+def _private_key_in_memory() -> str:
+    """Return the private key (PEM) of all cores in the memory of this process.
+
+    Tests make an app each, and the key would take most of their time. It proves nothing between two apps:
+    each core knows the tokens of its own by their key ids, which are signed.
+    """
+    return embedded.new_private_key_pem()
 
 
 def _check_settings(given: Mapping[str, Any]) -> None:

@@ -12,17 +12,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .adapter import EmbeddedAdapter
     from .app import EmbeddedCore
+    from .crypto import new_private_key_pem
     from .errors import EmbeddedCoreError
     from .settings import read_settings
     from .storage.backup import back_up
 
-__all__ = ["EmbeddedAdapter", "EmbeddedCore", "EmbeddedCoreError", "back_up", "read_settings"]
+__all__ = [
+    "EmbeddedAdapter",
+    "EmbeddedCore",
+    "EmbeddedCoreError",
+    "back_up",
+    "new_private_key_pem",
+    "read_settings",
+]
 
 _HOMES = {
     "EmbeddedAdapter": "adapter",
     "EmbeddedCore": "app",
     "EmbeddedCoreError": "errors",
     "back_up": "storage.backup",
+    "new_private_key_pem": "crypto",
     "read_settings": "settings",
 }
 

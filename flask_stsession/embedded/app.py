@@ -81,8 +81,11 @@ class EmbeddedCore:
         ends with this object and cannot be shared with another process.
     :param settings: keys of a core's ``config.yaml``: the fields of
         :class:`~flask_stsession.embedded.settings.Settings`.
-    :param clock: the time now, seconds since the epoch.
+    :param clock: returns the time in s since the epoch; by default ``time.time``, looked up at each call, so
+        that libraries that freeze the time in tests are seen.
     :param busy_timeout: how long a request waits for locks, in all, before it gets 503, s.
+    :param private_key: an RSA key as PEM that signs in place of new ones, which take a tenth of a second to
+        make. Other cores may have the same one.
     :raises DatabaseUnavailableError: the database stayed locked for longer than the busy timeout.
     :raises EmbeddedCoreError: a setting is wrong or the database cannot be used. Calling the object raises
         it too if it was closed, or if its database is in the memory of another process.
@@ -96,15 +99,17 @@ class EmbeddedCore:
         database: str | os.PathLike[str],
         settings: Mapping[str, Any] | None = None,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         busy_timeout: float = 5.0,
+        private_key: str | None = None,
     ) -> None:
         self.settings: Settings = read_settings(settings)
         self._clock = clock
+        self._private_key = private_key
         self._store = Store(database, self._insert_first_rows, busy_timeout=busy_timeout)
         self.created = self._store.created
         try:
-            self._keys = KeyRing(self._store, self.settings, self._clock_ms)
+            self._keys = KeyRing(self._store, self.settings, self._clock_ms, private_key)
         except (sqlite3.Error, LookupError) as error:
             self._store.close()
             raise EmbeddedCoreError(
@@ -140,11 +145,11 @@ class EmbeddedCore:
         return self._respond(environ).send(start_response)
 
     def _clock_ms(self) -> int:
-        return int(self._clock() * 1000)
+        return int((self._clock or time.time)() * 1000)
 
     def _insert_first_rows(self, connection: sqlite3.Connection) -> None:
         TenantOperations.insert_first(connection)
-        KeyRing.insert_first(connection, self.settings, self._clock_ms())
+        KeyRing.insert_first(connection, self.settings, self._clock_ms(), self._private_key)
 
     def _all_routes(self) -> list[Route]:
         tokens = SessionTokens(self._keys, self.settings)

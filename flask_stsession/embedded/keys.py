@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import uuid
 from collections.abc import Callable
@@ -41,13 +42,21 @@ class KeyRing:
     :param store: where the keys are kept.
     :param settings: how often dynamic keys rotate.
     :param clock_ms: returns the time now, ms.
+    :param private_key: as PEM: signs in place of the keys that would be made.
     :raises LookupError: the database has no keys.
     """
 
-    def __init__(self, store: Store, settings: Settings, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        clock_ms: Callable[[], int],
+        private_key: str | None = None,
+    ) -> None:
         self._store = store
         self._settings = settings
         self._clock_ms = clock_ms
+        self._private_key = private_key
         self._parsed: dict[str, SigningKey] = {}
         with store.read() as connection:
             row = connection.execute("SELECT value FROM secrets WHERE name = ?", (_REFRESH_KEY,)).fetchone()
@@ -57,17 +66,22 @@ class KeyRing:
         self.sealer: RefreshTokenSealer = RefreshTokenSealer(row[0])
 
     @staticmethod
-    def insert_first(connection: sqlite3.Connection, settings: Settings, now: int) -> None:
-        """Insert the first keys of a new database."""
+    def insert_first(
+        connection: sqlite3.Connection, settings: Settings, now: int, private_key: str | None = None
+    ) -> None:
+        """Insert the first keys of a new database.
+
+        :param private_key: as for the class.
+        """
         connection.execute(
             "INSERT INTO secrets (name, value) VALUES (?, ?)", (_REFRESH_KEY, RefreshTokenSealer.new_key())
         )
         connection.execute(
             "INSERT INTO signing_keys (kid, dynamic, private_pem, signs_from, keep_until)"
             " VALUES (?, 0, ?, ?, ?)",
-            (STATIC_KID_PREFIX + str(uuid.uuid4()), new_private_key_pem(), now, _NEVER),
+            (STATIC_KID_PREFIX + str(uuid.uuid4()), private_key or new_private_key_pem(), now, _NEVER),
         )
-        _insert_dynamic(connection, settings, now=now, signs_from=now)
+        _insert_dynamic(connection, settings, now=now, signs_from=now, private_key=private_key)
 
     def signing_key(self, *, dynamic: bool, expiry: int) -> SigningKey:
         """Return the key to sign a token with.
@@ -121,7 +135,9 @@ class KeyRing:
             if self._successor_is_due(keys[0], now):  # another process may just have made it
                 lead, interval = self._settings.key_lead_ms, self._settings.key_interval_ms
                 starts = max(keys[0].signs_from + interval, now + lead)
-                _insert_dynamic(connection, self._settings, now=now, signs_from=starts)
+                _insert_dynamic(
+                    connection, self._settings, now=now, signs_from=starts, private_key=self._private_key
+                )
                 connection.execute(
                     "DELETE FROM signing_keys WHERE dynamic = 1 AND keep_until <= ? AND kid <> ?",
                     (now, keys[0].kid),
@@ -165,9 +181,19 @@ def _select_dynamic(connection: sqlite3.Connection) -> list[_KeyRow]:
     return [_KeyRow(*row) for row in rows]
 
 
-def _insert_dynamic(connection: sqlite3.Connection, settings: Settings, *, now: int, signs_from: int) -> None:
+def _insert_dynamic(
+    connection: sqlite3.Connection,
+    settings: Settings,
+    *,
+    now: int,
+    signs_from: int,
+    private_key: str | None,
+) -> None:
     keep_until = signs_from + settings.key_interval_ms + settings.access_token_validity_ms
+    # Another core may have the same private key, and be made in the same millisecond: only the key id tells
+    # its tokens from those of this one.
+    number = now if private_key is None else secrets.randbelow(10**13)
     connection.execute(
         "INSERT INTO signing_keys (kid, dynamic, private_pem, signs_from, keep_until) VALUES (?, 1, ?, ?, ?)",
-        (f"{DYNAMIC_KID_PREFIX}{now:013d}", new_private_key_pem(), signs_from, keep_until),
+        (f"{DYNAMIC_KID_PREFIX}{number:013d}", private_key or new_private_key_pem(), signs_from, keep_until),
     )

@@ -86,7 +86,8 @@ class SessionManager:
         methods where it is ``None``.
     :param find_own: returns the session of the current request if it has this handle.
     :param ensure_sync: ``app.ensure_sync``, which runs functions of the app that are ``async def``.
-    :param clock: returns the time in s since 1970.
+    :param clock: returns the time in s since 1970; by default ``time.time``, looked up at each call, so that
+        libraries that freeze the time in tests are seen.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class SessionManager:
         extension: SessionMethods | None,
         find_own: Callable[[str], Session | None] | None = None,
         ensure_sync: EnsureSync | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.client = client
         self._locks = HandleLocks()
@@ -130,7 +131,7 @@ class SessionManager:
 
     def now_ms(self) -> int:
         """Return the time in ms since 1970."""
-        return int(self._clock() * 1000)
+        return int((self._clock or time.time)() * 1000)
 
     def acting_on(self, session: Session) -> AbstractContextManager[None]:
         """Make this session the one at hand while one of its methods runs."""

@@ -26,16 +26,17 @@ class RevokedHandles:
     fork.
 
     :param size: the number of handles to remember whatever their age.
-    :param monotonic: seconds from a clock that only goes forward.
-    :param wall: seconds since 1970.
+    :param monotonic: returns seconds from a clock that only goes forward; by default ``time.monotonic``.
+    :param wall: returns seconds since 1970; by default ``time.time``. Both are looked up at each call, so
+        that libraries that freeze the time in tests are seen.
     """
 
     def __init__(
         self,
         *,
         size: int = _FEWEST_HANDLES,
-        monotonic: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] | None = None,
+        wall: Callable[[], float] | None = None,
     ) -> None:
         self._size = size
         self._monotonic = monotonic
@@ -49,7 +50,7 @@ class RevokedHandles:
 
     def add(self, handles: Iterable[str]) -> None:
         """Remember handles until the last token of their sessions has expired."""
-        now = (self._monotonic(), self._wall())
+        now = ((self._monotonic or time.monotonic)(), (self._wall or time.time)())
         for handle in handles:
             self.handles.pop(handle, None)
             self.handles[handle] = now

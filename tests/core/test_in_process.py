@@ -109,6 +109,28 @@ def test_an_app_with_testing_set_keeps_its_sessions_in_memory(make: MakeApp, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("uri", [None, "embedded::memory:"])
+def test_apps_with_cores_in_memory_share_a_signing_key_but_no_sessions(
+    make: MakeApp, uri: str | None
+) -> None:
+    tokens, moduli = [], set()
+    apps = [make(uri), make(uri)]
+    for app in apps:
+        app.testing = True
+        login = app.test_client().post("/login", headers={"st-auth-mode": "header"})
+        tokens.append(login.headers["st-access-token"])
+        moduli |= {key["n"] for key in app.extensions["stsession"].get_jwks()["keys"]}
+    assert len(moduli) == 1
+    found = [
+        [
+            app.test_client().get("/user", headers={"Authorization": f"Bearer {token}"}).status_code
+            for app in apps
+        ]
+        for token in tokens
+    ]
+    assert found == [[200, 401], [401, 200]]
+
+
 def test_an_explicit_address_wins_over_testing(make: MakeApp, tmp_path: Path) -> None:
     app = make("embedded:", existing="stsession/core.db")
     app.testing = True

@@ -13,6 +13,7 @@ from support.patterns import decode_jwt
 from support.running_cores import Client, Clock, client_of
 
 from flask_stsession.embedded.app import EmbeddedCore
+from flask_stsession.embedded.crypto import new_private_key_pem
 
 HOUR = 3600.0
 
@@ -176,3 +177,45 @@ def test_a_copy_of_the_main_file_alone_has_the_newest_key(clock: Clock, tmp_path
     with EmbeddedCore(tmp_path / "copy.db", settings, clock=clock) as core, client_of(core) as client:
         assert len(keys["keys"]) == 3
         assert client.call("GET", "/.well-known/jwks.json") == keys
+
+
+def test_cores_with_one_private_key_do_not_accept_tokens_of_each_other(clock: Clock) -> None:
+    pem = new_private_key_pem()
+    with (
+        EmbeddedCore(":memory:", clock=clock, private_key=pem) as one,
+        EmbeddedCore(":memory:", clock=clock, private_key=pem) as other,
+        client_of(one) as first,
+        client_of(other) as second,
+    ):
+        assert set(first.kids()) & set(second.kids()) == set()
+        moduli = {
+            key["n"]
+            for client in (first, second)
+            for key in client.call("GET", "/.well-known/jwks.json")["keys"]
+        }
+        assert len(moduli) == 1
+        token = first.create()["accessToken"]["token"]
+        body = {
+            "accessToken": token,
+            "doAntiCsrfCheck": False,
+            "enableAntiCsrf": False,
+            "checkDatabase": False,
+        }
+        assert first.call("POST", "/recipe/session/verify", body)["status"] == "OK"
+        assert second.call("POST", "/recipe/session/verify", body)["status"] == "TRY_REFRESH_TOKEN"
+
+
+def test_a_given_private_key_also_signs_after_a_rotation(clock: Clock) -> None:
+    settings = {"access_token_dynamic_signing_key_update_interval": 1}
+    pem = new_private_key_pem()
+    with (
+        EmbeddedCore(":memory:", settings, clock=clock, private_key=pem) as core,
+        client_of(core) as client,
+    ):
+        before = signs_with(client)
+        clock.advance(HOUR - 30)
+        client.kids()
+        clock.advance(60)
+        assert signs_with(client) != before
+        keys = client.call("GET", "/.well-known/jwks.json")["keys"]
+        assert len({key["n"] for key in keys}) == 1

@@ -23,6 +23,8 @@ from .schema import STEPS, migrate, read_identity, read_version
 
 #: How long a checkpoint waits for readers, during which it blocks writers.
 _CHECKPOINT_PATIENCE_MS: Final = 250
+#: The pause between two attempts to switch the write-ahead log on.
+_PAUSE_SECONDS: Final = 0.01
 
 
 class Store:
@@ -203,16 +205,17 @@ class Store:
     def _use_write_ahead_log(self, connection: sqlite3.Connection) -> None:
         # SQLite does not wait its busy timeout here: the switch needs the file for itself for a moment,
         # and processes that start at once would block each other.
-        with self._patience.waiting() as seconds:
-            deadline = time.monotonic() + seconds
+        with self._patience.waiting() as left:
+            # Pauses are counted, not timed: a test may have frozen the clocks.
             while True:
                 try:
                     connection.execute("PRAGMA journal_mode=WAL")
                     return
                 except sqlite3.OperationalError as error:
-                    if not _is_busy(error) or time.monotonic() >= deadline:
+                    if not _is_busy(error) or left <= 0:
                         raise
-                    time.sleep(0.01)
+                    time.sleep(_PAUSE_SECONDS)
+                    left -= _PAUSE_SECONDS  # noqa: PLW2901
 
     def _check_files(self) -> None:
         if self._file:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from freezegun import freeze_time
 from support.running_cores import (
     Client,
     Clock,
@@ -294,6 +295,19 @@ def test_starting_on_a_locked_database_raises(tmp_path: Path) -> None:
         f"the embedded core's database {file} stayed locked for longer than the busy timeout (database is"
         " locked): see which process keeps a transaction open"
     )
+
+
+def test_starting_on_a_locked_database_raises_while_a_test_has_frozen_the_time(tmp_path: Path) -> None:
+    file = tmp_path / "core.db"
+    EmbeddedCore(file).close()
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    with (
+        freeze_time("2030-01-01"),
+        holding_the_write_lock(file),
+        pytest.raises(EmbeddedCoreError, match="stayed locked"),
+    ):
+        EmbeddedCore(file, busy_timeout=0.05)
 
 
 def test_a_database_that_breaks_while_in_use_is_503(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
