@@ -1,0 +1,299 @@
+"""Parse the events of API Gateway, function URLs and Application Load Balancers.
+
+The one parser of this room. What every caller needs is read at once: the format, the method and the headers.
+The rest (path, query, body) is read when it is asked for.
+
+Sources: the payload formats 1.0 and 2.0 in the API Gateway developer guide, the Lambda guide on function
+URLs, and the Elastic Load Balancing guide on Lambda targets.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NoReturn
+from urllib.parse import unquote_to_bytes, urlencode
+
+from ..errors import Reason, STSessionError
+
+#: How a gateway writes its events and reads responses. REST and WebSocket APIs use ``1.0``, function URLs
+#: ``2.0``, HTTP APIs either, as their integration says. Load balancers use ``alb``, or ``alb multi-value``
+#: where multi-value headers are switched on for the target group.
+Format = Literal["1.0", "2.0", "alb", "alb multi-value"]
+
+_DEFAULT_STAGE: Final = "$default"
+#: ``{name}`` or ``{name+}`` in the path of a route.
+_PARAMETER = re.compile(r"\{([^{}]+?)\+?\}")
+
+
+class EventError(STSessionError, ValueError):
+    """An event has an unknown shape, or a value of the wrong type in it; the message names the key."""
+
+    reason = Reason.MALFORMED
+
+
+@dataclass(frozen=True, slots=True)
+class EventRequest:
+    """The HTTP request in an event.
+
+    :param event: the whole event.
+    :param context: its ``requestContext``.
+    :param format: how the gateway writes events and reads responses.
+    :param method: the HTTP method, in upper case.
+    :param headers: by lower-case name; equal ones are joined by a comma (RFC 9110, 5.3), cookies by ``; ``.
+    """
+
+    event: Mapping[str, Any] = field(repr=False)
+    context: Mapping[str, Any] = field(repr=False)
+    format: Format
+    method: str
+    headers: Mapping[str, str] = field(repr=False)
+
+    @property
+    def is_handshake(self) -> bool:
+        """Whether the request opens a connection to a WebSocket API."""
+        return self.context.get("eventType") == "CONNECT" or self.context.get("routeKey") == "$connect"
+
+    @property
+    def scheme(self) -> str:
+        """The scheme that the client used: ``http`` only behind a load balancer, which says so itself."""
+        if not self.format.startswith("alb"):
+            return "https"
+        return "https" if self.headers.get("x-forwarded-proto", "").lower() == "https" else "http"
+
+    @property
+    def host(self) -> str:
+        """The host that the client addressed, with its port if it has one; empty if the event has none."""
+        host = self.headers.get("host") or self.context.get("domainName")
+        return host if isinstance(host, str) else ""
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host, such as ``https://api.example.com``."""
+        return f"{self.scheme}://{self.host}"
+
+    @property
+    def source_ip(self) -> str:
+        """The address of the client, as the gateway saw it; empty if the event has none."""
+        if self.format.startswith("alb"):
+            # The load balancer adds the last one; the client may have sent the others.
+            return self.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        at = _mapping(self.context.get("http" if self.format == "2.0" else "identity"), "requestContext")
+        source = at.get("sourceIp")
+        return source if isinstance(source, str) else ""
+
+    @property
+    def protocol(self) -> str:
+        """The version of HTTP between client and gateway."""
+        if self.format == "2.0":
+            protocol = _mapping(self.context.get("http"), "requestContext.http").get("protocol")
+        else:
+            protocol = self.context.get("protocol")
+        return protocol if isinstance(protocol, str) and protocol else "HTTP/1.1"
+
+    @property
+    def query_string(self) -> str:
+        """The query, encoded, as WSGI wants it.
+
+        :raises EventError: it is not text.
+        """
+        if self.format == "2.0":
+            return wsgi_text(_text(self.event.get("rawQueryString", ""), "rawQueryString"))
+        if self.format == "1.0":
+            return urlencode(list(self._query_pairs()), errors="replace")
+        # A load balancer hands names and values on as they came, still encoded.
+        return wsgi_text("&".join(f"{name}={value}" for name, value in self._query_pairs()))
+
+    def _query_pairs(self) -> Iterator[tuple[str, str]]:
+        key = "multiValueQueryStringParameters"
+        several = _mapping(self.event.get(key), key)
+        for name, values in several.items():
+            for value in _list(values, key):
+                yield _text(name, key), _text(value, key)
+        if not several:
+            key = "queryStringParameters"
+            for name, value in _mapping(self.event.get(key), key).items():
+                yield _text(name, key), _text(value, key)
+
+    @property
+    def body(self) -> bytes:
+        """The body.
+
+        :raises EventError: it is not text, or not the base64 that the event says it is.
+        """
+        body, is_encoded = self.event.get("body"), self.event.get("isBase64Encoded")
+        if is_encoded not in (True, False, None):
+            _refuse("isBase64Encoded", "true or false", is_encoded)
+        if body is None:
+            return b""
+        text = _text(body, "body")
+        if not is_encoded:
+            return text.encode("utf-8", "surrogatepass")
+        try:
+            return base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise EventError("The event's body is not base64, though isBase64Encoded is true.") from error
+
+    def mount(self, gateway_path: str | None = None) -> tuple[str, str]:
+        """Return where the app is mounted and the path below, decoded: ``SCRIPT_NAME`` and ``PATH_INFO``.
+
+        Before the app's own path stand the stage and the base path of a custom domain, depending on gateway,
+        payload format and domain. The route that matched tells what belongs to the app.
+
+        :param gateway_path: ``STSESSION_API_GATEWAY_PATH``: the path that clients see before the app's own.
+            ``None``: the one that the event tells.
+        :raises EventError: a path is not text.
+        """
+        path = _decoded(self._raw_path())
+        before = self._before_route(path)
+        if before is None:
+            before = self._stage if _begins_with(path, self._stage) and self._path_has_stage else ""
+        # In payload 1.0 the path that the client asked for, stage included, is apart.
+        asked = self.context.get("path") if self.format == "1.0" else None
+        root = before
+        if isinstance(asked, str) and _decoded(asked).endswith(path):
+            root = _decoded(asked)[: -len(path) or None] + before
+        below = path[len(before) :]
+        if gateway_path and not root.endswith(gateway_path) and _begins_with(below, gateway_path):
+            # Put there by something in front of the gateway, a CDN for example.
+            below = below[len(gateway_path) :]
+        return root if gateway_path is None else gateway_path, below or "/"
+
+    def _raw_path(self) -> str:
+        key = "rawPath" if self.format == "2.0" else "path"
+        path = _text(self.event.get(key), key)
+        return path if path.startswith("/") else f"/{path}"
+
+    @property
+    def _stage(self) -> str:
+        """The stage as it begins a path; empty for the default stage, which no path has."""
+        stage = self.context.get("stage")
+        return f"/{stage}" if isinstance(stage, str) and stage not in ("", _DEFAULT_STAGE) else ""
+
+    @property
+    def _path_has_stage(self) -> bool:
+        """Whether the path begins with the stage: so it is in an HTTP API, and not in a REST API."""
+        return self.format == "2.0" or self.event.get("version") == "1.0"
+
+    def _before_route(self, path: str) -> str | None:
+        """Return what stands in a path before the part that the route has matched.
+
+        :returns: ``None`` if the route does not tell, as the route ``$default`` does not.
+        """
+        if self.format == "2.0":
+            route = _text(self.event.get("routeKey", ""), "routeKey").rpartition(" ")[2]
+        elif self.format == "1.0":
+            route = _text(self.event.get("resource") or "", "resource")
+        else:
+            return None
+        if not route.startswith("/"):
+            return None
+        values = _mapping(self.event.get("pathParameters"), "pathParameters")
+        if not all(isinstance(values.get(name), str) for name in _PARAMETER.findall(route)):
+            return None
+        matched = _decoded(_PARAMETER.sub(lambda name: values[name[1]], route)).rstrip("/")
+        trimmed = path.rstrip("/")
+        return trimmed[: len(trimmed) - len(matched)] if trimmed.endswith(matched) else None
+
+
+def parse_event(event: object) -> EventRequest:
+    """Return the HTTP request in an event.
+
+    :param event: as the Lambda runtime hands it to a handler; also that of a REQUEST authorizer.
+    :raises EventError: it is no event of API Gateway, a function URL or a load balancer.
+    """
+    if not isinstance(event, Mapping):
+        _refuse("", "an object", event)
+    context = _mapping(event.get("requestContext"), "requestContext")
+    version = event.get("version")
+    if version == "2.0":
+        method = _mapping(context.get("http"), "requestContext.http").get("method")
+        format_: Format = "2.0"
+    elif version not in (None, "1.0"):
+        raise EventError(f"The event has the unknown version {str(version)[:20]!r}; known are 1.0 and 2.0.")
+    else:
+        method = event.get("httpMethod")
+        if "elb" in context:
+            is_multiple = isinstance(event.get("multiValueHeaders"), Mapping)
+            format_ = "alb multi-value" if is_multiple else "alb"
+        else:
+            format_ = "1.0"
+            if method is None and "connectionId" in context:
+                method = "GET"  # of a handshake, which has no method of its own in the event
+    if not isinstance(method, str) or not method:
+        key = "requestContext.http.method" if format_ == "2.0" else "httpMethod"
+        _refuse(key, "the method of an HTTP request", method)
+    return EventRequest(event, context, format_, method.upper(), _headers(event, format_))
+
+
+def _headers(event: Mapping[str, Any], format_: Format) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if format_ != "2.0":
+        for name, values in _mapping(event.get("multiValueHeaders"), "multiValueHeaders").items():
+            for value in _list(values, "multiValueHeaders"):
+                _add(found, name, value, "multiValueHeaders")
+    before = frozenset(found)
+    for name, value in _mapping(event.get("headers"), "headers").items():
+        if not before or not isinstance(name, str) or name.lower() not in before:
+            _add(found, name, value, "headers")
+    if format_ == "2.0":
+        cookies = _list(event.get("cookies"), "cookies")
+        if cookies:
+            # Function URLs send them in ``headers`` as well.
+            found["cookie"] = "; ".join([_text(cookie, "cookies") for cookie in cookies])
+    return found
+
+
+def _add(found: dict[str, str], name: object, value: object, key: str) -> None:
+    if not isinstance(name, str) or not isinstance(value, str):
+        _refuse(key, "text for names and values", value if isinstance(name, str) else name)
+    name = name.lower()
+    present = found.get(name)
+    if present is not None:
+        value = f"{present}{'; ' if name == 'cookie' else ','}{value}"
+    found[name] = value
+
+
+def _mapping(value: object, key: str) -> Mapping[Any, Any]:
+    """Return an object of the event; ``null`` counts as an empty one."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        _refuse(key, "an object", value)
+    return value
+
+
+def _list(value: object, key: str) -> list[Any] | tuple[Any, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)):
+        _refuse(key, "a list", value)
+    return value
+
+
+def _text(value: object, key: str) -> str:
+    if not isinstance(value, str):
+        _refuse(key, "text", value)
+    return value
+
+
+def _refuse(key: str, expected: str, value: object) -> NoReturn:
+    # The type only: the value may be a token.
+    where = f"{key!r} of the event" if key else "the event"
+    raise EventError(f"{where} must be {expected}, not {type(value).__name__}.")
+
+
+def _begins_with(path: str, prefix: str) -> bool:
+    return bool(prefix) and (path == prefix or path.startswith(f"{prefix}/"))
+
+
+def _decoded(path: str) -> str:
+    return unquote_to_bytes(path.encode("utf-8", "surrogatepass")).decode("latin-1")
+
+
+def wsgi_text(text: str) -> str:
+    """Return text as WSGI wants it, each character for one octet (PEP 3333)."""
+    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("latin-1")
