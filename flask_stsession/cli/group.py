@@ -1,0 +1,102 @@
+"""The base of all commands: errors in one line, and no log records between the output."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+from flask.cli import AppGroup
+
+from ..errors import CoreError, STSessionError
+from ..web.context import current_app_state
+
+if TYPE_CHECKING:
+    from ..web.base import AppState
+
+_LOGGERS = ("flask_stsession", "flask_stsession.core")
+#: Reports that a database was created, which a mistyped path or an unmounted volume may have caused.
+_EMBEDDED_LOGGER = "flask_stsession.embedded"
+
+
+class Command(click.Command):
+    """A command that reports this package's errors in one line, with exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command.
+
+        :raises ClickException: in place of an error of this package.
+        """
+        with _quiet(*_LOGGERS, *([_EMBEDDED_LOGGER] if ctx.params.get("as_json") else [])):
+            try:
+                return super().invoke(ctx)
+            except STSessionError as error:
+                raise click.ClickException(_in_one_line(ctx, error)) from error
+
+
+class Group(AppGroup):
+    """A group of commands on the app that ``flask`` finds, which must have an ``STSession``."""
+
+    command_class = Command
+
+    def command(  # type: ignore[override]
+        self, *args: Any, **kwargs: Any
+    ) -> Callable[[Callable[..., Any]], click.Command]:
+        """Register a function as a command; it runs in the app's context."""
+        register = super().command(*args, **kwargs)
+        return lambda function: register(on_stsession(function))
+
+
+def on_stsession(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse, in words, to run a command on an app without an ``STSession``."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        app_state()
+        return function(*args, **kwargs)
+
+    return run
+
+
+def app_state() -> AppState:
+    """Return what ``init_app`` made for the current app.
+
+    :raises ClickException: there is no STSession on the app.
+    """
+    try:
+        return current_app_state()
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _in_one_line(ctx: click.Context, error: STSessionError) -> str:
+    """Return the message of an error; a core's refusal of an unknown tenant names the tenant."""
+    tenant_id = ctx.params.get("tenant_id")
+    if not isinstance(error, CoreError) or tenant_id is None:
+        return str(error)
+    try:
+        is_unknown = app_state().manager.client.lacks_tenant(error)
+    except STSessionError as other:
+        return str(other)
+    if not is_unknown:
+        return str(error)
+    create = f"multitenancy.create_or_update_tenant({tenant_id!r})"
+    return f"There is no tenant {tenant_id!r}. Create it with {create}."
+
+
+@contextmanager
+def _quiet(*names: str) -> Iterator[None]:
+    """Keep records below ERROR out of the output: commands report what matters, ``doctor`` all of it."""
+    with ExitStack() as stack:
+        for name in names:
+            logger = logging.getLogger(name)
+            logger.addFilter(_is_error)
+            stack.callback(logger.removeFilter, _is_error)
+        yield
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
