@@ -14,7 +14,7 @@ templates_path = ["_templates"]
 myst_enable_extensions = ["attrs_inline", "deflist"]
 myst_heading_anchors = 3
 
-autodoc_typehints = "none"  # the signatures have them; the parameters are described in words
+autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 add_module_names = False

@@ -442,7 +442,7 @@ class STSession(Extension):
         :raises UnauthorisedError: this is no token of a session, or it was revoked; ``None`` is no token.
         :raises TryRefreshTokenError: the token has expired, or is not genuine.
         :raises InvalidClaimsError: a validator failed, or the session is of another tenant than
-            :meth:`get_tenant_id` returns.
+            :meth:`STSession.get_tenant_id` returns.
         :raises CoreUnavailableError: the core was needed and did not answer.
         """
         with verdicts_refuse_connections():

@@ -74,7 +74,7 @@ verification_failed: NamedSignal = _signal(
     """A request was refused because it has no valid session: *unauthorised* or *try refresh token*.
 
     :param error: the ``UnauthorisedError`` or ``TryRefreshTokenError``.
-    :param reason: its :class:`~flask_stsession.errors.Reason`.
+    :param reason: its :class:`~flask_stsession.Reason`.
     """,
 )
 
@@ -92,7 +92,7 @@ core_unavailable: NamedSignal = _signal(
     """A request got a 503 because of the core.
 
     :param error: the ``CoreUnavailableError``.
-    :param reason: its :class:`~flask_stsession.errors.Reason`.
+    :param reason: its :class:`~flask_stsession.Reason`.
     """,
 )
 

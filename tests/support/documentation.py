@@ -97,7 +97,7 @@ class Page:
     @contextlib.contextmanager
     def running(self, *blocks: Block) -> Iterator[Namespace]:
         """Run blocks in a new namespace, and close the apps that they have made in the end."""
-        namespace: Namespace = {"__name__": self.path.stem}
+        namespace: Namespace = {"__name__": f"page_{self.path.stem.replace('-', '_')}"}
         try:
             yield self.run(namespace, *blocks)
         finally:
