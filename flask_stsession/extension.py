@@ -15,19 +15,13 @@ from .arguments import checked_handle, checked_user_id, keyword_only
 from .claims.builtin import AuthTimeClaim, EmailVerificationClaim
 from .config import load
 from .constants import CORS_REQUEST_HEADERS, DEFAULT_TENANT
-from .core.client import CoreClient
-from .core.http import CoreTransport
 from .core.in_process import EMBEDDED_HOST, AppCore, HostApp
 from .errors import ConfigError, Reason, TryRefreshTokenError, UnauthorisedError
+from .sessions.assembly import make_manager, make_transport
 from .sessions.loaders import Loaders
-from .sessions.manager import ManagerSettings, SessionManager
 from .sessions.new_session import NewSession
 from .sessions.payloads import json_object
-from .sessions.sizes import TokenSizes
-from .tokens.access_token import MAX_TOKEN_LENGTH
-from .tokens.jwks import KeySet
 from .tokens.masked import MaskedToken
-from .tokens.verifier import TokenVerifier
 from .web import csrf, hooks, login, refresh, routes
 from .web.base import NAME, STATE, AppState, Extension
 from .web.context import (
@@ -58,8 +52,10 @@ if TYPE_CHECKING:
 
     from .claims.base import SessionClaim, SessionClaimValidator
     from .config.config import Config
+    from .core.http import CoreTransport
     from .core.models import SessionInformation
     from .errors import ClaimValidationError
+    from .sessions.manager import SessionManager
     from .sessions.session import Session
     from .web.options import OverrideValidators
 
@@ -924,61 +920,21 @@ def _given_token(token: object, argument: str, reason: Reason) -> MaskedToken:
 
 
 def _make_transport(config: Config, core: AppCore | None) -> CoreTransport:
-    return CoreTransport(
-        hosts=(EMBEDDED_HOST,) if config.is_embedded else config.core_hosts,
-        api_key=config.api_key,
-        timeout=config.core_timeout_seconds,
-        max_response_bytes=config.core_max_response_bytes,
-        proxy=config.core_proxy,
-        tls=config.core_tls,
-        adapter=core,
-    )
+    hosts = (EMBEDDED_HOST,) if config.is_embedded else config.core_hosts
+    return make_transport(config, hosts=hosts, adapter=core)
 
 
 def _make_manager(app: Flask, config: Config, ext: STSession, transport: CoreTransport) -> SessionManager:
-    client = CoreClient(
-        transport=transport,
-        cdi_version=config.cdi_version,
-        api_domain=config.api_domain,
-        website_domain=config.website_domain[0] if config.website_domain else config.api_domain,
-        cache_ttl_seconds=config.core_cache_ttl_seconds,
-    )
-
     def on_stale(error: Exception, age_seconds: float) -> None:
         with app.app_context():  # keys are renewed in a thread of their own
             signals.keys_stale.send(app, error=error, age_seconds=age_seconds)
 
-    keys = KeySet(
-        fetch=client.get_jwks,
-        refresh_seconds=config.jwks_refresh_seconds,
-        max_stale_seconds=config.jwks_max_stale_seconds,
-        cooldown_seconds=config.jwks_cooldown_seconds,
-        logger=logger,
-        on_stale=on_stale,
-    )
-    verifier = TokenVerifier(
-        keys,
-        use_dynamic_signing_key=config.use_dynamic_access_token_signing_key,
-        cache_size=config.verified_token_cache_size,
-        max_token_length=max(MAX_TOKEN_LENGTH, config.max_access_token_bytes),
-    )
-    return SessionManager(
-        client=client,
-        verifier=verifier,
-        keys=keys,
-        settings=ManagerSettings(
-            use_dynamic_access_token_signing_key=config.use_dynamic_access_token_signing_key,
-            check_database_ttl_seconds=config.check_database_ttl_seconds,
-            audience=config.audience,
-            sizes=TokenSizes(
-                allowed="any" if callable(config.token_transfer_method) else config.token_transfer_method,
-                max_header_bytes=config.max_access_token_bytes,
-                cookie_prefix=config.cookie_prefix,
-                cookie_domain=config.cookie_domain,
-            ),
-        ),
+    return make_manager(
+        config,
+        transport,
         sender=app,
         extension=ext,
+        on_stale=on_stale,
         find_own=own_session,
         ensure_sync=app.ensure_sync,
     )

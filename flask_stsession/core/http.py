@@ -46,6 +46,8 @@ logger: logging.Logger = logging.getLogger("flask_stsession.core")
 _AVOID_SECONDS = 10.0
 #: The time for all attempts at one request, in read timeouts: under two, with room to report the failure.
 _BUDGET_READ_TIMEOUTS = 1.9
+#: With less time left (s) than this no request is sent.
+_SHORTEST_SECONDS = 0.05
 #: The pause before a host that failed is tried again, in s.
 _PAUSE_SECONDS = 0.05
 #: 429: the first pause (s), doubled each time; the most retries; and the longest ``Retry-After`` obeyed (s).
@@ -100,6 +102,7 @@ class CoreTransport:
     :param adapter: replaces the network, for a core in this process.
     :param clock: a clock for ages, in s; an :class:`~flask_stsession.concurrency.AgeClock` by default.
     :param sleep: waits for the given number of seconds.
+    :param time_left: returns how long (s) the caller may still wait, for all its calls together.
     :raises ConfigError: the API key cannot be sent in a header.
     """
 
@@ -115,8 +118,10 @@ class CoreTransport:
         adapter: BaseAdapter | None = None,
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        time_left: Callable[[], float] | None = None,
     ) -> None:
         self._clock = clock or AgeClock()
+        self._time_left = time_left
         self._budget = _BUDGET_READ_TIMEOUTS * timeout[1]
         self._hosts = [_Host(host.rstrip("/"), self._clock, sum(timeout)) for host in hosts]
         self._api_key = api_key
@@ -140,7 +145,7 @@ class CoreTransport:
         :raises CoreUnavailableError: no host returned a usable response, or the core kept returning 429.
         :raises CoreError: the core refused; the message quotes it and names the setting to check.
         """
-        deadline = self._clock() + self._budget
+        deadline = self._clock() + self._budget_of(call)
         failures: list[Failure] = []
         try:
             for host in self._attempts(call, failures):
@@ -165,6 +170,22 @@ class CoreTransport:
         session = self._sessions.discard()
         if session is not None:
             session.close()
+
+    def _budget_of(self, call: CoreCall) -> float:
+        """Return how long (s) all attempts at a request may take together.
+
+        :raises CoreUnavailableError: the caller has no time left, so nothing is sent.
+        """
+        if self._time_left is None:
+            return self._budget
+        left = self._time_left()
+        if left < _SHORTEST_SECONDS:
+            raise CoreUnavailableError(
+                f"{call.method} {call.path} was not sent to the core, because the time in which it had to "
+                "respond is over. Earlier calls took long, or the time limit is short.",
+                reason=Reason.CORE_UNREACHABLE,
+            )
+        return min(self._budget, left)
 
     def _attempts(self, call: CoreCall, failures: list[Failure]) -> Iterator[_Host]:
         """Yield the hosts to send a request to, as long as that is safe.

@@ -502,3 +502,30 @@ def test_a_small_response_that_would_be_decoded_to_a_large_one_is_not_decoded(
         "been executed, so it was not sent again."
     )
     assert core.received[0].headers["accept-encoding"] == "identity"
+
+
+# A caller whose time is limited
+
+
+def test_a_caller_with_little_time_left_waits_no_longer_than_that(
+    core: ScriptedCore, make_transport: MakeTransport
+) -> None:
+    core.will(hang)
+    message = refusal(make_transport(timeout=(5, 30), time_left=lambda: 0.2))
+    assert "no whole response within 0.16 s" in message
+
+
+def test_a_caller_whose_time_is_over_sends_nothing(core: ScriptedCore, make_transport: MakeTransport) -> None:
+    assert refusal(make_transport(time_left=lambda: 0.0)) == (
+        "GET /recipe/roles was not sent to the core, because the time in which it had to respond is over. "
+        "Earlier calls took long, or the time limit is short."
+    )
+    assert core.requests == []
+
+
+def test_a_caller_with_much_time_is_bound_by_the_timeouts(
+    core: ScriptedCore, make_transport: MakeTransport
+) -> None:
+    core.will(hang)
+    message = refusal(make_transport(timeout=(0.5, 0.05), time_left=lambda: 60.0), ACT)
+    assert "no whole response within 0.05 s" in message
