@@ -24,14 +24,14 @@ from ..errors import (
     TryRefreshTokenError,
     UnauthorisedError,
 )
-from ..tokens import access_token as tokens
 from . import csrf
 from .context import RequestState, is_handshake, origin_of_api, publish, request_state, this_g, this_request
 from .navigation import CONTINUE_ENDPOINT, SCRIPT_ENDPOINT, is_of_another_site
 from .options import OPTIONAL, REQUIRED, OverrideValidators, VerifyOptions
 from .sockets import check_origin_of_socket, is_event
 from .stray_cookies import strays_of, warn_of
-from .transport import RequestTokens, allowed_transfer, read_tokens, sole_access_token
+from .token_choice import choose_token, no_token
+from .transport import allowed_transfer, read_tokens, sole_access_token
 
 if TYPE_CHECKING:
     from flask import Request
@@ -208,7 +208,7 @@ class Guard:
         finally:
             state.inquiry = None
         if session is None and options.session_required:
-            raise _no_token(read_tokens(request.environ, self._cookie_names))
+            raise no_token(read_tokens(request.environ, self._cookie_names))
         if session is not None and session is not inquiry.passed:
             # It did not come from our get_session: check all that a further guard of the request checks.
             before, state.session = state.session, session
@@ -235,7 +235,7 @@ class Guard:
             token, method = self.verified_token(request)
             if token is None:
                 if self._options.session_required:
-                    raise _no_token(read_tokens(request.environ, self._cookie_names))
+                    raise no_token(read_tokens(request.environ, self._cookie_names))
                 return None
             by_cookie = method == "cookie"
             if by_cookie and (
@@ -284,31 +284,7 @@ class Guard:
             if token is not None:
                 return token, method
         sent = read_tokens(environ, self._cookie_names)
-        if sent.legacy:
-            raise TryRefreshTokenError(
-                "The request carries a session of an SDK older than 2022 (cookie sIdRefreshToken); "
-                "refreshing ends that.",
-                reason=Reason.LEGACY_SESSION,
-            )
-        if sent.bearer is not None and allowed != "cookie":
-            token = self._verify(sent.bearer)
-            # Behind a proxy that drops empty headers, a client keeps a token that a cookie has replaced.
-            is_replaced = bool(sent.access_cookies) and allowed == "any"
-            if token is not None and not (is_replaced and self._manager.is_revoked(token.session_handle)):
-                return token, "header"
-        if sent.access_cookies and allowed != "header":
-            if len(sent.access_cookies) > 1:
-                if any(tokens.parse(value) is not None for value in sent.access_cookies):
-                    raise TryRefreshTokenError(
-                        "The request carries several sAccessToken cookies, left over from another cookie "
-                        "domain; refreshing clears them.",
-                        reason=Reason.DUPLICATE_COOKIES,
-                    )
-                return None, None
-            token = self._verify(sent.access_cookies[0])
-            if token is not None:
-                return token, "cookie"
-        return None, None
+        return choose_token(sent, allowed, verify=self._verify, is_revoked=self._manager.is_revoked)
 
     def _check_again(self, request: Request, session: Session) -> None:
         """Check what a further guard of the same request asks for beyond what was checked already."""
@@ -360,7 +336,7 @@ def required_session(app_state: AppState, options: VerifyOptions = REQUIRED) -> 
     """
     session = load_session(app_state, options)
     if session is None:
-        raise _no_token(read_tokens(this_request().environ, app_state.config.cookie_names))
+        raise no_token(read_tokens(this_request().environ, app_state.config.cookie_names))
     return session
 
 
@@ -481,23 +457,3 @@ def validators_for(
         ensure_sync = app_state.manager.ensure_sync
         validators = overridden(validators, override, session, session.context(), ensure_sync=ensure_sync)
     return [*validators, *options.validators] if options.validators else validators
-
-
-def _no_token(sent: RequestTokens) -> UnauthorisedError:
-    """Nothing is cleared: another request of the same client may just be refreshing."""
-    candidates = [sent.bearer, *sent.access_cookies]
-    if any(value and tokens.parse(value) is not None for value in candidates):
-        return UnauthorisedError(
-            "The access token came by a transfer method that STSESSION_TOKEN_TRANSFER_METHOD does not allow.",
-            reason=Reason.WRONG_TRANSFER,
-            clear_tokens=False,
-        )
-    if any(candidates):
-        return UnauthorisedError(
-            "The value sent as access token is not a session token.",
-            reason=Reason.MALFORMED,
-            clear_tokens=False,
-        )
-    return UnauthorisedError(
-        "The request carries no access token.", reason=Reason.NO_TOKEN, clear_tokens=False
-    )

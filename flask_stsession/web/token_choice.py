@@ -1,0 +1,83 @@
+"""Choose the access token that counts among those that a request carries, and say why none does.
+
+Source: the Frontend Driver Interface (FDI). Pure functions, for callers with and without Flask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..constants import TransferMethod
+from ..errors import Reason, TryRefreshTokenError, UnauthorisedError
+from ..tokens import access_token as tokens
+
+if TYPE_CHECKING:
+    from ..config.config import AllowedTransfer
+    from ..tokens.access_token import AccessToken
+    from .transport import RequestTokens
+
+
+def choose_token(
+    sent: RequestTokens,
+    allowed: AllowedTransfer,
+    *,
+    verify: Callable[[str], AccessToken | None],
+    is_revoked: Callable[[str], bool],
+) -> tuple[AccessToken | None, TransferMethod | None]:
+    """Return the token that counts: the header's if it is a session's at all, else the cookie's.
+
+    :param sent: the tokens of the request.
+    :param allowed: the transfer methods to look at.
+    :param verify: verifies a token; returns ``None`` for one that is not a session's.
+    :param is_revoked: returns whether the session with a handle was revoked through this process.
+    :raises TryRefreshTokenError: it has expired or is not genuine, or nobody can tell which one counts.
+    """
+    if sent.legacy:
+        raise TryRefreshTokenError(
+            "The request carries a session of an SDK older than 2022 (cookie sIdRefreshToken); "
+            "refreshing ends that.",
+            reason=Reason.LEGACY_SESSION,
+        )
+    if sent.bearer is not None and allowed != "cookie":
+        token = verify(sent.bearer)
+        # Behind a proxy that drops empty headers, a client keeps a token that a cookie has replaced.
+        is_replaced = bool(sent.access_cookies) and allowed == "any"
+        if token is not None and not (is_replaced and is_revoked(token.session_handle)):
+            return token, "header"
+    if sent.access_cookies and allowed != "header":
+        if len(sent.access_cookies) > 1:
+            if any(tokens.parse(value) is not None for value in sent.access_cookies):
+                raise TryRefreshTokenError(
+                    "The request carries several sAccessToken cookies, left over from another cookie "
+                    "domain; refreshing clears them.",
+                    reason=Reason.DUPLICATE_COOKIES,
+                )
+            return None, None
+        token = verify(sent.access_cookies[0])
+        if token is not None:
+            return token, "cookie"
+    return None, None
+
+
+def no_token(sent: RequestTokens) -> UnauthorisedError:
+    """Return the verdict on a request without an access token that counts.
+
+    Nothing is cleared: another request of the same client may be refreshing at this moment.
+    """
+    candidates = [sent.bearer, *sent.access_cookies]
+    if any(value and tokens.parse(value) is not None for value in candidates):
+        return UnauthorisedError(
+            "The access token came by a transfer method that STSESSION_TOKEN_TRANSFER_METHOD does not allow.",
+            reason=Reason.WRONG_TRANSFER,
+            clear_tokens=False,
+        )
+    if any(candidates):
+        return UnauthorisedError(
+            "The value sent as access token is not a session token.",
+            reason=Reason.MALFORMED,
+            clear_tokens=False,
+        )
+    return UnauthorisedError(
+        "The request carries no access token.", reason=Reason.NO_TOKEN, clear_tokens=False
+    )
