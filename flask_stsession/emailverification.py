@@ -18,8 +18,12 @@ keywords, and plain values are returned. Without ``email``, the address is the o
 ``STSession(get_email=…)`` returns. Addresses count without regard to capitals and blanks around them.
 
 A token belongs to a tenant; a verified address is verified in all of them. All functions ask the core of
-the current app at once. A session learns of it when its claim is fetched again: with
+the current app at once. The session of the request that uses a token learns of it at once; any other when
+its claim is fetched again: by a validator such as ``EmailVerificationClaim.validators.is_verified()``, with
 ``fetch_and_set_claim(EmailVerificationClaim)``, or as the frontend calls ``{base}/user/email/verify``.
+
+Frontend SDKs have the link sent by ``POST {base}/user/email/verify/token``: what sends it is
+``@stsession.send_verification_email``. They use its token by ``POST {base}/user/email/verify``.
 
 Every function raises :class:`~flask_stsession.CoreUnavailableError` if the core does not answer,
 :class:`~flask_stsession.CoreError` if it refuses (there is no such tenant, for example),
@@ -33,7 +37,8 @@ from .arguments import checked_user_id, core_of_current_app, keyword_only
 from .claims.builtin import EmailVerificationClaim
 from .constants import DEFAULT_TENANT
 from .core.models import VerifiedEmail
-from .web.context import current_extension
+from .web.context import current_app_state, current_extension
+from .web.email_verification import verify_with_token
 
 __all__ = [
     "EmailVerificationClaim",
@@ -66,13 +71,15 @@ def create_email_verification_token(
 
 @keyword_only("Unlike in supertokens-python, the tenant is a keyword.")
 def verify_email_using_token(token: str, *, tenant_id: str = DEFAULT_TENANT) -> VerifiedEmail | None:
-    """Consume a token that was returned.
+    """Consume a token that was returned, and update the claim in this request's session.
+
+    The session is the request's own if the user who proved the address is signed in.
 
     :param tenant_id: the tenant that it was created for.
     :returns: the user and the address that is verified now; ``None`` if the token is invalid: made up, used
         before, revoked, of another tenant, or too old.
     """
-    return core_of_current_app().verify_email_with_token(token, tenant_id=tenant_id)
+    return verify_with_token(current_app_state(), token, tenant_id=tenant_id)
 
 
 def is_email_verified(

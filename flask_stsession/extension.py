@@ -149,7 +149,7 @@ class STSession(Extension):
             extension=self,
             config=config,
             manager=_make_manager(app, config, self, transport),
-            blueprint=routes.make_blueprint(config, with_email=self._loaders.get_email is not None),
+            blueprint=routes.make_blueprint(config, with_email=self.has_emails),
             transport=transport,
             core=core,
             refresh_route=config.api_base_path + routes.REFRESH,
@@ -217,15 +217,25 @@ class STSession(Extension):
 
         :raises TypeError: the function takes other parameters.
         """
-        return self._loaders.register("user", function)
+        return self._loaders.register("user_loader", function)
 
     def roles_loader(self, function: F) -> F:
         """Register ``f(user_id, tenant_id)``: the app's own table of roles, instead of the core's."""
-        return self._loaders.register("roles", function)
+        return self._loaders.register("roles_loader", function)
 
     def permissions_loader(self, function: F) -> F:
         """Register ``f(user_id, tenant_id)``: the app's own table of permissions, instead of the core's."""
-        return self._loaders.register("permissions", function)
+        return self._loaders.register("permissions_loader", function)
+
+    def send_verification_email(self, function: F) -> F:
+        """Register ``f(user_id, email, link, tenant_id)``: it sends the link by which users prove an address.
+
+        Called by ``POST {base}/user/email/verify/token``. The link leads to the frontend SDK's page on the
+        website (``STSESSION_WEBSITE_DOMAIN``, ``STSESSION_WEBSITE_BASE_PATH``).
+
+        :raises TypeError: the function takes other parameters.
+        """
+        return self._loaders.register("send_verification_email", function)
 
     def csp_nonce(self, function: F) -> F:
         """Register ``f()``: the nonce of this request's Content-Security-Policy, for the pages of ours."""
@@ -791,7 +801,7 @@ class STSession(Extension):
     @property
     def has_user_loader(self) -> bool:
         """Whether the app has registered a ``user_loader``."""
-        return self._loaders.has("user")
+        return self._loaders.has("user_loader")
 
     def load_user(self, user_id: str, tenant_id: str) -> Any:
         """Return what the ``user_loader`` returns for a user.
@@ -837,6 +847,18 @@ class STSession(Extension):
     def is_email_of_user_verified(self, user_id: str, tenant_id: str) -> bool:
         """Return whether the user's address is verified; true for a user without an address."""
         return self._loaders.is_email_verified(self.manager, user_id, tenant_id)
+
+    @property
+    def has_emails(self) -> bool:
+        """Whether there is a ``get_email``."""
+        return self._loaders.get_email is not None
+
+    def deliver_verification_email(self, user_id: str, email: str, link: str, tenant_id: str) -> None:
+        """Have the function given to :meth:`send_verification_email` send a link.
+
+        :raises ConfigError: there is none.
+        """
+        self._loaders.deliver_verification_email(self.manager, user_id, email, link, tenant_id)
 
     def email_of(self, user_id: str, tenant_id: str) -> str | None:
         """Return the user's address, by ``get_email``.

@@ -1,4 +1,4 @@
-"""The verification of e-mail addresses: administered here, asked for by the frontend's route."""
+"""The verification of e-mail addresses, administered in the core of the current app."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 from support.app_factory import AppFactory
 
 from flask_stsession import ConfigError, STSession, emailverification
@@ -205,63 +204,6 @@ def test_get_email_may_be_asynchronous(make_app: AppFactory) -> None:
         token = create_email_verification_token("alice")
         assert token is not None
         assert verify_email_using_token(token) == VerifiedEmail("alice", "alice@public.example")
-
-
-# GET {base}/user/email/verify
-
-
-def signed_in(app: Flask) -> FlaskClient:
-    """A client with a session of alice."""
-    client = app.test_client()
-    assert client.post("/login").status_code == 200
-    return client
-
-
-def test_the_route_asks_the_core_and_sets_the_claim(mail_app: Flask) -> None:
-    client = signed_in(mail_app)
-    response = client.get("/auth/user/email/verify")
-    assert response.get_json() == {"status": "OK", "isVerified": False}
-    assert client.get("/user").get_json()["payload"]["st-ev"]["v"] is False
-    with mail_app.app_context():
-        verify("alice")
-    response = client.get("/auth/user/email/verify")
-    assert response.get_json() == {"status": "OK", "isVerified": True}
-    assert response.headers.get("front-token")
-    assert client.get("/user").get_json()["payload"]["st-ev"]["v"] is True
-
-
-def test_the_route_needs_a_session(mail_app: Flask) -> None:
-    response = mail_app.test_client().get("/auth/user/email/verify")
-    assert (response.status_code, response.get_json()) == (401, {"message": "unauthorised"})
-
-
-def test_the_route_runs_no_validators_so_that_a_user_who_failed_them_can_call_it(
-    make_app: AppFactory,
-) -> None:
-    app = make_app(
-        get_email=get_email,
-        token_transfer_method="cookie",
-        global_claim_validators=[EmailVerificationClaim.validators.is_true()],
-    )
-    client = signed_in(app)
-    assert client.get("/user").status_code == 403
-    assert client.get("/auth/user/email/verify").get_json() == {"status": "OK", "isVerified": False}
-
-
-def test_the_route_follows_the_tenant_of_the_session(mail_app: Flask) -> None:
-    with mail_app.app_context():
-        create_or_update_tenant("customer1")
-        verify("alice", "alice@customer1.example")
-    client = mail_app.test_client()
-    client.post("/login", json={"tenant_id": "customer1"})
-    assert client.get("/auth/user/email/verify").get_json() == {"status": "OK", "isVerified": True}
-
-
-def test_the_route_is_absent_without_get_email_and_where_it_is_not_asked_for(make_app: AppFactory) -> None:
-    without = make_app()
-    assert without.test_client().get("/auth/user/email/verify").status_code == 404
-    own = make_app(name="own", get_email=get_email, routes=("refresh",))
-    assert own.test_client().get("/auth/user/email/verify").status_code == 404
 
 
 def test_the_claim_among_the_claims_needs_get_email(make_app: AppFactory) -> None:

@@ -140,6 +140,14 @@ class Config:
             otherwise="`API_DOMAIN`",
         ),
     )
+    website_base_path: str = field(
+        default="/auth",
+        metadata=read.key(
+            read.url_path,
+            "The path of the frontend SDK's pages on the website, for links in e-mails.",
+            example="/account",
+        ),
+    )
     api_base_path: str = field(
         default="/auth", metadata=read.key(read.url_path, "The path of this package's own routes.")
     )

@@ -1,11 +1,11 @@
-"""Load ``current_user`` and the values of the built-in claims, from the app or the core."""
+"""The functions that an app registers: they load users, roles and permissions, and send e-mails."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from ..claims.base import call
 from ..claims.builtin import EmailVerificationClaim
@@ -17,11 +17,20 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-Kind = Literal["user", "roles", "permissions", "csp_nonce"]
+Kind = Literal["user_loader", "roles_loader", "permissions_loader", "csp_nonce", "send_verification_email"]
+
+#: The parameters of each; the last ones of a ``user_loader`` may be missing.
+_PARAMETERS: Final[dict[Kind, tuple[str, ...]]] = {
+    "user_loader": ("user_id", "tenant_id"),
+    "roles_loader": ("user_id", "tenant_id"),
+    "permissions_loader": ("user_id", "tenant_id"),
+    "csp_nonce": (),
+    "send_verification_email": ("user_id", "email", "link", "tenant_id"),
+}
 
 
 class Loaders:
-    """The loaders that an app registers for its users, their roles and their permissions.
+    """The functions that an app registers, asynchronous or not.
 
     Without a loader for roles or permissions, the core is asked. Each method takes the manager of the
     current app, because one extension object may serve several apps.
@@ -35,14 +44,18 @@ class Loaders:
         self._user_loader_takes_tenant = False
 
     def register(self, kind: Kind, function: F) -> F:
-        """Register a loader and return it, as a decorator must."""
-        if kind == "user":
-            self._user_loader_takes_tenant = _takes_tenant(function)
+        """Register a function and return it, as a decorator must.
+
+        :raises TypeError: it takes other parameters.
+        """
+        taken = _number_taken(kind, function)
+        if kind == "user_loader":
+            self._user_loader_takes_tenant = taken == 2
         self._registered[kind] = function
         return function
 
     def has(self, kind: Kind) -> bool:
-        """Return whether the app has registered a loader of this kind."""
+        """Return whether the app has registered a function of this kind."""
         return kind in self._registered
 
     def load_user(self, manager: SessionManager, user_id: str, tenant_id: str) -> Any:
@@ -51,7 +64,7 @@ class Loaders:
         :raises ConfigError: there is no loader.
         """
         arguments = (user_id, tenant_id) if self._user_loader_takes_tenant else (user_id,)
-        return self._load(manager, "user", *arguments)
+        return self._call(manager, "user_loader", *arguments)
 
     def roles_of(self, manager: SessionManager, user_id: str, tenant_id: str) -> list[str]:
         """Return the user's roles, from the ``roles_loader`` or the core; never from a cache.
@@ -59,8 +72,8 @@ class Loaders:
         In a tenant that has been deleted a user has no roles. The session has ended with the tenant, which
         the core says when the claim is stored.
         """
-        if "roles" in self._registered:
-            return self._load_names(manager, "roles", user_id, tenant_id)
+        if "roles_loader" in self._registered:
+            return self._load_names(manager, "roles_loader", user_id, tenant_id)
         try:
             return manager.client.get_roles_for_user(user_id, tenant_id=tenant_id)
         except CoreError as error:
@@ -76,8 +89,8 @@ class Loaders:
         :param max_age: the age (s) up to which a cached response of the core about a role's permissions may
             serve; 0: ask now. The user's roles are never read from a cache.
         """
-        if "permissions" in self._registered:
-            return self._load_names(manager, "permissions", user_id, tenant_id)
+        if "permissions_loader" in self._registered:
+            return self._load_names(manager, "permissions_loader", user_id, tenant_id)
         permissions: dict[str, None] = {}
         for role in self.roles_of(manager, user_id, tenant_id):
             found = manager.client.get_permissions_for_role(role, max_age=max_age)
@@ -113,49 +126,59 @@ class Loaders:
         session.set_claim_value(EmailVerificationClaim, verified)
         return verified
 
+    def deliver_verification_email(
+        self, manager: SessionManager, user_id: str, email: str, link: str, tenant_id: str
+    ) -> None:
+        """Have the app send the link by which a user proves to own an address.
+
+        :raises ConfigError: there is no function that sends it.
+        """
+        self._call(manager, "send_verification_email", user_id, email, link, tenant_id)
+
     def csp_nonce(self, manager: SessionManager) -> str | None:
         """Return the nonce from the app's function; ``None`` if there is no such function."""
-        function = self._registered.get("csp_nonce")
-        if function is None:
-            return None
-        nonce: str | None = call(function, ensure_sync=manager.ensure_sync, name="csp_nonce")
+        nonce: str | None = self._call(manager, "csp_nonce") if self.has("csp_nonce") else None
         return nonce
 
     def _load_names(self, manager: SessionManager, kind: Kind, user_id: str, tenant_id: str) -> list[str]:
-        names = self._load(manager, kind, user_id, tenant_id)
+        names = self._call(manager, kind, user_id, tenant_id)
         if names is None:
             return []
         if isinstance(names, str):
             raise TypeError(
-                f"The {kind}_loader returned {names!r}; it must return a list of names, or None for none."
+                f"The {kind} returned {names!r}; it must return a list of names, or None for none."
             )
         return list(names)
 
-    def _load(self, manager: SessionManager, kind: Kind, *arguments: str) -> Any:
-        loader = self._registered.get(kind)
-        if loader is None:
+    def _call(self, manager: SessionManager, kind: Kind, *arguments: str) -> Any:
+        function = self._registered.get(kind)
+        if function is None:
             raise ConfigError(
-                f"There is no {kind}_loader. Register one: @stsession.{kind}_loader above a function of "
-                f"({'user_id' if kind == 'user' else 'user_id, tenant_id'})."
+                f"There is no {kind}. Register one: @stsession.{kind} above a function of {_spelled(kind)}."
             )
-        return call(loader, *arguments, ensure_sync=manager.ensure_sync, name=f"{kind}_loader")
+        return call(function, *arguments, ensure_sync=manager.ensure_sync, name=kind)
 
 
-def _takes_tenant(user_loader: Callable[..., Any]) -> bool:
-    """Return whether a ``user_loader`` takes ``(user_id, tenant_id)`` rather than ``(user_id)``.
+def _number_taken(kind: Kind, function: Callable[..., Any]) -> int:
+    """Return how many parameters a function takes: all of its kind, or only those that there must be.
 
     :raises TypeError: it takes neither.
     """
+    wanted = _PARAMETERS[kind]
+    least = 1 if kind == "user_loader" else len(wanted)
     try:
-        parameters = signature(user_loader)
+        parameters = signature(function)
     except ValueError:  # some callables written in C have no signature
-        return False
-    if "tenant_id" in parameters.parameters:
-        return True
-    for count in (1, 2):
+        return least
+    if wanted[least:] and wanted[-1] in parameters.parameters:
+        return len(wanted)
+    for count in range(least, len(wanted) + 1):
         with suppress(TypeError):
             parameters.bind(*range(count))
-            return count == 2
-    raise TypeError(
-        f"The user_loader takes {parameters}. Give it the parameters (user_id) or (user_id, tenant_id)."
-    )
+            return count
+    raise TypeError(f"The {kind} takes {parameters}. Give it the parameters {_spelled(kind)}.")
+
+
+def _spelled(kind: Kind) -> str:
+    wanted = f"({', '.join(_PARAMETERS[kind])})"
+    return f"(user_id) or {wanted}" if kind == "user_loader" else wanted

@@ -84,6 +84,15 @@ class Extension(ABC):
     def get_session(self, request: Request | None = None, *args: Any, **options: Any) -> Session | None:
         """Verify this request's session."""
 
+    @property
+    @abstractmethod
+    def has_emails(self) -> bool:
+        """Whether there is a ``get_email``."""
+
+    @abstractmethod
+    def deliver_verification_email(self, user_id: str, email: str, link: str, tenant_id: str) -> None:
+        """Have the app send the link by which a user proves to own an address."""
+
     @abstractmethod
     def email_of(self, user_id: str, tenant_id: str) -> str | None:
         """Return the user's address, by ``get_email``."""

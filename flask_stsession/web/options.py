@@ -43,6 +43,8 @@ class VerifyOptions:
 REQUIRED = VerifyOptions()
 #: What our own routes ask for: a session, whatever it proves.
 SESSION_ONLY = VerifyOptions(override_global_claim_validators=lambda *_: [])
+#: What our routes ask for that serve everybody: a session that is carried must be valid.
+OPTIONAL_SESSION_ONLY = VerifyOptions(session_required=False, override_global_claim_validators=lambda *_: [])
 #: What sign-out asks for: signing out twice is no error.
 SESSION_TO_END = VerifyOptions(override_global_claim_validators=lambda *_: [], allow_revoked=True)
 #: What ``current_session`` asks for: an optional guard that ignores invalid sessions.

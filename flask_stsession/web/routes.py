@@ -1,4 +1,4 @@
-"""Our own routes, as a Blueprint: refresh, sign-out, JWKS, discovery, e-mail verification.
+"""Our own routes, as a Blueprint: refresh, sign-out, JWKS, discovery, and those of e-mail verification.
 
 Source: Frontend Driver Interface. They dispatch to the app's extension object, so that an overridden
 ``refresh_session`` is what the route runs.
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, jsonify
 
 from ..errors import Reason, TryRefreshTokenError
-from . import carrying, login, pages
+from . import carrying, email_verification, login, pages
 from .context import current_app_state, current_extension
-from .options import SESSION_ONLY, SESSION_TO_END
-from .verify import load_session, required_session
+from .options import SESSION_TO_END
+from .verify import load_session
 
 if TYPE_CHECKING:
     from flask import Response
@@ -28,7 +28,6 @@ REFRESH = "/session/refresh"
 SIGN_OUT = "/signout"
 JWKS = "/jwt/jwks.json"
 DISCOVERY = "/.well-known/openid-configuration"
-EMAIL_VERIFY = "/user/email/verify"
 
 
 def make_blueprint(config: Config, *, with_email: bool) -> Blueprint:
@@ -42,13 +41,12 @@ def make_blueprint(config: Config, *, with_email: bool) -> Blueprint:
         "signout": (SIGN_OUT, "POST", sign_out),
         "jwks": (JWKS, "GET", jwks),
         "openid-configuration": (DISCOVERY, "GET", openid_configuration),
-        "email-verify": (EMAIL_VERIFY, "GET", email_verify),
     }
-    for name in config.routes:
-        if name == "email-verify" and not with_email:
-            continue
+    for name in filter(views.__contains__, config.routes):
         path, method, view = views[name]
         blueprint.add_url_rule(path, name.replace("-", "_"), view, methods=[method], strict_slashes=False)
+    if with_email and "email-verify" in config.routes:
+        email_verification.add_routes(blueprint)
     if config.login_url is not None and "refresh" in config.routes:
         carrying.add_routes(blueprint)
     return blueprint
@@ -90,13 +88,6 @@ def openid_configuration() -> Response:
     response = jsonify(current_extension().get_open_id_discovery_configuration())
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
-
-
-def email_verify() -> Response:
-    """``GET {base}/user/email/verify``: ask the core, and put its answer into the session's claim."""
-    app_state = current_app_state()
-    session = required_session(app_state, SESSION_ONLY)
-    return jsonify({"status": "OK", "isVerified": app_state.extension.update_email_verification(session)})
 
 
 def _key_lead_seconds(config: Config) -> float:

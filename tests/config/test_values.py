@@ -22,7 +22,13 @@ NO_LIST = Sites(None)
 #: Empty text has a meaning here: the root, no prefix, no domain.
 MAY_BE_EMPTY = {
     f"STSESSION_{key}"
-    for key in ("API_BASE_PATH", "API_GATEWAY_PATH", "COOKIE_PREFIX", "OLDER_COOKIE_DOMAIN")
+    for key in (
+        "API_BASE_PATH",
+        "API_GATEWAY_PATH",
+        "COOKIE_PREFIX",
+        "OLDER_COOKIE_DOMAIN",
+        "WEBSITE_BASE_PATH",
+    )
 }
 
 
@@ -877,6 +883,8 @@ def test_every_key_refuses_a_value_of_no_known_type(key: str) -> None:
         ),
         ("API_BASE_PATH", "auth/", "/auth"),
         ("API_BASE_PATH", "/", ""),
+        ("WEBSITE_BASE_PATH", "/account/", "/account"),
+        ("WEBSITE_BASE_PATH", "", ""),
         ("API_BASE_PATH", "", ""),
         ("API_BASE_PATH", "/api/v1/session-auth", "/api/v1/session-auth"),
         ("API_GATEWAY_PATH", "gateway/", "/gateway"),

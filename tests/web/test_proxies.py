@@ -280,7 +280,8 @@ def test_a_user_needs_a_user_loader(app: Flask) -> None:
     with pytest.raises(ConfigError) as caught:
         client.get("/user-name")
     assert str(caught.value) == (
-        "There is no user_loader. Register one: @stsession.user_loader above a function of (user_id)."
+        "There is no user_loader. Register one: @stsession.user_loader above a function of (user_id) or "
+        "(user_id, tenant_id)."
     )
 
 
