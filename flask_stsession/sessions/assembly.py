@@ -58,6 +58,7 @@ def make_manager(
     *,
     sender: object,
     extension: SessionMethods | None,
+    claim_sources: object = None,
     on_stale: Callable[[Exception, float], None] | None = None,
     find_own: Callable[[str], Session | None] | None = None,
     ensure_sync: EnsureSync | None = None,
@@ -66,7 +67,8 @@ def make_manager(
     """Return the manager of an app's sessions. Makes no request.
 
     :param sender: of all signals.
-    :param extension: as for :class:`SessionManager`, like ``find_own`` and ``ensure_sync``.
+    :param extension: as for :class:`SessionManager`, like ``claim_sources``, ``find_own`` and
+        ``ensure_sync``.
     :param on_stale: as for :class:`~flask_stsession.tokens.jwks.KeySet`, like ``patience_seconds``.
     """
     client = CoreClient(
@@ -108,6 +110,7 @@ def make_manager(
         ),
         sender=sender,
         extension=extension,
+        claim_sources=claim_sources,
         find_own=find_own,
         ensure_sync=ensure_sync,
     )

@@ -84,6 +84,7 @@ class SessionManager:
     :param sender: the app, sender of all signals.
     :param extension: passed to claims in their ``user_context``; sessions call its methods, or the default
         methods where it is ``None``.
+    :param claim_sources: passed to claims in the place of an extension where there is none.
     :param find_own: returns the session of the current request if it has this handle.
     :param ensure_sync: ``app.ensure_sync``, which runs functions of the app that are ``async def``.
     :param clock: returns the time in s since 1970; by default ``time.time``, looked up at each call, so that
@@ -99,16 +100,18 @@ class SessionManager:
         settings: ManagerSettings,
         sender: object,
         extension: SessionMethods | None,
+        claim_sources: object = None,
         find_own: Callable[[str], Session | None] | None = None,
         ensure_sync: EnsureSync | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.client = client
         self._locks = HandleLocks()
+        self.extension: object = claim_sources if extension is None else extension
         #: Sessions of which only the handle is known.
         self.by_handle: SessionsByHandle = SessionsByHandle(
             client,
-            extension=extension,
+            extension=self.extension,
             ensure_sync=ensure_sync,
             now_ms=self.now_ms,
             locks=self._locks,
@@ -116,7 +119,6 @@ class SessionManager:
         )
         self.verifier = verifier
         self.keys = keys
-        self.extension = extension
         self.default_methods: DefaultMethods = DefaultMethods(self, find_own)
         #: The methods that change a session, with the app's overrides.
         self.methods: SessionMethods = self.default_methods if extension is None else extension

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..claims.base import NOW_MS
 from ..claims.validation import claims_context, common_reason, failed_validators, refetched_claims
-from ..constants import PROTECTED_CLAIMS, TransferMethod
-from ..errors import InvalidClaimsError, TooLateError, UnauthorisedError
+from ..constants import PROTECTED_CLAIMS, TENANT_VALIDATOR, TransferMethod
+from ..errors import ClaimValidationError, InvalidClaimsError, Reason, TooLateError, UnauthorisedError
 from ..tokens.access_token import AccessToken, front_token
 from ..tokens.masked import MaskedToken
 from .client_changes import ClientChanges, IssuedTokens
@@ -390,6 +390,21 @@ class Session:
             recipe_user_id=self.get_recipe_user_id(),
             payload=self._own_payload(),
             now_ms=context[NOW_MS] if keeps_time else self._manager.now_ms(),
+        )
+
+    def require_tenant(self, tenant_id: str) -> None:
+        """Refuse a session of another tenant than this one.
+
+        :raises InvalidClaimsError: a 403, because a 401 makes the frontend SDKs refresh again and again.
+        """
+        found = self.get_tenant_id()
+        if tenant_id == found:
+            return
+        reason = {"message": "wrong value", "expectedValue": tenant_id, "actualValue": found}
+        raise InvalidClaimsError(
+            f"The session belongs to the tenant {found!r}, not to {tenant_id!r}.",
+            [ClaimValidationError(TENANT_VALIDATOR, reason)],
+            reason=Reason.TENANT_MISMATCH,
         )
 
     @property

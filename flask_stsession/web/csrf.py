@@ -108,7 +108,7 @@ def sender_of(
     :param allowed_origins: of our pages.
     :param is_same_site: decides for an origin that is not allowed.
     """
-    if origin is not None and _is_allowed(origin, allowed_origins):
+    if origin is not None and is_allowed(origin, allowed_origins):
         return Sender.OURS_OR_UNKNOWN
     site = (sec_fetch_site or "").strip().lower()
     names_origin = origin is not None and not is_hidden(origin)
@@ -142,7 +142,7 @@ def socket_problem(
     :param allowed_origins: of our pages.
     :returns: reason and message, or ``None`` if nothing is lacking.
     """
-    if origin is not None and _is_allowed(origin, allowed_origins):
+    if origin is not None and is_allowed(origin, allowed_origins):
         return None
     if origin is not None:
         return Reason.CROSS_SITE, (
@@ -162,7 +162,8 @@ def is_hidden(origin: str) -> bool:
     return origin.strip().lower() == "null"
 
 
-def _is_allowed(origin: str, allowed_origins: Collection[str]) -> bool:
+def is_allowed(origin: str, allowed_origins: Collection[str]) -> bool:
+    """Return whether a header ``Origin`` names one of these origins."""
     # Browsers send websites in lower case, but app shells as they are named.
     origin = origin.strip()
     return origin in allowed_origins or origin.lower() in allowed_origins
@@ -244,7 +245,7 @@ def _origin_problem(
             f"where it comes from ({_SETTING}={mode}); browsers send them by themselves, others should "
             "use header transfer."
         )
-    if not _is_allowed(origin, allowed_origins):
+    if not is_allowed(origin, allowed_origins):
         if is_hidden(origin) and site != "cross-site":
             return Reason.CSRF_MISSING, (
                 "The request came with 'Origin: null' and without 'Sec-Fetch-Site: same-origin', so it does "

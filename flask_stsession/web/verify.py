@@ -13,14 +13,11 @@ from typing import TYPE_CHECKING, Any
 from .. import signals
 from ..claims.validation import overridden
 from ..claims.validators import QuickCheck, quick_checks, surely_pass
-from ..constants import ANTI_CSRF_HEADER, RID_HEADER, TENANT_VALIDATOR, TransferMethod
+from ..constants import ANTI_CSRF_HEADER, RID_HEADER, TransferMethod
 from ..errors import (
-    ClaimValidationError,
     CoreUnavailableError,
-    InvalidClaimsError,
     Reason,
     SessionHTTPError,
-    TokenTheftError,
     TryRefreshTokenError,
     UnauthorisedError,
 )
@@ -32,6 +29,7 @@ from .sockets import check_origin_of_socket, is_event
 from .stray_cookies import strays_of, warn_of
 from .token_choice import choose_token, no_token
 from .transport import allowed_transfer, read_tokens, sole_access_token
+from .verdict_record import announce_verdict
 
 if TYPE_CHECKING:
     from flask import Request
@@ -393,20 +391,13 @@ def record_verdict(app_state: AppState, error: SessionHTTPError) -> None:
     if error.clear_tokens:
         state.changes.end_session()
     expire_strays(app_state, error)
-    if isinstance(error, CoreUnavailableError):
-        logger.error("503 for %s %r: %s (%s)", request.method, request.path, error, error.reason)
-        signals.core_unavailable.send(app_state.app, error=error, reason=error.reason)
-        return
-    is_plain = error.code == type(error).code  # not given ``status=``
-    if is_plain and isinstance(error, InvalidClaimsError):
-        error.code = app_state.config.invalid_claim_status_code
-    elif is_plain and isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError):
-        error.code = app_state.config.session_expired_status_code
-    logger.info("%s for %s %r: %s (%s)", error.code, request.method, request.path, error, error.reason)
-    if isinstance(error, InvalidClaimsError):
-        signals.claims_invalid.send(app_state.app, session=state.session, error=error)
-    elif isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError):
-        signals.verification_failed.send(app_state.app, error=error, reason=error.reason)
+    announce_verdict(
+        app_state.config,
+        error,
+        sender=app_state.app,
+        asked=f"{request.method} {request.path!r}",
+        session=state.session,
+    )
 
 
 def expire_strays(app_state: AppState, error: SessionHTTPError) -> None:
@@ -434,15 +425,8 @@ def check_tenant(app_state: AppState, session: Session, tenant: str | None) -> N
     """
     if tenant is None:
         tenant = app_state.extension.get_tenant_id()
-    found = session.get_tenant_id()
-    if tenant is None or tenant == found:
-        return
-    reason = {"message": "wrong value", "expectedValue": tenant, "actualValue": found}
-    raise InvalidClaimsError(
-        f"The session belongs to the tenant {found!r}, not to {tenant!r}.",
-        [ClaimValidationError(TENANT_VALIDATOR, reason)],
-        reason=Reason.TENANT_MISMATCH,
-    )
+    if tenant is not None:
+        session.require_tenant(tenant)
 
 
 def validators_for(

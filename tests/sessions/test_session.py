@@ -191,6 +191,7 @@ def test_every_method_accepts_a_user_context() -> None:
         "refuse_late_change",
         "replace_access_token",
         "replace_payload",
+        "require_tenant",
     }
     for name, method in inspect.getmembers(Session, inspect.isfunction):
         if name.startswith("_") or name in ours:

@@ -1,0 +1,47 @@
+"""Give a verdict the status that the app has configured, and tell the log and the signals of it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from .. import signals
+from ..errors import (
+    CoreUnavailableError,
+    InvalidClaimsError,
+    SessionHTTPError,
+    TokenTheftError,
+    TryRefreshTokenError,
+    UnauthorisedError,
+)
+
+if TYPE_CHECKING:
+    from ..config.config import Config
+    from ..sessions.session import Session
+
+logger: logging.Logger = logging.getLogger("flask_stsession")
+
+
+def announce_verdict(
+    config: Config, error: SessionHTTPError, *, sender: object, asked: str, session: Session | None
+) -> None:
+    """Set the configured status of a verdict, and write it to the log and the signals.
+
+    :param sender: of the signals.
+    :param asked: method and path of the request, for the log.
+    :param session: the session that was refused, if it was verified before.
+    """
+    if isinstance(error, CoreUnavailableError):
+        logger.error("503 for %s: %s (%s)", asked, error, error.reason)
+        signals.core_unavailable.send(sender, error=error, reason=error.reason)
+        return
+    is_plain = error.code == type(error).code  # not given ``status=``
+    if is_plain and isinstance(error, InvalidClaimsError):
+        error.code = config.invalid_claim_status_code
+    elif is_plain and isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError):
+        error.code = config.session_expired_status_code
+    logger.info("%s for %s: %s (%s)", error.code, asked, error, error.reason)
+    if isinstance(error, InvalidClaimsError):
+        signals.claims_invalid.send(sender, session=session, error=error)
+    elif isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError):
+        signals.verification_failed.send(sender, error=error, reason=error.reason)
