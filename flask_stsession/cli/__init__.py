@@ -12,6 +12,7 @@ import click
 from .core import core_group
 from .group import Group
 from .roles import roles_group
+from .routes import list_routes
 from .sessions import sessions_group
 from .settings import show_settings
 
@@ -28,5 +29,5 @@ def stsession_group() -> None:
     """Do nothing before the subcommand."""
 
 
-for command in (core_group, roles_group, sessions_group, show_settings):
+for command in (core_group, list_routes, roles_group, sessions_group, show_settings):
     stsession_group.add_command(command)

@@ -19,7 +19,15 @@ from ..errors import (
 )
 from . import pages
 from .context import this_request
-from .guards import OPTIONS, Protection, guard_view, has_lost_exemption, is_bypassed, is_exempt
+from .guards import (
+    OPTIONS,
+    Protection,
+    guard_view,
+    guards_on,
+    has_lost_exemption,
+    is_bypassed,
+    is_exempt,
+)
 from .options import VerifyOptions
 from .verify import record_verdict
 
@@ -54,13 +62,8 @@ class FirstRequest:
         #: Is there anything to check at a request: all at the first, misplaced guards at all later ones?
         self.checks: bool = True
         self._is_complete = False
-        # Endpoints, and a ``before_request`` function, that were registered without their guard.
-        self._endpoints: frozenset[str] = frozenset()
-        self._function: str | None = None
-        # An event of Flask-SocketIO, likewise.
-        self._event: str | None = None
-        # Endpoints whose responses are cached above their guard.
-        self._cached: frozenset[str] = frozenset()
+        #: What is wrong with an endpoint, or with the whole app (``None``).
+        self._problems: dict[str | None, str] = {}
 
     def check(self) -> None:
         """Look at what has been registered, and serve nothing that its author takes for guarded.
@@ -69,34 +72,20 @@ class FirstRequest:
         """
         if not self._is_complete:
             self._check_app()
-        if self._function is not None:
-            raise _bypassed(self._function)
-        if self._event is not None:
-            raise _misordered_event(self._event)
-        endpoint = this_request().endpoint
-        if endpoint in self._endpoints:
-            raise _misordered(endpoint)
-        if endpoint in self._cached:
-            raise _cached_above(endpoint)
+        problem = self._problems.get(None) or self._problems.get(this_request().endpoint)
+        if problem is not None:
+            raise ConfigError(problem)
 
     def _check_app(self) -> None:
         """Look at the app; Flask lets nothing be registered from now on."""
         app = self._state.app
         # All of this before ``checks`` falls: the request of another thread must not slip by.
-        for function in chain.from_iterable(app.before_request_funcs.values()):
-            if is_bypassed(function) and not is_exempt(function):
-                self._function = getattr(function, "__name__", str(function))
-        self._endpoints = frozenset(
-            endpoint
-            for endpoint, view in app.view_functions.items()
-            if is_bypassed(view) and not is_exempt(view)
-        )
-        self._cached = frozenset(
-            endpoint for endpoint, view in app.view_functions.items() if is_cached_above_guard(view)
-        )
-        _check_exemptions(app)
+        for endpoint, problem in misplaced_guards(app):
+            self._problems.setdefault(endpoint, problem)
+        for problem in unknown_exemptions(app):
+            raise ConfigError(problem)
+        _warn_of_lost_exemptions(app)
         _guard_handshakes(app)
-        self._event = _unguarded_event(app)
         if any(options.needs_auth_time for options in _guard_options(app)):
             self._state.extension.require_auth_time()
         exempt_from_csrf_protect(app, self._state.blueprint)
@@ -105,7 +94,7 @@ class FirstRequest:
             _record_before_apis_respond(self._state)
         self._warn_of_shared_rules()
         self._is_complete = True
-        self.checks = bool(self._function or self._event or self._endpoints or self._cached)
+        self.checks = bool(self._problems)
 
     def _warn_of_shared_rules(self) -> None:
         ours = self._state.blueprint.name + "."
@@ -135,33 +124,49 @@ def _guard_options(app: Flask) -> Iterator[VerifyOptions]:
     """Yield the options of every guard that can be found: of functions, view classes and ``protect``."""
     for protection in _protections(app):
         yield protection.options
-    functions: list[Any] = [*chain.from_iterable(app.before_request_funcs.values())]
-    for view in app.view_functions.values():
-        functions.append(view)
-        view_class: Any = getattr(view, "view_class", None)
-        for method in getattr(view_class, "methods", None) or ():
-            functions.append(getattr(view_class, method.lower(), None))
-    for function in functions:
-        options = getattr(function, OPTIONS, None)
-        if isinstance(options, VerifyOptions):
-            yield options
+    for function in chain.from_iterable(app.before_request_funcs.values()):
+        yield from guards_on(function, "")
+    for rule in app.url_map.iter_rules():
+        for method in rule.methods or ("",):
+            yield from guards_on(app.view_functions.get(rule.endpoint), method)
 
 
-def _check_exemptions(app: Flask) -> None:
-    """Find exemptions that name nothing, or that a decorator has lost."""
+def misplaced_guards(app: Flask) -> Iterator[tuple[str | None, str]]:
+    """Yield every guard that does not protect what it stands at.
+
+    :returns: the endpoint whose view must not run, or ``None`` for the whole app; the problem and the remedy.
+    """
+    for function in chain.from_iterable(app.before_request_funcs.values()):
+        if is_bypassed(function) and not is_exempt(function):
+            yield None, _bypassed(getattr(function, "__name__", str(function)))
+    event = _unguarded_event(app)
+    if event is not None:
+        yield None, _misordered_event(event)
+    for endpoint, view in app.view_functions.items():
+        if is_bypassed(view) and not is_exempt(view):
+            yield endpoint, _misordered(endpoint)
+        if is_cached_above_guard(view):
+            yield endpoint, _cached_above(endpoint)
+
+
+def unknown_exemptions(app: Flask) -> Iterator[str]:
+    """Yield a message, with the remedy, for each exemption of ``protect`` that names nothing."""
     for protection in _protections(app):
         for endpoint in sorted(protection.endpoints - app.view_functions.keys()):
-            raise ConfigError(
+            yield (
                 f"protect() got the endpoint {endpoint!r} in exempt=, which the app does not have. Its "
                 f"endpoints are {', '.join(sorted(app.view_functions))}."
             )
         for view in protection.views:
             if view not in app.view_functions.values():
-                raise ConfigError(
+                yield (
                     f"protect() got the function {getattr(view, '__name__', view)!r} in exempt=, which is "
                     "not the view of any endpoint. Name its endpoint, or give the function that was "
                     "registered."
                 )
+
+
+def _warn_of_lost_exemptions(app: Flask) -> None:
     for endpoint, view in app.view_functions.items():
         if has_lost_exemption(view):
             logger.warning(
@@ -267,8 +272,8 @@ def is_cached_above_guard(view: Any) -> bool:
     return False
 
 
-def _cached_above(endpoint: str) -> ConfigError:
-    return ConfigError(
+def _cached_above(endpoint: str) -> str:
+    return (
         f"The view of the endpoint {endpoint!r} is cached above @verify_session(): what one user was shown "
         "would be shown to everybody, with a session or without. Put the caching decorator below "
         "@verify_session(), with a key that has the user id in it."
@@ -301,16 +306,16 @@ def _unguarded_event(app: Flask) -> str | None:
     return None
 
 
-def _misordered_event(event: str) -> ConfigError:
-    return ConfigError(
+def _misordered_event(event: str) -> str:
+    return (
         f"The handler of the event {event!r} of Flask-SocketIO is not protected: @verify_session() stands "
         "above @socketio.on(...), so the function was registered without it. Put @socketio.on(...) on top "
         "and @verify_session() below it."
     )
 
 
-def _misordered(endpoint: str) -> ConfigError:
-    return ConfigError(
+def _misordered(endpoint: str) -> str:
+    return (
         f"The view of the endpoint {endpoint!r} is not protected: @verify_session() stands above the route, "
         "so the function was registered without it. Put @app.route(...) (or @app.get, @blueprint.post, ...) "
         "on top and @verify_session() below it. If the view is meant to be public as well, mark it with "
@@ -318,8 +323,8 @@ def _misordered(endpoint: str) -> ConfigError:
     )
 
 
-def _bypassed(name: str) -> ConfigError:
-    return ConfigError(
+def _bypassed(name: str) -> str:
+    return (
         f"The before_request function {name!r} guards nothing: @verify_session() stands above "
         "@before_request, so the function was registered without it. Put @before_request on top and "
         "@verify_session() below it."

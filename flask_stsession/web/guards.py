@@ -16,7 +16,7 @@ from ..errors import ConfigError, SessionHTTPError
 from .base import STATE
 from .context import app_state_of, this_app, this_app_context, this_request
 from .navigation import is_login_page
-from .options import SIGNATURE, Names, OverrideValidators, VerifyOptions, verify_options
+from .options import REQUIRED, SIGNATURE, Names, OverrideValidators, VerifyOptions, verify_options
 from .sockets import details_of, is_connecting, is_event, let_refuse, refused_for_fault
 from .verify import guard_of, load_session, record_verdict, renews_by_itself
 
@@ -31,7 +31,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 V = TypeVar("V", bound=Callable[..., Any])
 
-#: On a guard: its options, also behind decorators that ``functools.wraps`` makes.
+#: On a guard and on the decorator that makes it: the options, also behind decorators that use
+#: ``functools.wraps``.
 OPTIONS = "__stsession_options__"
 #: On a function that ``verify_session`` has wrapped, and naming it: the wrapper is what must be registered.
 GUARDED = "__stsession_guarded__"
@@ -110,10 +111,16 @@ def verify_session(*arguments: Any, **options: Any) -> Any:
     if arguments == (None,) and not options:
         raise _nothing_to_guard()  # without parentheses, above a decorator that returns nothing
     checked = verify_options("verify_session()", *arguments, **options)
-    return lambda view: guard_view(view, checked)
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        return guard_view(view, checked)
+
+    setattr(decorate, OPTIONS, checked)
+    return decorate
 
 
 verify_session.__signature__ = SIGNATURE  # type: ignore[attr-defined]
+setattr(verify_session, OPTIONS, REQUIRED)  # those of the decorator without parentheses
 
 
 def guard_view(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:
@@ -244,6 +251,18 @@ def is_bypassed(view: Any) -> bool:
     return _is_marked(view, GUARDED)
 
 
+def guards_on(view: Any, method: str) -> list[VerifyOptions]:
+    """Return the options of the guards that a view has for a method: its own, and those in its class."""
+    view_class: Any = getattr(view, "view_class", None)
+    name = method.lower()
+    decorators: Any = getattr(view_class, "method_decorators", ())  # of Flask-RESTful and Flask-RESTX
+    if isinstance(decorators, Mapping):
+        decorators = decorators.get(name, ())
+    places = (view, getattr(view_class, name, None), *decorators)
+    found = [getattr(each, OPTIONS, None) for each in places]
+    return [options for options in found if isinstance(options, VerifyOptions)]
+
+
 def _is_marked(target: Any, mark: str) -> bool:
     # ``functools.wraps`` and inheritance hand attributes on, so a mark counts only on what it names.
     attributes = getattr(target, "__dict__", {})
@@ -272,12 +291,19 @@ class Protection:
                 raise TypeError(f"protect() takes endpoint names and functions in exempt=, not {view!r}.")
         self.options = options
 
+    def exempts(self, app: Flask, endpoint: str) -> bool:
+        """Return whether an endpoint is left out, by its name, its view or a mark, or serves static files."""
+        if endpoint in self.endpoints or _serves_static_files(app, endpoint):
+            return True
+        view = app.view_functions.get(endpoint)
+        return view in self.views or is_exempt(view)
+
     def __call__(self) -> Response | None:
         """Verify the session of the current request, unless it is exempt."""
         request = this_request()
         app = this_app()
         endpoint = request.endpoint
-        if endpoint is None or endpoint in self.endpoints or _serves_static_files(app, endpoint):
+        if endpoint is None or self.exempts(app, endpoint):
             return None
         app_state: AppState | None = app.extensions.get(STATE)
         if app_state is None:
@@ -285,8 +311,7 @@ class Protection:
                 f"protect() guards the app {app.name!r}, which has no STSession: call "
                 "stsession.init_app(app) before the first request."
             )
-        view = app.view_functions.get(endpoint)
-        if view in self.views or is_exempt(view) or request.blueprint == app_state.blueprint.name:
+        if request.blueprint == app_state.blueprint.name:
             return None
         login_url = app_state.extension.get_login_url()
         if login_url is not None and is_login_page(request, login_url):

@@ -34,6 +34,7 @@ COMMANDS = [
     ("roles", "take", "alice", "editor"),
     ("roles", "show", "alice"),
     ("roles", "users", "editor"),
+    ("routes",),
     ("settings",),
 ]
 WITH_TENANT = [each for each in COMMANDS if "alice" in each or each[1:2] == ("users",)]
@@ -72,7 +73,7 @@ def test_an_app_without_the_extension_is_an_error_with_the_remedy(command: tuple
     )
 
 
-@pytest.mark.parametrize("command", [each for each in COMMANDS if each[0] not in ("settings",)])
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each[0] not in ("routes", "settings")])
 def test_an_unreachable_core_is_an_error_with_its_address(
     make_app: AppFactory, command: tuple[str, ...]
 ) -> None:
