@@ -1,7 +1,7 @@
 """Debian's chromium, driven by Playwright, for the tests of pages.
 
-Skipped where one of the two is missing, unless ``STSESSION_REQUIRE_EVERYTHING`` is 1. Nothing is ever
-downloaded: the browser is the system's.
+Tests are skipped where one of the two is missing (see :mod:`support.required`). Nothing is ever downloaded:
+the browser is the system's.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import pytest
+from support.required import missing
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -28,21 +28,24 @@ FLAGS = [
 
 
 @contextmanager
-def running_chromium() -> Iterator[Any]:
-    """The browser. Playwright's types are not at hand everywhere, so ``Any``."""
+def running_chromium(*flags: str, home: Path | None = None) -> Iterator[Any]:
+    """Yield the browser. Playwright's types are not installed everywhere, so ``Any``.
+
+    :param flags: further flags of the command line.
+    :param home: the home directory of the browser, which holds the certificate authorities that it trusts.
+    """
     if not CHROMIUM.exists():
-        _missing(f"there is no {CHROMIUM}: apt-get install chromium")
+        missing(f"there is no {CHROMIUM}: apt-get install chromium")
     try:
         playwright_api = import_module("playwright.sync_api")
     except ModuleNotFoundError:
-        _missing("there is no Playwright to drive the browser: pip install playwright")
+        missing("there is no Playwright to drive the browser: pip install playwright")
     with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            headless=True,
+            args=[*FLAGS, *flags],
+            env=None if home is None else {**os.environ, "HOME": str(home)},
+        )
         yield browser
         browser.close()
-
-
-def _missing(what: str) -> NoReturn:
-    if os.environ.get("STSESSION_REQUIRE_EVERYTHING") == "1":
-        pytest.fail(what)
-    pytest.skip(what)

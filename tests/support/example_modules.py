@@ -13,8 +13,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def import_example(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The example of that name, imported afresh and forgotten after the test."""
-    module_name = f"{name}_example"
+    """Import the example of that name (``quickstart``, ``web/app``) afresh; forget it after the test."""
+    module_name = f"{name.replace('/', '_')}_example"
     spec = importlib.util.spec_from_file_location(module_name, EXAMPLES / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None

@@ -1,0 +1,76 @@
+"""Fixtures for the tests of the frontend SDKs: a browser for a whole module, and sites for it to visit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from support.bundles import bundle
+from support.chromium_browser import running_chromium
+from support.example_modules import import_example
+from support.sdk_site import SdkSite, Visitor
+from support.served_core import ServedCore
+
+HERE = Path(__file__).parent
+
+SiteFactory = Callable[..., SdkSite]
+VisitorFactory = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="session")
+def sdk_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the SDKs, bundled."""
+    return bundle(HERE / "sdk.js", tmp_path_factory.mktemp("sdk") / "sdk.js")
+
+
+@pytest.fixture(scope="module")
+def browser(sdk_script: Path) -> Iterator[Any]:
+    """Yield a browser for all tests of a module, which has a new profile for each visitor.
+
+    It resolves every host name to this machine.
+    """
+    with running_chromium("--host-resolver-rules=MAP * 127.0.0.1") as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Return the module of ``examples/web``, imported afresh."""
+    return import_example("web/app", monkeypatch)
+
+
+@pytest.fixture
+def make_site(web: ModuleType, served_core: ServedCore, sdk_script: Path) -> Iterator[SiteFactory]:
+    """Return a factory of sites on this test's core; takes settings of the app as keywords."""
+    sites: list[SdkSite] = []
+
+    def make(**settings: Any) -> SdkSite:
+        sites.append(SdkSite(web, served_core, sdk_script, **settings))
+        return sites[-1]
+
+    yield make
+    for site in sites:
+        site.close()
+
+
+@pytest.fixture
+def site(make_site: SiteFactory) -> SdkSite:
+    """Return a site on one origin, with nothing configured."""
+    return make_site()
+
+
+@pytest.fixture
+def make_visitor(browser: Any) -> Iterator[VisitorFactory]:
+    """Return a factory of visitors; takes a site, ``transfer``, ``sdk`` and options of the SDK."""
+    visitors: list[Visitor] = []
+
+    def make(site: SdkSite, **options: Any) -> Visitor:
+        visitors.append(Visitor(browser, site, **options))
+        return visitors[-1]
+
+    yield make
+    for visitor in visitors:
+        visitor.close()

@@ -1,0 +1,247 @@
+"""The frontend SDKs, unmodified, against our routes: one origin, by cookie and by header."""
+
+from __future__ import annotations
+
+import pytest
+from support.sdk_site import SdkSite, Visitor
+from support.served_core import ServedCore
+
+from .conftest import SiteFactory, VisitorFactory
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+TRANSFERS = ["cookie", "header"]
+#: The names of our cookies, and of those in which the SDK keeps what it was sent in headers.
+OF_THE_API = {"sAccessToken", "sRefreshToken"}
+BY_HEADER = {"st-access-token", "st-refresh-token"}
+
+
+@pytest.fixture(params=TRANSFERS)
+def visitor(request: pytest.FixtureRequest, site: SdkSite, make_visitor: VisitorFactory) -> Visitor:
+    """Return a visitor whose session travels by cookie, and one whose session travels by header."""
+    return make_visitor(site, transfer=request.param)
+
+
+# Calls and refreshes
+
+
+@pytest.mark.parametrize("sdk", ["website", "web-js"])
+@pytest.mark.parametrize("transfer", TRANSFERS)
+def test_a_session_is_kept_where_the_sdk_wants_it(
+    site: SdkSite, make_visitor: VisitorFactory, transfer: str, sdk: str
+) -> None:
+    visitor = make_visitor(site, transfer=transfer, sdk=sdk)
+    assert visitor.tab.is_signed_in() is False
+    visitor.tab.sign_in("älice")
+    assert visitor.tab.is_signed_in() is True
+    assert visitor.tab.run("await sdk.getUserId()") == "älice"
+    ours = OF_THE_API if transfer == "cookie" else BY_HEADER
+    assert set(visitor.cookies()) & (OF_THE_API | BY_HEADER) == ours
+    assert (visitor.tab.run("await sdk.getAccessToken()") is None) == (transfer == "cookie")
+    visitor.tab.load()
+    assert visitor.tab.is_signed_in() is True
+    assert visitor.tab.call("/api/me", "POST")[0] == 200
+
+
+@pytest.mark.parametrize("client", ["fetch", "XMLHttpRequest", "axios", "axios with interceptors"])
+def test_an_expired_token_is_refreshed_and_the_call_repeated(
+    visitor: Visitor, site: SdkSite, client: str
+) -> None:
+    visitor.tab.sign_in_with_an_expired_token()
+    visitor.tab.events()
+    answer = visitor.tab.call("/api/role", "POST", {"admin": True}, client)
+    assert answer == (200, {"roles": ["admin"]})
+    assert site.asked == ["POST /api/role 401", "POST /auth/session/refresh 200", "POST /api/role 200"]
+    assert visitor.tab.events().count("REFRESH_SESSION") == 1
+
+
+def test_many_parallel_calls_refresh_once(visitor: Visitor, site: SdkSite) -> None:
+    visitor.tab.sign_in_with_an_expired_token()
+    answers = visitor.tab.run(
+        "await Promise.all(argument.map((client) => call(client, 'GET', '/api/me')))",
+        ["fetch", "XMLHttpRequest", "axios"] * 7,
+    )
+    assert [each["status"] for each in answers] == [200] * 21
+    assert (site.refreshed, site.counted()["POST /auth/session/refresh 200"]) == (1, 1)
+
+
+def test_two_tabs_refresh_once(visitor: Visitor, site: SdkSite) -> None:
+    visitor.tab.sign_in_with_an_expired_token()
+    tabs = [visitor.tab, visitor.new_tab()]
+    for tab in tabs:
+        tab.begin("await Promise.all([1, 2, 3].map(() => call('fetch', 'GET', '/api/me')))")
+    answers = [answer["status"] for tab in tabs for answer in tab.finish()]
+    assert answers == [200] * 6
+    assert (site.refreshed, site.counted()["POST /auth/session/refresh 200"]) == (1, 1)
+
+
+def test_a_session_outlives_many_refreshes(visitor: Visitor, site: SdkSite) -> None:
+    visitor.tab.sign_in()
+    for _ in range(5):
+        assert visitor.tab.run("await sdk.attemptRefreshingSession()") is True
+        assert visitor.tab.call("/api/me")[0] == 200
+    assert site.refreshed == 5
+
+
+def test_a_token_that_is_old_by_the_clock_of_the_browser_is_refreshed_before_it_is_read(
+    visitor: Visitor, site: SdkSite
+) -> None:
+    visitor.tab.sign_in()
+    before = visitor.tab.payload()
+    visitor.tab.run("(() => { const now = Date.now; Date.now = () => now() + 7_200_000; })()")
+    assert visitor.tab.is_signed_in() is True
+    after = visitor.tab.payload()
+    assert site.refreshed == 1
+    assert after["sessionHandle"] == before["sessionHandle"]
+    assert after["refreshTokenHash1"] != before["refreshTokenHash1"]
+
+
+# Anti-CSRF
+
+CSRF_MODES = ["NONE", "VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN"]
+#: A call that the SDK does not see, with cookies, as a forged form could make it.
+FORGED = "(await unwrappedFetch('/api/me', {method: 'POST'})).status"
+
+
+@pytest.mark.parametrize("transfer", TRANSFERS)
+@pytest.mark.parametrize("mode", CSRF_MODES)
+def test_the_sdk_passes_every_anti_csrf_check(
+    make_site: SiteFactory, make_visitor: VisitorFactory, mode: str, transfer: str
+) -> None:
+    site = make_site(anti_csrf=mode)
+    visitor = make_visitor(site, transfer=transfer)
+    visitor.tab.sign_in_with_an_expired_token()
+    assert visitor.tab.call("/api/me", "POST")[0] == 200
+    assert site.asked == [
+        "POST /api/me 401",
+        "POST /auth/session/refresh 200",
+        "POST /api/me 200",
+    ]
+    assert ("sAntiCsrf" in visitor.cookies()) == (mode == "VIA_TOKEN" and transfer == "cookie")
+    visitor.tab.load()
+    assert visitor.tab.call("/api/me", "POST", client="XMLHttpRequest")[0] == 200
+    assert site.refreshed == 1
+    visitor.tab.run("await sdk.signOut()")
+    assert visitor.tab.is_signed_in() is False
+
+
+@pytest.mark.parametrize(
+    ("mode", "status"), [("NONE", 200), ("VIA_TOKEN", 401), ("VIA_CUSTOM_HEADER", 401), ("VIA_ORIGIN", 200)]
+)
+def test_a_call_without_what_the_sdk_adds_is_refused(
+    make_site: SiteFactory, make_visitor: VisitorFactory, mode: str, status: int
+) -> None:
+    visitor = make_visitor(make_site(anti_csrf=mode))
+    visitor.tab.sign_in()
+    assert visitor.tab.run(FORGED) == status  # of the same origin, so that VIA_ORIGIN has nothing against it
+
+
+# The end of a session
+
+
+@pytest.mark.parametrize("has_expired", [False, True])
+def test_signing_out_ends_the_session_everywhere(visitor: Visitor, site: SdkSite, has_expired: bool) -> None:
+    if has_expired:
+        visitor.tab.sign_in_with_an_expired_token()
+    else:
+        visitor.tab.sign_in()
+    other = visitor.new_tab()
+    visitor.tab.events()
+    visitor.tab.run("await sdk.signOut()")
+    assert visitor.tab.events()[-1] == "SIGN_OUT"
+    for tab in (visitor.tab, other):
+        assert tab.is_signed_in() is False
+        assert tab.call("/api/me") == (401, {"message": "unauthorised"})
+    assert set(visitor.cookies()) == {"st-last-access-token-update"}
+    with site.app.app_context():
+        assert site.stsession.list_sessions("alice") == []
+
+
+@pytest.mark.parametrize("has_expired", [False, True])
+def test_a_session_revoked_on_the_server_ends_in_the_browser(
+    visitor: Visitor, site: SdkSite, has_expired: bool
+) -> None:
+    if has_expired:
+        visitor.tab.sign_in_with_an_expired_token()
+    else:
+        visitor.tab.sign_in()
+    with site.app.app_context():
+        site.stsession.revoke_all_sessions_for_user("alice")
+    visitor.tab.events()
+    assert visitor.tab.call("/api/me") == (401, {"message": "unauthorised"})
+    assert set(visitor.tab.events()) == {"UNAUTHORISED"}
+    assert visitor.tab.is_signed_in() is False
+    assert set(visitor.cookies()) == {"st-last-access-token-update"}
+
+
+def test_a_stolen_refresh_token_ends_the_session_of_both(
+    visitor: Visitor, site: SdkSite, make_visitor: VisitorFactory, served_core: ServedCore
+) -> None:
+    visitor.tab.sign_in()
+    stolen = visitor.context.cookies()
+    assert visitor.tab.run("await sdk.attemptRefreshingSession()") is True
+    assert visitor.tab.call("/api/me")[0] == 200
+    transfer = "header" if set(visitor.cookies()) >= BY_HEADER else "cookie"
+    thief = make_visitor(site, transfer=transfer)
+    thief.context.clear_cookies()
+    thief.context.add_cookies(stolen)
+    served_core.end_grace_period()
+    site.asked.clear()
+    assert thief.tab.run("await sdk.attemptRefreshingSession()") is False
+    assert site.asked == ["POST /auth/session/refresh 401"]
+    assert thief.tab.is_signed_in() is False
+    assert visitor.tab.call("/api/me") == (401, {"message": "unauthorised"})
+    assert visitor.tab.is_signed_in() is False
+
+
+# A core that is away, and responses that are not about the session
+
+
+def test_an_outage_of_the_core_signs_nobody_out(visitor: Visitor, served_core: ServedCore) -> None:
+    visitor.tab.sign_in_with_an_expired_token()
+    before = visitor.cookies()
+    served_core.kill()
+    for client in ("fetch", "XMLHttpRequest", "axios"):
+        assert visitor.tab.call("/api/me", client=client) == (503, {"message": "session service unavailable"})
+    assert visitor.cookies() == before
+    served_core.start()
+    assert visitor.tab.call("/api/me")[0] == 200
+    assert visitor.tab.is_signed_in() is True
+
+
+def test_a_wrong_password_is_a_401_that_reaches_the_page(visitor: Visitor, site: SdkSite) -> None:
+    wrong = {"userId": "alice", "password": "wrong"}
+    for client in ("fetch", "XMLHttpRequest", "axios"):
+        assert visitor.tab.call("/api/login", "POST", wrong, client) == (401, {"message": "wrong password"})
+    assert visitor.tab.is_signed_in() is False
+    assert site.counted()["POST /api/login 401"] == 3
+    visitor.tab.sign_in()
+    assert visitor.tab.is_signed_in() is True
+
+
+def test_a_401_of_the_app_signs_nobody_out(visitor: Visitor, site: SdkSite) -> None:
+    """Let the SDK take it for an expired session: it refreshes and tries again, ten times."""
+    visitor.tab.sign_in()
+    site.asked.clear()
+    wrong = {"userId": "alice", "password": "wrong"}
+    error = visitor.tab.run(
+        "await call('fetch', 'POST', '/api/login', argument).catch((error) => error.message)", wrong
+    )
+    assert "Attempted to refresh the session and retry the request" in error
+    assert site.counted() == {"POST /api/login 401": 11, "POST /auth/session/refresh 200": 10}
+    assert visitor.tab.is_signed_in() is True
+    assert visitor.tab.call("/api/me")[0] == 200
+
+
+@pytest.mark.parametrize("transfer", TRANSFERS)
+def test_with_another_status_for_expired_sessions_a_401_of_the_app_reaches_the_page(
+    make_site: SiteFactory, make_visitor: VisitorFactory, transfer: str
+) -> None:
+    site = make_site(session_expired_status_code=440)
+    visitor = make_visitor(site, transfer=transfer, sessionExpiredStatusCode=440)
+    visitor.tab.sign_in_with_an_expired_token()
+    wrong = {"userId": "alice", "password": "wrong"}
+    assert visitor.tab.call("/api/login", "POST", wrong) == (401, {"message": "wrong password"})
+    assert site.asked == ["POST /api/login 401"]
+    assert visitor.tab.call("/api/me")[0] == 200
+    assert site.asked[1:] == ["GET /api/me 440", "POST /auth/session/refresh 200", "GET /api/me 200"]
