@@ -60,6 +60,7 @@ setup(
     },
     entry_points={
         "flask.commands": ["stsession=flask_stsession.cli:stsession_group"],
+        "pytest11": ["stsession=flask_stsession.pytest_plugin"],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -803,6 +803,10 @@ class STSession(Extension):
         """Whether the app has registered a ``user_loader``."""
         return self._loaders.has("user_loader")
 
+    def has_loader(self, kind: Literal["roles_loader", "permissions_loader"]) -> bool:
+        """Return whether the app has registered a ``roles_loader`` or a ``permissions_loader``."""
+        return self._loaders.has(kind)
+
     def load_user(self, user_id: str, tenant_id: str) -> Any:
         """Return what the ``user_loader`` returns for a user.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
+from requests.exceptions import ConnectionError as RequestsConnectionError
 
 from .. import embedded
 from ..errors import ConfigError, CoreUnavailableError, Reason
@@ -64,6 +65,8 @@ class AppCore(BaseAdapter):
         self._app = app
         self._config = config
         self._core: EmbeddedCore | None = None
+        #: Set by tests: no request reaches the core.
+        self.is_down = False
         _check_settings(config.embedded_core)
 
     def close_core(self) -> None:
@@ -80,6 +83,8 @@ class AppCore(BaseAdapter):
         :raises ConfigError: no database can be kept at the configured path.
         :raises CoreUnavailableError: the database cannot be used at the moment.
         """
+        if self.is_down:
+            raise RequestsConnectionError("a test has taken the core down")
         try:
             response = self._adapter.send(request, *args, **kwargs)
         except embedded.EmbeddedCoreError as error:
@@ -92,6 +97,10 @@ class AppCore(BaseAdapter):
                 reason=Reason.CORE_UNREACHABLE,
             )
         return response
+
+    def expired(self, access_token: str) -> str:
+        """Return this access token as it would be if it had just expired, for tests."""
+        return self._adapter.core().expired(access_token)
 
     def locate(self) -> str:
         """Return the path of the core's database, or ``:memory:``. Creates nothing.

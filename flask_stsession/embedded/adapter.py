@@ -78,12 +78,16 @@ class EmbeddedAdapter(BaseAdapter):
 
     def _application(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
-            core = self._embedded_core()
+            core = self.core()
         except DatabaseUnavailableError as error:
             return send_unavailable(error, start_response)
         return core(environ, start_response)
 
-    def _embedded_core(self) -> EmbeddedCore:
+    def core(self) -> EmbeddedCore:
+        """Return the core, made at first need.
+
+        :raises DatabaseUnavailableError: its database cannot be used or created.
+        """
         if self._core is None:
             last_failure = self._failure
             with self._making:

@@ -132,6 +132,13 @@ class EmbeddedCore:
         """Close the database; calling this object afterwards raises :exc:`EmbeddedCoreError`."""
         self._store.close()
 
+    def expired(self, access_token: str) -> str:
+        """Return an access token of this core with an expiry that has just passed, for tests.
+
+        :raises InvalidTokenError: this core did not create it.
+        """
+        return SessionTokens(self._keys, self.settings).expired(access_token, self._clock_ms())
+
     def __enter__(self) -> EmbeddedCore:
         return self
 

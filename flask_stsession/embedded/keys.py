@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import uuid
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 from flask_stsession.constants import DYNAMIC_KID_PREFIX, STATIC_KID_PREFIX
 
@@ -111,6 +111,14 @@ class KeyRing:
         if key is None or not key.verify(jwt.signed, jwt.signature):
             raise InvalidTokenError("The signature of the token is not by a key of this core")
         return jwt
+
+    def sign_again(self, jwt: UnverifiedJWT, payload: Mapping[str, Any]) -> str:
+        """Return a JWT with another payload, signed by the key of this one.
+
+        :param jwt: as returned by :meth:`verify`.
+        """
+        version = None if jwt.version is None else str(jwt.version)
+        return self._key(jwt.kid).sign(payload, version=version)
 
     def public_keys(self) -> list[dict[str, str]]:
         """Return every key that verifiers need, as JSON Web Keys."""

@@ -111,6 +111,16 @@ class SessionTokens:
             user_payload={key: value for key, value in payload.items() if key not in PROTECTED_CLAIMS},
         )
 
+    def expired(self, token: str, now: int) -> str:
+        """Sign an access token again, with an expiry in the past.
+
+        :raises InvalidTokenError: no key of this core signed it.
+        """
+        jwt = self._keys.verify(token)
+        expires = now // 1000 - 1
+        payload = {**jwt.payload, "iat": min(jwt.payload["iat"], expires), "exp": expires}
+        return self._keys.sign_again(jwt, payload)
+
     def pair_response(
         self, record: SessionRecord, pair: NewPair, now: int, validity: int | None
     ) -> dict[str, Any]:

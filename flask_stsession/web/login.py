@@ -46,7 +46,9 @@ def create(app_state: AppState, new: NewSession) -> Session:
     origin = origin_of_api(request)
     _refuse_unconfigured_host(config, request)
     allow_cross_site = new.allow_cross_site
-    method = method_of_new_session(config, request, allow_cross_site=allow_cross_site)
+    method = method_of_new_session(
+        config, request, allow_cross_site=allow_cross_site, is_tested=app_state.app.testing
+    )
     is_foreign = not allow_cross_site and keep_cookies_from_other_sites(
         config, request, state.changes, method
     )

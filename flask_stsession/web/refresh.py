@@ -19,7 +19,7 @@ from ..sessions.client_changes import StrayCookie
 from ..tokens import access_token as tokens
 from ..tokens.refresh_token import has_shape_of_refresh_token
 from . import csrf
-from .context import RequestState, hand_out, origin_of_api, request_state, this_request
+from .context import RequestState, hand_out, origin_of_api, request_state, sent_site, this_request
 from .navigation import keep_cookies_from_other_sites
 from .stray_cookies import left_behind, refresh_path_of, strays_of, warn_of
 from .transport import RequestTokens, allowed_transfer, read_tokens
@@ -147,16 +147,17 @@ def _check_anti_csrf(config: Config, request: Request) -> None:
     mode = config.decisions(origin).anti_csrf
     if mode == "VIA_TOKEN":
         return
+    sent_origin = request.headers.get("Origin")
     found = csrf.problem(
         mode,
         rid_present=RID_HEADER in request.headers,
-        sec_fetch_site=request.headers.get("Sec-Fetch-Site"),
-        origin=request.headers.get("Origin"),
+        sec_fetch_site=sent_site(request, sent_origin),
+        origin=sent_origin,
         allowed_origins=config.trusted_origins(origin),
     )
     if found is not None:
         reason, message = found
-        csrf.warn_of_hidden_origin(mode, request.headers.get("Origin"), message)
+        csrf.warn_of_hidden_origin(mode, sent_origin, message)
         # VIA_ORIGIN cannot tell who asks: it may be another site.
         raise UnauthorisedError(message, reason=reason, clear_tokens=mode != "VIA_ORIGIN")
 

@@ -172,6 +172,7 @@ def method_of_new_session(
     *,
     carried: TransferMethod | None = None,
     allow_cross_site: bool = False,
+    is_tested: bool = False,
 ) -> TransferMethod:
     """Return how a new session's tokens travel: by cookie or by header.
 
@@ -182,6 +183,8 @@ def method_of_new_session(
 
     :param carried: the transfer method of the session that the request carries.
     :param allow_cross_site: a navigation from another site counts as one from ours.
+    :param is_tested: ``app.testing``: a form without any ``Accept`` is a navigation, since test clients send
+        none.
     """
     allowed = allowed_transfer(config, request, for_create_new_session=True)
     if allowed != "any":
@@ -193,11 +196,13 @@ def method_of_new_session(
         return "header"
     if carried is not None:
         return carried
-    keeps_cookies = config.login_url is not None or _is_navigation(request, allow_cross_site=allow_cross_site)
-    return "cookie" if keeps_cookies else "header"
+    if config.login_url is not None:
+        return "cookie"
+    navigates = _is_navigation(request, allow_cross_site=allow_cross_site, is_tested=is_tested)
+    return "cookie" if navigates else "header"
 
 
-def _is_navigation(request: Request, *, allow_cross_site: bool) -> bool:
+def _is_navigation(request: Request, *, allow_cross_site: bool, is_tested: bool) -> bool:
     # Another provider's callback is a GET that a person followed to us.
     allows_other_sites = allow_cross_site or request.method == "GET"
     if request.headers.get("Sec-Fetch-Site") == "cross-site" and not allows_other_sites:
@@ -206,7 +211,7 @@ def _is_navigation(request: Request, *, allow_cross_site: bool) -> bool:
     if mode is not None:
         return mode == "navigate"
     is_form = request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data")
-    return is_form and accepts_html(request)
+    return is_form and (accepts_html(request) or (is_tested and "Accept" not in request.headers))
 
 
 def accepts_html(request: Request) -> bool:

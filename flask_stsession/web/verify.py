@@ -22,7 +22,16 @@ from ..errors import (
     UnauthorisedError,
 )
 from . import csrf
-from .context import RequestState, is_handshake, origin_of_api, publish, request_state, this_g, this_request
+from .context import (
+    RequestState,
+    is_handshake,
+    origin_of_api,
+    publish,
+    request_state,
+    sent_site,
+    this_g,
+    this_request,
+)
 from .navigation import CONTINUE_ENDPOINT, SCRIPT_ENDPOINT, is_of_another_site
 from .options import OPTIONAL, REQUIRED, OverrideValidators, VerifyOptions
 from .sockets import check_origin_of_socket, is_event
@@ -305,6 +314,7 @@ class Guard:
         config = self._app_state.config
         origin = origin_of_api(request)
         headers = request.headers
+        sent_origin = headers.get("Origin")
         csrf.check(
             self._anti_csrf or config.decisions(origin).anti_csrf,
             method=request.method,
@@ -312,8 +322,8 @@ class Guard:
             anti_csrf_token=token.anti_csrf_token,
             anti_csrf_header=headers.get(ANTI_CSRF_HEADER),
             rid_present=RID_HEADER in headers,
-            sec_fetch_site=headers.get("Sec-Fetch-Site"),
-            origin=headers.get("Origin"),
+            sec_fetch_site=sent_site(request, sent_origin),
+            origin=sent_origin,
             allowed_origins=config.trusted_origins(origin),
         )
 

@@ -1,0 +1,346 @@
+"""Test clients that are signed in: real tokens of a real core, written and verified as ever.
+
+::
+
+    def test_only_admins_see_reports(app):
+        client = app.test_client()
+        login(client, "alice")
+        assert client.get("/reports").status_code == 403
+        login(client, "alice", roles=["admin"])
+        assert client.get("/reports").status_code == 200
+
+With ``TESTING``, an app whose core is not configured has one in memory: no network, no files, and a login
+takes a few milliseconds. No check is skipped. pytest finds the fixtures ``stsession_client`` and
+``stsession_core`` without an import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from flask import Flask, g
+from flask.testing import FlaskClient
+
+from . import multitenancy, userroles
+from .claims.builtin import PermissionClaim, UserRoleClaim
+from .constants import ACCESS_TOKEN_HEADER, ANTI_CSRF_HEADER, AUTH_MODE_HEADER, DEFAULT_TENANT, TransferMethod
+from .tokens import access_token as tokens
+from .web.context import app_state_of, origin_of_api, request_state, this_request
+from .web.stray_cookies import refresh_path_of
+from .web.transport import ResponseWriter, Turns
+
+if TYPE_CHECKING:
+    from .claims.base import SessionClaim
+    from .core.in_process import AppCore
+    from .extension import STSession
+    from .sessions.session import Session
+
+__all__ = ["STSessionClient", "STSessionClientMixin", "TestCore", "end", "expire", "login", "logout"]
+
+_BEARER: Final = "HTTP_AUTHORIZATION"
+_ANTI_CSRF: Final = "HTTP_ANTI_CSRF"
+_RID: Final = "HTTP_RID"
+
+
+def login(
+    client: FlaskClient,
+    user_id: str,
+    *,
+    roles: Sequence[str] = (),
+    permissions: Sequence[str] = (),
+    claims: Mapping[SessionClaim[Any], Any] | None = None,
+    payload: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
+    transfer: TransferMethod | None = None,
+    tenant_id: str | None = None,
+    base_url: str | None = None,
+) -> Session:
+    """Sign a test client in, as a view does that calls ``create_new_session``.
+
+    The client then sends what a frontend SDK sends: the cookies or the header ``Authorization``, and the
+    header that ``STSESSION_ANTI_CSRF`` asks for. A session that it has already is replaced.
+
+    :param client: ``app.test_client()``.
+    :param roles: the roles that the user has from now on, instead of any others; created where missing.
+    :param permissions: those of a role of the user's own, which is named after the user.
+    :param claims: set in the session after its own claims were fetched, ``{PlanClaim: "pro"}``.
+    :param payload: ``access_token_payload``; JSON.
+    :param data: ``session_data_in_database``; JSON.
+    :param transfer: ``"cookie"`` or ``"header"``; a cookie where the app allows one, if omitted.
+    :param tenant_id: created where missing; ``"public"`` by default.
+    :param base_url: of the client's requests, if they go to another host than the client's own.
+    :returns: the session.
+    :raises ValueError: the app does not allow that transfer method.
+    """
+    mode = {AUTH_MODE_HEADER: transfer or "cookie"}
+    with _request(client, base_url, headers=mode) as extension:
+        tenant = tenant_id or DEFAULT_TENANT
+        if tenant != DEFAULT_TENANT and multitenancy.get_tenant(tenant) is None:
+            multitenancy.create_or_update_tenant(tenant)
+        named = _give_roles(user_id, tenant, roles, permissions)
+        session = extension.create_new_session(
+            user_id, tenant_id=tenant, access_token_payload=payload, session_data_in_database=data
+        )
+        if transfer is not None and session.transfer_method != transfer:
+            raise ValueError(
+                f"login(transfer={transfer!r}) is not possible: STSESSION_TOKEN_TRANSFER_METHOD of this app "
+                f"made it {session.transfer_method!r}."
+            )
+        # The app's own tables know nothing of the test: the session says what they would.
+        by_app: dict[SessionClaim[Any], list[str]] = {}
+        if named and extension.has_loader("roles_loader"):
+            by_app[UserRoleClaim] = list(roles)
+        if named and extension.has_loader("permissions_loader"):
+            by_app[PermissionClaim] = list(permissions)
+        for claim, value in {**by_app, **(claims or {})}.items():
+            session.set_claim_value(claim, value)
+    return session
+
+
+def logout(client: FlaskClient, *, base_url: str | None = None) -> bool:
+    """End the session of a test client and clear its tokens, as ``sign_out`` does; no error without one.
+
+    :returns: whether no session lives on in the core.
+    """
+    with _request(client, base_url) as extension:
+        return extension.sign_out()
+
+
+def expire(client: FlaskClient, *, base_url: str | None = None) -> None:
+    """Replace the access token of a test client by one that has just expired; it can be refreshed.
+
+    :raises RuntimeError: the client is not signed in, or the core is not the embedded one.
+    """
+    client_tokens = _Tokens(client, base_url)
+    client_tokens.store(_embedded_core_of(client.application).expired(client_tokens.access_token()))
+
+
+def end(client: FlaskClient, *, base_url: str | None = None) -> None:
+    """End the session of a test client in the core, as another process would; the client is not told.
+
+    Its access token is valid until it expires, except where ``check_database`` is set; a refresh is refused.
+
+    :raises RuntimeError: the client is not signed in.
+    """
+    token = tokens.parse(_Tokens(client, base_url).access_token())
+    assert token is not None  # this app made it
+    app_state_of(client.application).manager.client.revoke_sessions([token.session_handle])
+
+
+class STSessionClientMixin:
+    """Adds the functions of this module to a test client, as methods.
+
+    ::
+
+        class Client(STSessionClientMixin, FlaskClient): ...
+
+        app.test_client_class = Client
+        app.test_client().login("alice", roles=["admin"])
+    """
+
+    def login(self, user_id: str, **options: Any) -> Session:
+        """Sign this client in; the arguments are those of :func:`login`."""
+        return login(self._client, user_id, **options)
+
+    def logout(self, *, base_url: str | None = None) -> bool:
+        """End the session of this client and clear its tokens; see :func:`logout`."""
+        return logout(self._client, base_url=base_url)
+
+    def expire(self, *, base_url: str | None = None) -> None:
+        """Let the access token of this client have expired; see :func:`expire`."""
+        expire(self._client, base_url=base_url)
+
+    def end(self, *, base_url: str | None = None) -> None:
+        """End the session of this client elsewhere; see :func:`end`."""
+        end(self._client, base_url=base_url)
+
+    @property
+    def _client(self) -> FlaskClient:
+        if not isinstance(self, FlaskClient):
+            raise TypeError(
+                f"{type(self).__name__} is no test client: write "
+                f"class {type(self).__name__}(STSessionClientMixin, FlaskClient)."
+            )
+        return self
+
+
+class STSessionClient(STSessionClientMixin, FlaskClient):
+    """Flask's test client, which can sign in: ``app.test_client_class = STSessionClient``."""
+
+
+class TestCore:
+    """The embedded core of an app under test: the fixture ``stsession_core``.
+
+    :param app: returns the app; called when it is first needed.
+    """
+
+    __test__ = False  # pytest would collect it, for its name
+
+    #: What an app needs to have its core in memory, whatever else it is configured for.
+    settings: Mapping[str, Any] = MappingProxyType(
+        {"TESTING": True, "STSESSION_CONNECTION_URI": "embedded::memory:"}
+    )
+
+    def __init__(self, app: Callable[[], Flask]) -> None:
+        self._app = app
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Let no call reach the core inside the block, as in an outage.
+
+        :raises RuntimeError: the core is not the embedded one.
+        """
+        core = _embedded_core_of(self._app())
+        core.is_down = True
+        try:
+            yield
+        finally:
+            core.is_down = False
+
+
+class _Tokens:
+    """The tokens that a test client holds."""
+
+    def __init__(self, client: FlaskClient, base_url: str | None) -> None:
+        self._client = client
+        self._state = app_state_of(client.application)
+        with client.application.test_request_context(base_url=base_url):
+            request = this_request()
+            self._host = request.host.partition(":")[0]
+            self._refresh_path = refresh_path_of(self._state.config, request)
+
+    @property
+    def _domain(self) -> str:
+        return (self._state.config.cookie_domain or self._host).lstrip(".")
+
+    def _bearer(self) -> str | None:
+        sent: str = self._client.environ_base.get(_BEARER, "")
+        scheme, _, value = sent.partition(" ")
+        return value if scheme == "Bearer" and tokens.parse(value) is not None else None
+
+    def cookies(self) -> dict[str, str]:
+        """Return the session's cookies, by name."""
+        names = self._state.config.cookie_names
+        places = ((names.access, "/"), (names.refresh, self._refresh_path))
+        found = {name: self._client.get_cookie(name, domain=self._domain, path=path) for name, path in places}
+        return {name: cookie.value for name, cookie in found.items() if cookie is not None}
+
+    def access_token(self) -> str:
+        """Return the access token.
+
+        :raises RuntimeError: there is none.
+        """
+        token = self._bearer() or self.cookies().get(self._state.config.cookie_names.access)
+        if token is None:
+            raise RuntimeError(
+                f"This client has no session for {self._host}. Sign it in: login(client, user_id)."
+            )
+        return token
+
+    def store(self, access_token: str) -> None:
+        """Replace the access token."""
+        if self._bearer() is not None:
+            self._client.environ_base[_BEARER] = f"Bearer {access_token}"
+            return
+        self._client.set_cookie(
+            self._state.config.cookie_names.access,
+            access_token,
+            domain=self._domain,
+            origin_only=self._state.config.cookie_domain is None,
+            path="/",
+        )
+
+    def apply(self, headers: Any, session: Session | None) -> None:
+        """Do what a browser and a frontend SDK do with a response of ours."""
+        for line in headers.getlist("Set-Cookie"):
+            pair, *attributes = line.split("; ")
+            name, _, value = pair.partition("=")
+            options = {key.lower(): text for key, _, text in (each.partition("=") for each in attributes)}
+            domain = options.get("domain", "").lstrip(".")
+            if value:
+                self._client.set_cookie(
+                    name,
+                    value,
+                    domain=domain or self._host,
+                    origin_only=not domain,
+                    path=options.get("path", "/"),
+                )
+            else:
+                self._client.delete_cookie(name, domain=domain or self._host, path=options.get("path", "/"))
+        environ = self._client.environ_base
+        for key in (_BEARER,) * (self._bearer() is not None) + (_ANTI_CSRF, _RID):
+            environ.pop(key, None)
+        if session is None:
+            return
+        if session.transfer_method == "header":
+            environ[_BEARER] = f"Bearer {headers[ACCESS_TOKEN_HEADER]}"
+        elif ANTI_CSRF_HEADER in headers:
+            environ[_ANTI_CSRF] = headers[ANTI_CSRF_HEADER]
+        elif self._state.config.decisions(f"http://{self._host}").anti_csrf == "VIA_CUSTOM_HEADER":
+            environ[_RID] = "session"
+
+
+@contextmanager
+def _request(
+    client: FlaskClient, base_url: str | None, headers: Mapping[str, str] | None = None
+) -> Iterator[STSession]:
+    """Have a request of the client, whose response changes its tokens; yield the extension object."""
+    app = client.application
+    app_state = app_state_of(app)
+    client_tokens = _Tokens(client, base_url)
+    sent = {**(headers or {}), "Cookie": "; ".join(f"{k}={v}" for k, v in client_tokens.cookies().items())}
+    with app.test_request_context(
+        method="POST", base_url=base_url, headers=sent, environ_base=client.environ_base
+    ):
+        before = g.get("session")
+        extension: STSession = app.extensions["stsession"]
+        try:
+            yield extension
+        finally:
+            g.session = before  # an app context that the test keeps open goes on
+        request = this_request()
+        state = request_state(request)
+        response = app.response_class()
+        writer = ResponseWriter(
+            app_state.config,
+            root_url=origin_of_api(request),
+            refresh_path=refresh_path_of(app_state.config, request),
+            turns=Turns.start(),
+        )
+        writer.write(state.changes, response)
+        state.is_written = True
+    client_tokens.apply(response.headers, state.session)
+
+
+def _give_roles(user_id: str, tenant_id: str, roles: Sequence[str], permissions: Sequence[str]) -> bool:
+    """Give a user exactly these roles and permissions in the core, if any are named; return whether."""
+    for argument, names in (("roles", roles), ("permissions", permissions)):
+        if isinstance(names, str):
+            raise TypeError(f"login() takes a list of names as {argument}=, not {names!r}.")
+    if not roles and not permissions:
+        return False
+    of_the_user = f"permissions-of-{user_id}"
+    wanted = [*roles, *([of_the_user] if permissions else [])]
+    for role in roles:
+        userroles.create_new_role_or_add_permissions(role)
+    if permissions:
+        userroles.delete_role(of_the_user)
+        userroles.create_new_role_or_add_permissions(of_the_user, list(permissions))
+    for role in set(userroles.get_roles_for_user(user_id, tenant_id=tenant_id)) - set(wanted):
+        userroles.remove_user_role(user_id, role, tenant_id=tenant_id)
+    for role in wanted:
+        userroles.add_role_to_user(user_id, role, tenant_id=tenant_id)
+    return True
+
+
+def _embedded_core_of(app: Flask) -> AppCore:
+    core = app_state_of(app).core
+    if core is None:
+        raise RuntimeError(
+            f"The core of the app {app.name!r} is not in this process. In tests, write "
+            'STSESSION_CONNECTION_URI = "embedded::memory:".'
+        )
+    return core

@@ -1,0 +1,109 @@
+"""The fixtures for pytest, as a project of its own gets them by the entry point of this package."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import setuptools  # type: ignore[import-untyped]
+
+ROOT = Path(__file__).parents[1]
+
+#: The plugin once, whether or not the installed package has the entry point.
+OPTIONS = ["-p", "no:stsession", "-p", "flask_stsession.pytest_plugin", "-p", "no:cacheprovider", "-q"]
+
+CONFTEST = """
+import pytest
+from flask import Flask
+from flask_stsession import STSession, verify_session
+
+def create_app(**settings):
+    app = Flask("project")
+    app.config.update({"STSESSION_CONNECTION_URI": "http://core.invalid"} | settings)
+    STSession(app)
+
+    @app.get("/account")
+    @verify_session()
+    def account():
+        return "the account"
+
+    return app
+
+@pytest.fixture
+def app(stsession_core):
+    return create_app(**stsession_core.settings)
+"""
+
+TESTS = """
+from flask_stsession.testing import STSessionClient, login
+
+def test_by_the_client(stsession_client):
+    assert stsession_client.get("/account").status_code == 401
+    stsession_client.login("alice")
+    assert stsession_client.get("/account").text == "the account"
+
+def test_by_a_client_of_the_apps_own(app, request):
+    class Client(STSessionClient):
+        pass
+    app.test_client_class = Client
+    assert type(request.getfixturevalue("stsession_client")) is Client
+
+def test_an_outage(stsession_client, stsession_core):
+    with stsession_core.down():
+        assert stsession_client.post("/auth/session/refresh").status_code == 401
+    stsession_client.login("alice")
+    with stsession_core.down():
+        assert stsession_client.post("/auth/session/refresh").status_code == 503
+
+def test_by_function(app):
+    client = app.test_client()
+    login(client, "alice", roles=["admin"])
+    assert client.get("/account").status_code == 200
+"""
+
+UNUSED = """
+import sys
+
+def test_nothing_is_imported():
+    ours = {name for name in sys.modules if name.partition(".")[0] == "flask_stsession"}
+    assert ours == {"flask_stsession", "flask_stsession.pytest_plugin"}
+    assert "flask" not in sys.modules
+"""
+
+
+def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": "", "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *OPTIONS, *options],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_a_project_gets_a_client_and_a_core(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
+    (tmp_path / "test_account.py").write_text(TESTS, encoding="utf-8")
+    done = run(tmp_path, "-W", "error")
+    assert "4 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_project_that_uses_no_fixture_imports_nothing(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text(UNUSED, encoding="utf-8")
+    done = run(tmp_path)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_plugin_is_an_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {}
+    monkeypatch.setattr(setuptools, "setup", lambda **arguments: given.update(arguments))
+    monkeypatch.chdir(ROOT)
+    source = ROOT / "setup.py"
+    exec(compile(source.read_text(encoding="utf-8"), str(source), "exec"), {"__file__": str(source)})
+    assert given["entry_points"]["pytest11"] == ["stsession=flask_stsession.pytest_plugin"]

@@ -1,0 +1,379 @@
+"""``flask_stsession.testing``: test clients with sessions of every kind, real to all that verifies them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask, g
+from flask.testing import FlaskClient
+from support.app_factory import AppFactory
+
+from flask_stsession import STSession, current_session, get_session_information, verify_session
+from flask_stsession.claims import BooleanClaim, PrimitiveClaim, UserRoleClaim
+from flask_stsession.testing import (
+    STSessionClient,
+    STSessionClientMixin,
+    TestCore,
+    end,
+    expire,
+    login,
+    logout,
+)
+
+pytestmark = pytest.mark.embedded_core
+
+TRY_REFRESH = {"message": "try refresh token"}
+UNAUTHORISED = {"message": "unauthorised"}
+PlanClaim = PrimitiveClaim("plan", lambda user_id, tenant_id, user_context: "free")
+SecondFactorClaim = BooleanClaim("2fa", lambda user_id, tenant_id, user_context: False)
+
+#: Settings under which tokens travel in ways that differ.
+WAYS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "by header only": {"token_transfer_method": "header"},
+    "by cookie only": {"token_transfer_method": "cookie"},
+    "pages": {"login_url": "/login"},
+    "anti-csrf token": {"anti_csrf": "VIA_TOKEN"},
+    "a website on another site": {
+        "api_domain": "https://api.example.com",
+        "website_domain": "https://www.example.org",
+    },
+    "prefix and path": {"cookie_prefix": "shop_", "api_base_path": "/st", "api_gateway_path": "/gateway"},
+    "partitioned": {
+        "api_domain": "https://api.example.com",
+        "website_domain": "https://www.example.org",
+        "cookie_partitioned": True,
+    },
+    "checked in the core": {"check_database": True},
+    "cdi 5.6": {"cdi_version": "5.6"},
+}
+
+
+@pytest.fixture(params=list(WAYS.values()), ids=list(WAYS))
+def client(make_app: AppFactory, request: pytest.FixtureRequest) -> FlaskClient:
+    app = make_app(**request.param)
+    app.testing = True
+    return app.test_client()
+
+
+@pytest.fixture
+def app(make_app: AppFactory) -> Flask:
+    """Return an app with views for roles, permissions and claims."""
+    app = make_app(claims=[PlanClaim, SecondFactorClaim])
+    app.testing = True
+
+    @app.get("/admins")
+    @verify_session(roles="admin")
+    def admins() -> dict[str, Any]:
+        return {"roles": g.session.get_claim_value(UserRoleClaim)}
+
+    @app.get("/editors")
+    @verify_session(permissions="page:edit")
+    def editors() -> str:
+        return "may edit"
+
+    @app.get("/editors-now")
+    @verify_session(permissions="page:edit", max_age_in_sec=0)
+    def editors_now() -> str:
+        return "may edit, says the core now"
+
+    return app
+
+
+def user_of(client: FlaskClient) -> Any:
+    """Return the user that the app sees, or the status of its refusal."""
+    response = client.get("/user", headers={"Sec-Fetch-Mode": "cors"})
+    return response.get_json()["userId"] if response.status_code == 200 else response.status_code
+
+
+def payload_of(client: FlaskClient) -> dict[str, Any]:
+    payload: dict[str, Any] = client.get("/user").get_json()["payload"]
+    return payload
+
+
+# Signing in and out, however tokens travel
+
+
+def test_a_client_is_signed_in_until_it_signs_out(client: FlaskClient) -> None:
+    assert user_of(client) == 401
+    session = login(client, "alice")
+    assert user_of(client) == "alice"
+    assert client.post("/user").status_code == 200
+    with client.application.app_context():
+        assert get_session_information(session.get_handle()) is not None
+        assert logout(client) is True
+        assert get_session_information(session.get_handle()) is None
+    assert user_of(client) == 401
+    assert logout(client) is True
+
+
+def test_another_login_replaces_the_session_of_the_client(client: FlaskClient) -> None:
+    first = login(client, "alice")
+    login(client, "bob")
+    assert user_of(client) == "bob"
+    with client.application.app_context():
+        assert get_session_information(first.get_handle()) is None
+
+
+def test_two_clients_have_a_session_each(client: FlaskClient) -> None:
+    other = client.application.test_client()
+    login(client, "alice")
+    login(other, "bob")
+    assert (user_of(client), user_of(other)) == ("alice", "bob")
+
+
+def test_an_expired_token_is_refused(client: FlaskClient) -> None:
+    login(client, "alice")
+    expire(client)
+    response = client.get("/user", headers={"Sec-Fetch-Mode": "cors"})
+    assert (response.status_code, response.get_json()) == (401, TRY_REFRESH)
+
+
+def test_a_session_that_ended_elsewhere_cannot_be_refreshed(make_app: AppFactory) -> None:
+    client = make_app().test_client()
+    login(client, "alice")
+    end(client)
+    assert user_of(client) == "alice"
+    response = client.post("/auth/session/refresh")
+    assert (response.status_code, response.get_json()) == (401, UNAUTHORISED)
+    assert user_of(client) == 401
+
+
+def test_a_session_that_ended_elsewhere_is_refused_where_the_core_is_asked(make_app: AppFactory) -> None:
+    client = make_app(check_database=True).test_client()
+    login(client, "alice")
+    end(client)
+    assert user_of(client) == 401
+
+
+@pytest.mark.parametrize("anti_csrf", ["NONE", "VIA_TOKEN", "VIA_CUSTOM_HEADER"])
+def test_an_expired_token_can_be_refreshed(make_app: AppFactory, anti_csrf: str) -> None:
+    client = make_app(anti_csrf=anti_csrf).test_client()
+    login(client, "alice")
+    for _ in range(2):
+        expire(client)
+        assert user_of(client) == 401
+        response = client.post("/auth/session/refresh")
+        assert (response.status_code, response.get_json()) == (200, {})
+        client.environ_base.update(
+            {"HTTP_ANTI_CSRF": response.headers["anti-csrf"]} if anti_csrf == "VIA_TOKEN" else {}
+        )
+        assert user_of(client) == "alice"
+
+
+@pytest.mark.parametrize(("transfer", "has_cookie"), [("cookie", True), ("header", False), (None, True)])
+def test_the_transfer_method_is_chosen(make_app: AppFactory, transfer: Any, has_cookie: bool) -> None:
+    client = make_app().test_client()
+    session = login(client, "alice", transfer=transfer)
+    assert session.transfer_method == ("cookie" if has_cookie else "header")
+    assert (client.get_cookie("sAccessToken") is not None) is has_cookie
+    assert ("HTTP_AUTHORIZATION" in client.environ_base) is not has_cookie
+
+
+def test_a_transfer_method_that_the_app_does_not_allow_is_refused(make_app: AppFactory) -> None:
+    client = make_app(token_transfer_method="header").test_client()
+    with pytest.raises(ValueError, match="STSESSION_TOKEN_TRANSFER_METHOD of this app made it 'header'"):
+        login(client, "alice", transfer="cookie")
+    assert user_of(client) == 401
+
+
+def test_changing_from_header_to_cookie_leaves_no_header(make_app: AppFactory) -> None:
+    client = make_app().test_client()
+    login(client, "alice", transfer="header")
+    login(client, "bob", transfer="cookie")
+    assert "HTTP_AUTHORIZATION" not in client.environ_base
+    assert user_of(client) == "bob"
+
+
+def test_a_header_of_the_test_stays(make_app: AppFactory) -> None:
+    client = make_app().test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = "Basic YWxpY2U6c2VjcmV0"
+    login(client, "alice")
+    logout(client)
+    assert client.environ_base["HTTP_AUTHORIZATION"] == "Basic YWxpY2U6c2VjcmV0"
+
+
+@pytest.mark.parametrize("cookie_domain", [None, ".example.com"])
+def test_a_client_of_another_host_is_signed_in_there(make_app: AppFactory, cookie_domain: str | None) -> None:
+    app = make_app(api_domain="https://api.example.com", cookie_domain=cookie_domain)
+    client = app.test_client()
+    url = "https://api.example.com"
+    login(client, "alice", base_url=url)
+    assert client.get("/user", base_url=url).status_code == 200
+    assert client.get("/user", base_url="https://www.example.org").status_code == 401
+    expire(client, base_url=url)
+    assert client.get("/user", base_url=url).get_json() == TRY_REFRESH
+    login(client, "alice", base_url=url)
+    logout(client, base_url=url)
+    assert client.get("/user", base_url=url).get_json() == UNAUTHORISED
+
+
+def test_a_client_without_a_session_cannot_be_expired(make_app: AppFactory) -> None:
+    client = make_app().test_client()
+    for function in (expire, end):
+        with pytest.raises(RuntimeError, match=r"no session for localhost\. Sign it in: login"):
+            function(client)
+
+
+def test_nothing_is_left_in_an_app_context_that_the_test_keeps_open(make_app: AppFactory) -> None:
+    app = make_app()
+    with app.app_context():
+        login(app.test_client(), "alice")
+        assert g.session is None
+        assert not current_session
+
+
+# What the session carries
+
+
+def test_roles_are_those_of_the_core(app: Flask) -> None:
+    client = app.test_client()
+    login(client, "alice")
+    assert client.get("/admins").status_code == 403
+    login(client, "alice", roles=["admin", "author"])
+    assert sorted(client.get("/admins").get_json()["roles"]) == ["admin", "author"]
+    login(client, "alice", roles=["author"])
+    assert client.get("/admins").status_code == 403
+    login(client, "bob", roles=["author"])
+    assert client.get("/admins").status_code == 403
+
+
+def test_permissions_are_those_of_the_core(app: Flask) -> None:
+    client = app.test_client()
+    login(client, "alice", permissions=["page:edit"])
+    assert [client.get(path).status_code for path in ("/editors", "/editors-now")] == [200, 200]
+    login(client, "bob", roles=["author"], permissions=["page:read"])
+    assert [client.get(path).status_code for path in ("/editors", "/editors-now")] == [403, 403]
+    login(client, "alice", permissions=["page:read"])
+    assert [client.get(path).status_code for path in ("/editors", "/editors-now")] == [403, 403]
+
+
+def test_a_login_without_roles_leaves_them_as_they_are(app: Flask) -> None:
+    client = app.test_client()
+    login(client, "alice", roles=["admin"])
+    login(client, "alice")
+    assert client.get("/admins").status_code == 200
+
+
+def test_with_loaders_of_the_apps_own_the_session_has_the_roles(app: Flask) -> None:
+    stsession: STSession = app.extensions["stsession"]
+    stsession.roles_loader(lambda user_id, tenant_id: [])
+    stsession.permissions_loader(lambda user_id, tenant_id: [])
+    client = app.test_client()
+    login(client, "alice", roles=["admin"], permissions=["page:edit"])
+    assert [client.get(path).status_code for path in ("/admins", "/editors")] == [200, 200]
+
+
+@pytest.mark.parametrize("argument", ["roles", "permissions"])
+def test_one_name_for_several_is_refused(app: Flask, argument: str) -> None:
+    arguments: Any = {argument: "admin"}
+    with pytest.raises(TypeError, match=rf"takes a list of names as {argument}=, not 'admin'"):
+        login(app.test_client(), "alice", **arguments)
+
+
+def test_claims_payload_and_data_are_in_the_session(app: Flask) -> None:
+    client = app.test_client()
+    session = login(client, "alice", claims={PlanClaim: "pro"}, payload={"theme": "dark"}, data={"cart": [1]})
+    payload = payload_of(client)
+    assert (payload["plan"]["v"], payload["2fa"]["v"], payload["theme"]) == ("pro", False, "dark")
+    with app.app_context():
+        information = get_session_information(session.get_handle())
+    assert information is not None
+    assert information.session_data_in_database == {"cart": [1]}
+
+
+def test_a_tenant_is_made_for_its_first_user(app: Flask) -> None:
+    client = app.test_client()
+    for _ in range(2):
+        login(client, "alice", tenant_id="acme", roles=["admin"])
+        assert payload_of(client)["tId"] == "acme"
+        assert client.get("/admins").status_code == 200
+
+
+def test_an_overridden_method_makes_the_session(make_app: AppFactory) -> None:
+    class Named(STSession):
+        def create_new_session(self, user_id: str, **options: Any) -> Any:
+            payload = {**(options.pop("access_token_payload", None) or {}), "name": user_id.title()}
+            return super().create_new_session(user_id, access_token_payload=payload, **options)
+
+    client = make_app(extension=Named).test_client()
+    login(client, "alice")
+    assert payload_of(client)["name"] == "Alice"
+
+
+# As methods of a client
+
+
+def test_a_client_class_has_the_functions_as_methods(app: Flask) -> None:
+    app.test_client_class = STSessionClient
+    client = app.test_client()
+    assert isinstance(client, STSessionClient)
+    client.login("alice", roles=["admin"])
+    assert client.get("/admins").status_code == 200
+    client.expire()
+    assert user_of(client) == 401
+    client.login("alice")
+    client.end()
+    assert client.post("/auth/session/refresh").status_code == 401
+    client.login("alice")
+    assert client.logout() is True
+    assert user_of(client) == 401
+
+
+def test_the_methods_can_be_mixed_into_another_client_class(app: Flask) -> None:
+    class JSONClient(FlaskClient):
+        pass
+
+    class Client(STSessionClientMixin, JSONClient):
+        pass
+
+    app.test_client_class = Client
+    client: Any = app.test_client()
+    client.login("alice")
+    assert user_of(client) == "alice"
+
+
+def test_the_mixin_alone_is_no_client() -> None:
+    class Client(STSessionClientMixin):
+        pass
+
+    with pytest.raises(TypeError, match=r"write class Client\(STSessionClientMixin, FlaskClient\)"):
+        Client().login("alice")
+
+
+# The core
+
+
+def test_an_outage_of_the_core_is_simulated(app: Flask) -> None:
+    client = app.test_client()
+    login(client, "alice")
+    assert user_of(client) == "alice"
+    with TestCore(lambda: app).down():
+        assert user_of(client) == "alice"  # the signing keys are known
+        response = client.post("/auth/session/refresh")
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert client.post("/auth/session/refresh").status_code == 200
+
+
+def test_a_core_elsewhere_cannot_be_taken_down_or_asked_to_expire_tokens(make_app: AppFactory) -> None:
+    app = make_app(connection_uri="http://127.0.0.1:9")
+    remedy = 'write STSESSION_CONNECTION_URI = "embedded::memory:"'
+    with pytest.raises(RuntimeError, match=remedy), TestCore(lambda: app).down():
+        pass
+
+
+@pytest.fixture
+def memory_app() -> Iterator[Flask]:
+    app = Flask("memory")
+    app.config.update(TestCore.settings)
+    STSession(app)
+    yield app
+    app.extensions["stsession"].close()
+
+
+def test_the_settings_of_a_test_core_keep_it_in_memory(memory_app: Flask) -> None:
+    client = memory_app.test_client()
+    login(client, "alice")
+    assert memory_app.extensions["stsession.state"].core.locate() == ":memory:"
