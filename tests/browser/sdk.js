@@ -9,25 +9,57 @@ import Website from "supertokens-website";
 
 window.unwrappedFetch = window.fetch.bind(window);
 window.events = [];
-window.claims = {
-  BooleanClaim, EmailVerificationClaim, PermissionClaim, PrimitiveArrayClaim, PrimitiveClaim, UserRoleClaim,
-};
 
 const onHandleEvent = (event) => window.events.push(event);
 
+// Claims of the app's own, with what the documents do for their refresh.
+const SecondFactorClaim = new BooleanClaim({ id: "2fa-completed", refresh: async () => {} });
+const refresh = () => window.call("fetch", "POST", "/api/claims/refresh");
+window.claims = {
+  SecondFactorClaim,
+  UserRoleClaim,
+  PermissionClaim,
+  EmailVerificationClaim,
+  FetchedRoleClaim: new PrimitiveArrayClaim({ id: "st-role", refresh }),
+  StatusClaim: new PrimitiveClaim({ id: "status", refresh: async () => {} }),
+};
+
+// What the documents override so that a validator counts for every call of validateClaims.
+const withSecondFactor = {
+  functions: (original) => ({
+    ...original,
+    getGlobalClaimValidators: ({ claimValidatorsAddedByOtherRecipes }) => [
+      ...claimValidatorsAddedByOtherRecipes,
+      SecondFactorClaim.validators.isTrue(),
+    ],
+  }),
+};
+
 // Start an SDK: "website" or "web-js".
-window.start = (sdk, { apiDomain, ...options }) => {
+window.start = (sdk, { apiDomain, needsSecondFactor, verifiesEmails, ...options }) => {
   window.apiDomain = apiDomain;
+  if (needsSecondFactor) options.override = withSecondFactor;
   if (sdk === "website") {
     Website.init({ apiDomain, apiBasePath: "/auth", onHandleEvent, ...options });
     window.sdk = Website;
   } else {
     SuperTokens.init({
       appInfo: { appName: "bench", apiDomain, apiBasePath: "/auth" },
-      recipeList: [Session.init({ onHandleEvent, ...options }), EmailVerification.init()],
+      recipeList: [
+        Session.init({ onHandleEvent, ...options }),
+        ...(verifiesEmails ? [EmailVerification.init()] : []),
+      ],
     });
     window.sdk = Session;
   }
+};
+
+// Validate claims beside the global ones, as each of the SDKs is asked to.
+window.validate = (...validators) => {
+  const override = (globalValidators) => [...globalValidators, ...validators];
+  return window.sdk.validateClaims(
+    window.sdk === Website ? override : { overrideGlobalClaimValidators: override },
+  );
 };
 
 const byFetch = async (method, url, body) => {
@@ -40,9 +72,9 @@ const byXMLHttpRequest = (method, url, body) =>
   new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open(method, url);
-    request.responseType = "json";
     if (body) request.setRequestHeader("content-type", "application/json");
-    request.onload = () => resolve({ status: request.status, body: request.response });
+    // Not responseType "json": the SDK reads responseText of a 403, which XMLHttpRequest then refuses.
+    request.onload = () => resolve({ status: request.status, body: JSON.parse(request.responseText) });
     request.onerror = () => reject(new Error("no response"));
     request.send(body && JSON.stringify(body));
   });
