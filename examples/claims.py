@@ -118,10 +118,20 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     )
     with app.app_context():
         set_up_roles()
+    add_help(app)
     add_login(app)
     add_articles(app)
     add_plans(app)
     return app
+
+
+def add_help(app: Flask) -> None:
+    """Add a first page: what this example shows, and the calls to try, ready to paste."""
+
+    @app.get("/")
+    def index() -> ResponseReturnValue:
+        explanation = (__doc__ or "").replace("localhost:5000", request.host)
+        return explanation, {"Content-Type": "text/plain; charset=utf-8"}
 
 
 def add_login(app: Flask) -> None:

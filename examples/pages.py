@@ -87,22 +87,41 @@ def user_id() -> str:
 
 
 STYLE = """
-:root { color-scheme: light dark;
-        --accent: light-dark(#0b6bcb, #6cb2f7); --line: light-dark(#d5d9e0, #3a4250); }
+:root {
+  color-scheme: light dark;
+  --page: light-dark(#f4f6f9, #12161c); --card: light-dark(#fff, #1b2129);
+  --line: light-dark(#dfe3e9, #303844);
+  --text: light-dark(#1b2129, #e7ebef); --soft: light-dark(#5b6573, #9ca7b4);
+  --accent: light-dark(#0b6bcb, #6cb2f7); --on-accent: light-dark(#fff, #0d1b2a);
+}
 * { box-sizing: border-box; }
-body { margin: 0; font: 1rem/1.5 system-ui, sans-serif; background: light-dark(#f4f6f9, #14181f); }
-main { max-width: 34rem; margin: 8vh auto; padding: 1.5rem; background: light-dark(#fff, #1d232c);
-       border: 1px solid var(--line); border-radius: 0.75rem; }
-h1 { margin-top: 0; font-size: 1.4rem; }
-form { display: flex; flex-wrap: wrap; gap: 0.5rem; align-items: end; margin: 1rem 0; }
-label { flex: 1 1 12rem; }
-input { display: block; width: 100%; }
-input, button { font: inherit; padding: 0.5rem 0.75rem;
-                border: 1px solid var(--line); border-radius: 0.5rem; }
-button { color: light-dark(#fff, #14181f); background: var(--accent); border-color: var(--accent); }
-button.quiet { color: inherit; background: none; border-color: var(--line); }
-ul { padding-left: 1.2rem; }
-small { opacity: 0.75; }
+body { margin: 0; font: 1rem/1.5 system-ui, sans-serif; color: var(--text); background: var(--page); }
+.bar { background: var(--card); border-bottom: 1px solid var(--line); }
+.bar > div, main { max-width: 40rem; margin: 0 auto; padding: 0.75rem 1rem; }
+.bar > div { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; align-items: center; }
+.bar strong { margin-right: auto; letter-spacing: -0.01em; }
+.bar form { margin: 0; }
+main { padding-top: 2rem; }
+main.narrow { max-width: 26rem; padding-top: 12vh; }
+h1 { margin: 0 0 1rem; font-size: 1.5rem; line-height: 1.25; letter-spacing: -0.02em;
+     overflow-wrap: anywhere; }
+.card { padding: 1.25rem; background: var(--card); border: 1px solid var(--line); border-radius: 0.9rem;
+        box-shadow: 0 1px 2px #1018280d, 0 6px 20px #1018280a; }
+form.row { display: flex; flex-wrap: wrap; gap: 0.6rem; align-items: end; margin: 0; }
+label { flex: 1 1 12rem; font-size: 0.9rem; font-weight: 600; }
+input { display: block; width: 100%; margin-top: 0.25rem; color: inherit; background: var(--page); }
+input, button { font: inherit; padding: 0.55rem 0.8rem;
+                border: 1px solid var(--line); border-radius: 0.6rem; }
+button { font-weight: 600; color: var(--on-accent); background: var(--accent); border-color: var(--accent);
+         cursor: pointer; }
+button:hover { filter: brightness(1.08); }
+button.quiet { padding: 0.3rem 0.7rem; color: inherit; background: none; border-color: var(--line); }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+ul { display: grid; gap: 0.5rem; margin: 1rem 0; padding: 0; list-style: none; }
+li { padding: 0.7rem 1rem; background: var(--card); border: 1px solid var(--line); border-radius: 0.7rem;
+     overflow-wrap: anywhere; }
+li.empty { color: var(--soft); background: none; border-style: dashed; }
+.hint { margin: 1rem 0 0; font-size: 0.875rem; color: var(--soft); }
 a { color: var(--accent); }
 """
 
@@ -116,29 +135,44 @@ TEMPLATES = {
 <link rel="stylesheet" href="{{ url_for("style") }}">
 {% block head %}{% endblock %}
 </head>
-<body><main>{% block main %}{% endblock %}</main></body>
+<body>
+{% block bar %}{% endblock %}
+<main class="{% block width %}narrow{% endblock %}">{% block main %}{% endblock %}</main>
+</body>
 </html>
 """,
     "home.html": """{% extends "base.html" %}
+{% block bar %}
+<header class="bar"><div>
+  <strong>Notes</strong> <span>{{ current_session.get_user_id() }}</span>
+  <form action="{{ url_for("stsession.signout") }}" method="post">
+    <button class="quiet">Sign out</button>
+  </form>
+</div></header>
+{% endblock %}
+{% block width %}{% endblock %}
 {% block main %}
 <h1>Notes of {{ current_session.get_user_id() }}</h1>
-<ul>{% for text in notes %}<li>{{ text }}</li>{% else %}<li>None yet.</li>{% endfor %}</ul>
-<form action="{{ url_for("add_note") }}" method="post">
-  <label>A note <input name="text" required></label> <button>Add</button>
+<form class="row card" action="{{ url_for("add_note") }}" method="post">
+  <label>A note <input name="text" required maxlength="500" autocomplete="off"></label> <button>Add</button>
 </form>
-<p><small>The access token lives {{ seconds }} seconds here. Wait longer, then add a note: the session is
-refreshed on the way, and the note is kept.</small></p>
-<form action="{{ url_for("stsession.signout") }}" method="post"><button class="quiet">Sign out</button></form>
+<ul>{% for text in notes %}<li>{{ text }}</li>{% else %}<li class="empty">None yet.</li>{% endfor %}</ul>
+<p class="hint">The access token lives {{ seconds }} seconds here. Wait longer, then add a note: the session
+is refreshed on the way, and the note is kept.</p>
 {% endblock %}
 """,
     "login.html": """{% extends "base.html" %}
 {% block title %}Sign in{% endblock %}
 {% block main %}
-<h1>Sign in</h1>
-<form method="post">
-  <input type="hidden" name="next" value="{{ next }}">
-  <label>Your name <input name="name" required autofocus></label> <button>Sign in</button>
-</form>
+<div class="card">
+  <h1>Sign in</h1>
+  <form class="row" method="post">
+    <input type="hidden" name="next" value="{{ next }}">
+    <label>Your name <input name="name" required maxlength="60" autofocus autocomplete="username"></label>
+    <button>Sign in</button>
+  </form>
+  <p class="hint">Any name will do; this example has no passwords.</p>
+</div>
 {% endblock %}
 """,
     # What is shown for a moment while an expired session is refreshed.

@@ -3,9 +3,9 @@
     python examples/quickstart.py [--host 127.0.0.1] [--port 5000]
 
 Sign in under any name, call a protected API, watch the access token expire and be refreshed, give and remove
-a role, and sign out; the page explains every request. It needs no core: the embedded one keeps the sessions
-in the instance folder next to this file. Access tokens live 30 seconds here, so that you can watch them
-expire; the default is one hour.
+a role, and sign out; the page explains every request, and shows the view behind each button. It needs no
+core: the embedded one keeps the sessions in the instance folder next to this file. Access tokens live 30
+seconds here, so that you can watch them expire; the default is one hour.
 
 More settings can come from the environment, in Flask's usual way: ``FLASK_STSESSION_ANTI_CSRF=VIA_TOKEN``.
 """
@@ -13,12 +13,15 @@ More settings can come from the environment, in Flask's usual way: ``FLASK_STSES
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, g, jsonify, request
+from markupsafe import Markup, escape
 from werkzeug.serving import make_server
 
 from flask_stsession import STSession, create_new_session, userroles, verify_session
@@ -74,7 +77,7 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
             userroles.remove_user_role(user_id, "admin")
         return jsonify(roles=userroles.get_roles_for_user(user_id))
 
-    # Refresh and sign-out need no view: the extension adds POST /auth/session/refresh
+    # Refresh and sign-out need no view: STSession(app) adds POST /auth/session/refresh
     # and POST /auth/signout.
 
     add_page(app)
@@ -119,11 +122,19 @@ def note_what_was_on_the_wire(response: Response) -> Response:
 
 
 def add_page(app: Flask) -> None:
-    """Add the page, its style and its script; none is cached, so that edits to this file take effect."""
+    """Add the page, its style, its script and the code of the views.
+
+    None is cached, so that edits to this file take effect.
+    """
 
     @app.get("/")
     def page() -> Response:
         return Response(PAGE, mimetype="text/html", headers={"Cache-Control": "no-store"})
+
+    @app.get("/code")
+    def code() -> Response:
+        page = CODE_PAGE.format(code=linkable(inspect.getsource(create_app)))
+        return Response(page, mimetype="text/html", headers={"Cache-Control": "no-store"})
 
     @app.get("/style.css")
     def style() -> Response:
@@ -133,6 +144,36 @@ def add_page(app: Flask) -> None:
     def script() -> Response:
         return Response(SCRIPT, mimetype="text/javascript", headers={"Cache-Control": "no-store"})
 
+
+def linkable(source: str) -> Markup:
+    """Return source code as HTML; a link to ``#name`` marks the function of that name, or ``#routes``."""
+    parts = []
+    for block in source.rstrip().split("\n\n"):
+        defined = re.search(r"^    def (\w+)", block, re.MULTILINE)
+        name = defined[1] if defined else "routes" if "need no view" in block else ""
+        parts.append(Markup('<span id="{}">{}</span>').format(name, block) if name else escape(block))
+    return Markup("\n\n").join(parts)
+
+
+CODE_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>The views of the quickstart</title>
+<link rel="stylesheet" href="/style.css">
+</head>
+<body>
+<header>
+  <h1>The views <span>of the quickstart</span></h1>
+  <p>The whole app, without this page: <code>create_app</code> in <code>examples/quickstart.py</code>.
+    <a href="/">Back to the quickstart</a></p>
+</header>
+<main class="single"><pre class="card code" tabindex="0">{code}</pre></main>
+</body>
+</html>
+"""
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -161,16 +202,11 @@ PAGE = """<!doctype html>
         <div class="row">
           <input id="user-id" value="alice" required maxlength="60" autocomplete="off" autocapitalize="none"
                  spellcheck="false" aria-describedby="user-hint">
-          <button class="primary">Sign in</button>
+          <span class="action"><button class="primary">Sign in</button>
+            <a class="view" href="/code#login" aria-label="The view behind Sign in">view</a></span>
         </div>
         <p class="hint" id="user-hint">Any name will do; this example has no passwords.</p>
       </form>
-      <h3>Then try this</h3>
-      <ul class="hint">
-        <li>Wait for 30 seconds and call the API: the page refreshes the session first.</li>
-        <li>Call the admin API without the role, with it, and after removing it.</li>
-        <li>Sign out in a second tab, then call the API in this one.</li>
-      </ul>
     </section>
 
     <section class="card" id="signed-in" aria-labelledby="signed-in-title" hidden>
@@ -188,21 +224,40 @@ PAGE = """<!doctype html>
         </div>
       </div>
       <div class="buttons">
-        <button class="primary" id="call">Call the API</button>
-        <button id="refresh">Refresh now</button>
-        <button id="signout">Sign out</button>
+        <span class="action"><button class="primary" id="call">Call the API</button>
+          <a class="view" href="/code#me" aria-label="The view behind Call the API">view</a></span>
+        <span class="action"><button id="refresh">Refresh now</button>
+          <a class="view" href="/code#routes" aria-label="The view behind Refresh now">view</a></span>
+        <span class="action"><button id="signout">Sign out</button>
+          <a class="view" href="/code#routes" aria-label="The view behind Sign out">view</a></span>
       </div>
       <label class="switch"><input type="checkbox" role="switch" id="keep">
         <span>Call the API every 5 seconds</span></label>
+    </section>
+
+    <section class="card" id="tries" aria-labelledby="tries-title" hidden>
+      <h2 id="tries-title">What to try next</h2>
+      <ol>
+        <li id="try-call">Call the API: the token tells the app who you are.</li>
+        <li id="try-expire">Wait until the token has expired, and call the API again: the page refreshes the
+          session first.</li>
+        <li id="try-denied">Call the admin API without the role.</li>
+        <li id="try-admin">Give yourself the role, and call it again.</li>
+        <li id="try-taken">Remove the role, and call it once more: the guard notices at once.</li>
+        <li id="try-ended">Sign out in a second tab, then call the API in this one.</li>
+      </ol>
     </section>
 
     <section class="card" id="roles" aria-labelledby="roles-title" hidden>
       <h2 id="roles-title">Roles</h2>
       <p class="hint">The access token contains <span id="token-roles">no role</span>.</p>
       <div class="buttons">
-        <button id="give">Give <code>admin</code></button>
-        <button id="take">Remove it</button>
-        <button id="call-admin">Call the admin API</button>
+        <span class="action"><button id="give">Give <code>admin</code></button>
+          <a class="view" href="/code#role" aria-label="The view behind Give admin">view</a></span>
+        <span class="action"><button id="take">Remove it</button>
+          <a class="view" href="/code#role" aria-label="The view behind Remove it">view</a></span>
+        <span class="action"><button id="call-admin">Call the admin API</button>
+          <a class="view" href="/code#admin" aria-label="The view behind Call the admin API">view</a></span>
       </div>
     </section>
 
@@ -252,10 +307,7 @@ header p, .hint { color: var(--soft); }
 h1 { font-size: 1.6rem; line-height: 1.25; letter-spacing: -.02em; }
 h1 span { color: var(--soft); font-weight: 400; }
 h2 { font-size: 1rem; line-height: 1.5; }
-h3 { margin: 0; font-size: .875rem; }
-ul { margin: 0; padding-left: 1.1rem; }
-.card > h3 { margin-top: 1.25rem; }
-.card > h3 + ul { margin-top: .25rem; }
+a { color: var(--accent); }
 .hint { font-size: .875rem; }
 code, pre, .path, .chip {
   font-family: ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
@@ -330,6 +382,26 @@ pre {
 .warn { color: var(--warn); background: var(--warn-bg); }
 .bad { color: var(--bad); background: var(--bad-bg); }
 
+.action { display: inline-flex; align-items: center; gap: .1rem; }
+.view { padding: .5rem .4rem; font-size: .75rem; color: var(--soft); }
+.view:hover { color: var(--accent); }
+
+.single { grid-template-columns: minmax(0, 1fr); }
+pre.code { max-height: none; white-space: pre; overflow-wrap: normal; }
+pre.code span { display: block; margin: 0 -.75rem; padding: 0 .75rem; border-radius: 9px; }
+pre.code span:target { background: var(--warn-bg); }
+
+#tries ol { display: grid; gap: .5rem; font-size: .9375rem; counter-reset: try; }
+#tries li { display: flex; gap: .6rem; padding: 0; border: 0; animation: none; counter-increment: try; }
+#tries li::before {
+  content: counter(try); flex: none; width: 1.5rem; height: 1.5rem; font-size: .8125rem; font-weight: 700;
+  line-height: 1.5rem; text-align: center; color: var(--soft); background: var(--well); border-radius: 50%;
+}
+#tries li.done { color: var(--soft); }
+#tries li.done::before { content: "\\2713"; color: var(--good); background: var(--good-bg); }
+#tries li.next { font-weight: 600; }
+#tries li.next::before { color: var(--on-accent); background: var(--accent); }
+
 .title { display: flex; justify-content: space-between; align-items: center; }
 ol { padding: 0; list-style: none; }
 ol li { padding: .9rem 0; border-top: 1px solid var(--line); animation: arrive .3s ease-out; }
@@ -349,11 +421,21 @@ dd { display: flex; flex-wrap: wrap; gap: .3rem; margin: 0; line-height: 1.5rem;
   border-radius: 6px;
 }
 
-@media (max-width: 60rem) { main { grid-template-columns: minmax(0, 1fr); } }
+/* Where there is one column, the log stays in sight of whoever presses a button. */
+@media (max-width: 60rem) {
+  main { grid-template-columns: minmax(0, 1fr); }
+  body { padding-bottom: 45vh; }
+  .wire {
+    position: fixed; inset: auto 0 0; z-index: 1; max-height: 40vh; overflow-y: auto; padding-top: 0;
+    border-width: 1px 0 0; border-radius: 14px 14px 0 0; box-shadow: 0 -4px 24px #10182826;
+  }
+  .wire .title { position: sticky; top: 0; padding: .6rem 0; background: var(--card); }
+  .wire > * + * { margin-top: 0; }
+}
 @media (max-width: 30rem) {
-  body { padding: 1.25rem .9rem 2rem; }
+  body { padding: 1.25rem .9rem 45vh; }
   .card { padding: 1rem; }
-  .buttons button { flex: 1 1 auto; }
+  .wire { padding-top: 0; }
   pre { max-height: 9rem; }
   .ring { width: 5.5rem; height: 5.5rem; }
 }
@@ -365,6 +447,7 @@ SCRIPT = r"""
 const byId = (id) => document.getElementById(id);
 let token = null;        // {issued, expires}: when the access token was issued and expires, in ms
 let refreshing = null;   // the refresh in flight: calls that fail together share it
+const FRONT_TOKEN = "front-token"; // where it is remembered, for the next time this page is opened
 
 // ---- What a frontend SDK does for you, in plain fetch ----------------------------------------------------
 
@@ -382,6 +465,7 @@ async function exchange(method, path, options = {}) {
   const answer = await response.json().catch(() => null);
   const wire = JSON.parse(response.headers.get("X-Wire") || "{}");
   note(method, path, response.status, wire, inWords(path, response.status, answer, wire, options));
+  tickOff(path, response.status, options);
   learn(response.headers.get("front-token"));
   if (response.status === 401 && answer?.message !== "try refresh token") forget();
   return { status: response.status, answer };
@@ -409,7 +493,16 @@ function learn(front) {
   if (!front) return;
   const bytes = Uint8Array.from(atob(front), (character) => character.charCodeAt(0));
   const { uid, ate, up } = JSON.parse(new TextDecoder().decode(bytes));
+  localStorage.setItem(FRONT_TOKEN, front);
   know(uid, up, ate);
+}
+
+// Without a remembered front-token nobody is signed in, and no request is needed to find that out.
+async function resume() {
+  const front = localStorage.getItem(FRONT_TOKEN);
+  if (!front) return;
+  learn(front);
+  if (token.expires > Date.now() || await refresh("as the page opened")) answered(await callProtected());
 }
 
 // ---- What happened, in words -----------------------------------------------------------------------------
@@ -453,6 +546,24 @@ function inWords(path, status, answer, wire, options) {
   return `${options.again ? SAYS.again : SAYS.proven} ${SAYS.local}`;
 }
 
+// ---- What to try next ------------------------------------------------------------------------------------
+
+let tried = new Set();
+
+function tickOff(path, status, options) {
+  if (path === "/api/login") tried = new Set();
+  if (path === "/api/me" && status === 200 && !options.quiet) tried.add(options.again ? "expire" : "call");
+  if (path === "/api/admin" && status === 200) tried.add("admin");
+  if (path === "/api/admin" && status === 403) tried.add(tried.has("admin") ? "taken" : "denied");
+  const items = [...document.querySelectorAll("#tries li")];
+  const isDone = (item) => tried.has(item.id.slice("try-".length));
+  const next = items.find((item) => !isDone(item));
+  for (const item of items) {
+    item.classList.toggle("done", isDone(item));
+    item.classList.toggle("next", item === next);
+  }
+}
+
 function element(tag, name, ...children) {
   const made = document.createElement(tag);
   if (name) made.className = name;
@@ -494,6 +605,7 @@ function know(user, payload, expires) {
 }
 
 function forget() {
+  localStorage.removeItem(FRONT_TOKEN);
   if (token === null) return;
   token = null;
   byId("keep").checked = false;
@@ -502,7 +614,7 @@ function forget() {
 
 function show(signedIn) {
   const hadFocus = document.activeElement !== document.body;
-  byId("signed-in").hidden = byId("roles").hidden = !signedIn;
+  byId("signed-in").hidden = byId("roles").hidden = byId("tries").hidden = !signedIn;
   byId("signed-out").hidden = signedIn;
   if (hadFocus) byId(signedIn ? "signed-in-title" : "user-id").focus();
 }
@@ -529,8 +641,8 @@ function answered({ status, answer }) {
   byId("answer").textContent = answer === null ? "No response." : JSON.stringify(answer, null, 2);
 }
 
-async function callProtected() {
-  const result = await call("GET", "/api/me");
+async function callProtected(options) {
+  const result = await call("GET", "/api/me", options);
   if (result.status === 200) {
     const { userId, accessTokenPayload } = result.answer;
     know(userId, accessTokenPayload, accessTokenPayload.exp * 1000);
@@ -551,9 +663,9 @@ function on(id, event, action) {
 on("login", "submit", async () => {
   const result = await exchange("POST", "/api/login",
     { body: { userId: byId("user-id").value }, headers: { "st-auth-mode": "cookie", rid: "anti-csrf" } });
-  return result.status === 200 ? callProtected() : result;
+  return result.status === 200 ? callProtected({ quiet: true }) : result;
 });
-on("call", "click", callProtected);
+on("call", "click", () => callProtected());
 on("refresh", "click", async () => { await refresh("on request"); });
 on("signout", "click", () => call("POST", "/auth/signout"));
 on("call-admin", "click", () => call("GET", "/api/admin"));
@@ -563,7 +675,7 @@ on("clear", "click", () => { byId("log").replaceChildren(); byId("empty").hidden
 
 setInterval(tick, 250);
 setInterval(async () => { if (token && byId("keep").checked) answered(await callProtected()); }, 5000);
-callProtected().then(answered);
+resume();
 """
 
 

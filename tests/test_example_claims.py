@@ -52,6 +52,13 @@ def refusal(response: TestResponse) -> list[dict[str, Any]]:
     return failed
 
 
+def test_the_first_page_lists_the_calls_to_try(app: Flask) -> None:
+    page = app.test_client().get("/", base_url="http://127.0.0.1:5001")
+    assert page.status_code == 200
+    assert page.mimetype == "text/plain"
+    assert "call 127.0.0.1:5001/second-factor -d code=123456" in page.text
+
+
 # Roles and permissions
 
 

@@ -55,7 +55,11 @@ def test_the_page_requests_nothing_from_other_hosts(client: FlaskClient) -> None
     assert page.status_code == 200
     assert page.mimetype == "text/html"
     linked = re.findall(r"""(?:src|href)=["']([^"']*)""", page.text)
-    assert [each for each in linked if not each.startswith("data:")] == ["/style.css", "/app.js"]
+    assert {each.partition("#")[0] for each in linked if not each.startswith("data:")} == {
+        "/style.css",
+        "/app.js",
+        "/code",
+    }
     assert "<script>" not in page.text
     assert "style=" not in page.text
     for path in ("/style.css", "/app.js"):
@@ -77,6 +81,15 @@ def test_every_label_and_reference_of_the_page_finds_its_element(client: FlaskCl
     wanted = re.findall(r' (?:for|aria-labelledby|aria-describedby)="([^"]+)"', page)
     wanted += re.findall(r'(?:byId|on)\("([^"]+)"', script)
     assert set(wanted) <= set(ids)
+
+
+def test_the_code_of_the_views_is_shown_with_a_mark_for_each_link(client: FlaskClient) -> None:
+    code = client.get("/code")
+    assert code.headers["Content-Security-Policy"] == client.get("/").headers["Content-Security-Policy"]
+    linked = set(re.findall(r'href="/code#(\w+)"', client.get("/").text))
+    assert linked == {"login", "me", "admin", "role", "routes"}
+    assert linked <= set(re.findall(r'<span id="(\w+)">', code.text))
+    assert "@verify_session(roles=&#34;admin&#34;, max_age_in_sec=0)" in code.text
 
 
 def test_nobody_is_signed_in_at_first(client: FlaskClient) -> None:

@@ -31,10 +31,11 @@ class Visit:
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("console", self._said)
         self.page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
+        self.said: list[str] = []
         self.page.goto(url)
-        self.wait_for_entries(1)
 
     def _said(self, message: Any) -> None:
+        self.said.append(message.text)
         # A 401 or 403 is said there too, and belongs to what is shown.
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.problems.append(message.text)
@@ -74,10 +75,8 @@ def visit(chromium: Any, tmp_path: Path) -> Iterator[Visit]:
 
 def test_a_session_lives_before_your_eyes(visit: Visit) -> None:
     page = visit.page
-    assert visit.wait_for_entries(1) == ["401 GET /api/me"]
-
     visit.sign_in("alice")
-    assert visit.wait_for_entries(3)[:2] == ["200 GET /api/me", "200 POST /api/login"]
+    assert visit.wait_for_entries(2) == ["200 GET /api/me", "200 POST /api/login"]
     sent_and_set = page.locator("#log li", has_text="/api/login").locator("dd").all_inner_texts()
     assert [each.split("\n") for each in sent_and_set] == [
         ["header rid", "header st-auth-mode"],
@@ -88,18 +87,72 @@ def test_a_session_lives_before_your_eyes(visit: Visit) -> None:
     page.get_by_text("Access token expired; the next call refreshes it").wait_for()
     assert page.locator("#seconds").inner_text() == "0"
     page.get_by_role("button", name="Call the API").click()
-    assert visit.wait_for_entries(6)[:3] == [
+    assert visit.wait_for_entries(5)[:3] == [
         "200 GET /api/me",
         "200 POST /auth/session/refresh",
         "401 GET /api/me",
     ]
     page.get_by_text("Access token valid until").wait_for()
+    page.locator("#try-expire.done").wait_for()
 
     assert visit.click("Refresh now")[0] == "200 POST /auth/session/refresh"
     assert visit.click("Sign out")[0] == "200 POST /auth/signout"
     page.get_by_role("heading", name="Sign in").wait_for()
     assert page.evaluate("document.activeElement.id") == "user-id"
     assert visit.context.cookies() == []
+
+
+def test_the_page_opens_without_a_request_or_an_error(visit: Visit) -> None:
+    page = visit.page
+    page.get_by_role("heading", name="Sign in").wait_for()
+    page.get_by_text("Every request of this page will appear here").wait_for()
+    assert page.locator("#log li").count() == 0
+    assert visit.said == []
+
+
+def test_a_page_that_is_opened_again_knows_who_is_signed_in(visit: Visit) -> None:
+    visit.sign_in("dave")
+    visit.page.get_by_text("Access token expired; the next call refreshes it").wait_for()
+    visit.said.clear()
+    visit.page.reload()
+    visit.page.get_by_role("heading", name="dave").wait_for()
+    assert visit.wait_for_entries(2)[-1] == "200 POST /auth/session/refresh"
+    assert visit.said == []
+
+
+def test_what_to_try_next_is_ticked_off(visit: Visit) -> None:
+    page = visit.page
+    visit.sign_in("erin")
+    for button, item in (
+        ("Call the admin API", "denied"),
+        ("Give admin", "denied"),
+        ("Call the admin API", "admin"),
+        ("Remove it", "admin"),
+        ("Call the admin API", "taken"),
+    ):
+        visit.click(button)
+        page.locator(f"#try-{item}.done").wait_for()
+    page.get_by_role("button", name="Call the API", exact=True).click()
+    page.locator("#tries li.done").nth(3).wait_for()
+    assert page.locator("#tries li.next").count() == 1
+
+
+def test_each_button_has_a_link_to_its_view(visit: Visit) -> None:
+    page = visit.page
+    visit.sign_in("frank")
+    hrefs = {
+        link.get_attribute("aria-label").removeprefix("The view behind "): link.get_attribute("href")
+        for link in page.locator("a.view").all()
+    }
+    actions = page.locator(".action button").all_text_contents()
+    assert sorted(hrefs) == sorted(actions)
+    page.get_by_role("link", name="The view behind Call the admin API").click()
+    shown = page.locator("span:target")
+    shown.wait_for()
+    assert '@verify_session(roles="admin"' in shown.inner_text()
+    for href in hrefs.values():
+        page.goto(f"http://{next(iter(visit.hosts))}{href}")
+        assert page.locator("span:target").count() == 1
 
 
 def test_a_role_is_given_and_taken(visit: Visit) -> None:
@@ -134,7 +187,23 @@ def test_the_page_fits_a_phone(chromium: Any, tmp_path: Path) -> None:
     with running_quickstart(tmp_path) as url:
         visit = Visit(chromium, url, viewport={"width": 360, "height": 740}, color_scheme="dark")
         visit.sign_in("a-user-with-a-rather-long-name-that-has-no-place-to-break@example.com"[:60])
-        visit.click("Refresh now")
+        newest = visit.click("Refresh now")[0]
+        assert newest == "200 POST /auth/session/refresh"
         assert visit.page.evaluate("document.documentElement.scrollWidth") == 360
+        # The entry is in sight, without scrolling, beside the button that was pressed.
+        for seen in (
+            visit.page.locator("#log li").first,
+            visit.page.get_by_role("button", name="Refresh now"),
+        ):
+            box = seen.bounding_box()
+            assert box is not None
+            assert 0 <= box["y"] < 740 - 40
+        log, button = (
+            visit.page.locator(".wire").bounding_box(),
+            visit.page.get_by_role("button", name="Refresh now").bounding_box(),
+        )
+        assert log is not None
+        assert button is not None
+        assert button["y"] + button["height"] <= log["y"]
         assert visit.problems == []
         visit.context.close()
