@@ -20,7 +20,8 @@ def test_pages_redirect_to_the_login_page_and_back(namespace: Namespace) -> None
     assert (back.status_code, back.headers["Location"]) == (303, "/account?tab=2")
     assert client.get("/account", headers=NAVIGATES).text == "<h1>alice</h1>"
     assert client.post("/auth/signout", headers=NAVIGATES).headers["Location"] == "/login"
-    assert client.get("/account").json == {"message": "unauthorised"}
+    api_call = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
+    assert client.get("/account", headers=api_call).json == {"message": "unauthorised"}
 
 
 def test_the_template_of_the_refresh_page_has_all_that_its_script_looks_for() -> None:
