@@ -46,7 +46,6 @@ def bearer(client: FlaskClient, user_id: str) -> dict[str, str]:
 
 def test_two_apps_on_two_cores_share_nothing(make_app: AppFactory, make_other: AppFactory) -> None:
     one, two = make_app(name="one", check_database=True), make_other(name="two", check_database=True)
-    one.config["STSESSION_SESSION_EXPIRED_STATUS_CODE"] = 499  # too late: settings are read once
     first, second = one.test_client(), two.test_client()
     alice, bob = bearer(first, "alice"), bearer(second, "bob")
     for _ in range(3):

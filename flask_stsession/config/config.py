@@ -374,6 +374,15 @@ class Config:
         keys_set = frozenset(map(read.key_of, values))
         return cls(**values, keys_set=keys_set, sites=sites or Sites())
 
+    def changed_since(self, settings: Mapping[str, Any]) -> list[str]:
+        """Return the keys of a Flask config whose values are no longer those of these settings.
+
+        :raises ConfigError: on an unknown key or a value of the wrong kind.
+        """
+        now = type(self).from_mapping(settings, sites=self.sites)
+        names = [each.name for each in fields(self) if each.metadata]
+        return [read.key_of(name) for name in names if getattr(self, name) != getattr(now, name)]
+
     @property
     def core_hosts(self) -> tuple[str, ...]:
         """The URLs of the core's hosts, in order; empty for the embedded core."""

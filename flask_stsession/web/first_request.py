@@ -80,6 +80,9 @@ class FirstRequest:
         """Look at the app; Flask lets nothing be registered from now on."""
         app = self._state.app
         # All of this before ``checks`` falls: the request of another thread must not slip by.
+        changed = self._state.config.changed_since(app.config)
+        if changed:
+            raise ConfigError(_set_too_late(changed))
         for endpoint, problem in misplaced_guards(app):
             self._problems.setdefault(endpoint, problem)
         for problem in unknown_exemptions(app):
@@ -113,6 +116,14 @@ class FirstRequest:
                     rule.rule,
                     rule.endpoint,
                 )
+
+
+def _set_too_late(keys: list[str]) -> str:
+    return (
+        f"app.config has another value for {' and '.join(keys)} than STSession has read, which would have no "
+        "effect: settings are read once, by STSession(app) or stsession.init_app(app). Set them before that. "
+        "An app factory takes what tests and deployments set as an argument, and sets it first."
+    )
 
 
 def _protections(app: Flask) -> Iterator[Protection]:

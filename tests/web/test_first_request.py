@@ -12,6 +12,7 @@ import pytest
 from flask import Flask, g
 from flask.testing import FlaskClient
 from flask.views import MethodView
+from support.app_factory import AppFactory
 from support.clients import signed_in
 
 from flask_stsession import ConfigError, UnauthorisedError, session_exempt, verify_session
@@ -330,3 +331,70 @@ def test_a_cache_above_the_guard_of_a_view_class_is_found(app: Flask, is_on_the_
     app.testing = True
     with pytest.raises(ConfigError, match="'secret' is cached above"):
         app.test_client().get("/secret")
+
+
+# Settings that come too late
+
+
+def late(app: Flask) -> str:
+    """Return the error of the first request, and of any other."""
+    app.testing = True
+    messages = set()
+    for path in ("/open", "/nowhere"):
+        with pytest.raises(ConfigError) as caught:
+            app.test_client().get(path)
+        messages.add(str(caught.value))
+    [message] = messages
+    return message
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"STSESSION_LOGIN_URL": "/login"}, "STSESSION_LOGIN_URL"),
+        ({"STSESSION_CHECK_DATABASE": "true"}, "STSESSION_CHECK_DATABASE"),
+        ({"STSESSION_CLAIM_MAX_AGE_SECONDS": None}, "STSESSION_CLAIM_MAX_AGE_SECONDS"),
+        (
+            {"STSESSION_COOKIE_PREFIX": "shop_", "STSESSION_API_KEY": "of-the-core"},
+            "STSESSION_API_KEY and STSESSION_COOKIE_PREFIX",
+        ),
+    ],
+)
+def test_a_setting_after_init_app_is_an_error_at_every_request(
+    app: Flask, settings: dict[str, Any], named: str
+) -> None:
+    app.config.update(settings)
+    assert late(app) == (
+        f"app.config has another value for {named} than STSession has read, which would have no effect: "
+        "settings are read once, by STSession(app) or stsession.init_app(app). Set them before that. An app "
+        "factory takes what tests and deployments set as an argument, and sets it first."
+    )
+
+
+def test_a_setting_that_is_taken_away_after_init_app_is_an_error(make_app: AppFactory) -> None:
+    app = make_app(login_url="/login")
+    del app.config["STSESSION_LOGIN_URL"]
+    assert "another value for STSESSION_LOGIN_URL than" in late(app)
+
+
+def test_a_setting_that_is_changed_in_place_after_init_app_is_an_error(make_app: AppFactory) -> None:
+    app = make_app(core_tls={})
+    app.config["STSESSION_CORE_TLS"]["ca"] = __file__
+    assert "another value for STSESSION_CORE_TLS than" in late(app)
+
+
+def test_an_unknown_key_after_init_app_is_an_error(app: Flask) -> None:
+    app.config["STSESSION_LOGIN"] = "/login"
+    assert late(app) == "There is no setting 'STSESSION_LOGIN'. Did you mean STSESSION_LOGIN_URL?"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"TESTING": True, "DEBUG": True, "SECRET_KEY": "of the app"},
+        {"STSESSION_SESSION_EXPIRED_STATUS_CODE": "401", "STSESSION_ROUTES": True, "STSESSION_API_KEY": None},
+    ],
+)
+def test_what_says_the_same_as_before_is_no_error(app: Flask, settings: dict[str, Any]) -> None:
+    app.config.update(settings)
+    assert app.test_client().get("/open").status_code == 200
