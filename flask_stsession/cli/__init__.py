@@ -15,6 +15,7 @@ from .roles import roles_group
 from .routes import list_routes
 from .sessions import sessions_group
 from .settings import show_settings
+from .token import token_group
 
 __all__ = ["stsession_group"]
 
@@ -29,5 +30,5 @@ def stsession_group() -> None:
     """Do nothing before the subcommand."""
 
 
-for command in (core_group, list_routes, roles_group, sessions_group, show_settings):
+for command in (core_group, list_routes, roles_group, sessions_group, show_settings, token_group):
     stsession_group.add_command(command)

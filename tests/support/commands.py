@@ -11,7 +11,7 @@ from flask import Flask
 from flask_stsession.cli import stsession_group
 
 
-def run_on(app: Flask, *arguments: str, given: str | None = None) -> Result:
+def run_on(app: Flask, *arguments: str, given: str | bytes | None = None) -> Result:
     """Run ``flask stsession`` with these arguments.
 
     :param given: for its standard input.
