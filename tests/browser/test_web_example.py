@@ -9,7 +9,11 @@ import pytest
 from support.bundles import check_built
 from support.sdk_site import TIMEOUT, SdkSite, Tab
 
+from .conftest import SiteFactory
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+SUB_DOMAINS = {"website_host": "www.harbour.test", "api_host": "api.harbour.test"}
 
 
 class Person:
@@ -83,8 +87,11 @@ def make_person(browser: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("transfer", ["cookies", "headers"])
-def test_a_person_works_with_the_page(make_person: Any, site: SdkSite, transfer: str) -> None:
-    person = make_person(site, transfer)
+@pytest.mark.parametrize("hosts", [{}, SUB_DOMAINS], ids=["one origin", "two sub-domains"])
+def test_a_person_works_with_the_page(
+    make_person: Any, make_site: SiteFactory, hosts: dict[str, str], transfer: str
+) -> None:
+    person = make_person(make_site(**hosts), transfer)
     page = person.page
     person.sign_in(password="wrong")
     person.sees("That password is wrong.")

@@ -48,6 +48,8 @@ class SdkSite:
         **settings: Any,
     ) -> None:
         self.core = core
+        self._example = example
+        self._script = script
         #: Method, path and status of every request for the API, in the order of the responses.
         self.asked: list[str] = []
         #: How often the session was refreshed.
@@ -57,21 +59,12 @@ class SdkSite:
         scheme = "http" if tls is None else "https"
         self.url = f"{scheme}://{website_host or '127.0.0.1'}:{port}"
         self.api = f"{scheme}://{api_host}:{port}" if api_host else self.url
-        self.app: Flask = example.create_app(
-            {
-                "STSESSION_CONNECTION_URI": core.url,
-                "STSESSION_EMBEDDED_CORE": {},
-                **{f"STSESSION_{name.upper()}": value for name, value in settings.items()},
-            },
-            website=self.url if api_host else None,
-            api=self.api if api_host else None,
-        )
-        self._add_page(script)
-        signals.session_refreshed.connect(self._count, self.app)
+        self._apps: list[Flask] = []
+        self.configure(**settings)
         self._server: BaseWSGIServer = make_server(
             "127.0.0.1",
             port,
-            self.app,
+            lambda environ, start_response: self.app(environ, start_response),
             threaded=True,
             request_handler=Quiet,
             ssl_context=tls,
@@ -80,18 +73,39 @@ class SdkSite:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
-    def _add_page(self, script: Path) -> None:
-        @self.app.get("/sdk")
+    @property
+    def app(self) -> Flask:
+        """The app, as it was last configured."""
+        return self._apps[-1]
+
+    def configure(self, **settings: Any) -> None:
+        """Serve a new app with these settings from now on, as after a deployment."""
+        is_cross_origin = self.api != self.url
+        app: Flask = self._example.create_app(
+            {
+                "STSESSION_CONNECTION_URI": self.core.url,
+                "STSESSION_EMBEDDED_CORE": {},
+                **{f"STSESSION_{name.upper()}": value for name, value in settings.items()},
+            },
+            website=self.url if is_cross_origin else None,
+            api=self.api if is_cross_origin else None,
+        )
+        self._add_page(app)
+        signals.session_refreshed.connect(self._count, app)
+        self._apps.append(app)
+
+    def _add_page(self, app: Flask) -> None:
+        @app.get("/sdk")
         @session_exempt
         def sdk_page() -> str:
             return "<!doctype html><title>SDKs</title><script src=/sdk.js></script>"
 
-        @self.app.get("/sdk.js")
+        @app.get("/sdk.js")
         @session_exempt
         def sdk_script() -> Response:
-            return send_file(script)
+            return send_file(self._script)
 
-        @self.app.after_request
+        @app.after_request
         def note(response: Response) -> Response:
             if request.path.startswith(("/api", "/auth")):
                 self.asked.append(f"{request.method} {request.path} {response.status_code}")
@@ -125,7 +139,9 @@ class SdkSite:
         self._thread.join()
         self._server.server_close()
         self._listening.close()
-        self.stsession.close()
+        for app in self._apps:
+            with app.app_context():
+                app.extensions["stsession"].close()
 
 
 class Tab:
