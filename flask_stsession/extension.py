@@ -227,6 +227,21 @@ class STSession(Extension):
         """Register ``f(user_id, tenant_id)``: the app's own table of permissions, instead of the core's."""
         return self._loaders.register("permissions_loader", function)
 
+    def allowed_domains_loader(self, function: F) -> F:
+        """Register ``f(tenant_id)`` or ``f(tenant_id, user_context)``: a tenant's ``AllowedDomainsClaim``."""
+        return self._loaders.register("allowed_domains_loader", function)
+
+    def mfa_requirements(self, function: F) -> F:
+        """Register ``f(user_id, tenant_id)``, which returns the login factors that the user needs.
+
+        A list of factor ids and groups, ``["password", {"oneOf": ["totp", "otp-email"]}]`` for example;
+        ``{"allOfInAnyOrder": [...]}`` needs all of a group, and ``[]`` nothing. ``MultiFactorAuthClaim`` says
+        whether a session has completed them. It is called when a session is created or completes a factor.
+
+        :raises TypeError: the function takes other parameters.
+        """
+        return self._loaders.register("mfa_requirements", function)
+
     def send_verification_email(self, function: F) -> F:
         """Register ``f(user_id, email, link, tenant_id)``: it sends the link by which users prove an address.
 
@@ -847,6 +862,19 @@ class STSession(Extension):
         :param max_age: the age (s) up to which a cached response of the core may serve; 0: ask now.
         """
         return self._loaders.permissions_of(self.manager, user_id, tenant_id, max_age=max_age)
+
+    @property
+    def has_mfa_requirements(self) -> bool:
+        """Whether the app has registered ``mfa_requirements``."""
+        return self._loaders.has("mfa_requirements")
+
+    def mfa_requirements_of(self, user_id: str, tenant_id: str) -> Any:
+        """Return the factors that a login of the user needs; ``None`` without ``mfa_requirements``."""
+        return self._loaders.mfa_requirements_of(self.manager, user_id, tenant_id)
+
+    def allowed_domains_of(self, tenant_id: str, user_context: dict[str, Any]) -> list[str] | None:
+        """Return the domains from which users of a tenant may come; ``None`` without a loader."""
+        return self._loaders.allowed_domains_of(self.manager, tenant_id, user_context)
 
     def is_email_of_user_verified(self, user_id: str, tenant_id: str) -> bool:
         """Return whether the user's address is verified; true for a user without an address."""

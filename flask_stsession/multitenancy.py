@@ -21,12 +21,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .arguments import checked_names, checked_user_id, core_of_current_app, keyword_only
+from .claims.builtin import AllowedDomainsClaim
 from .constants import DEFAULT_TENANT
 from .core.models import Tenant
 from .core.tenants import Keep
 from .errors import CoreError
 
 __all__ = [
+    "AllowedDomainsClaim",
     "Keep",
     "Tenant",
     "associate_user_to_tenant",

@@ -12,13 +12,23 @@ from .base import ClaimValidationResult, SessionClaim, SessionClaimValidator
 from .primitive import BooleanClaim, PrimitiveArrayClaim, PrimitiveClaim
 
 if TYPE_CHECKING:
-    from .builtin import AuthTimeClaim, EmailVerificationClaim, PermissionClaim, UserRoleClaim
+    from .builtin import (
+        AllowedDomainsClaim,
+        AuthTimeClaim,
+        EmailVerificationClaim,
+        PermissionClaim,
+        UserRoleClaim,
+    )
+    from .factors import MFAClaimValue, MultiFactorAuthClaim
 
 __all__ = [
+    "AllowedDomainsClaim",
     "AuthTimeClaim",
     "BooleanClaim",
     "ClaimValidationResult",
     "EmailVerificationClaim",
+    "MFAClaimValue",
+    "MultiFactorAuthClaim",
     "PermissionClaim",
     "PrimitiveArrayClaim",
     "PrimitiveClaim",
@@ -27,12 +37,21 @@ __all__ = [
     "UserRoleClaim",
 ]
 
-_BUILT_IN = frozenset({"AuthTimeClaim", "EmailVerificationClaim", "PermissionClaim", "UserRoleClaim"})
+_HOMES = {
+    "AllowedDomainsClaim": ".builtin",
+    "AuthTimeClaim": ".builtin",
+    "EmailVerificationClaim": ".builtin",
+    "MFAClaimValue": ".factors",
+    "MultiFactorAuthClaim": ".factors",
+    "PermissionClaim": ".builtin",
+    "UserRoleClaim": ".builtin",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _BUILT_IN:
+    home = _HOMES.get(name)
+    if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(".builtin", __name__), name)
+    value = getattr(import_module(home, __name__), name)
     globals()[name] = value
     return value

@@ -1,4 +1,4 @@
-"""The built-in claims: roles, permissions, verified e-mail, time of login.
+"""The built-in claims: roles, permissions, verified e-mail, a tenant's domains, time of login.
 
 One object serves all apps of a process. It finds the extension object in the ``user_context`` (key
 ``stsession``), else through ``current_app``.
@@ -34,12 +34,29 @@ class ClaimSources(Protocol):
         """Return the permissions of the user's roles."""
         ...
 
+    @property
+    def has_mfa_requirements(self) -> bool:
+        """Whether the app says which factors a login needs."""
+        ...
+
+    def mfa_requirements_of(self, user_id: str, tenant_id: str) -> Any:
+        """Return the factors that a login of the user needs, as the app says them; ``None`` for none."""
+        ...
+
+    def allowed_domains_of(self, tenant_id: str, user_context: dict[str, Any]) -> list[str] | None:
+        """Return the domains from which users of a tenant may come; ``None`` if the app does not say."""
+        ...
+
     def is_email_of_user_verified(self, user_id: str, tenant_id: str) -> bool:
         """Return whether the user's e-mail address is verified."""
         ...
 
 
-def _extension(user_context: dict[str, Any] | None) -> ClaimSources:
+def extension_of(user_context: dict[str, Any] | None) -> ClaimSources:
+    """Return the extension object of a ``user_context``, else that of the current app.
+
+    :raises ConfigError: there is neither.
+    """
     ext: ClaimSources | None = (user_context or {}).get("stsession")
     # Flask is not imported, so that claims work without it: if it is not loaded, there is no current app.
     flask: Any = sys.modules.get("flask")
@@ -53,20 +70,24 @@ def _extension(user_context: dict[str, Any] | None) -> ClaimSources:
     return ext
 
 
-_default_max_age: Final = SettingMaxAge(lambda user_context: _extension(user_context).claim_max_age_seconds)
+_default_max_age: Final = SettingMaxAge(lambda user_context: extension_of(user_context).claim_max_age_seconds)
 
 
 def _fetch_roles(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> list[str]:
-    return _extension(user_context).roles_of(user_id, tenant_id)
+    return extension_of(user_context).roles_of(user_id, tenant_id)
 
 
 def _fetch_permissions(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> list[str]:
     reuse = (user_context or {}).get(REUSE_SECONDS, 0)
-    return _extension(user_context).permissions_of(user_id, tenant_id, max_age=reuse)
+    return extension_of(user_context).permissions_of(user_id, tenant_id, max_age=reuse)
 
 
 def _fetch_email_verified(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> bool:
-    return _extension(user_context).is_email_of_user_verified(user_id, tenant_id)
+    return extension_of(user_context).is_email_of_user_verified(user_id, tenant_id)
+
+
+def _fetch_allowed_domains(_user_id: str, tenant_id: str, user_context: dict[str, Any]) -> list[str] | None:
+    return extension_of(user_context).allowed_domains_of(tenant_id, user_context or {})
 
 
 class EmailVerificationClaimClass(BooleanClaim):
@@ -161,6 +182,12 @@ PermissionClaim: PrimitiveArrayClaim[str] = PrimitiveArrayClaim(
 
 #: Whether the user's e-mail address is verified (``st-ev``). The address comes from ``get_email``.
 EmailVerificationClaim: EmailVerificationClaimClass = EmailVerificationClaimClass()
+
+#: The domains that users of the session's tenant may come from (``st-t-dmns``), from the
+#: ``allowed_domains_loader``. Without one the claim is missing, and its validators let nobody pass.
+AllowedDomainsClaim: PrimitiveArrayClaim[str] = PrimitiveArrayClaim(
+    "st-t-dmns", _fetch_allowed_domains, _default_max_age
+)
 
 #: When the user signed in (``st-auth-time``), in s since 1970; for ``max_auth_age``.
 AuthTimeClaim: AuthTimeClaimClass = AuthTimeClaimClass()

@@ -17,16 +17,28 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-Kind = Literal["user_loader", "roles_loader", "permissions_loader", "csp_nonce", "send_verification_email"]
+Kind = Literal[
+    "user_loader",
+    "roles_loader",
+    "permissions_loader",
+    "allowed_domains_loader",
+    "mfa_requirements",
+    "send_verification_email",
+    "csp_nonce",
+]
 
-#: The parameters of each; the last ones of a ``user_loader`` may be missing.
+#: The parameters of each.
 _PARAMETERS: Final[dict[Kind, tuple[str, ...]]] = {
     "user_loader": ("user_id", "tenant_id"),
     "roles_loader": ("user_id", "tenant_id"),
     "permissions_loader": ("user_id", "tenant_id"),
-    "csp_nonce": (),
+    "allowed_domains_loader": ("tenant_id", "user_context"),
+    "mfa_requirements": ("user_id", "tenant_id"),
     "send_verification_email": ("user_id", "email", "link", "tenant_id"),
+    "csp_nonce": (),
 }
+#: Functions of these kinds need not take the second parameter.
+_TAKE_ONE_OR_TWO: Final = ("user_loader", "allowed_domains_loader")
 
 
 class Loaders:
@@ -41,16 +53,15 @@ class Loaders:
     def __init__(self, get_email: Callable[[str, str], str | None] | None = None) -> None:
         self.get_email = get_email
         self._registered: dict[str, Callable[..., Any]] = {}
-        self._user_loader_takes_tenant = False
+        #: How many parameters each of them takes.
+        self._taken: dict[str, int] = {}
 
     def register(self, kind: Kind, function: F) -> F:
         """Register a function and return it, as a decorator must.
 
         :raises TypeError: it takes other parameters.
         """
-        taken = _number_taken(kind, function)
-        if kind == "user_loader":
-            self._user_loader_takes_tenant = taken == 2
+        self._taken[kind] = _number_taken(kind, function)
         self._registered[kind] = function
         return function
 
@@ -63,8 +74,7 @@ class Loaders:
 
         :raises ConfigError: there is no loader.
         """
-        arguments = (user_id, tenant_id) if self._user_loader_takes_tenant else (user_id,)
-        return self._call(manager, "user_loader", *arguments)
+        return self._call(manager, "user_loader", user_id, tenant_id)
 
     def roles_of(self, manager: SessionManager, user_id: str, tenant_id: str) -> list[str]:
         """Return the user's roles, from the ``roles_loader`` or the core; never from a cache.
@@ -96,6 +106,20 @@ class Loaders:
             found = manager.client.get_permissions_for_role(role, max_age=max_age)
             permissions.update(dict.fromkeys(found or ()))
         return list(permissions)
+
+    def allowed_domains_of(
+        self, manager: SessionManager, tenant_id: str, user_context: dict[str, Any]
+    ) -> list[str] | None:
+        """Return the domains from which users of a tenant may come; ``None`` where there is no loader."""
+        if not self.has("allowed_domains_loader"):
+            return None
+        return self._load_names(manager, "allowed_domains_loader", tenant_id, user_context)
+
+    def mfa_requirements_of(self, manager: SessionManager, user_id: str, tenant_id: str) -> Any:
+        """Return the factors that a login needs, from the app; ``None`` if it does not say."""
+        if not self.has("mfa_requirements"):
+            return None
+        return self._call(manager, "mfa_requirements", user_id, tenant_id)
 
     def is_email_verified(self, manager: SessionManager, user_id: str, tenant_id: str) -> bool:
         """Return whether the user's address is verified; true for a user without an address.
@@ -140,23 +164,25 @@ class Loaders:
         nonce: str | None = self._call(manager, "csp_nonce") if self.has("csp_nonce") else None
         return nonce
 
-    def _load_names(self, manager: SessionManager, kind: Kind, user_id: str, tenant_id: str) -> list[str]:
-        names = self._call(manager, kind, user_id, tenant_id)
+    def _load_names(self, manager: SessionManager, kind: Kind, *arguments: Any) -> list[str]:
+        names = self._call(manager, kind, *arguments)
         if names is None:
             return []
         if isinstance(names, str):
             raise TypeError(
                 f"The {kind} returned {names!r}; it must return a list of names, or None for none."
             )
-        return list(names)
+        # Sorted, so that one set of roles always makes the same payload.
+        return sorted(names) if isinstance(names, set | frozenset) else list(names)
 
-    def _call(self, manager: SessionManager, kind: Kind, *arguments: str) -> Any:
+    def _call(self, manager: SessionManager, kind: Kind, *arguments: Any) -> Any:
         function = self._registered.get(kind)
         if function is None:
             raise ConfigError(
                 f"There is no {kind}. Register one: @stsession.{kind} above a function of {_spelled(kind)}."
             )
-        return call(function, *arguments, ensure_sync=manager.ensure_sync, name=kind)
+        taken = arguments[: self._taken[kind]]
+        return call(function, *taken, ensure_sync=manager.ensure_sync, name=kind)
 
 
 def _number_taken(kind: Kind, function: Callable[..., Any]) -> int:
@@ -165,7 +191,7 @@ def _number_taken(kind: Kind, function: Callable[..., Any]) -> int:
     :raises TypeError: it takes neither.
     """
     wanted = _PARAMETERS[kind]
-    least = 1 if kind == "user_loader" else len(wanted)
+    least = 1 if kind in _TAKE_ONE_OR_TWO else len(wanted)
     try:
         parameters = signature(function)
     except ValueError:  # some callables written in C have no signature
@@ -181,4 +207,4 @@ def _number_taken(kind: Kind, function: Callable[..., Any]) -> int:
 
 def _spelled(kind: Kind) -> str:
     wanted = f"({', '.join(_PARAMETERS[kind])})"
-    return f"(user_id) or {wanted}" if kind == "user_loader" else wanted
+    return f"({_PARAMETERS[kind][0]}) or {wanted}" if kind in _TAKE_ONE_OR_TWO else wanted

@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from .. import signals
+from ..claims.factors import MultiFactorAuthClaim
 from ..claims.validation import claims_context
 from ..constants import TransferMethod
 from ..core.models import (
@@ -108,6 +109,8 @@ class SessionManager:
         self.client = client
         self._locks = HandleLocks()
         self.extension: object = claim_sources if extension is None else extension
+        #: Held around a change that depends on the stored value; the payload has a lock of its own.
+        self._factor_locks = HandleLocks()
         #: Sessions of which only the handle is known.
         self.by_handle: SessionsByHandle = SessionsByHandle(
             client,
@@ -469,6 +472,23 @@ class SessionManager:
             )
             self._regenerate(session, payload)
         self._first_uses.forget(session.get_handle())
+
+    def complete_factor(self, session: Session, factor_id: str) -> bool:
+        """Record that a session has completed a login factor; return whether it still exists.
+
+        It is added to what the core holds: another request may have completed one since the token was made.
+        """
+        claim, handle = MultiFactorAuthClaim, session.get_handle()
+        with self._factor_locks.hold(handle):
+            stored = self.information_of(session).custom_claims_in_access_token_payload
+            context = session.context(fresh_time=True)
+            value = claim.value_of(
+                {**claim.completed_in(stored), factor_id: claim.now_ms(context) // 1000},
+                user_id=session.get_user_id(),
+                tenant_id=session.get_tenant_id(),
+                user_context=context,
+            )
+            return self.methods.set_claim_value(claim, value, session_handle=handle)
 
     def _regenerate(self, session: Session, payload: dict[str, Any] | None) -> None:
         """Store the payload of a session, and replace its access token by one that carries it.

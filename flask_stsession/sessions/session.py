@@ -103,6 +103,10 @@ class Backend(Protocol):
         """Return whether a session was revoked through this process."""
         ...
 
+    def complete_factor(self, session: Session, factor_id: str) -> bool:
+        """Record that the session has completed a login factor; return whether it still exists."""
+        ...
+
 
 class RequestRecord(Protocol):
     """The part of its request that a session needs."""
@@ -348,6 +352,20 @@ class Session:
         """Remove ``claim`` from the session."""
         with self._changing("remove_claim(claim, session_handle=handle)") as methods:
             self._check(methods.remove_claim(claim, session_handle=self.get_handle()))
+
+    def complete_factor(self, factor_id: str, user_context: object = None) -> None:
+        """Record that the session has completed a login factor now, in ``MultiFactorAuthClaim``.
+
+        Check the code (or whatever proves the factor) before.
+
+        :param factor_id: ``"totp"`` for example.
+        :raises TypeError: it is not a non-empty str.
+        :raises UnauthorisedError: when the session has been revoked meanwhile.
+        """
+        if not isinstance(factor_id, str) or not factor_id:
+            raise TypeError(f"factor_id must be a non-empty str, not {factor_id!r}.")
+        with self._changing("set_claim_value(claim, value, session_handle=handle)"):
+            self._check(self._manager.complete_factor(self, factor_id))
 
     # supertokens-python's names for the methods that may wait for the core
 

@@ -25,6 +25,7 @@ from flask_stsession import (
     verify_session,
 )
 from flask_stsession.claims import (
+    AllowedDomainsClaim,
     AuthTimeClaim,
     ClaimValidationResult,
     EmailVerificationClaim,
@@ -477,6 +478,52 @@ def test_a_guard_lets_a_user_pass_soon_after_the_link_was_followed(make_app: App
 def test_a_user_without_an_address_has_nothing_to_verify(make_app: AppFactory) -> None:
     app = prepared(make_app, claims=[EmailVerificationClaim], get_email=lambda *_: None)
     assert payload_of(signed_in(app))["st-ev"]["v"] is True
+
+
+# The domains of a tenant
+
+
+def test_the_domains_of_a_tenant_come_from_the_apps_loader(make_app: AppFactory) -> None:
+    app = prepared(make_app, claims=[AllowedDomainsClaim])
+    ext: STSession = app.extensions["stsession"]
+    ext.allowed_domains_loader(lambda tenant_id: {f"{tenant_id}.example", "example.com"})
+    guarded(app, validators=[AllowedDomainsClaim.validators.includes("other.example")])
+    client = signed_in(app)
+    assert payload_of(client)["st-t-dmns"]["v"] == ["example.com", "public.example"]
+    assert client.get("/guarded").get_json()["claimValidationErrors"] == [
+        {
+            "id": "st-t-dmns",
+            "reason": {
+                "message": "wrong value",
+                "expectedToInclude": "other.example",
+                "actualValue": ["example.com", "public.example"],
+            },
+        }
+    ]
+
+
+def test_the_loader_of_domains_may_take_the_user_context_and_be_asynchronous(make_app: AppFactory) -> None:
+    app = prepared(make_app, claims=[AllowedDomainsClaim])
+    ext: STSession = app.extensions["stsession"]
+
+    @ext.allowed_domains_loader
+    async def load(tenant_id: str, user_context: dict[str, Any]) -> list[str]:
+        return [tenant_id, str(user_context["stsession"] is ext)]
+
+    assert payload_of(signed_in(app))["st-t-dmns"]["v"] == ["public", "True"]
+
+
+def test_without_a_loader_no_domain_is_allowed(make_app: AppFactory) -> None:
+    app = prepared(make_app, claims=[AllowedDomainsClaim])
+    guarded(app, validators=[AllowedDomainsClaim.validators.includes("example.com")])
+    client = signed_in(app)
+    assert "st-t-dmns" not in payload_of(client)
+    assert client.get("/guarded").get_json()["claimValidationErrors"] == [
+        {
+            "id": "st-t-dmns",
+            "reason": {"message": "value does not exist", "expectedToInclude": "example.com"},
+        }
+    ]
 
 
 # The time of the login
