@@ -7,10 +7,10 @@ import socket
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request, send_file
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -18,6 +18,9 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from flask_stsession import STSession, session_exempt, signals
 from support.browser_site import Quiet
 from support.served_core import ServedCore
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 PASSWORD = "demo"
 #: Long enough for the slowest machine (ms).
@@ -64,7 +67,7 @@ class SdkSite:
         self._server: BaseWSGIServer = make_server(
             "127.0.0.1",
             port,
-            lambda environ, start_response: self.app(environ, start_response),
+            self._serve,
             threaded=True,
             request_handler=Quiet,
             ssl_context=tls,
@@ -72,6 +75,9 @@ class SdkSite:
         )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
+
+    def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self.app(environ, start_response)
 
     @property
     def app(self) -> Flask:
