@@ -220,9 +220,7 @@ class CoreTransport:
         while True:
             timeout = self._share_of(max(deadline - self._clock(), 0.001))
             try:
-                response = self._sessions.get().send(
-                    self._prepare(host, call), timeout=timeout, allow_redirects=False, stream=True
-                )
+                response = self._send(self._prepare(host, call), timeout)
                 content = read_at_most(response, self.max_response_bytes)
             except _NO_ADDRESS as error:
                 raise ConfigError(
@@ -329,6 +327,13 @@ class CoreTransport:
         )
         return prepared
 
+    def _send(self, prepared: requests.PreparedRequest, timeout: tuple[float, float]) -> requests.Response:
+        if self._adapter is not None:
+            # Without a session: libraries that mock, record or cache the requests of an app replace parts of
+            # it, and none of them means the core in this process.
+            return self._adapter.send(prepared, stream=True, timeout=timeout)
+        return self._sessions.get().send(prepared, timeout=timeout, allow_redirects=False, stream=True)
+
     def _new_session(self) -> requests.Session:
         session = _Session()
         session.trust_env = False
@@ -337,7 +342,7 @@ class CoreTransport:
             session.cert = (self._tls["cert"], self._tls.get("key", self._tls["cert"]))
         session.proxies.update(self._proxies)
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = self._adapter or CoreAdapter(clock=self._clock)
+        adapter = CoreAdapter(clock=self._clock)
         for host in self._hosts:
             session.mount(host.url, adapter)
         return session
