@@ -291,6 +291,7 @@ class STSession(Extension):
         remember: bool | None = None,
         allow_cross_site: bool = False,
         keep_previous: bool = False,
+        access_token_validity_seconds: float | None = None,
     ) -> Session:
         """Sign a user in: create a session, whose tokens go to the client with this response.
 
@@ -309,9 +310,12 @@ class STSession(Extension):
         :param keep_previous: ``True`` does not end the session that the request carries, for switching
             between accounts. By default the new session replaces it: that one is ended in the core, and its
             transfer method is kept unless the client asks for another.
+        :param access_token_validity_seconds: a shorter life (s) for the first access token; those of later
+            refreshes live as the core is configured. Needs ``STSESSION_CDI_VERSION = "5.6"``.
         :raises UnauthorisedError: another site had the request sent (login CSRF); nothing is set or cleared.
         :raises TypeError: the user id is no non-empty string, or arguments come in another SDK's order.
-        :raises ConfigError: this host is not configured, or the token would not fit into a cookie.
+        :raises ConfigError: this host is not configured, the token would not fit into a cookie, or the core
+            cannot shorten its life.
         :raises CoreUnavailableError: the core does not answer.
         """
         new = NewSession(
@@ -324,6 +328,7 @@ class STSession(Extension):
             remember=remember,
             keep_previous=keep_previous,
             allow_cross_site=allow_cross_site,
+            access_token_validity_seconds=access_token_validity_seconds,
         )
         state_to_change(
             "create_new_session",
@@ -426,6 +431,7 @@ class STSession(Extension):
         access_token_payload: Mapping[str, Any] | None = None,
         session_data_in_database: Mapping[str, Any] | None = None,
         disable_anti_csrf: bool = True,
+        access_token_validity_seconds: float | None = None,
     ) -> Session:
         """Create a session whose tokens you hand out yourself: ``get_all_session_tokens_dangerously()``.
 
@@ -438,6 +444,7 @@ class STSession(Extension):
             access_token_payload=access_token_payload or {},
             session_data_in_database=session_data_in_database or {},
             disable_anti_csrf=disable_anti_csrf,
+            access_token_validity_seconds=access_token_validity_seconds,
         )
         return self.manager.create(
             new,

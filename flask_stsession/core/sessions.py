@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ..constants import ALGORITHM, DEFAULT_TENANT
-from ..errors import CoreError
+from ..constants import ALGORITHM, CDI_ROTATES_AT_REFRESH, DEFAULT_TENANT
+from ..errors import ConfigError, CoreError
 from .calls import CoreCalls
 from .http import CoreCall
 from .models import (
@@ -52,6 +52,7 @@ class SessionCalls(CoreCalls):
         database_data: Mapping[str, Any] | None = None,
         enable_anti_csrf: bool = False,
         use_dynamic_signing_key: bool = True,
+        access_token_validity_ms: int | None = None,
     ) -> IssuedTokens:
         """Create a session; never sent twice.
 
@@ -60,7 +61,10 @@ class SessionCalls(CoreCalls):
             a login method finds the user that it belongs to.
         :param payload: the payload of the access token, without the keys that belong to the session.
         :param database_data: kept in the core only.
-        :raises CoreError: the tenant does not exist, or the core refuses the payload.
+        :param access_token_validity_ms: the life of the first access token; ``None``: as the core is
+            configured, which is also the longest.
+        :raises ConfigError: a validity is given, and the core takes none (before CDI 5.6).
+        :raises CoreError: the tenant does not exist, or the core refuses the payload or the validity.
         :raises CoreUnavailableError: no response; the session may exist, but no client has its tokens.
         """
         body = {
@@ -70,6 +74,9 @@ class SessionCalls(CoreCalls):
             "enableAntiCsrf": enable_anti_csrf,
             "useDynamicSigningKey": use_dynamic_signing_key,
         }
+        if access_token_validity_ms is not None:
+            self._require_validity_override()
+            body["accessTokenValidity"] = access_token_validity_ms
         reply = self._post(_RID, "/recipe/session", body, tenant_id=tenant_id, repeatable=False)
         return self._tokens(reply.expect_ok())
 
@@ -305,6 +312,17 @@ class SessionCalls(CoreCalls):
             if self.lacks_tenant(error):
                 return None
             raise
+
+    def _require_validity_override(self) -> None:
+        # An older version ignores the field, and the token would live longer than the app believes.
+        if self.cdi < CDI_ROTATES_AT_REFRESH:
+            version = ".".join(map(str, self.cdi))
+            raise ConfigError(
+                "access_token_validity_seconds= needs CDI 5.6, and CDI "
+                f"{version} is spoken with the core. Set STSESSION_CDI_VERSION = "
+                '"5.6", after reading what that means for lost responses and for several tabs, or configure '
+                "access_token_validity in the core."
+            )
 
     def _revoke(self, handles: list[str]) -> list[str] | None:
         body = {"sessionHandles": handles}

@@ -304,6 +304,7 @@ class SessionManager:
             database_data=stored,
             enable_anti_csrf=enable_anti_csrf and not new.disable_anti_csrf,
             use_dynamic_signing_key=self._settings.use_dynamic_access_token_signing_key,
+            access_token_validity_ms=new.access_token_validity_ms,
         )
         if new.recipe_user_id is not None and created.session.user_id != new.user_id:
             self.client.revoke_sessions([created.session.handle])

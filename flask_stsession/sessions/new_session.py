@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,10 @@ class NewSession:
         value of the session that is replaced, else ``True``.
     :param allow_cross_site: set cookies even if the request is cross-site.
     :param keep_previous: do not end the session that the request carries.
-    :raises ValueError: an id is empty, or begins or ends with blanks.
+    :param access_token_validity_seconds: the life of the first access token, in s; ``None``: as the core is
+        configured.
+    :raises ValueError: an id is empty, or begins or ends with blanks; the life is shorter than a second.
+    :raises TypeError: the life is not a number.
     """
 
     user_id: str
@@ -36,14 +40,33 @@ class NewSession:
     remember: bool | None = None
     allow_cross_site: bool = False
     keep_previous: bool = False
+    access_token_validity_seconds: float | None = None
 
     def __post_init__(self) -> None:
         refuse_blanks(self.user_id, "user_id")
         refuse_blanks(self.tenant_id, "tenant_id")
         if self.recipe_user_id is not None:
             refuse_blanks(self.recipe_user_id, "recipe_user_id")
+        if self.access_token_validity_seconds is not None:
+            _check_validity(self.access_token_validity_seconds)
 
     @property
     def login_method(self) -> str:
         """The recipe user id; the user id where a user has only one login method."""
         return self.recipe_user_id or self.user_id
+
+    @property
+    def access_token_validity_ms(self) -> int | None:
+        """The life of the first access token, in ms; ``None``: as the core is configured."""
+        seconds = self.access_token_validity_seconds
+        return None if seconds is None else int(seconds * 1000)
+
+
+def _check_validity(seconds: object) -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"access_token_validity_seconds must be a number of seconds, not {seconds!r}.")
+    if not 1 <= seconds < math.inf:
+        raise ValueError(
+            f"access_token_validity_seconds is {seconds!r}; it must be 1 or more, since a token's times are "
+            "whole seconds."
+        )

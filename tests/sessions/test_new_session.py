@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import pytest
+
 from flask_stsession.sessions.new_session import NewSession
 
 
@@ -15,3 +20,23 @@ def test_a_repr_shows_no_payload() -> None:
         user_id="alice", access_token_payload={"a": "secret"}, session_data_in_database={"b": "secret"}
     )
     assert "secret" not in repr(new)
+
+
+def test_the_life_of_the_first_token_is_sent_in_whole_milliseconds() -> None:
+    assert NewSession(user_id="alice").access_token_validity_ms is None
+    assert NewSession(user_id="alice", access_token_validity_seconds=1.5).access_token_validity_ms == 1500
+
+
+@pytest.mark.parametrize("seconds", [0, 0.999, -5, math.nan, math.inf])
+def test_a_token_lives_for_a_second_at_least(seconds: float) -> None:
+    with pytest.raises(ValueError, match="it must be 1 or more, since a token's times are whole seconds"):
+        NewSession(user_id="alice", access_token_validity_seconds=seconds)
+
+
+@pytest.mark.parametrize("seconds", ["60", True, [60]])
+def test_the_life_of_a_token_is_a_number(seconds: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        NewSession(user_id="alice", access_token_validity_seconds=seconds)
+    assert str(caught.value) == (
+        f"access_token_validity_seconds must be a number of seconds, not {seconds!r}."
+    )

@@ -21,7 +21,7 @@ from flask_stsession import (
     verify_session,
 )
 from flask_stsession.claims import BooleanClaim
-from flask_stsession.errors import ConfigError, CoreUnavailableError
+from flask_stsession.errors import ConfigError, CoreError, CoreUnavailableError
 
 BY_COOKIE = {"st-auth-mode": "cookie"}
 BY_HEADER = {"st-auth-mode": "header"}
@@ -30,7 +30,7 @@ REFRESH_PATH = "/auth/session/refresh"
 USAGE = (
     "create_new_session(user_id, *, tenant_id=None, recipe_user_id=None, access_token_payload=None, "
     "session_data_in_database=None, disable_anti_csrf=None, remember=None, allow_cross_site=False, "
-    "keep_previous=False)"
+    "keep_previous=False, access_token_validity_seconds=None)"
 )
 
 
@@ -489,3 +489,37 @@ def test_signing_out_returns_true_where_no_session_is_left(app: Flask) -> None:
     client.post("/login", headers=BY_COOKIE)
     assert client.post("/leave").get_json() == {"ended": True}
     assert client.post("/leave", headers={"Authorization": "Bearer garbage"}).get_json() == {"ended": True}
+
+
+# The life of the first access token
+
+
+@pytest.mark.parametrize("in_request", [True, False])
+def test_the_first_access_token_may_live_shorter_than_the_core_is_configured(
+    make_app: AppFactory, in_request: bool
+) -> None:
+    app = make_app(cdi_version="5.6")
+    ext: STSession = app.extensions["stsession"]
+    with app.test_request_context("/login", method="POST"):
+        create = ext.create_new_session if in_request else ext.create_new_session_without_request_response
+        session = create("alice", access_token_validity_seconds=60)
+        payload = session.get_access_token_payload()
+        assert 30 <= payload["exp"] - payload["iat"] <= 60  # the core takes off some, at random
+        with pytest.raises(CoreError, match="accessTokenValidity must be greater than 0 and at most"):
+            create("alice", access_token_validity_seconds=10**9)
+
+
+def test_an_older_interface_cannot_shorten_the_life_of_a_token_and_creates_no_session(
+    make_app: AppFactory,
+) -> None:
+    app = make_app(cdi_version="5.4")
+    ext: STSession = app.extensions["stsession"]
+    with app.test_request_context("/login", method="POST"):
+        with pytest.raises(ConfigError) as caught:
+            ext.create_new_session("alice", access_token_validity_seconds=60)
+        assert ext.list_sessions("alice") == []
+    assert str(caught.value) == (
+        "access_token_validity_seconds= needs CDI 5.6, and CDI 5.4 is spoken with the core. Set "
+        'STSESSION_CDI_VERSION = "5.6", after reading what that means for lost responses and for several '
+        "tabs, or configure access_token_validity in the core."
+    )
