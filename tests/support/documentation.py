@@ -29,8 +29,8 @@ Namespace = dict[str, Any]
 _APPS = "__apps__"
 
 _FENCE = re.compile(
-    r"^(?P<fence>`{3,})(?:\{code-block\}[ ]*)?(?P<language>\w+)\n"
-    r"(?P<options>(?::\w[\w-]*:.*\n)*)\n*(?P<code>.*?)^(?P=fence)$",
+    r"^(?P<fence>`{3,})(?:\{code-block\}[ ]*)?(?P<language>[\w+-]+)\n"
+    r"(?P<options>(?::\w[\w-]*:[^\n]*\n)*)\n*(?P<code>.*?)^(?P=fence)$",
     re.MULTILINE | re.DOTALL,
 )
 

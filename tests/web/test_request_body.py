@@ -10,6 +10,7 @@ from support.app_factory import AppFactory
 from support.served_core import ServedCore
 
 from flask_stsession import UnauthorisedError, verify_session
+from flask_stsession.testing import expire, login
 from flask_stsession.web.request_body import REFUSED_BYTES
 
 FORM = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
@@ -65,3 +66,21 @@ def test_no_more_than_the_app_takes_is_read_of_a_request_that_is_refused(app: Fl
     body = BytesIO(b"a" * 2000)
     refused = app.test_client().post("/form", input_stream=body, content_length=2000)
     assert (refused.status_code, body.tell()) == (401, 0)
+
+
+@pytest.mark.embedded_core  # which makes expired tokens
+def test_a_test_client_that_follows_the_refresh_sends_its_form_again(make_app: AppFactory) -> None:
+    app = make_app(login_url="/sign-in")
+    app.testing = True
+
+    @app.post("/notes")
+    @verify_session()
+    def add_note() -> str:
+        return request.form["text"]
+
+    client = app.test_client()
+    login(client, "alice")
+    expire(client)
+    sent = client.post("/notes", data={"text": "buy milk"}, follow_redirects=True)
+    assert sent.text == "buy milk"
+    assert [each.status_code for each in sent.history] == [307, 307]
