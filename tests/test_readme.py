@@ -15,7 +15,7 @@ from support.documentation import DOCS, ROOT, Page
 from flask_stsession import __version__
 
 README = Page(ROOT / "README.md")
-MAIN, PRODUCTION, TESTING = README.blocks()
+MAIN, PRODUCTION = README.blocks()
 
 AS_A_FRONTEND = {"st-auth-mode": "cookie"}
 
@@ -66,10 +66,6 @@ def test_the_production_example_needs_no_extra() -> None:
         timeout=120,
     )
     assert ran.returncode == 0, ran.stderr
-
-
-def test_the_example_of_a_test_passes(main_example: dict[str, Any]) -> None:
-    README.run(main_example, TESTING)["test_who_is_signed_in"]()
 
 
 def test_the_two_commands_are_those_that_a_fresh_machine_needs() -> None:
