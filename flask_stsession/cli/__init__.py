@@ -10,6 +10,7 @@ from __future__ import annotations
 import click
 
 from .core import core_group
+from .doctor import doctor
 from .group import Group
 from .roles import roles_group
 from .routes import list_routes
@@ -30,5 +31,5 @@ def stsession_group() -> None:
     """Do nothing before the subcommand."""
 
 
-for command in (core_group, list_routes, roles_group, sessions_group, show_settings, token_group):
+for command in (core_group, doctor, list_routes, roles_group, sessions_group, show_settings, token_group):
     stsession_group.add_command(command)

@@ -30,7 +30,8 @@ class Command(click.Command):
 
         :raises ClickException: in place of an error of this package.
         """
-        with _quiet(*_LOGGERS, *([_EMBEDDED_LOGGER] if ctx.params.get("as_json") else [])):
+        names = (*_LOGGERS, _EMBEDDED_LOGGER) if ctx.params.get("as_json") else _LOGGERS
+        with quiet(*names, below=logging.ERROR):
             try:
                 return super().invoke(ctx)
             except STSessionError as error:
@@ -88,15 +89,19 @@ def _in_one_line(ctx: click.Context, error: STSessionError) -> str:
 
 
 @contextmanager
-def _quiet(*names: str) -> Iterator[None]:
-    """Keep records below ERROR out of the output: commands report what matters, ``doctor`` all of it."""
+def quiet(*names: str, below: int) -> Iterator[None]:
+    """Keep log records out of the output: commands report what matters themselves, ``doctor`` all of it.
+
+    :param names: of the loggers.
+    :param below: the lowest level that is still logged.
+    """
+
+    def is_logged(record: logging.LogRecord) -> bool:
+        return record.levelno >= below
+
     with ExitStack() as stack:
         for name in names:
             logger = logging.getLogger(name)
-            logger.addFilter(_is_error)
-            stack.callback(logger.removeFilter, _is_error)
+            logger.addFilter(is_logged)
+            stack.callback(logger.removeFilter, is_logged)
         yield
-
-
-def _is_error(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.ERROR

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -110,6 +110,22 @@ def guarded_routes(state: AppState) -> list[GuardedRoute]:
                 )
             )
     return found
+
+
+def path_of_guarded_view(routes: Iterable[GuardedRoute]) -> str:
+    """Return the path of a view that a GET with any session reaches, or ``/`` if there is none."""
+    return next(
+        (
+            route.rule
+            for route in routes
+            if route.is_guarded
+            and "GET" in route.methods
+            and "<" not in route.rule
+            and not route.asks
+            and route.problem is None
+        ),
+        "/",
+    )
 
 
 def _methods_of(rule: Rule) -> list[str]:

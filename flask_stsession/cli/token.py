@@ -18,7 +18,7 @@ from .arguments import checked_id, checked_name, tenant_option
 from .group import Group, app_state
 from .inspection import inspect_token
 from .output import in_utc, json_option, print_fields, print_json
-from .routes import guarded_routes
+from .routes import guarded_routes, path_of_guarded_view
 
 if TYPE_CHECKING:
     from ..sessions.session import Session
@@ -166,7 +166,7 @@ def curl_lines(state: AppState, session: Session) -> CurlLines:
     config = state.config
     tokens = session.get_all_session_tokens_dangerously()
     root = (config.api_domain or _LOCAL) + (config.api_gateway_path or "")
-    view = root + _guarded_path(state)
+    view = root + path_of_guarded_view(guarded_routes(state))
     refresh = root + state.refresh_route
     if config.token_transfer_method != "cookie":
         access, renewing = (f"Authorization: Bearer {tokens[key]}" for key in ("accessToken", "refreshToken"))
@@ -193,19 +193,3 @@ def _anti_csrf_headers(state: AppState, anti_csrf_token: str | None) -> list[str
     if mode == "VIA_CUSTOM_HEADER":
         return ["-H", f"{RID_HEADER}: anti-csrf"]
     return ["-H", f"Origin: {origin}"] if mode == "VIA_ORIGIN" else []
-
-
-def _guarded_path(state: AppState) -> str:
-    """Return the path of a view that a session suffices for, if there is one without arguments."""
-    return next(
-        (
-            route.rule
-            for route in guarded_routes(state)
-            if route.is_guarded
-            and "GET" in route.methods
-            and "<" not in route.rule
-            and not route.asks
-            and route.problem is None
-        ),
-        "/",
-    )

@@ -80,42 +80,55 @@ class FirstRequest:
         """Look at the app; Flask lets nothing be registered from now on."""
         app = self._state.app
         # All of this before ``checks`` falls: the request of another thread must not slip by.
-        changed = self._state.config.changed_since(app.config)
-        if changed:
-            raise ConfigError(_set_too_late(changed))
+        for problem in reasons_to_serve_nothing(self._state):
+            raise ConfigError(problem)
         for endpoint, problem in misplaced_guards(app):
             self._problems.setdefault(endpoint, problem)
-        for problem in unknown_exemptions(app):
-            raise ConfigError(problem)
-        _warn_of_lost_exemptions(app)
+        for message in suspicious_routes(self._state):
+            logger.warning("%s", message)
         _guard_handshakes(app)
-        if any(options.needs_auth_time for options in _guard_options(app)):
-            self._state.extension.require_auth_time()
         exempt_from_csrf_protect(app, self._state.blueprint)
         _let_own_handlers_record(self._state)
         if "handle_user_exception" in vars(app):
             _record_before_apis_respond(self._state)
-        self._warn_of_shared_rules()
         self._is_complete = True
         self.checks = bool(self._problems)
 
-    def _warn_of_shared_rules(self) -> None:
-        ours = self._state.blueprint.name + "."
-        rules: dict[str, set[str]] = {}
-        url_map = self._state.app.url_map
-        for rule in url_map.iter_rules():
-            if rule.endpoint.startswith(ours):
-                rules.setdefault(rule.rule.rstrip("/"), set()).update(rule.methods or ())
-        for rule in url_map.iter_rules():
-            shared = rules.get(rule.rule.rstrip("/"), set()) & (rule.methods or set()) - {"OPTIONS", "HEAD"}
-            if shared and not rule.endpoint.startswith(ours):
-                logger.warning(
-                    "%s %s is served by the endpoint %r of the app and by a route of flask-stsession. Leave "
-                    "ours out of STSESSION_ROUTES to serve it yourself.",
-                    "/".join(sorted(shared)),
-                    rule.rule,
-                    rule.endpoint,
-                )
+
+def reasons_to_serve_nothing(app_state: AppState) -> Iterator[str]:
+    """Yield a message, with the remedy, for each mistake that concerns every request."""
+    changed = app_state.config.changed_since(app_state.app.config)
+    if changed:
+        yield _set_too_late(changed)
+    yield from _unknown_exemptions(app_state.app)
+    if any(options.needs_auth_time for options in _guard_options(app_state.app)):
+        try:
+            app_state.extension.require_auth_time()
+        except ConfigError as error:
+            yield str(error)
+
+
+def suspicious_routes(app_state: AppState) -> Iterator[str]:
+    """Yield a message, with the remedy, for each route that may not be meant as it is."""
+    yield from _shared_rules(app_state)
+    yield from _lost_exemptions(app_state.app)
+
+
+def _shared_rules(app_state: AppState) -> Iterator[str]:
+    ours = app_state.blueprint.name + "."
+    rules: dict[str, set[str]] = {}
+    url_map = app_state.app.url_map
+    for rule in url_map.iter_rules():
+        if rule.endpoint.startswith(ours):
+            rules.setdefault(rule.rule.rstrip("/"), set()).update(rule.methods or ())
+    for rule in url_map.iter_rules():
+        shared = rules.get(rule.rule.rstrip("/"), set()) & (rule.methods or set()) - {"OPTIONS", "HEAD"}
+        if shared and not rule.endpoint.startswith(ours):
+            yield (
+                f"{'/'.join(sorted(shared))} {rule.rule} is served by the endpoint {rule.endpoint!r} of the "
+                "app and by a route of flask-stsession. Leave ours out of STSESSION_ROUTES to serve it "
+                "yourself."
+            )
 
 
 def _set_too_late(keys: list[str]) -> str:
@@ -160,7 +173,7 @@ def misplaced_guards(app: Flask) -> Iterator[tuple[str | None, str]]:
             yield endpoint, _cached_above(endpoint)
 
 
-def unknown_exemptions(app: Flask) -> Iterator[str]:
+def _unknown_exemptions(app: Flask) -> Iterator[str]:
     """Yield a message, with the remedy, for each exemption of ``protect`` that names nothing."""
     for protection in _protections(app):
         for endpoint in sorted(protection.endpoints - app.view_functions.keys()):
@@ -177,14 +190,13 @@ def unknown_exemptions(app: Flask) -> Iterator[str]:
                 )
 
 
-def _warn_of_lost_exemptions(app: Flask) -> None:
+def _lost_exemptions(app: Flask) -> Iterator[str]:
     for endpoint, view in app.view_functions.items():
         if has_lost_exemption(view):
-            logger.warning(
-                "The view of the endpoint %r is not exempt: @session_exempt marks a function that a "
-                "decorator has wrapped since, or a base class. Put @session_exempt right below the route, or "
-                "on the class itself.",
-                endpoint,
+            yield (
+                f"The view of the endpoint {endpoint!r} is not exempt: @session_exempt marks a function that "
+                "a decorator has wrapped since, or a base class. Put @session_exempt right below the route, "
+                "or on the class itself."
             )
 
 

@@ -36,6 +36,7 @@ COMMANDS = [
     ("roles", "users", "editor"),
     ("token", "inspect", "abc"),
     ("token", "create", "alice"),
+    ("doctor",),
     ("routes",),
     ("settings",),
 ]
