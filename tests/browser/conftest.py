@@ -8,16 +8,23 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from support.bundles import bundle
+from support.authority import Authority
+from support.bundles import bundle, check_built
 from support.chromium_browser import running_chromium
 from support.example_modules import import_example
 from support.sdk_site import SdkSite, Visitor
 from support.served_core import ServedCore
+from support.web_person import Person
 
 HERE = Path(__file__).parent
 
+#: Two sites, and a third one that has nothing to do with them.
+WEBSITE, API, FOREIGN = "www.harbour.test", "api.crane.test", "www.pirate.test"
+TO_THIS_MACHINE = "--host-resolver-rules=MAP * 127.0.0.1"
+
 SiteFactory = Callable[..., SdkSite]
 VisitorFactory = Callable[..., Visitor]
+PersonFactory = Callable[..., Person]
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +39,7 @@ def browser(sdk_script: Path) -> Iterator[Any]:
 
     It resolves every host name to this machine.
     """
-    with running_chromium("--host-resolver-rules=MAP * 127.0.0.1") as chromium:
+    with running_chromium(TO_THIS_MACHINE) as chromium:
         yield chromium
 
 
@@ -74,3 +81,31 @@ def make_visitor(browser: Any) -> Iterator[VisitorFactory]:
     yield make
     for visitor in visitors:
         visitor.close()
+
+
+@pytest.fixture
+def make_person(browser: Any) -> Iterator[PersonFactory]:
+    """Return a factory of persons at the example's page; takes a site and where to keep the session."""
+    check_built("web")
+    persons: list[Person] = []
+
+    def make(site: SdkSite, transfer: str = "cookies", **context: Any) -> Person:
+        persons.append(Person(browser, site, transfer, **context))
+        return persons[-1]
+
+    yield make
+    for person in persons:
+        person.close()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Return a certificate authority."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def make_https_site(make_site: SiteFactory, authority: Authority) -> SiteFactory:
+    """Return a factory of pages on one site with their API on another one; takes settings."""
+    tls = authority.context_for(WEBSITE, API, FOREIGN)
+    return lambda **settings: make_site(website_host=WEBSITE, api_host=API, tls=tls, **settings)

@@ -6,6 +6,7 @@ the browser is the system's.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,12 +29,42 @@ FLAGS = [
 
 
 @contextmanager
-def running_chromium(*flags: str, home: Path | None = None) -> Iterator[Any]:
+def running_chromium(*flags: str) -> Iterator[Any]:
     """Yield the browser. Playwright's types are not installed everywhere, so ``Any``.
 
     :param flags: further flags of the command line.
-    :param home: the home directory of the browser, which holds the certificate authorities that it trusts.
     """
+    with _playwright() as chromium:
+        browser = chromium.launch(executable_path=CHROMIUM, headless=True, args=[*FLAGS, *flags])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def chromium_at_home(home: Path, *flags: str, blocks_third_parties: bool = False) -> Iterator[Any]:
+    """Yield the browser with a home directory, which holds the certificate authorities that it trusts.
+
+    :param blocks_third_parties: keep no cookie of another site than the page's, as private windows do (and
+        all windows of :func:`running_chromium`), unless it is partitioned.
+    """
+    mode = int(blocks_third_parties)
+    preferences = home / "profile" / "Default" / "Preferences"
+    preferences.parent.mkdir(parents=True)
+    preferences.write_text(json.dumps({"profile": {"cookie_controls_mode": mode}}), encoding="utf-8")
+    with _playwright() as chromium:
+        window = chromium.launch_persistent_context(
+            home / "profile",
+            executable_path=CHROMIUM,
+            headless=True,
+            args=[*FLAGS, *flags],
+            env={**os.environ, "HOME": str(home)},
+        )
+        yield window.browser
+        window.close()
+
+
+@contextmanager
+def _playwright() -> Iterator[Any]:
     if not CHROMIUM.exists():
         missing(f"there is no {CHROMIUM}: apt-get install chromium")
     try:
@@ -41,11 +72,4 @@ def running_chromium(*flags: str, home: Path | None = None) -> Iterator[Any]:
     except ModuleNotFoundError:
         missing("there is no Playwright to drive the browser: pip install playwright")
     with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            headless=True,
-            args=[*FLAGS, *flags],
-            env=None if home is None else {**os.environ, "HOME": str(home)},
-        )
-        yield browser
-        browser.close()
+        yield playwright.chromium

@@ -1,0 +1,62 @@
+"""People in front of the page of ``examples/web``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from support.sdk_site import TIMEOUT, SdkSite
+
+
+class Person:
+    """Somebody in front of the page, and what went wrong in it.
+
+    :param browser: of Playwright.
+    :param transfer: where to keep the session: ``cookies`` or ``headers``.
+    """
+
+    def __init__(self, browser: Any, site: SdkSite, transfer: str = "cookies", **context: Any) -> None:
+        self.site = site
+        self.context = browser.new_context(**context)
+        self.problems: list[str] = []
+        self.context.on("page", self._watch)
+        self.page = self.open()
+        self.sees("Sign in to see the reports.")
+        if transfer != "cookies":
+            with self.page.expect_navigation():
+                self.page.get_by_label(transfer).check()
+            self.sees("Sign in to see the reports.")
+
+    def _watch(self, page: Any) -> None:
+        page.set_default_timeout(TIMEOUT)
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", self._said)
+
+    def _said(self, message: Any) -> None:
+        # A 401 or 403 is said there too, and belongs to what is shown.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.problems.append(message.text)
+
+    def open(self) -> Any:
+        """Open a tab."""
+        page = self.context.new_page()
+        page.goto(self.site.url)
+        return page
+
+    def sign_in(self, user_id: str = "alice", password: str = "demo") -> None:
+        """Fill in the form."""
+        self.page.get_by_label("User id").fill(user_id)
+        self.page.get_by_label("Password").fill(password)
+        self.click("Sign in")
+
+    def click(self, name: str) -> None:
+        """Press the button with this name."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def sees(self, text: str, page: Any = None) -> None:
+        """Wait until a text is visible."""
+        (page or self.page).locator(f"text={text} >> visible=true").first.wait_for()
+
+    def close(self) -> None:
+        """Close all tabs, and fail if one of them had an error."""
+        assert self.problems == []
+        self.context.close()
