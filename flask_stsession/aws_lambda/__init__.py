@@ -7,5 +7,6 @@ Nothing here imports Flask, so that a function that only verifies sessions start
 from __future__ import annotations
 
 from .app import make_handler
+from .handlers import error_response, verify_session_event
 
-__all__ = ["make_handler"]
+__all__ = ["error_response", "make_handler", "verify_session_event"]

@@ -58,6 +58,12 @@ class EventRequest:
         return self.context.get("eventType") == "CONNECT" or self.context.get("routeKey") == "$connect"
 
     @property
+    def asked(self) -> str:
+        """Method and path, for the log."""
+        path = self.event.get("rawPath" if self.format == "2.0" else "path")
+        return f"{self.method:.20} {path!r:.200}"
+
+    @property
     def scheme(self) -> str:
         """The scheme that the client used: ``http`` only behind a load balancer, which says so itself."""
         if not self.format.startswith("alb"):

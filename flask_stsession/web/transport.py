@@ -28,7 +28,8 @@ from ..tokens.access_token import front_token
 from ..tokens.masked import MaskedToken
 
 if TYPE_CHECKING:
-    from flask import Request, Response
+    from flask import Request
+    from werkzeug.wrappers import Response
 
     from ..config.config import AllowedTransfer, Config, CookieNames
 

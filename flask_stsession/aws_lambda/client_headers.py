@@ -1,0 +1,68 @@
+"""Finish the response of a function without Flask: changed tokens, and what caches and browsers must know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.wrappers import Response
+
+from ..web.transport import ResponseWriter, Turns
+from .cors import add_cors, add_to_list, replace
+from .responses import GatewayResponse, HeaderPairs, headers_of, with_headers
+
+if TYPE_CHECKING:
+    from ..config.config import Config
+    from ..sessions.client_changes import ClientChanges
+    from .events import EventRequest
+
+
+class _Headers(Response):
+    """Headers to write tokens to. Any other response would have a content type as well."""
+
+    default_mimetype = None
+
+
+def token_headers(
+    config: Config, request: EventRequest, changes: ClientChanges, *, turns: Turns, present: HeaderPairs = ()
+) -> list[tuple[str, str]]:
+    """Return headers with those added that change the tokens of the client.
+
+    :param turns: of the function.
+    :param present: the headers that the response has without them.
+    """
+    mounted, _ = request.mount(config.api_gateway_path)
+    writer = ResponseWriter(
+        config,
+        root_url=request.origin,
+        refresh_path=f"{config.mount_path(mounted)}/session/refresh",
+        turns=turns,
+    )
+    response = _Headers(headers=list(present))
+    writer.write(changes, response)
+    return list(response.headers)
+
+
+def with_client_headers(
+    config: Config,
+    request: EventRequest,
+    changes: ClientChanges | None,
+    response: Mapping[str, Any],
+    *,
+    turns: Turns,
+) -> GatewayResponse:
+    """Return a response with what changes on the client, and what caches and browsers must know.
+
+    :param changes: ``None`` if nothing changes.
+    :param response: as a handler has written it for its gateway.
+    :raises TypeError: its headers are not what the gateway reads.
+    """
+    headers = headers_of(response)
+    add_to_list(headers, "Vary", ("Cookie", "Authorization"))
+    if changes:
+        headers = token_headers(config, request, changes, turns=turns, present=headers)
+        replace(headers, "Cache-Control", "no-store")
+    elif not any(name.lower() == "cache-control" for name, _ in headers):
+        headers.append(("Cache-Control", "private"))
+    add_cors(config, request, headers)
+    return with_headers(response, request.format, headers)

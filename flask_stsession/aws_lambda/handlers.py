@@ -1,0 +1,184 @@
+"""Guard Lambda handlers without Flask, for functions that serve a route or two."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, MutableMapping
+from functools import wraps
+from typing import Any, Final
+
+from ..config import load
+from ..config.config import Config
+from ..errors import SessionHTTPError, STSessionError
+from ..sessions.client_changes import ClientChanges
+from ..web.options import verify_options
+from ..web.transport import Turns
+from ..web.verdict_record import announce_verdict
+from .client_headers import with_client_headers
+from .cors import preflight_response
+from .events import EventError, EventRequest, parse_event
+from .responses import GatewayResponse, gateway_response, malformed_event
+from .settings import environment_settings, read_settings
+from .verification import EventGuard, EventRecord, FunctionSessions
+
+logger: logging.Logger = logging.getLogger("flask_stsession")
+
+#: A Lambda handler: ``f(event, context)``.
+Handler = Callable[[Any, Any], Any]
+
+_JSON: Final = "application/json"
+
+
+def verify_session_event(
+    config: Mapping[str, Any] | None = None,
+    *,
+    get_email: Callable[[str, str], str | None] | None = None,
+    **verify_arguments: Any,
+) -> Callable[[Handler], Callable[..., Any]]:
+    """Guard a Lambda handler: verify the session of its event before it runs.
+
+    ::
+
+        @verify_session_event(roles="admin")
+        def handler(event, context):
+            return {"statusCode": 200, "body": event["session"].get_user_id()}
+
+    The session is at ``event["session"]``, ``None`` where it is optional and there is none. A request that is
+    refused gets the 401, 403 or 503 of :func:`~flask_stsession.verify_session` in the shape that the gateway
+    reads; so does one for which the handler raises such an error. Tokens that have changed go out with the
+    handler's response. Responses carry CORS headers for the origins in ``STSESSION_WEBSITE_DOMAIN``, and a
+    preflight request is answered without calling the handler.
+
+    Decorate once per process, at the top of the module: what is cached (keys, tokens, connections) survives
+    until the process ends.
+
+    :param config: a mapping of ``STSESSION_`` keys; ``None``: the environment, ``STSESSION_…`` and
+        ``FLASK_STSESSION_…``.
+    :param get_email: ``f(user_id, tenant_id)``, which returns the user's address or ``None``; for
+        ``EmailVerificationClaim``.
+    :param verify_arguments: as for :func:`~flask_stsession.verify_session`.
+    :raises ConfigError: a setting is wrong, the core is the embedded one, or the arguments protect nothing.
+    :raises TypeError: an argument is unknown or of a wrong type.
+    """
+    options = verify_options("verify_session_event()", **verify_arguments)
+    sessions = FunctionSessions(read_settings(config), get_email=get_email)
+    guard = EventGuard(sessions, options)
+
+    def decorate(handler: Handler) -> Callable[..., Any]:
+        guarded = _GuardedHandler(handler, sessions, guard)
+
+        @wraps(handler)
+        def run(event: object, context: object = None) -> Any:
+            return guarded(event, context)
+
+        return run
+
+    return decorate
+
+
+class _GuardedHandler:
+    """A handler behind a guard."""
+
+    def __init__(self, handler: Handler, sessions: FunctionSessions, guard: EventGuard) -> None:
+        self._handler = handler
+        self._sessions = sessions
+        self._config = sessions.config
+        self._guard = guard
+
+    def __call__(self, event: object, context: object) -> GatewayResponse:
+        try:
+            request = parse_event(event)
+        except EventError as error:
+            logger.warning("400 for an event: %s", error)
+            return malformed_event(error)
+        if request.method == "OPTIONS":
+            return preflight_response(self._config, request)
+        self._sessions.begin(context)
+        record = EventRecord()
+        try:
+            session = self._guard.session(request, record)
+        except SessionHTTPError as error:
+            return self._finished(request, record, _response_to(request, error))
+        given = request.event if isinstance(request.event, MutableMapping) else dict(request.event)
+        given["session"] = session
+        return self._finished(request, record, self._run(request, record, given, context))
+
+    def _run(self, request: EventRequest, record: EventRecord, event: Any, context: object) -> Any:
+        # Nothing here registers an error handler, as init_app does: a verdict that the handler raises, by
+        # session.assert_claims() for example, becomes a response here or not at all.
+        try:
+            return self._handler(event, context)
+        except SessionHTTPError as error:
+            self._guard.record_verdict(request, record, error)
+            return _response_to(request, error)
+
+    def _finished(self, request: EventRequest, record: EventRecord, response: Any) -> GatewayResponse:
+        finished = with_client_headers(
+            self._config,
+            request,
+            record.pending,
+            _as_response(request, response),
+            turns=self._sessions.turns,
+        )
+        record.is_written = True
+        return finished
+
+
+def _as_response(request: EventRequest, returned: Any) -> Mapping[str, Any]:
+    """Return what a handler returned as a response.
+
+    With payload 2.0, a gateway takes anything without a status for the JSON of a 200, and so does this.
+
+    :raises TypeError: it is no response, and the gateway would not make one of it.
+    """
+    if isinstance(returned, Mapping) and "statusCode" in returned:
+        return returned
+    if request.format != "2.0":
+        raise TypeError(
+            "The handler must return a dict with a statusCode, not "
+            f"{'one without' if isinstance(returned, Mapping) else type(returned).__name__}."
+        )
+    body = returned if isinstance(returned, str) else json.dumps(returned)
+    return {"statusCode": 200, "headers": {"content-type": _JSON}, "body": body, "isBase64Encoded": False}
+
+
+def error_response(
+    event: object, error: BaseException, *, config: Mapping[str, Any] | None = None
+) -> GatewayResponse:
+    """Return the response to an error of this package, in the shape that the gateway of an event reads.
+
+    A verdict has its own status and body (401, 403, 503), a malformed event is a 400, and any other error of
+    ours, such as a wrong API key, is logged with its traceback and becomes a 500.
+
+    :param event: the event of the invocation.
+    :param error: the error; one that is not of this package is raised again.
+    :param config: as for :func:`verify_session_event`; decides about the statuses, CORS headers and which
+        cookies are cleared.
+    """
+    if not isinstance(error, STSessionError):
+        raise error
+    if isinstance(error, EventError):
+        return malformed_event(error)
+    try:
+        request = parse_event(event)
+    except EventError as malformed:
+        return malformed_event(malformed)
+    given = environment_settings() if config is None else config
+    settings = load(given) if given else Config()
+    changes = ClientChanges()
+    if isinstance(error, SessionHTTPError):
+        if error.clear_tokens:
+            changes.end_session()
+        announce_verdict(settings, error, sender=None, asked=request.asked, session=None)
+        response = _response_to(request, error)
+    else:
+        logger.error("500 for %s: %s", request.asked, error, exc_info=error)
+        body = json.dumps({"message": "internal server error"}).encode()
+        response = gateway_response(request.format, 500, [("Content-Type", _JSON)], body)
+    return with_client_headers(settings, request, changes, response, turns=Turns.start())
+
+
+def _response_to(request: EventRequest, error: SessionHTTPError) -> GatewayResponse:
+    answer = error.get_response()
+    return gateway_response(request.format, answer.status_code, list(answer.headers), answer.get_data())

@@ -1,0 +1,293 @@
+"""Verify the sessions of events, without Flask.
+
+:class:`FunctionSessions` lives as long as the process, so that keys, verified tokens and connections survive
+from one invocation to the next. :class:`EventGuard` checks what a guard of views checks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+from .. import signals
+from ..claims.validation import overridden
+from ..claims.validators import quick_checks, surely_pass
+from ..concurrency import AgeClock
+from ..config.domains import origin_of
+from ..constants import ANTI_CSRF_HEADER, RID_HEADER
+from ..errors import ConfigError, SessionHTTPError, TryRefreshTokenError, UnauthorisedError
+from ..sessions.assembly import make_manager, make_transport
+from ..sessions.client_changes import ClientChanges
+from ..sessions.loaders import Loaders
+from ..web import csrf
+from ..web.token_choice import choose_token, no_token
+from ..web.transport import Turns, read_tokens, sole_access_token
+from ..web.verdict_record import announce_verdict
+
+if TYPE_CHECKING:
+    from ..claims.base import SessionClaimValidator
+    from ..config.config import AllowedTransfer, AntiCsrf, Config
+    from ..constants import TransferMethod
+    from ..sessions.manager import SessionManager
+    from ..sessions.session import Session
+    from ..tokens.access_token import AccessToken
+    from ..web.options import VerifyOptions
+    from .events import EventRequest
+
+#: How long (s) a request waits for keys to be renewed while the old ones can still be used. No thread runs
+#: between two invocations, so a renewal that is left to itself would rarely end.
+_PATIENCE_SECONDS: Final = 1.0
+#: What is left of an invocation's time (s) to respond that the core is down.
+_RESERVE_SECONDS: Final = 0.5
+
+
+class EventRecord:
+    """What one invocation changes on its client, and the ``user_context``."""
+
+    def __init__(self) -> None:
+        #: The changes, once there was a need for them.
+        self.pending: ClientChanges | None = None
+        #: Whether the response has been written, so that nothing more reaches the client.
+        self.is_written: bool = False
+        #: The ``user_context``.
+        self.context: dict[str, Any] = {}
+
+    @property
+    def changes(self) -> ClientChanges:
+        """The changes that the response makes to the client's tokens."""
+        if self.pending is None:
+            self.pending = ClientChanges()
+        return self.pending
+
+
+class FunctionSessions:
+    """What verifies sessions in one function. Makes no request until one is needed.
+
+    :param config: the settings.
+    :param get_email: ``f(user_id, tenant_id)``, which returns the user's address or ``None``; needed where
+        ``EmailVerificationClaim`` is refetched.
+    """
+
+    def __init__(self, config: Config, *, get_email: Callable[[str, str], str | None] | None = None) -> None:
+        self.config = config
+        self._clock = AgeClock()
+        self._deadline: ContextVar[float] = ContextVar("flask_stsession.deadline", default=math.inf)
+        self._loaders = Loaders(get_email)
+        #: Whose turn it is among the stray cookies that a response has room to clear.
+        self.turns: Turns = Turns.start()
+        self.manager: SessionManager = make_manager(
+            config,
+            make_transport(config, time_left=self._time_left),
+            sender=self,
+            extension=None,
+            claim_sources=self,
+            patience_seconds=_PATIENCE_SECONDS,
+        )
+
+    def begin(self, context: object, *, limit_seconds: float = math.inf) -> None:
+        """Begin an invocation: all its calls to the core together end before its time does.
+
+        :param context: of the invocation, as the runtime hands it to a handler.
+        :param limit_seconds: the gateway's own limit (s).
+        """
+        tell: Callable[[], int] | None = getattr(context, "get_remaining_time_in_millis", None)
+        left = math.inf if tell is None else tell() / 1000
+        self._deadline.set(self._clock() + min(left, limit_seconds) - _RESERVE_SECONDS)
+
+    def _time_left(self) -> float:
+        return self._deadline.get() - self._clock()
+
+    # The sources of built-in claims
+
+    @property
+    def claim_max_age_seconds(self) -> float | None:
+        """``STSESSION_CLAIM_MAX_AGE_SECONDS``, which built-in claims ask for."""
+        return self.config.claim_max_age_seconds
+
+    def roles_of(self, user_id: str, tenant_id: str) -> list[str]:
+        """Return the user's roles, from the core."""
+        return self._loaders.roles_of(self.manager, user_id, tenant_id)
+
+    def permissions_of(self, user_id: str, tenant_id: str, *, max_age: float = 0) -> list[str]:
+        """Return the user's permissions, from the core.
+
+        :param max_age: the age (s) up to which a cached response of the core may serve; 0: ask now.
+        """
+        return self._loaders.permissions_of(self.manager, user_id, tenant_id, max_age=max_age)
+
+    def is_email_of_user_verified(self, user_id: str, tenant_id: str) -> bool:
+        """Return whether the user's address is verified; true for a user without an address.
+
+        :raises ConfigError: there is no ``get_email``.
+        """
+        if self._loaders.get_email is None:
+            raise ConfigError(
+                "E-mail verification needs the users' addresses: pass get_email=f beside the other options, "
+                "where f(user_id, tenant_id) returns the address or None."
+            )
+        return self._loaders.is_email_verified(self.manager, user_id, tenant_id)
+
+
+class EventGuard:
+    """Verifies the sessions of events, with the checks that its options ask for.
+
+    :param sessions: of the function.
+    :param options: what to check.
+    :param transfer: the only way of sending tokens to look at; by default what
+        ``STSESSION_TOKEN_TRANSFER_METHOD`` allows.
+    """
+
+    def __init__(
+        self, sessions: FunctionSessions, options: VerifyOptions, *, transfer: AllowedTransfer | None = None
+    ) -> None:
+        config = sessions.config
+        self._sessions = sessions
+        self._manager = sessions.manager
+        self._config = config
+        self._options = options
+        checks = options.check_database
+        self._checks_database = config.check_database if checks is None else checks
+        allowed = transfer or config.token_transfer_method
+        #: ``None`` where a function decides for each request.
+        self._allowed: AllowedTransfer | None = None if callable(allowed) else allowed
+        self._anti_csrf: AntiCsrf | None = config.anti_csrf_of_all_requests
+        self._quick_checks = None
+        if options.override_global_claim_validators is None:
+            self._quick_checks = quick_checks(options.validators, config.claim_max_age_seconds)
+
+    def session(self, request: EventRequest, record: EventRecord) -> Session | None:
+        """Verify the session of a request.
+
+        :param record: takes what changes on the client, also where the session is refused.
+        :returns: ``None`` where a session is optional and there is none.
+        :raises SessionHTTPError: the verdict, with its configured status.
+        """
+        if self._options.user_context:
+            record.context.update(self._options.user_context)
+        session = None
+        refused: SessionHTTPError | None = None
+        try:
+            session = self._checked_session(request, record)
+        except SessionHTTPError as error:
+            # Its frames hold tokens, which an error reporter would show.
+            refused = error.with_traceback(None)
+        if refused is not None:
+            invalid = isinstance(refused, UnauthorisedError | TryRefreshTokenError)
+            if self._options.ignore_invalid and invalid:
+                return None
+            self.record_verdict(request, record, refused)
+            raise refused
+        if session is not None and signals.session_verified.receivers:
+            signals.session_verified.send(self._sessions, session=session)
+        return session
+
+    def record_verdict(self, request: EventRequest, record: EventRecord, error: SessionHTTPError) -> None:
+        """Record what a verdict clears on the client; give it its status, a log record and a signal."""
+        if error.clear_tokens:
+            record.changes.end_session()
+        announce_verdict(
+            self._config,
+            error,
+            sender=self._sessions,
+            asked=request.asked,
+            session=None,
+        )
+
+    def _checked_session(self, request: EventRequest, record: EventRecord) -> Session | None:
+        token, method = self._verified_token(request)
+        if token is None:
+            if self._options.session_required:
+                raise no_token(read_tokens(_environ(request), self._config.cookie_names))
+            return None
+        if method == "cookie":
+            self._check_sender(request, token)
+        if token.parent_refresh_token_hash1 is None and not self._checks_database:
+            session = self._manager.verify_locally(token, method, record)
+        else:
+            session = self._manager.verify(
+                token,
+                check_database=self._checks_database,
+                enable_anti_csrf=method == "cookie" and self._config.anti_csrf == "VIA_TOKEN",
+                transfer_method=method,
+                request=record,
+            )
+        try:
+            if self._options.tenant is not None:
+                session.require_tenant(self._options.tenant)
+            self._check_claims(session)
+        except SessionHTTPError:
+            # A refusal sends no token, neither one that the core renewed nor one with fetched claims.
+            if record.pending is not None:
+                record.pending.withdraw(session.get_handle())
+            raise
+        return session
+
+    def _verified_token(self, request: EventRequest) -> tuple[AccessToken | None, TransferMethod | None]:
+        allowed = self._allowed
+        if allowed is None:
+            setting: Any = self._config.token_transfer_method
+            allowed = self._config.checked_transfer_method(setting(request, False))
+        environ, names = _environ(request), self._config.cookie_names
+        raw, method = sole_access_token(environ, names)
+        verify = self._manager.verifier.verify
+        if raw is not None and (allowed == "any" or allowed == method):
+            # Nearly every request: one token, and nothing to weigh it against.
+            token = verify(raw)
+            if token is not None:
+                return token, method
+        sent = read_tokens(environ, names)
+        return choose_token(sent, allowed, verify=verify, is_revoked=self._manager.is_revoked)
+
+    def _check_sender(self, request: EventRequest, token: AccessToken) -> None:
+        """Check that a page of ours sent a request whose session came by cookie."""
+        headers = request.headers
+        if request.is_handshake:
+            # No script can add headers to a handshake: this is the check, whatever the mode.
+            problem = csrf.socket_problem(
+                origin=headers.get("origin"),
+                sec_fetch_site=headers.get("sec-fetch-site"),
+                needs_origin=True,
+                allowed_origins={
+                    *self._config.trusted_origins(request.origin),
+                    str(origin_of(request.origin)),
+                },
+            )
+            if problem is not None:
+                reason, message = problem
+                raise UnauthorisedError(message, reason=reason, clear_tokens=False)
+            return
+        mode = self._anti_csrf or self._config.decisions(request.origin).anti_csrf
+        if not csrf.is_checked(mode, request.method, anti_csrf_check=self._options.anti_csrf_check):
+            return
+        csrf.check(
+            mode,
+            method=request.method,
+            anti_csrf_check=self._options.anti_csrf_check,
+            anti_csrf_token=token.anti_csrf_token,
+            anti_csrf_header=headers.get(ANTI_CSRF_HEADER),
+            rid_present=RID_HEADER in headers,
+            sec_fetch_site=headers.get("sec-fetch-site"),
+            origin=headers.get("origin"),
+            allowed_origins=self._config.trusted_origins(request.origin),
+        )
+
+    def _check_claims(self, session: Session) -> None:
+        checks, payload = self._quick_checks, session.shared_payload
+        if checks == ():
+            return
+        if checks and payload is not None and surely_pass(checks, payload, self._manager.now_ms()):
+            return
+        override = self._options.override_global_claim_validators
+        validators: Sequence[SessionClaimValidator] = self._options.validators
+        if override is not None:
+            chosen = overridden((), override, session, session.context(), ensure_sync=None)
+            validators = [*chosen, *validators]
+        session.assert_claims(validators)
+
+
+def _environ(request: EventRequest) -> dict[str, Any]:
+    """Return the two headers that carry tokens, under their names in WSGI."""
+    headers = request.headers
+    return {"HTTP_AUTHORIZATION": headers.get("authorization"), "HTTP_COOKIE": headers.get("cookie")}

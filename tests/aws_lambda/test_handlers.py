@@ -1,0 +1,324 @@
+"""Lambda handlers behind a guard, without Flask."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from support.app_factory import NO_CORE
+from support.lambda_events import (
+    GATEWAYS,
+    cookies_of,
+    gateway_event,
+    header_of,
+    json_values,
+    spoilt_events,
+)
+from support.served_core import ServedCore
+
+from flask_stsession.aws_lambda import error_response, verify_session_event
+from flask_stsession.aws_lambda.events import EventError
+from flask_stsession.claims import UserRoleClaim
+from flask_stsession.errors import (
+    ConfigError,
+    CoreError,
+    CoreUnavailableError,
+    InvalidClaimsError,
+    SessionDoesNotExistError,
+    TryRefreshTokenError,
+    UnauthorisedError,
+)
+
+from .conftest import WEBSITE, SignIn
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}", "Origin": WEBSITE}
+
+
+def user(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """The handler of the SuperTokens documentation."""
+    session = event["session"]
+    body = {
+        "sessionHandle": session.get_handle(),
+        "userId": session.get_user_id(),
+        "accessTokenPayload": session.get_access_token_payload(),
+    }
+    return {"statusCode": 200, "body": json.dumps(body)}
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS)
+def test_the_handler_finds_the_session_in_its_event(
+    function: dict[str, Any], sign_in: SignIn, gateway: str
+) -> None:
+    session = sign_in(team="red")
+    event = gateway_event(gateway, headers=bearer(session.get_access_token()))
+    response = verify_session_event(function)(user)(event, None)
+    body = json.loads(response["body"])
+    assert (body["userId"], body["sessionHandle"]) == ("alice", session.get_handle())
+    assert body["accessTokenPayload"]["team"] == "red"
+    assert header_of(response, "Access-Control-Allow-Origin") == WEBSITE
+    assert header_of(response, "Access-Control-Allow-Credentials") == "true"
+    assert "front-token" in (header_of(response, "Access-Control-Expose-Headers") or "")
+    assert header_of(response, "Vary") == "Cookie, Authorization, Origin"
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS)
+def test_a_request_without_a_session_is_a_401_and_the_handler_does_not_run(
+    function: dict[str, Any], gateway: str
+) -> None:
+    ran: list[object] = []
+    handler = verify_session_event(function)(lambda event, context: ran.append(event))
+    response = handler(gateway_event(gateway, headers={"Origin": WEBSITE}), None)
+    assert (response["statusCode"], json.loads(response["body"])) == (401, {"message": "unauthorised"})
+    assert header_of(response, "Content-Type") == "application/json"
+    assert header_of(response, "Access-Control-Allow-Origin") == WEBSITE
+    assert ran == []
+
+
+def test_failed_claims_are_a_403_with_their_reasons(function: dict[str, Any], sign_in: SignIn) -> None:
+    handler = verify_session_event(function, roles="admin")(user)
+    response = handler(gateway_event("rest", headers=bearer(sign_in().get_access_token())), None)
+    body = json.loads(response["body"])
+    assert (response["statusCode"], body["message"]) == (403, "invalid claim")
+    assert [error["id"] for error in body["claimValidationErrors"]] == ["st-role"]
+    assert header_of(response, "st-access-token") is None
+
+
+def test_an_outage_is_a_503_that_says_when_to_try_again(sign_in: SignIn) -> None:
+    handler = verify_session_event({**NO_CORE, "STSESSION_WEBSITE_DOMAIN": WEBSITE})(user)
+    response = handler(gateway_event("http-2.0", headers=bearer(sign_in().get_access_token())), None)
+    assert response["statusCode"] == 503
+    assert json.loads(response["body"]) == {"message": "session service unavailable"}
+    assert header_of(response, "Retry-After") == "5"
+    assert header_of(response, "Access-Control-Allow-Origin") == WEBSITE
+    assert cookies_of(response) == []
+
+
+def test_an_optional_session_is_none_where_there_is_none(function: dict[str, Any]) -> None:
+    seen: list[object] = []
+
+    def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+        seen.append(event["session"])
+        return {"statusCode": 200, "body": ""}
+
+    verify_session_event(function, session_required=False)(handler)(gateway_event("rest"), None)
+    assert seen == [None]
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS)
+@pytest.mark.parametrize("way", ["header", "cookie"])
+def test_a_token_that_the_handler_changes_goes_out_with_its_response(
+    function: dict[str, Any], sign_in: SignIn, gateway: str, way: str
+) -> None:
+    @verify_session_event(function)
+    def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+        event["session"].merge_into_access_token_payload({"step": 2})
+        key = "multiValueHeaders" if gateway == "alb-multi-value" else "headers"
+        return {"statusCode": 201, key: {"X-Mine": ["1"] if "multi" in key else "1"}, "body": "done"}
+
+    token = sign_in().get_access_token()
+    headers, cookies = (bearer(token), {}) if way == "header" else ({}, {"sAccessToken": token})
+    response = handler(gateway_event(gateway, headers=headers, cookies=cookies), None)
+    assert (response["statusCode"], response["body"]) == (201, "done")
+    assert header_of(response, "X-Mine") == "1"
+    assert header_of(response, "front-token")
+    assert header_of(response, "Cache-Control") == "no-store"
+    if way == "header":
+        assert header_of(response, "st-access-token") not in (None, token)
+    else:
+        (line,) = cookies_of(response)
+        assert line.startswith("sAccessToken=ey")
+
+
+def test_a_session_that_the_handler_revokes_is_cleared_on_the_client(
+    function: dict[str, Any], sign_in: SignIn
+) -> None:
+    @verify_session_event(function)
+    def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+        event["session"].revoke_session()
+        return {"statusCode": 200, "body": "bye"}
+
+    token = sign_in().get_access_token()
+    response = handler(gateway_event("rest", cookies={"sAccessToken": token}), None)
+    assert [line.partition(";")[0] for line in cookies_of(response)] == ["sAccessToken=", "sRefreshToken="]
+    assert header_of(response, "front-token") == "remove"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(UnauthorisedError("gone"), 401), (InvalidClaimsError("no"), 403), (TryRefreshTokenError("old"), 401)],
+)
+def test_a_verdict_that_the_handler_raises_is_the_response(
+    function: dict[str, Any], sign_in: SignIn, error: Exception, status: int
+) -> None:
+    def handler(event: object, context: object) -> None:
+        raise error
+
+    event = gateway_event("rest", headers=bearer(sign_in().get_access_token()))
+    response = verify_session_event(function)(handler)(event, None)
+    assert response["statusCode"] == status
+    assert bool(cookies_of(response)) is isinstance(error, UnauthorisedError)
+
+
+def test_claims_that_the_handler_asserts_are_a_403(function: dict[str, Any], sign_in: SignIn) -> None:
+    @verify_session_event(function)
+    def handler(event: dict[str, Any], context: object) -> None:
+        event["session"].assert_claims([UserRoleClaim.validators.includes("admin")])
+
+    event = gateway_event("http-2.0", headers=bearer(sign_in().get_access_token()))
+    assert handler(event, None)["statusCode"] == 403
+
+
+def test_an_error_of_the_handlers_own_stays_one(function: dict[str, Any], sign_in: SignIn) -> None:
+    @verify_session_event(function)
+    def handler(event: object, context: object) -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        handler(gateway_event("rest", headers=bearer(sign_in().get_access_token())), None)
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS)
+def test_a_preflight_is_answered_without_the_handler(function: dict[str, Any], gateway: str) -> None:
+    ran: list[object] = []
+    handler = verify_session_event(function)(lambda event, context: ran.append(event))
+    response = handler(gateway_event(gateway, method="OPTIONS", headers={"Origin": WEBSITE}), None)
+    assert response["statusCode"] == 204
+    assert "authorization" in (header_of(response, "Access-Control-Allow-Headers") or "")
+    assert ran == []
+
+
+@pytest.mark.parametrize("returned", [{"a": 1}, ["x"], "text", None, 5])
+def test_with_payload_2_0_whatever_has_no_status_is_the_body_as_for_the_gateway(
+    function: dict[str, Any], sign_in: SignIn, returned: object
+) -> None:
+    handler = verify_session_event(function)(lambda event, context: returned)
+    response = handler(gateway_event("http-2.0", headers=bearer(sign_in().get_access_token())), None)
+    assert response["statusCode"] == 200
+    assert response["body"] == (returned if isinstance(returned, str) else json.dumps(returned))
+    assert header_of(response, "Content-Type") == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("returned", "found"), [({"a": 1}, "one without"), ("text", "str"), (None, "NoneType")]
+)
+def test_with_other_formats_the_handler_is_told_to_return_a_status(
+    function: dict[str, Any], sign_in: SignIn, returned: object, found: str
+) -> None:
+    handler = verify_session_event(function)(lambda event, context: returned)
+    with pytest.raises(TypeError) as caught:
+        handler(gateway_event("rest", headers=bearer(sign_in().get_access_token())), None)
+    assert str(caught.value) == f"The handler must return a dict with a statusCode, not {found}."
+
+
+@pytest.mark.parametrize("event", [None, {}, [], {"version": "9"}, {"headers": {}, "httpMethod": 5}])
+def test_an_event_of_unknown_shape_is_a_400(event: object) -> None:
+    assert verify_session_event(dict(NO_CORE))(user)(event, None)["statusCode"] == 400
+
+
+_REFUSING = verify_session_event(dict(NO_CORE))(user)
+
+
+@settings(max_examples=100, deadline=None)
+@given(event=spoilt_events() | json_values)
+def test_any_event_is_refused_without_a_traceback(event: object) -> None:
+    response = _REFUSING(event, None)
+    assert response["statusCode"] in (204, 400, 401)
+    json.dumps(response)
+
+
+def test_the_embedded_core_and_arguments_that_protect_nothing_are_refused_when_decorating() -> None:
+    with pytest.raises(ConfigError, match="embedded core"):
+        verify_session_event({})
+    with pytest.raises(ConfigError, match=r"verify_session_event\(\) got roles= with session_required=False"):
+        verify_session_event(dict(NO_CORE), roles="admin", session_required=False)
+    with pytest.raises(
+        TypeError, match=r"verify_session_event\(\) has no argument 'role': did you mean role"
+    ):
+        verify_session_event(dict(NO_CORE), role="admin")
+
+
+def test_the_decorated_handler_keeps_its_name() -> None:
+    assert verify_session_event(dict(NO_CORE))(user).__name__ == "user"
+
+
+# The way without Flask
+
+
+_SERVE = """
+import sys
+from flask_stsession.aws_lambda import verify_session_event
+handler = verify_session_event({{"STSESSION_CONNECTION_URI": {uri!r}}})(
+    lambda event, context: {{"statusCode": 200, "body": event["session"].get_user_id()}}
+)
+print(handler({event!r}, None)["body"])
+parts = {{"flask", "jinja2", "sqlite3", "asyncio"}}
+print(sorted(name for name in sys.modules if name.split(".")[0] in parts or "embedded" in name))
+"""
+
+
+@pytest.mark.slow
+def test_it_imports_neither_flask_nor_the_embedded_core(sign_in: SignIn, served_core: ServedCore) -> None:
+    event = gateway_event("rest", headers=bearer(sign_in().get_access_token()))
+    code = _SERVE.format(uri=served_core.url, event=event)
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ran.stdout.splitlines() == ["alice", "[]"]
+
+
+# error_response
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS)
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (UnauthorisedError(clear_tokens=False), 401, "unauthorised"),
+        (TryRefreshTokenError(), 401, "try refresh token"),
+        (InvalidClaimsError(), 403, "invalid claim"),
+        (CoreUnavailableError(), 503, "session service unavailable"),
+        (CoreError("refused", status=401), 500, "internal server error"),
+        (ConfigError("wrong"), 500, "internal server error"),
+        (SessionDoesNotExistError("x"), 500, "internal server error"),
+        (EventError("what is this?"), 400, "what is this?"),
+    ],
+)
+def test_any_error_of_ours_becomes_a_response(
+    gateway: str, error: Exception, status: int, message: str
+) -> None:
+    response = error_response(gateway_event(gateway), error)
+    assert response["statusCode"] == status
+    assert json.loads(response["body"])["message"] == message
+    assert cookies_of(response) == []
+
+
+def test_an_error_that_ends_the_session_clears_the_client() -> None:
+    response = error_response(gateway_event("http-2.0"), UnauthorisedError())
+    assert len(cookies_of(response)) == 2
+    assert header_of(response, "front-token") == "remove"
+
+
+def test_settings_decide_about_status_and_cors() -> None:
+    config = {"STSESSION_WEBSITE_DOMAIN": WEBSITE, "STSESSION_INVALID_CLAIM_STATUS_CODE": 418}
+    event = gateway_event("rest", headers={"Origin": WEBSITE})
+    response = error_response(event, InvalidClaimsError(), config=config)
+    assert response["statusCode"] == 418
+    assert header_of(response, "Access-Control-Allow-Origin") == WEBSITE
+
+
+def test_the_environment_counts_where_no_settings_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STSESSION_SESSION_EXPIRED_STATUS_CODE", "440")
+    assert error_response(gateway_event("rest"), TryRefreshTokenError())["statusCode"] == 440
+
+
+def test_an_error_of_others_is_raised_again() -> None:
+    with pytest.raises(KeyError):
+        error_response(gateway_event("rest"), KeyError("x"))
+
+
+def test_the_error_response_to_an_unknown_event_is_a_400() -> None:
+    assert error_response(None, UnauthorisedError())["statusCode"] == 400

@@ -1,0 +1,93 @@
+"""Settings of functions without Flask."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_stsession.aws_lambda.settings import environment_settings, read_settings
+from flask_stsession.errors import ConfigError
+
+CORE = "http://core.example.com:3567"
+
+
+def test_a_mapping_is_read_and_its_other_keys_are_ignored() -> None:
+    config = read_settings({"STSESSION_CONNECTION_URI": CORE, "DEBUG": True, "TABLE": "x"})
+    assert config.connection_uri == CORE
+
+
+def test_the_timeouts_are_shorter_than_in_a_server_unless_set() -> None:
+    assert read_settings({"STSESSION_CONNECTION_URI": CORE}).core_timeout_seconds == (1, 3)
+    given = {"STSESSION_CONNECTION_URI": CORE, "STSESSION_CORE_TIMEOUT_SECONDS": (2, 4)}
+    assert read_settings(given).core_timeout_seconds == (2, 4)
+
+
+def test_without_a_mapping_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STSESSION_CONNECTION_URI", CORE)
+    monkeypatch.setenv("STSESSION_CHECK_DATABASE", "true")
+    monkeypatch.setenv("STSESSION_API_KEY", "1234")
+    monkeypatch.setenv("FLASK_STSESSION_WEBSITE_DOMAIN", '["https://a.example", "https://b.example"]')
+    config = read_settings(None)
+    assert (config.connection_uri, config.check_database, config.api_key) == (CORE, True, "1234")
+    assert config.website_domain == ("https://a.example", "https://b.example")
+
+
+def test_names_with_the_prefix_of_flask_are_read_as_flask_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    environ = {
+        "FLASK_STSESSION_CONNECTION_URI": CORE,
+        "FLASK_STSESSION_JWKS_REFRESH_SECONDS": "30",
+        "FLASK_STSESSION_CORE_TLS__ca": "/ca.pem",
+        "FLASK_STSESSION_CORE_TLS__key": '"/key.pem"',
+        "FLASK_DEBUG": "1",
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    app = Flask("app")
+    app.config.from_prefixed_env()
+    of_flask = {key: value for key, value in app.config.items() if key.startswith("STSESSION_")}
+    assert environment_settings() == of_flask
+
+
+def test_the_prefix_of_flask_counts_where_both_name_a_key() -> None:
+    environ = {"STSESSION_CHECK_DATABASE": "false", "FLASK_STSESSION_CHECK_DATABASE": "true"}
+    assert environment_settings(environ) == {"STSESSION_CHECK_DATABASE": True}
+
+
+def test_a_misspelt_name_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STSESSION_CONNECTION_URI", CORE)
+    monkeypatch.setenv("STSESSION_CHECK_DATABSE", "true")
+    with pytest.raises(ConfigError, match="Did you mean STSESSION_CHECK_DATABASE"):
+        read_settings(None)
+
+
+def test_a_name_that_resembles_no_key_is_left_to_others(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "flask_stsession")
+    assert environment_settings({"STSESSION_EVERYTHING_ELSE": "1"}) == {}
+    assert [each.getMessage() for each in caplog.records] == [
+        "STSESSION_EVERYTHING_ELSE in the environment is not a setting of flask-stsession, and is ignored."
+    ]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"STSESSION_CONNECTION_URI": "embedded:"},
+        {"STSESSION_CONNECTION_URI": "embedded:/mnt/efs/core.db"},
+        {"STSESSION_CONNECTION_URI": "embedded::memory:"},
+        None,
+    ],
+)
+def test_the_embedded_core_is_always_refused(given: dict[str, Any] | None) -> None:
+    with pytest.raises(ConfigError, match="is the embedded core, whose data would be lost") as caught:
+        read_settings(given)
+    assert "STSESSION_CONNECTION_URI = 'https://core.example.com:3567'" in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["http://core", ["x"], lambda event, context: None])
+def test_anything_but_a_mapping_is_refused(given: Any) -> None:
+    with pytest.raises(TypeError, match="config must be a mapping of STSESSION_ keys, or None for the env"):
+        read_settings(given)

@@ -1,0 +1,330 @@
+"""Verifying the sessions of events: which checks are made, and when the core is asked."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support.app_factory import NO_CORE
+from support.lambda_events import gateway_event
+from support.served_core import ServedCore
+
+from flask_stsession import signals
+from flask_stsession.aws_lambda.events import parse_event
+from flask_stsession.aws_lambda.settings import read_settings
+from flask_stsession.aws_lambda.verification import EventGuard, EventRecord, FunctionSessions
+from flask_stsession.claims import EmailVerificationClaim, PermissionClaim, UserRoleClaim
+from flask_stsession.errors import (
+    ConfigError,
+    CoreUnavailableError,
+    InvalidClaimsError,
+    Reason,
+    TryRefreshTokenError,
+    UnauthorisedError,
+)
+from flask_stsession.sessions.session import Session
+from flask_stsession.web.options import verify_options
+
+from .conftest import SignIn
+
+
+def verified(
+    function: dict[str, Any] | FunctionSessions,
+    session: Session | None,
+    *,
+    by: str = "header",
+    method: str = "GET",
+    record: EventRecord | None = None,
+    headers: dict[str, str] | None = None,
+    context: dict[str, Any] | None = None,
+    **options: Any,
+) -> Session | None:
+    """Verify an event that carries the token of a session."""
+    given = function if isinstance(function, FunctionSessions) else FunctionSessions(read_settings(function))
+    headers = dict(headers or {})
+    cookies = {}
+    if session is not None and by == "header":
+        headers["Authorization"] = f"Bearer {session.get_access_token()}"
+    elif session is not None:
+        cookies["sAccessToken"] = session.get_access_token()
+    event = gateway_event("http-2.0", method=method, headers=headers, cookies=cookies)
+    event["requestContext"].update(context or {})
+    guard = EventGuard(given, verify_options("test", **options))
+    return guard.session(parse_event(event), record or EventRecord())
+
+
+@pytest.mark.parametrize("by", ["header", "cookie"])
+def test_a_session_is_verified_however_its_token_travels(
+    function: dict[str, Any], sign_in: SignIn, by: str
+) -> None:
+    session = verified(function, sign_in("bob"), by=by)
+    assert session is not None
+    assert (session.get_user_id(), session.transfer_method) == ("bob", by)
+
+
+def test_keys_are_fetched_once_however_many_events_there_are(
+    function: dict[str, Any], sign_in: SignIn, served_core: ServedCore
+) -> None:
+    signed_in = [sign_in("alice"), sign_in("bob")]
+    sessions = FunctionSessions(read_settings(function))
+    served_core.counted()
+    for session in signed_in * 3:
+        verified(sessions, session)
+    assert served_core.counted() == {"GET /.well-known/jwks.json": 1}
+
+
+@pytest.mark.parametrize(
+    ("transfer", "by", "reason"),
+    [("cookie", "header", "wrong_transfer"), ("header", "cookie", "wrong_transfer")],
+)
+def test_only_the_allowed_way_of_sending_tokens_counts(
+    function: dict[str, Any], sign_in: SignIn, transfer: str, by: str, reason: str
+) -> None:
+    function["STSESSION_TOKEN_TRANSFER_METHOD"] = transfer
+    with pytest.raises(UnauthorisedError) as caught:
+        verified(function, sign_in(), by=by)
+    assert caught.value.reason == reason
+
+
+def test_a_function_may_decide_about_the_way_for_each_request(
+    function: dict[str, Any], sign_in: SignIn
+) -> None:
+    function["STSESSION_TOKEN_TRANSFER_METHOD"] = lambda request, for_create_new_session: request.headers.get(
+        "x-way", "header"
+    )
+    session = sign_in()
+    assert verified(function, session, by="cookie", headers={"x-way": "cookie"}) is not None
+    with pytest.raises(UnauthorisedError):
+        verified(function, session, by="cookie")
+
+
+def test_without_a_token_there_is_no_session(function: dict[str, Any]) -> None:
+    with pytest.raises(UnauthorisedError) as caught:
+        verified(function, None)
+    assert (caught.value.reason, caught.value.clear_tokens) == (Reason.NO_TOKEN, False)
+    assert verified(function, None, session_required=False) is None
+
+
+def test_an_invalid_token_counts_as_none_only_where_that_is_asked_for(
+    function: dict[str, Any], sign_in: SignIn, served_core: ServedCore
+) -> None:
+    served_core.makes_expired_tokens = True
+    session = sign_in()
+    with pytest.raises(TryRefreshTokenError) as caught:
+        verified(function, session, session_required=False)
+    assert caught.value.reason is Reason.EXPIRED
+    assert verified(function, session, session_required=False, ignore_invalid=True) is None
+
+
+def test_verdicts_have_their_configured_status(function: dict[str, Any], sign_in: SignIn) -> None:
+    function["STSESSION_SESSION_EXPIRED_STATUS_CODE"] = 440
+    with pytest.raises(UnauthorisedError) as caught:
+        verified(function, None)
+    assert caught.value.code == 440
+
+
+def test_a_verdict_keeps_no_frame_with_a_token(function: dict[str, Any], sign_in: SignIn) -> None:
+    with pytest.raises(InvalidClaimsError) as caught:
+        verified(function, sign_in(), tenant="other")
+    names = [entry.name for entry in caught.traceback]
+    assert "_checked_session" not in names
+
+
+# Anti-CSRF
+
+
+@pytest.mark.parametrize(
+    ("mode", "good", "reason"),
+    [
+        ("VIA_CUSTOM_HEADER", {"rid": "session"}, Reason.CSRF_MISSING),
+        ("VIA_ORIGIN", {"Origin": "https://example.com"}, Reason.CSRF_MISSING),
+    ],
+)
+def test_an_unsafe_request_by_cookie_must_come_from_us(
+    function: dict[str, Any], sign_in: SignIn, mode: str, good: dict[str, str], reason: Reason
+) -> None:
+    function["STSESSION_ANTI_CSRF"] = mode
+    sessions, session = FunctionSessions(read_settings(function)), sign_in()
+    with pytest.raises(TryRefreshTokenError) as caught:
+        verified(sessions, session, by="cookie", method="POST")
+    assert caught.value.reason is reason
+    assert verified(sessions, session, by="cookie", method="POST", headers=good) is not None
+    assert verified(sessions, session, by="cookie", method="GET") is not None
+    assert verified(sessions, session, by="header", method="POST") is not None
+    with pytest.raises(TryRefreshTokenError):
+        verified(sessions, session, by="cookie", method="GET", anti_csrf_check=True)
+    assert verified(sessions, session, by="cookie", method="POST", anti_csrf_check=False) is not None
+
+
+def test_the_anti_csrf_token_is_compared(function: dict[str, Any], sign_in: SignIn) -> None:
+    function["STSESSION_ANTI_CSRF"] = "VIA_TOKEN"
+    sessions, session = FunctionSessions(read_settings(function)), sign_in(anti_csrf=True)
+    token = session.get_all_session_tokens_dangerously()["antiCsrfToken"]
+    for headers in ({}, {"anti-csrf": "other"}):
+        with pytest.raises(TryRefreshTokenError):
+            verified(sessions, session, by="cookie", method="POST", headers=headers)
+    good = {"anti-csrf": token}
+    assert verified(sessions, session, by="cookie", method="POST", headers=good) is not None
+
+
+@pytest.mark.parametrize(
+    ("origin", "passes"),
+    [
+        ("https://example.com", True),
+        ("https://api.example.com", True),
+        ("https://evil.example", False),
+        ("null", False),
+        (None, False),
+    ],
+)
+def test_a_socket_by_cookie_needs_an_origin_of_ours_whatever_the_mode(
+    function: dict[str, Any], sign_in: SignIn, origin: str | None, passes: bool
+) -> None:
+    function["STSESSION_ANTI_CSRF"] = "NONE"
+    headers = {} if origin is None else {"Origin": origin}
+    connect = {"eventType": "CONNECT", "connectionId": "x"}
+    session = sign_in()
+    assert verified(function, session, headers=headers, context=connect) is not None
+    if passes:
+        assert verified(function, session, by="cookie", headers=headers, context=connect) is not None
+        return
+    with pytest.raises(UnauthorisedError) as caught:
+        verified(function, session, by="cookie", headers=headers, context=connect)
+    assert caught.value.reason in (Reason.CROSS_SITE, Reason.CSRF_MISSING)
+
+
+# What the core knows
+
+
+def test_a_revoked_session_passes_until_the_database_is_checked(
+    function: dict[str, Any], sign_in: SignIn, sessions: FunctionSessions
+) -> None:
+    session, record = sign_in(), EventRecord()
+    sessions.manager.revoke([session.get_handle()])
+    elsewhere = FunctionSessions(read_settings(function))
+    assert verified(elsewhere, session) is not None
+    with pytest.raises(UnauthorisedError):
+        verified(elsewhere, session, check_database=True, record=record)
+    assert record.changes.cleared == {"cookie", "header"}
+
+
+def test_the_first_use_of_a_refreshed_token_makes_the_refresh_final_and_gives_a_new_token(
+    function: dict[str, Any], sign_in: SignIn, sessions: FunctionSessions
+) -> None:
+    function["STSESSION_CDI_VERSION"] = "5.4"
+    tokens = sign_in().get_all_session_tokens_dangerously()
+    older = FunctionSessions(read_settings(function))
+    refreshed = older.manager.refresh(tokens["refreshToken"])
+    record = EventRecord()
+    assert verified(function, refreshed, record=record) is not None
+    assert record.changes.issued is not None
+    assert record.changes.issued.access_token.raw != refreshed.get_access_token()
+
+
+def test_an_outage_is_not_the_users_fault(sign_in: SignIn) -> None:
+    record = EventRecord()
+    with pytest.raises(CoreUnavailableError):
+        verified(dict(NO_CORE), sign_in(), record=record)
+    assert not record.pending
+
+
+def test_the_calls_of_an_invocation_end_before_its_time_does(
+    function: dict[str, Any], sign_in: SignIn, served_core: ServedCore
+) -> None:
+    session = sign_in()
+    sessions = FunctionSessions(read_settings(function))
+    served_core.counted()
+    sessions.begin(SimpleNamespace(get_remaining_time_in_millis=lambda: 500))
+    with pytest.raises(CoreUnavailableError, match="time in which it had to respond is over"):
+        verified(sessions, session)
+    assert served_core.counted() == {}
+    sessions.begin(SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000))
+    assert verified(sessions, session) is not None
+
+
+@pytest.mark.parametrize("context", [None, object()])
+def test_a_context_that_tells_no_time_limits_nothing(
+    function: dict[str, Any], sign_in: SignIn, context: object
+) -> None:
+    sessions = FunctionSessions(read_settings(function))
+    sessions.begin(context)
+    assert verified(sessions, sign_in()) is not None
+
+
+# Claims
+
+
+def test_roles_and_permissions_are_fetched_from_the_core(
+    function: dict[str, Any], sign_in: SignIn, sessions: FunctionSessions
+) -> None:
+    client = sessions.manager.client
+    client.create_role("editor", ["blog:write"])
+    client.add_role_to_user("alice", "editor")
+    record = EventRecord()
+    session = verified(function, sign_in(), roles="editor", permissions=["blog:write"], record=record)
+    assert session is not None
+    assert session.get_claim_value(UserRoleClaim) == ["editor"]
+    assert session.get_claim_value(PermissionClaim) == ["blog:write"]
+    assert record.changes.issued is not None, "the client gets the token that carries them"
+    with pytest.raises(InvalidClaimsError) as caught:
+        verified(function, sign_in("bob"), roles="editor")
+    assert [error.id for error in caught.value.payload] == ["st-role"]
+
+
+def test_a_refusal_sends_no_token_with_fetched_claims(function: dict[str, Any], sign_in: SignIn) -> None:
+    record = EventRecord()
+    with pytest.raises(InvalidClaimsError):
+        verified(function, sign_in(), roles="editor", record=record)
+    assert record.pending is not None
+    assert record.pending.issued is None
+
+
+def test_a_session_of_another_tenant_is_refused(function: dict[str, Any], sign_in: SignIn) -> None:
+    session = sign_in()
+    assert verified(function, session, tenant="public") is not None
+    with pytest.raises(InvalidClaimsError) as caught:
+        verified(function, session, tenant="other")
+    assert caught.value.reason is Reason.TENANT_MISMATCH
+
+
+def test_an_override_chooses_the_validators(function: dict[str, Any], sign_in: SignIn) -> None:
+    seen: list[Any] = []
+
+    def override(validators: Any, session: Session, context: dict[str, Any]) -> Any:
+        seen.append((list(validators), session.get_user_id(), context["mark"]))
+        return [*validators, UserRoleClaim.validators.includes("admin")]
+
+    with pytest.raises(InvalidClaimsError):
+        verified(
+            function, sign_in(), override_global_claim_validators=override, user_context={"mark": "here"}
+        )
+    assert seen == [([], "alice", "here")]
+
+
+def test_email_verification_needs_a_function_that_returns_addresses(
+    function: dict[str, Any], sign_in: SignIn
+) -> None:
+    check = [EmailVerificationClaim.validators.is_verified()]
+    with pytest.raises(ConfigError, match="pass get_email=f beside the other options"):
+        verified(function, sign_in(), validators=check)
+    asked: list[tuple[str, str]] = []
+
+    def get_email(user_id: str, tenant_id: str) -> str:
+        asked.append((user_id, tenant_id))
+        return "alice@example.com"
+
+    with pytest.raises(InvalidClaimsError):
+        verified(FunctionSessions(read_settings(function), get_email=get_email), sign_in(), validators=check)
+    assert asked == [("alice", "public")]
+
+
+def test_a_signal_tells_of_each_verified_session(function: dict[str, Any], sign_in: SignIn) -> None:
+    sessions, received = FunctionSessions(read_settings(function)), []
+
+    def receive(sender: object, session: Session, **extra: object) -> None:
+        received.append((sender, session.get_user_id()))
+
+    with signals.session_verified.connected_to(receive):
+        verified(sessions, sign_in())
+    assert received == [(sessions, "alice")]
