@@ -7,6 +7,7 @@ Nothing here imports Flask, so that a function that only verifies sessions start
 from __future__ import annotations
 
 from .app import make_handler
+from .authorizers import make_authorizer
 from .handlers import error_response, verify_session_event
 
-__all__ = ["error_response", "make_handler", "verify_session_event"]
+__all__ = ["error_response", "make_authorizer", "make_handler", "verify_session_event"]

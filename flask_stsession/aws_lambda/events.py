@@ -170,7 +170,10 @@ class EventRequest:
 
     def _raw_path(self) -> str:
         key = "rawPath" if self.format == "2.0" else "path"
-        path = _text(self.event.get(key), key)
+        path = self.event.get(key)
+        if path is None and self.is_handshake:  # of a WebSocket API, whose events have no path
+            path = "/"
+        path = _text(path, key)
         return path if path.startswith("/") else f"/{path}"
 
     @property

@@ -148,15 +148,21 @@ def places_in(value: object) -> list[tuple[object, ...]]:
 
 
 @st.composite
-def spoilt_events(draw: st.DrawFn) -> object:
-    """An event of a gateway with any JSON in some of its places."""
-    event: Any = copy.deepcopy(gateway_event(draw(st.sampled_from(GATEWAYS)), cookies={"a": "1"}, body="x"))
+def spoilt(draw: st.DrawFn, events: list[dict[str, Any]]) -> object:
+    """One of these events with any JSON in some of its places."""
+    event: Any = copy.deepcopy(draw(st.sampled_from(events)))
     for _ in range(draw(st.integers(1, 3))):
-        *way, last = draw(st.sampled_from(places_in(event)))
+        places = places_in(event)
+        if not places:
+            break
+        *way, last = draw(st.sampled_from(places))
         place = event
         for key in way:
             place = place[key]
         place[last] = draw(json_values)
-        if not isinstance(event, dict):
-            break
     return event
+
+
+def spoilt_events() -> st.SearchStrategy[object]:
+    """An event of a gateway with any JSON in some of its places."""
+    return spoilt([gateway_event(each, cookies={"a": "1"}, body="x") for each in GATEWAYS])
