@@ -15,6 +15,7 @@ from .arguments import checked_handle, checked_user_id, keyword_only
 from .claims.builtin import AuthTimeClaim, EmailVerificationClaim
 from .config import load
 from .constants import CORS_REQUEST_HEADERS, DEFAULT_TENANT
+from .core.hooks import CoreHooks
 from .core.in_process import EMBEDDED_HOST, AppCore, HostApp
 from .errors import ConfigError, Reason, TryRefreshTokenError, UnauthorisedError
 from .sessions.assembly import make_manager, make_transport
@@ -119,6 +120,7 @@ class STSession(Extension):
             "STSession()", global_claim_validators, "global_claim_validators"
         )
         self._loaders = Loaders(get_email)
+        self._core_hooks = CoreHooks()
         # The state of the only app; ``None`` before there is one, and once there are several.
         self._only: AppState | None = None
         self._apps = 0
@@ -143,7 +145,7 @@ class STSession(Extension):
             )
         config = load(app.config)
         core = AppCore(_host(app), config) if config.is_embedded else None
-        transport = _make_transport(config, core)
+        transport = _make_transport(config, core, self._core_hooks)
         state = AppState(
             app=app,
             extension=self,
@@ -255,6 +257,27 @@ class STSession(Extension):
     def csp_nonce(self, function: F) -> F:
         """Register ``f()``: the nonce of this request's Content-Security-Policy, for the pages of ours."""
         return self._loaders.register("csp_nonce", function)
+
+    def before_core_request(self, function: F) -> F:
+        """Register ``f(request)``, called with each request to the core before it is sent.
+
+        For tracing and for headers that a proxy wants: change ``request.headers``. It is a
+        ``requests.PreparedRequest``; its body and its headers hold secrets. Retries count. There may be no
+        request of the app and no app context, as where signing keys are renewed by a thread of their own.
+
+        :raises TypeError: the function takes other parameters, or is asynchronous.
+        """
+        return self._core_hooks.before_request(function)
+
+    def after_core_response(self, function: F) -> F:
+        """Register ``f(response)`` or ``f(request, response)``, called with each response of the core.
+
+        It is a ``requests.Response``, whatever its status; its body holds secrets. Where no response came,
+        it is not called. An exception goes to whoever made the call.
+
+        :raises TypeError: the function takes other parameters, or is asynchronous.
+        """
+        return self._core_hooks.after_response(function)
 
     # Guard many views at once
 
@@ -980,9 +1003,9 @@ def _given_token(token: object, argument: str, reason: Reason) -> MaskedToken:
     return MaskedToken(token)
 
 
-def _make_transport(config: Config, core: AppCore | None) -> CoreTransport:
+def _make_transport(config: Config, core: AppCore | None, core_hooks: CoreHooks) -> CoreTransport:
     hosts = (EMBEDDED_HOST,) if config.is_embedded else config.core_hosts
-    return make_transport(config, hosts=hosts, adapter=core)
+    return make_transport(config, hosts=hosts, adapter=core, hooks=core_hooks)
 
 
 def _make_manager(app: Flask, config: Config, ext: STSession, transport: CoreTransport) -> SessionManager:

@@ -19,7 +19,7 @@ PACKAGE = ROOT.name
 
 #: From the ground up. A room (a folder, or a module beside the folders) imports from its floor or lower ones.
 FLOORS = {
-    0: "errors constants signals concurrency",
+    0: "errors constants signals concurrency callables",
     1: "tokens claims config embedded",
     2: "core",
     3: "sessions",

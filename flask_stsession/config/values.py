@@ -8,7 +8,6 @@ arrive as a number or as text. An unambiguous value is accepted. Any other raise
 from __future__ import annotations
 
 import difflib
-import inspect
 import json
 import math
 import re
@@ -19,6 +18,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from ..callables import is_asynchronous
 from ..errors import ConfigError
 from .domains import is_local_host, is_shell_origin, is_shell_url, origin_of, split_url
 
@@ -207,7 +207,7 @@ def function_or_one_of(*choices: str) -> Parser:
         value = given.value
         if not callable(value):
             return parse_choice(given)
-        if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(type(value).__call__):
+        if is_asynchronous(value):
             raise given.refused("the function must not be async, as its result is not awaited")
         return value
 

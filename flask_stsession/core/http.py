@@ -38,6 +38,7 @@ from .failures import (
     failure_of,
     shown,
 )
+from .hooks import CoreHooks
 from .parsing import CoreReply
 
 logger: logging.Logger = logging.getLogger("flask_stsession.core")
@@ -103,6 +104,7 @@ class CoreTransport:
     :param clock: a clock for ages, in s; an :class:`~flask_stsession.concurrency.AgeClock` by default.
     :param sleep: waits for the given number of seconds.
     :param time_left: returns how long (s) the caller may still wait, for all its calls together.
+    :param hooks: run around each request that is sent.
     :raises ConfigError: the API key cannot be sent in a header.
     """
 
@@ -119,9 +121,11 @@ class CoreTransport:
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         time_left: Callable[[], float] | None = None,
+        hooks: CoreHooks | None = None,
     ) -> None:
         self._clock = clock or AgeClock()
         self._time_left = time_left
+        self._hooks = CoreHooks() if hooks is None else hooks
         self._budget = _BUDGET_READ_TIMEOUTS * timeout[1]
         self._hosts = [_Host(host.rstrip("/"), self._clock, sum(timeout)) for host in hosts]
         self._api_key = api_key
@@ -219,16 +223,16 @@ class CoreTransport:
         limited = 0
         while True:
             timeout = self._share_of(max(deadline - self._clock(), 0.001))
+            request = self._prepare(host, call)
+            self._hooks.run_before(request)  # outside of the try: an error of a hook is no outage
             try:
-                response = self._send(self._prepare(host, call), timeout)
+                response = self._send(request, timeout)
                 content = read_at_most(response, self.max_response_bytes)
             except _NO_ADDRESS as error:
-                raise ConfigError(
-                    f"STSESSION_CONNECTION_URI: {shown(host)!r} is not the address of a core; write for "
-                    "example 'http://localhost:3567'."
-                ) from error
+                raise _no_address(host) from error
             except (requests.RequestException, HTTPError) as error:
                 return failure_of(error, host, timeout)
+            self._hooks.run_after(request, response, content)
             if response.status_code != 429:
                 return self._judge(response, content, host, call)
             limited += 1
@@ -318,13 +322,16 @@ class CoreTransport:
         if call.content is not None:
             headers["Content-Type"] = "application/json; charset=utf-8"
         prepared = requests.PreparedRequest()
-        prepared.prepare(
-            method=call.method,
-            url=host + call.path,
-            params=call.query,
-            headers=headers,
-            data=call.content,
-        )
+        try:
+            prepared.prepare(
+                method=call.method,
+                url=host + call.path,
+                params=call.query,
+                headers=headers,
+                data=call.content,
+            )
+        except _NO_ADDRESS as error:
+            raise _no_address(host) from error
         return prepared
 
     def _send(self, prepared: requests.PreparedRequest, timeout: tuple[float, float]) -> requests.Response:
@@ -346,6 +353,13 @@ class CoreTransport:
         for host in self._hosts:
             session.mount(host.url, adapter)
         return session
+
+
+def _no_address(host: str) -> ConfigError:
+    return ConfigError(
+        f"STSESSION_CONNECTION_URI: {shown(host)!r} is not the address of a core; write for example "
+        "'http://localhost:3567'."
+    )
 
 
 class _Session(requests.Session):

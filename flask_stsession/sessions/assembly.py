@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..claims.base import EnsureSync
     from ..config.config import Config
+    from ..core.hooks import CoreHooks
     from .session import Session, SessionMethods
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
@@ -33,12 +34,14 @@ def make_transport(
     hosts: Sequence[str] | None = None,
     adapter: BaseAdapter | None = None,
     time_left: Callable[[], float] | None = None,
+    hooks: CoreHooks | None = None,
 ) -> CoreTransport:
     """Return what carries requests to the core.
 
     :param hosts: the addresses of the core; those of ``STSESSION_CONNECTION_URI`` if omitted.
     :param adapter: replaces the network, for a core in this process.
     :param time_left: returns how long (s) the caller may still wait for the core.
+    :param hooks: run around each request that is sent.
     """
     return CoreTransport(
         hosts=config.core_hosts if hosts is None else hosts,
@@ -49,6 +52,7 @@ def make_transport(
         tls=config.core_tls,
         adapter=adapter,
         time_left=time_left,
+        hooks=hooks,
     )
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from inspect import signature
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
+from ..callables import number_taken, spelled
 from ..claims.base import call
 from ..claims.builtin import EmailVerificationClaim
 from ..errors import ConfigError, CoreError
@@ -27,18 +26,16 @@ Kind = Literal[
     "csp_nonce",
 ]
 
-#: The parameters of each.
-_PARAMETERS: Final[dict[Kind, tuple[str, ...]]] = {
-    "user_loader": ("user_id", "tenant_id"),
-    "roles_loader": ("user_id", "tenant_id"),
-    "permissions_loader": ("user_id", "tenant_id"),
-    "allowed_domains_loader": ("tenant_id", "user_context"),
-    "mfa_requirements": ("user_id", "tenant_id"),
-    "send_verification_email": ("user_id", "email", "link", "tenant_id"),
-    "csp_nonce": (),
+#: The parameters of each; some may take fewer.
+_PARAMETERS: Final[dict[Kind, tuple[tuple[str, ...], ...]]] = {
+    "user_loader": (("user_id",), ("user_id", "tenant_id")),
+    "roles_loader": (("user_id", "tenant_id"),),
+    "permissions_loader": (("user_id", "tenant_id"),),
+    "allowed_domains_loader": (("tenant_id",), ("tenant_id", "user_context")),
+    "mfa_requirements": (("user_id", "tenant_id"),),
+    "send_verification_email": (("user_id", "email", "link", "tenant_id"),),
+    "csp_nonce": ((),),
 }
-#: Functions of these kinds need not take the second parameter.
-_TAKE_ONE_OR_TWO: Final = ("user_loader", "allowed_domains_loader")
 
 
 class Loaders:
@@ -61,7 +58,7 @@ class Loaders:
 
         :raises TypeError: it takes other parameters.
         """
-        self._taken[kind] = _number_taken(kind, function)
+        self._taken[kind] = number_taken(function, f"The {kind}", *_PARAMETERS[kind])
         self._registered[kind] = function
         return function
 
@@ -179,32 +176,8 @@ class Loaders:
         function = self._registered.get(kind)
         if function is None:
             raise ConfigError(
-                f"There is no {kind}. Register one: @stsession.{kind} above a function of {_spelled(kind)}."
+                f"There is no {kind}. Register one: @stsession.{kind} above a function of "
+                f"{spelled(_PARAMETERS[kind])}."
             )
         taken = arguments[: self._taken[kind]]
         return call(function, *taken, ensure_sync=manager.ensure_sync, name=kind)
-
-
-def _number_taken(kind: Kind, function: Callable[..., Any]) -> int:
-    """Return how many parameters a function takes: all of its kind, or only those that there must be.
-
-    :raises TypeError: it takes neither.
-    """
-    wanted = _PARAMETERS[kind]
-    least = 1 if kind in _TAKE_ONE_OR_TWO else len(wanted)
-    try:
-        parameters = signature(function)
-    except ValueError:  # some callables written in C have no signature
-        return least
-    if wanted[least:] and wanted[-1] in parameters.parameters:
-        return len(wanted)
-    for count in range(least, len(wanted) + 1):
-        with suppress(TypeError):
-            parameters.bind(*range(count))
-            return count
-    raise TypeError(f"The {kind} takes {parameters}. Give it the parameters {_spelled(kind)}.")
-
-
-def _spelled(kind: Kind) -> str:
-    wanted = f"({', '.join(_PARAMETERS[kind])})"
-    return f"({_PARAMETERS[kind][0]}) or {wanted}" if kind in _TAKE_ONE_OR_TWO else wanted

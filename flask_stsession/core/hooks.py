@@ -1,0 +1,63 @@
+"""The functions that an app registers to run around each call to the core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, TypeVar
+
+from requests import PreparedRequest, Response
+
+from ..callables import number_taken, refuse_asynchronous
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class CoreHooks:
+    """The hooks of one extension object, in the order in which they were registered.
+
+    They run in whatever thread makes the call: that of a request, or one that renews keys or reads sessions
+    in parallel, where there is neither a request nor an app context. An exception of theirs goes to the
+    caller as it is.
+    """
+
+    def __init__(self) -> None:
+        self._before: list[Callable[[PreparedRequest], Any]] = []
+        self._after: list[Callable[..., Any]] = []
+
+    def before_request(self, function: F) -> F:
+        """Register ``f(request)`` and return it, as a decorator must.
+
+        :raises TypeError: it takes other parameters, or is asynchronous.
+        """
+        refuse_asynchronous(function, "The before_core_request")
+        number_taken(function, "The before_core_request", ("request",))
+        self._before.append(function)
+        return function
+
+    def after_response(self, function: F) -> F:
+        """Register ``f(response)`` or ``f(request, response)`` and return it, as a decorator must.
+
+        :raises TypeError: it takes other parameters, or is asynchronous.
+        """
+        refuse_asynchronous(function, "The after_core_response")
+        taken = number_taken(function, "The after_core_response", ("response",), ("request", "response"))
+        takes_both = taken == 2
+        self._after.append(function if takes_both else lambda _request, response: function(response))
+        return function
+
+    def run_before(self, request: PreparedRequest) -> None:
+        """Hand a request, which is about to be sent, to the hooks."""
+        for function in self._before:
+            function(request)
+
+    def run_after(self, request: PreparedRequest, response: Response, content: bytes | None) -> None:
+        """Hand a response, which has been read, to the hooks.
+
+        :param content: its body; ``None`` if that was too large to be read.
+        """
+        if not self._after:
+            return
+        response.raw = BytesIO(content or b"")  # its ``content`` and ``json()`` work again
+        for function in self._after:
+            function(request, response)
