@@ -60,6 +60,9 @@ PROTECTED_CLAIMS: Final = (
 #: Largest cookie (name, value and attributes) that browsers must keep (RFC 6265, 6.1).
 MAX_COOKIE_BYTES: Final = 4096
 
+#: Where clients refresh, below the base path (FDI).
+REFRESH_PATH: Final = "/session/refresh"
+
 # Towards the core (CDI)
 CDI_VERSIONS: Final = ("4.0", "5.0", "5.1", "5.2", "5.3", "5.4", "5.5", "5.6")
 CDI_VERSION_HEADER: Final = "cdi-version"

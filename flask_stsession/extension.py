@@ -14,7 +14,7 @@ from . import signals
 from .arguments import checked_handle, checked_user_id, keyword_only
 from .claims.builtin import AuthTimeClaim, EmailVerificationClaim
 from .config import load
-from .constants import CORS_REQUEST_HEADERS, DEFAULT_TENANT
+from .constants import CORS_REQUEST_HEADERS, DEFAULT_TENANT, REFRESH_PATH
 from .core.hooks import CoreHooks
 from .core.in_process import EMBEDDED_HOST, AppCore, HostApp
 from .errors import ConfigError, Reason, TryRefreshTokenError, UnauthorisedError
@@ -25,6 +25,7 @@ from .sessions.payloads import json_object
 from .tokens.masked import MaskedToken
 from .web import csrf, hooks, login, refresh, routes
 from .web.base import NAME, STATE, AppState, Extension
+from .web.blueprint import exempt_from_csrf_extensions
 from .web.context import (
     check_current_request,
     current_app_state,
@@ -123,6 +124,7 @@ class STSession(Extension):
         self._core_hooks = CoreHooks()
         # The state of the only app; ``None`` before there is one, and once there are several.
         self._only: AppState | None = None
+        self._newest: AppState | None = None
         self._apps = 0
         if EmailVerificationClaim in self._claims and get_email is None:
             raise ConfigError(
@@ -151,19 +153,22 @@ class STSession(Extension):
             extension=self,
             config=config,
             manager=_make_manager(app, config, self, transport),
-            blueprint=routes.make_blueprint(config, with_email=self.has_emails),
+            blueprint=routes.make_blueprint(app, config, with_email=self.has_emails),
             transport=transport,
             core=core,
-            refresh_route=config.api_base_path + routes.REFRESH,
+            refresh_route=config.api_base_path + REFRESH_PATH,
             has_pages=config.login_url is not None,
             overrides_get_session=getattr(self.get_session, "__func__", None) is not STSession.get_session,
         )
         self._apps += 1
         self._only = state if self._apps == 1 else None
+        self._newest = state
         app.extensions[NAME] = self
         app.extensions[STATE] = state
         hooks.register(state)
         app.register_blueprint(state.blueprint)
+        # Again at the first request, for extensions that come later. Those that are there run before that.
+        exempt_from_csrf_extensions(app, state.blueprint)
 
     def close(self) -> None:
         """Close connections and the embedded core's database; for tests and scripts that make many apps."""
@@ -783,7 +788,12 @@ class STSession(Extension):
 
     @property
     def blueprint(self) -> Blueprint:
-        """Our routes: to exempt them from another extension, for example."""
+        """Our routes, for extensions that take a Blueprint: ``CORS(stsession.blueprint)``.
+
+        Outside of an app context, as in an app factory, they are those of the app initialised last.
+        """
+        if self._newest is not None and not has_app_context():
+            return self._newest.blueprint
         return self._state.blueprint
 
     @property

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..claims.validation import common_reason, failed_validators
+from ..constants import REFRESH_PATH
 from ..errors import (
     InvalidClaimsError,
     Reason,
@@ -188,7 +189,7 @@ def _refusal(state: AppState, error: STSessionError) -> Refusal:
         status = config.session_expired_status_code
     else:
         status = (error.code if isinstance(error, SessionHTTPError) else None) or 500
-    names = {"refresh": config.mount_path("") + "/session/refresh", "cookie": config.cookie_names.access}
+    names = {"refresh": config.mount_path("") + REFRESH_PATH, "cookie": config.cookie_names.access}
     remedy = _REMEDIES.get(error.reason, "").format_map(names)
     return Refusal(error.reason, status, str(error), remedy)
 

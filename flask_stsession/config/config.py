@@ -344,6 +344,25 @@ class Config:
             otherwise="True",
         ),
     )
+    host: str | None = field(
+        default=None,
+        metadata=read.key(
+            read.host,
+            "The host of the package's routes, with its port, in an app that matches hosts.",
+            example="api.example.com",
+            otherwise="any",
+        ),
+    )
+    subdomain: str | None = field(
+        default=None,
+        metadata=read.key(
+            read.subdomain,
+            "The subdomain of the package's routes in an app that matches subdomains; empty: no subdomain, "
+            "`SERVER_NAME` itself.",
+            example="api",
+            otherwise="any",
+        ),
+    )
     #: The keys that the app has set, with their prefix; a default may have been set on purpose.
     keys_set: frozenset[str] = field(default=frozenset(), repr=False)
     sites: Sites = field(default_factory=Sites, compare=False, repr=False)

@@ -430,6 +430,22 @@ def url_path(given: Given) -> str:
     return path
 
 
+def host(given: Given) -> str:
+    """Return a host as Flask matches it: with its port, unless that is the scheme's own."""
+    value = text(given).lower()
+    if origin_of(f"http://{value}") is None or "/" in value:
+        raise given.refused("it must be a host, with its port if that is not the scheme's own")
+    return value
+
+
+def subdomain(given: Given) -> str:
+    """Return a subdomain of ``SERVER_NAME``; empty for that host itself."""
+    value = "" if given.value == "" else text(given).lower()
+    if "/" in value or (value and origin_of(f"http://{value}.example") is None):
+        raise given.refused("it must be one or several labels of a host name")
+    return value
+
+
 def cookie_domain(given: Given) -> str:
     """Return a domain for cookies, with its leading dot if it has one; for a URL, return its host."""
     value = text(given)

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from flask import Response, current_app, redirect
 from werkzeug.urls import iri_to_uri
 
+from ..constants import REFRESH_PATH
 from ..errors import ClearDuplicateSessionCookiesError, Reason, TryRefreshTokenError, UnauthorisedError
 from . import refresh_page
 from .context import current_app_state, origin_of_api, request_state, this_request
@@ -46,9 +47,9 @@ if TYPE_CHECKING:
     from .base import AppState
 
 #: Below the refresh path, so that browsers send the refresh cookie along.
-CONTINUE = "/session/refresh/continue"
+CONTINUE = f"{REFRESH_PATH}/continue"
 #: Beside it, so that they do not.
-SCRIPT = "/session/refresh.js"
+SCRIPT = f"{REFRESH_PATH}.js"
 _SCRIPT_SECONDS = 365 * 24 * 3600
 
 

@@ -18,6 +18,7 @@ from ..errors import (
     UnauthorisedError,
 )
 from . import pages
+from .blueprint import exempt_from_csrf_extensions
 from .context import this_request
 from .guards import (
     OPTIONS,
@@ -32,7 +33,7 @@ from .options import VerifyOptions
 from .verify import record_verdict
 
 if TYPE_CHECKING:
-    from flask import Blueprint, Flask
+    from flask import Flask
 
     from .base import AppState
 
@@ -87,7 +88,7 @@ class FirstRequest:
         for message in suspicious_routes(self._state):
             logger.warning("%s", message)
         _guard_handshakes(app)
-        exempt_from_csrf_protect(app, self._state.blueprint)
+        exempt_from_csrf_extensions(app, self._state.blueprint)
         _let_own_handlers_record(self._state)
         if "handle_user_exception" in vars(app):
             _record_before_apis_respond(self._state)
@@ -198,13 +199,6 @@ def _lost_exemptions(app: Flask) -> Iterator[str]:
                 "a decorator has wrapped since, or a base class. Put @session_exempt right below the route, "
                 "or on the class itself."
             )
-
-
-def exempt_from_csrf_protect(app: Flask, blueprint: Blueprint) -> None:
-    """Keep Flask-WTF's ``CSRFProtect`` off our routes, which check for themselves."""
-    protect = app.extensions.get("csrf")
-    if protect is not None and hasattr(protect, "exempt"):
-        protect.exempt(blueprint)
 
 
 def _let_own_handlers_record(app_state: AppState) -> None:

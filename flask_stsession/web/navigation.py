@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from flask import request as current_request, url_for
 
 from ..config.domains import origin_of
+from ..constants import REFRESH_PATH
 from ..errors import Reason, UnauthorisedError
 from .context import origin_of_api, sent_site, this_app
 from .csrf import Sender, problem, sender_of
@@ -69,7 +70,7 @@ def is_navigation(request: Request) -> bool:
     ``Sec-Fetch-Mode`` decides; no script can set it. Browsers omit it on plain http; then ``Accept`` decides,
     unless no link and no form can make such a request. What Turbo and Unpoly fetch is a navigation too: they
     follow redirects, and show the page in which those end. While an app is tested, a request without any
-    ``Accept`` is one as well: test clients send none.
+    ``Accept`` is one as well, but for a refresh: test clients send none.
     """
     if is_htmx(request):
         return False
@@ -81,7 +82,7 @@ def is_navigation(request: Request) -> bool:
     if "X-Requested-With" in request.headers or request.mimetype not in _FORM_TYPES:
         return False
     if "Accept" not in request.headers:
-        return this_app().testing
+        return this_app().testing and not request.path.endswith(REFRESH_PATH)
     accepted = request.accept_mimetypes
     return accepted["text/html"] > accepted["application/json"]
 

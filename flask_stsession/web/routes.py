@@ -8,36 +8,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, jsonify
+from flask import jsonify
 
+from ..constants import REFRESH_PATH
 from ..errors import Reason, TryRefreshTokenError
 from . import carrying, email_verification, login, pages
+from .blueprint import RoutesBlueprint
 from .context import current_app_state, current_extension
 from .options import SESSION_TO_END
 from .verify import load_session
 
 if TYPE_CHECKING:
-    from flask import Response
+    from flask import Blueprint, Flask, Response
     from werkzeug.wrappers import Response as BaseResponse
 
     from ..config.config import Config
 
 _KEY_LEAD_SECONDS = 60.0
 
-REFRESH = "/session/refresh"
 SIGN_OUT = "/signout"
 JWKS = "/jwt/jwks.json"
 DISCOVERY = "/.well-known/openid-configuration"
 
 
-def make_blueprint(config: Config, *, with_email: bool) -> Blueprint:
-    """The routes that ``STSESSION_ROUTES`` asks for.
+def make_blueprint(app: Flask, config: Config, *, with_email: bool) -> Blueprint:
+    """Return the routes that ``STSESSION_ROUTES`` asks for.
 
     :param with_email: can e-mail verification be answered (was ``get_email`` given)?
     """
-    blueprint = Blueprint("stsession", __name__, url_prefix=config.api_base_path or None)
+    blueprint = RoutesBlueprint(app, config)
     views = {
-        "refresh": (REFRESH, "POST", refresh),
+        "refresh": (REFRESH_PATH, "POST", refresh),
         "signout": (SIGN_OUT, "POST", sign_out),
         "jwks": (JWKS, "GET", jwks),
         "openid-configuration": (DISCOVERY, "GET", openid_configuration),

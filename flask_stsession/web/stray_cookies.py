@@ -16,6 +16,7 @@ from cachetools import TTLCache
 
 from ..concurrency import AgeClock
 from ..config.domains import host_of, is_localhost_or_ip
+from ..constants import REFRESH_PATH
 from ..sessions.client_changes import StrayCookie, StrayCookies
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def warn_of(strays: StrayCookies) -> None:
 
 def refresh_path_of(config: Config, request: Request) -> str:
     """Return the path of the refresh cookie."""
-    return f"{config.mount_path(request.script_root)}/session/refresh"
+    return f"{config.mount_path(request.script_root)}{REFRESH_PATH}"
 
 
 def _places(

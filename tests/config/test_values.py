@@ -27,6 +27,7 @@ MAY_BE_EMPTY = {
         "API_GATEWAY_PATH",
         "COOKIE_PREFIX",
         "OLDER_COOKIE_DOMAIN",
+        "SUBDOMAIN",
         "WEBSITE_BASE_PATH",
     )
 }
