@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from functools import wraps
+from copy import copy
+from functools import partial, wraps
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -245,6 +246,11 @@ def _record_before_apis_respond(app_state: AppState) -> None:
     """
     app = app_state.app
     handle = app.handle_user_exception
+    handlers_of_apis = list(_handlers_of_apis(handle))
+    for handlers in handlers_of_apis:
+        for kind, handler in list(handlers.items()):
+            if _handles_verdicts(kind):
+                handlers[kind] = _sent_as_returned(handler)
 
     def handle_user_exception(e: Exception) -> Any:
         if isinstance(e, SessionHTTPError):
@@ -252,17 +258,53 @@ def _record_before_apis_respond(app_state: AppState) -> None:
             redirect = None if _has_own_handler(app, e) else pages.redirect_for(app_state, e)
             if redirect is not None:
                 return redirect
+            has_api_handler = any(isinstance(e, kind) for handlers in handlers_of_apis for kind in handlers)
+            if not has_api_handler and _has_own_handler(app, e, by_status=True):
+                return type(app).handle_user_exception(app, e)
         return handle(e)
 
     app.handle_user_exception = handle_user_exception  # type: ignore[method-assign]
 
 
-def _has_own_handler(app: Flask, error: SessionHTTPError) -> bool:
-    """Return whether the app handles this error by its class, not by its status or with all others."""
+def _handlers_of_apis(handle: Any) -> Iterator[dict[type[Exception], Callable[..., Any]]]:
+    """Yield the error handlers of each API of Flask-RESTX, and of its namespaces.
+
+    :param handle: ``app.handle_user_exception``, into which each API has put itself around the one before.
+    """
+    while isinstance(handle, partial):
+        api = getattr(handle.func, "__self__", None)
+        for holder in (api, *getattr(api, "namespaces", ())):
+            handlers = getattr(holder, "error_handlers", None)
+            if isinstance(handlers, dict):
+                yield handlers
+        handle = handle.args[0] if handle.args else None
+
+
+def _sent_as_returned(handler: Callable[[Exception], Any]) -> Callable[[Exception], Any]:
+    """Have Flask-RESTX send what its error handler returns for a verdict, not the body of the verdict."""
+
+    @wraps(handler)
+    def handle(error: Exception) -> Any:
+        result = handler(error)
+        if isinstance(error, SessionHTTPError):
+            # A copy: the API adds the message of the exception to what the handler has returned.
+            error.data = copy(result[0] if isinstance(result, tuple) else result)
+        return result
+
+    return handle
+
+
+def _has_own_handler(app: Flask, error: SessionHTTPError, *, by_status: bool = False) -> bool:
+    """Return whether the app handles this error by its class, not with all others.
+
+    :param by_status: a handler of its status counts as well.
+    """
     return any(
-        issubclass(kind, SessionHTTPError) and isinstance(error, kind) and handler is not pages.handle_verdict
+        (issubclass(kind, SessionHTTPError) or (by_status and code == error.code))
+        and isinstance(error, kind)
+        and handler is not pages.handle_verdict
         for name in (*this_request().blueprints, None)
-        for handlers in app.error_handler_spec.get(name, {}).values()
+        for code, handlers in app.error_handler_spec.get(name, {}).items()
         for kind, handler in handlers.items()
     )
 

@@ -14,8 +14,16 @@ from flask.testing import FlaskClient
 from flask.views import MethodView
 from support.app_factory import AppFactory
 from support.clients import signed_in
+from werkzeug.exceptions import HTTPException
 
-from flask_stsession import ConfigError, UnauthorisedError, session_exempt, verify_session
+from flask_stsession import (
+    ConfigError,
+    SessionHTTPError,
+    STSessionError,
+    UnauthorisedError,
+    session_exempt,
+    verify_session,
+)
 
 
 @pytest.fixture
@@ -398,3 +406,67 @@ def test_an_unknown_key_after_init_app_is_an_error(app: Flask) -> None:
 def test_what_says_the_same_as_before_is_no_error(app: Flask, settings: dict[str, Any]) -> None:
     app.config.update(settings)
     assert app.test_client().get("/open").status_code == 200
+
+
+# Error handlers beside the APIs of Flask-RESTX and Flask-RESTful
+
+MINE = {"error": "please sign in"}
+
+
+def mine(error: Exception) -> tuple[dict[str, str], int]:
+    return dict(MINE), 401
+
+
+def add_api(app: Flask, kind: Any, namespace: bool = False) -> Any:
+    """Return an API with the guarded resource ``/item``, or its namespace."""
+    api = kind(app)
+    holder = api.namespace("ns", path="/") if namespace else api
+    resource: Any = flask_restful.Resource if kind is flask_restful.Api else flask_restx.Resource
+
+    class Item(resource):  # type: ignore[misc]
+        @verify_session()
+        def get(self) -> dict[str, str]:
+            return {}
+
+    holder.add_resource(Item, "/item")
+    return holder
+
+
+def refused(app: Flask) -> tuple[int, Any]:
+    response = app.test_client().get("/item", headers={"Authorization": "Bearer no-token"})
+    return response.status_code, response.get_json()
+
+
+@pytest.mark.parametrize("namespace", [False, True])
+@pytest.mark.parametrize("kind", [UnauthorisedError, SessionHTTPError, STSessionError, HTTPException])
+def test_what_an_error_handler_of_a_restx_api_returns_goes_out(
+    app: Flask, namespace: bool, kind: type[Exception]
+) -> None:
+    holder = add_api(app, flask_restx.Api, namespace)
+    holder.errorhandler(kind)(mine)
+    assert refused(app) == (401, MINE)
+
+
+@pytest.mark.parametrize("api", [flask_restx.Api, flask_restful.Api])
+@pytest.mark.parametrize("kind", [UnauthorisedError, SessionHTTPError, 401])
+def test_what_an_error_handler_of_the_app_returns_goes_out_of_an_api(
+    app: Flask, api: Any, kind: type[Exception] | int
+) -> None:
+    add_api(app, api)
+    app.errorhandler(kind)(mine)
+    assert refused(app) == (401, MINE)
+
+
+def test_an_error_handler_of_an_api_goes_before_one_of_the_app(app: Flask) -> None:
+    api = add_api(app, flask_restx.Api)
+    app.errorhandler(UnauthorisedError)(lambda error: ({"error": "by the app"}, 401))
+    api.errorhandler(UnauthorisedError)(mine)
+    assert refused(app) == (401, MINE)
+
+
+@pytest.mark.parametrize("api", [flask_restx.Api, flask_restful.Api])
+def test_without_a_handler_an_api_sends_the_json_of_the_interface(app: Flask, api: Any) -> None:
+    add_api(app, api)
+    app.errorhandler(404)(mine)
+    app.errorhandler(ValueError)(mine)
+    assert refused(app) == (401, {"message": "unauthorised"})
