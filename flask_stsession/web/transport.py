@@ -184,8 +184,8 @@ def method_of_new_session(
 
     :param carried: the transfer method of the session that the request carries.
     :param allow_cross_site: a navigation from another site counts as one from ours.
-    :param is_tested: ``app.testing``: a form without any ``Accept`` is a navigation, since test clients send
-        none.
+    :param is_tested: ``app.testing``: a form and a GET without any ``Accept`` are navigations, because
+        test clients send none.
     """
     allowed = allowed_transfer(config, request, for_create_new_session=True)
     if allowed != "any":
@@ -212,7 +212,9 @@ def _is_navigation(request: Request, *, allow_cross_site: bool, is_tested: bool)
     if mode is not None:
         return mode == "navigate"
     is_form = request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data")
-    return is_form and (accepts_html(request) or (is_tested and "Accept" not in request.headers))
+    if is_tested and "Accept" not in request.headers:
+        return is_form or request.method == "GET"
+    return is_form and accepts_html(request)
 
 
 def accepts_html(request: Request) -> bool:

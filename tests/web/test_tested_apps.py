@@ -134,3 +134,20 @@ def test_a_login_by_json_follows_the_interface_in_a_test_as_well(make_app: AppFa
     app = make_app()
     app.testing = True
     assert "st-access-token" in app.test_client().post("/login", json={}).headers
+
+
+@pytest.mark.parametrize(("testing", "has_cookie"), [(True, True), (False, False)])
+def test_the_callback_of_another_provider_gives_a_test_client_cookies(
+    make_app: AppFactory, testing: bool, has_cookie: bool
+) -> None:
+    app = make_app()
+    app.testing = testing
+
+    @app.get("/callback")
+    def callback() -> Any:
+        create_new_session("alice")
+        return redirect("/user")
+
+    client = app.test_client()
+    client.get("/callback?code=1")
+    assert client.get("/user").status_code == (200 if has_cookie else 401)
