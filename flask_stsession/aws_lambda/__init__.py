@@ -9,5 +9,13 @@ from __future__ import annotations
 from .app import make_handler
 from .authorizers import make_authorizer
 from .handlers import error_response, verify_session_event
+from .jwt_authorizers import assert_jwt_authorizer_claims, claims_from_jwt_authorizer
 
-__all__ = ["error_response", "make_authorizer", "make_handler", "verify_session_event"]
+__all__ = [
+    "assert_jwt_authorizer_claims",
+    "claims_from_jwt_authorizer",
+    "error_response",
+    "make_authorizer",
+    "make_handler",
+    "verify_session_event",
+]
