@@ -62,7 +62,7 @@ def _served(**settings: Any) -> Iterator[Flask]:
 
 def _app(**settings: Any) -> Flask:
     app = Flask("flows")
-    app.testing = True
+    app.config.update(PROPAGATE_EXCEPTIONS=True)  # unlike testing, it adds nothing to a request
     app.config.update(STSESSION_CONNECTION_URI="embedded::memory:", STSESSION_JWKS_REFRESH_SECONDS=86_400)
     app.config.update({f"STSESSION_{key.upper()}": value for key, value in settings.items()})
     STSession(app)

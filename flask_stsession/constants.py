@@ -21,6 +21,8 @@ ANTI_CSRF_HEADER: Final = "anti-csrf"
 RID_HEADER: Final = "rid"
 AUTH_MODE_HEADER: Final = "st-auth-mode"
 FDI_VERSION_HEADER: Final = "fdi-version"
+#: Ours, not the interface's: why a request was refused, for developers.
+REASON_HEADER: Final = "X-STSession-Reason"
 
 #: How the tokens of a session travel.
 TransferMethod = Literal["cookie", "header"]

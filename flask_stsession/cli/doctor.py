@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 from flask import got_request_exception
@@ -28,6 +28,8 @@ from .routes import guarded_routes, path_of_guarded_view
 from .settings import effective_settings
 
 if TYPE_CHECKING:
+    from werkzeug.datastructures import Headers
+
     from ..core.in_process import AppCore
     from ..web.base import AppState
 
@@ -258,20 +260,30 @@ def _cors(state: AppState) -> Iterator[Check]:
 
 def _preflight_problem(state: AppState, origin: str, path: str) -> str | None:
     """Return what the app's response to a preflight for a path lacks for a page."""
+    by_header = state.config.token_transfer_method == "header"
+    requested = (*cors.SENT_BY_FRONTENDS, *(["authorization"] if by_header else []))
+    outcome = _preflight(state, origin, path, requested)
+    if isinstance(outcome, Exception):
+        return f"The app fails when it gets a preflight: {type(outcome).__name__}: {outcome}"
+    problem = cors.problem(
+        outcome, origin=origin, with_credentials=not by_header, requested_headers=requested
+    )
+    return problem and f"{problem} If a proxy before the app adds these headers, look there."
+
+
+def _preflight(state: AppState, origin: str, path: str, requested: Iterable[str]) -> Headers | Exception:
+    """Send the app a preflight; return the headers of the response, or what the app raised."""
     raised: list[Exception] = []
 
     def note(_sender: object, *, exception: Exception, **_: object) -> None:
         raised.append(exception)
 
-    by_header = state.config.token_transfer_method == "header"
-    requested = (*cors.SENT_BY_FRONTENDS, *(["authorization"] if by_header else []))
-    sends: Callable[..., Any] = state.app.test_client(use_cookies=False).options
     with (
         got_request_exception.connected_to(note, state.app),
         quiet(state.app.logger.name, below=logging.CRITICAL),
     ):
         try:
-            response = sends(
+            response = state.app.test_client(use_cookies=False).options(
                 path,
                 base_url=state.config.api_domain,
                 headers={
@@ -281,13 +293,8 @@ def _preflight_problem(state: AppState, origin: str, path: str) -> str | None:
                 },
             )
         except Exception as error:  # noqa: BLE001 (the app's own, where it propagates them)
-            raised.append(error)
-    if raised:
-        return f"The app fails when it gets a preflight: {type(raised[0]).__name__}: {raised[0]}"
-    problem = cors.problem(
-        response.headers, origin=origin, with_credentials=not by_header, requested_headers=requested
-    )
-    return problem and f"{problem} If a proxy before the app adds these headers, look there."
+            return error
+    return raised[0] if raised else response.headers
 
 
 def _routes(state: AppState) -> Iterator[Check]:

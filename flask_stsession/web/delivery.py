@@ -10,7 +10,7 @@ from ..config.domains import host_of, is_host_or_parent, is_loopback
 if TYPE_CHECKING:
     from flask import Request, Response
 
-    from ..config.config import Config
+    from ..config.config import Config, SameSite
     from .context import RequestState
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
@@ -62,11 +62,22 @@ class Delivery:
                 said,
             )
 
-    def warn_of_lost_cookies(self, request: Request, *, secure: bool) -> None:
+    def warn_of_lost_cookies(self, request: Request, *, secure: bool, same_site: SameSite) -> None:
         """Warn of cookies that browsers drop: the reason why a login seems to do nothing.
 
         :param secure: do the cookies have the attribute ``Secure``?
+        :param same_site: their attribute ``SameSite``.
         """
+        if same_site != "none" and _is_inside_of_another_site(request):
+            page = request.headers.get("Origin", "another site")
+            self._warn_once(
+                f"site {page}",
+                "Cookies with SameSite %s are being sent to a page of %s, which is another site to browsers: "
+                "they drop them. Open the page and this app under one host name (localhost and 127.0.0.1 are "
+                "two), or write the page's origin in STSESSION_WEBSITE_DOMAIN and serve both by https.",
+                same_site,
+                page,
+            )
         host = request.headers.get("X-Forwarded-Host", request.host).partition(",")[0].strip()
         if secure and not _arrives_by_https(request) and not is_loopback(host):
             self._warn_once(
@@ -92,6 +103,17 @@ class Delivery:
         if key not in self._said:
             self._said.add(key)
             logger.warning(message, *values)
+
+
+def _is_inside_of_another_site(request: Request) -> bool:
+    """Return whether a page of another site sent a request for itself: a script of it, or a frame in it.
+
+    A navigation of the whole window is none: cookies are set by it (RFC 6265bis, 5.7).
+    """
+    headers = request.headers
+    if headers.get("Sec-Fetch-Site") != "cross-site":
+        return False
+    return headers.get("Sec-Fetch-Mode") != "navigate" or headers.get("Sec-Fetch-Dest") in ("iframe", "frame")
 
 
 def _arrives_by_https(request: Request) -> bool:

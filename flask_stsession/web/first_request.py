@@ -30,6 +30,7 @@ from .guards import (
     is_bypassed,
     is_exempt,
 )
+from .hints import Hints, is_in_development
 from .options import VerifyOptions
 from .verify import record_verdict
 
@@ -66,6 +67,7 @@ class FirstRequest:
         self._is_complete = False
         #: What is wrong with an endpoint, or with the whole app (``None``).
         self._problems: dict[str | None, str] = {}
+        self._hints: Hints | None = None
 
     def check(self) -> None:
         """Look at what has been registered, and serve nothing that its author takes for guarded.
@@ -93,6 +95,8 @@ class FirstRequest:
         _let_own_handlers_record(self._state)
         if "handle_user_exception" in vars(app):
             _record_before_apis_respond(self._state)
+        if is_in_development(app):
+            self._hints = Hints(self._state)
         self._is_complete = True
         self.checks = bool(self._problems)
 

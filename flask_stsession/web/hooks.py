@@ -19,10 +19,11 @@ from .context import (
 )
 from .delivery import Delivery
 from .first_request import FirstRequest
+from .hints import is_in_development, page_elsewhere
 from .proxies import current_session, current_user
 from .request_body import read_refused_body
 from .stray_cookies import refresh_path_of
-from .transport import ResponseWriter, Turns
+from .transport import ResponseWriter, Turns, write_reason
 
 if TYPE_CHECKING:
     from flask import Response
@@ -59,8 +60,12 @@ def register(app_state: AppState) -> None:
         if state is None:
             note_written(request)
             return response
-        if state.refused is not None and response.status_code >= 300:
-            read_refused_body(request)
+        if state.refused is not None:
+            if response.status_code >= 300:
+                read_refused_body(request)
+            if is_in_development(app):
+                exposed = page_elsewhere(app_state.config, request) is not None
+                write_reason(response, state.refused.reason, exposed=exposed)
         delivery.tell_caches(request, response, state)
         if state.pending:
             writer = ResponseWriter(
@@ -73,7 +78,7 @@ def register(app_state: AppState) -> None:
             delivery.keep_out_of_caches(response)
             issued = state.changes.issued
             if issued is not None and issued.method == "cookie":
-                delivery.warn_of_lost_cookies(request, secure=writer.secure)
+                delivery.warn_of_lost_cookies(request, secure=writer.secure, same_site=writer.same_site)
         state.is_written = True
         return response
 

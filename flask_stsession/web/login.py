@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..config.checks import insecure_none_problem, unconfigured_host_problem
-from ..constants import TransferMethod
+from ..constants import AUTH_MODE_HEADER, TransferMethod
 from ..errors import (
     ConfigError,
     CoreUnavailableError,
@@ -19,8 +19,15 @@ from ..sessions.session import REMEMBER_KEY
 from ..tokens import access_token as tokens
 from ..tokens.refresh_token import has_shape_of_refresh_token
 from .context import RequestState, hand_out, origin_of_api, publish, request_state, this_g, this_request
+from .hints import is_in_development
 from .navigation import keep_cookies_from_other_sites
-from .transport import accepts_html, allowed_transfer, method_of_new_session, read_tokens
+from .transport import (
+    accepts_html,
+    allowed_transfer,
+    is_sent_by_browser,
+    method_of_new_session,
+    read_tokens,
+)
 
 if TYPE_CHECKING:
     from flask import Request
@@ -61,12 +68,8 @@ def create(app_state: AppState, new: NewSession) -> Session:
         problem = insecure_none_problem(config, origin)
         if problem is not None:
             raise ConfigError(problem)
-    elif accepts_html(request):
-        logger.warning(
-            "A new session's tokens go by header to a client that accepts text/html, which will not keep "
-            "them. If it is a browser without a SuperTokens SDK, set "
-            "STSESSION_TOKEN_TRANSFER_METHOD = 'cookie'."
-        )
+    else:
+        _warn_of_lost_tokens(app_state, request, carries_session=carried is not None)
     uses_token = method == "cookie" and config.decisions(origin).anti_csrf == "VIA_TOKEN"
     session = app_state.manager.create(
         new,
@@ -85,6 +88,32 @@ def create(app_state: AppState, new: NewSession) -> Session:
     if carried is not None and not new.keep_previous:
         _end_replaced(app_state, carried.handle)
     return session
+
+
+def _warn_of_lost_tokens(app_state: AppState, request: Request, *, carries_session: bool) -> None:
+    """Warn of tokens that go by header to a client that may not expect them there.
+
+    :param carries_session: did the request carry a session, so that the client has kept tokens before?
+    """
+    if accepts_html(request):
+        logger.warning(
+            "A new session's tokens go by header to a client that accepts text/html, which will not keep "
+            "them. If it is a browser without a SuperTokens SDK, set "
+            "STSESSION_TOKEN_TRANSFER_METHOD = 'cookie'."
+        )
+    elif (
+        app_state.config.token_transfer_method == "any"
+        and not carries_session
+        and AUTH_MODE_HEADER not in request.headers
+        and (is_in_development(app_state.app) or is_sent_by_browser(request))
+    ):
+        logger.warning(
+            "A new session's tokens go by header, since %s %r came without the header st-auth-mode. Write "
+            'fetch(url, {headers: {"st-auth-mode": "cookie"}}) to have the browser keep them, or "header" '
+            "if the client keeps them itself.",
+            request.method,
+            request.path,
+        )
 
 
 def _end_replaced(app_state: AppState, handle: str) -> None:

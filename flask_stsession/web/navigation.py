@@ -194,7 +194,7 @@ def is_of_another_site(config: Config, request: Request) -> bool:
         sec_fetch_mode=request.headers.get("Sec-Fetch-Mode"),
         origin=origin,
         allowed_origins=trusted,
-        is_same_site=lambda sent: _is_same_site(config, sent, trusted),
+        is_same_site=lambda sent: is_same_site(config, sent, trusted),
     )
     if sender is Sender.SAME_SITE:
         logger.warning(
@@ -207,7 +207,12 @@ def is_of_another_site(config: Config, request: Request) -> bool:
     return sender is Sender.ANOTHER_SITE
 
 
-def _is_same_site(config: Config, sent: str, trusted: Iterable[str]) -> bool:
+def is_same_site(config: Config, sent: str, trusted: Iterable[str]) -> bool:
+    """Return whether an ``Origin`` is certainly of one site with one of ours.
+
+    :param sent: the header.
+    :param trusted: origins of ours.
+    """
     origin = origin_of(sent.strip())
     own = filter(None, map(origin_of, trusted))
     return origin is not None and any(config.sites.may_share_cookies(origin, each) for each in own)

@@ -20,6 +20,7 @@ from ..constants import (
     AUTH_MODE_HEADER,
     FRONT_TOKEN_HEADER,
     FRONT_TOKEN_REMOVE,
+    REASON_HEADER,
     REFRESH_TOKEN_HEADER,
     TransferMethod,
 )
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from flask import Request
     from werkzeug.wrappers import Response
 
-    from ..config.config import AllowedTransfer, Config, CookieNames
+    from ..config.config import AllowedTransfer, Config, CookieNames, SameSite
+    from ..errors import Reason
 
 _BEARER = "Bearer "
 _SEPARATORS = re.compile("[;,]")
@@ -222,6 +224,11 @@ def accepts_html(request: Request) -> bool:
     return "text/html" in request.headers.get("Accept", "")
 
 
+def is_sent_by_browser(request: Request) -> bool:
+    """Return whether a request has headers that browsers add to what their scripts send."""
+    return "Sec-Fetch-Mode" in request.headers or "Origin" in request.headers
+
+
 class Turns(NamedTuple):
     """Count the responses that had no room for all stray cookies, so that the next one expires others.
 
@@ -254,7 +261,8 @@ class ResponseWriter:
         self._refresh_path = refresh_path
         self._turns = turns
         decided = config.decisions(root_url)
-        self._same_site = decided.same_site
+        #: The attribute ``SameSite`` of the cookies.
+        self.same_site: SameSite = decided.same_site
         #: Do the cookies have the attribute ``Secure``?
         self.secure: bool = decided.secure
 
@@ -326,8 +334,8 @@ class ResponseWriter:
         if stray.domain is not None:
             parts.insert(1, f"Domain={stray.domain}")
         # Browsers want it for names that begin with __Secure-, and in answers to other sites.
-        if self.secure and (self._same_site == "none" or stray.name.startswith("__")):
-            parts += ["Secure", f"SameSite={self._same_site.capitalize()}"]
+        if self.secure and (self.same_site == "none" or stray.name.startswith("__")):
+            parts += ["Secure", f"SameSite={self.same_site.capitalize()}"]
         return "; ".join(parts)
 
     def _set(self, response: Response, name: str, value: str, path: str, expires: datetime | None) -> None:
@@ -339,7 +347,7 @@ class ResponseWriter:
             domain=self._config.cookie_domain,
             secure=self.secure,
             httponly=True,
-            samesite=self._same_site.capitalize(),
+            samesite=self.same_site.capitalize(),
             partitioned=self._config.cookie_partitioned,
         )
 
@@ -354,7 +362,7 @@ class ResponseWriter:
             domain=self._config.cookie_domain if domain is self._UNSET else domain,
             secure=self.secure,
             httponly=True,
-            samesite=self._same_site.capitalize(),
+            samesite=self.same_site.capitalize(),
             partitioned=self._config.cookie_partitioned,
         )
 
@@ -384,11 +392,21 @@ def _size_of(line: str) -> int:
     return len("Set-Cookie: \r\n") + len(line.encode())
 
 
+def write_reason(response: Response, reason: Reason, *, exposed: bool) -> None:
+    """Say in a header why a request was refused.
+
+    :param exposed: let scripts of another origin read it.
+    """
+    response.headers[REASON_HEADER] = reason.value
+    if exposed:
+        _expose(response, [REASON_HEADER])
+
+
 def _expose(response: Response, names: list[str]) -> None:
     """Name headers in ``Access-Control-Expose-Headers``, beside those that the app exposes already."""
     key = "Access-Control-Expose-Headers"
     present = ", ".join(response.headers.getlist(key))
     known = {name.strip().lower() for name in present.split(",")}
     # Also beside a star, which is no wildcard where credentials are sent (Fetch standard).
-    missing = [name for name in names if name not in known]
+    missing = [name for name in names if name.lower() not in known]
     response.headers[key] = ", ".join(filter(None, [present, *missing]))

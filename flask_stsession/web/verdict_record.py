@@ -23,13 +23,20 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 
 
 def announce_verdict(
-    config: Config, error: SessionHTTPError, *, sender: object, asked: str, session: Session | None
+    config: Config,
+    error: SessionHTTPError,
+    *,
+    sender: object,
+    asked: str,
+    session: Session | None,
+    level: int = logging.INFO,
 ) -> None:
     """Set the configured status of a verdict, and write it to the log and the signals.
 
     :param sender: of the signals.
     :param asked: method and path of the request, for the log.
     :param session: the session that was refused, if it was verified before.
+    :param level: of the log record, outages aside, which are errors.
     """
     if isinstance(error, CoreUnavailableError):
         logger.error("503 for %s: %s (%s)", asked, error, error.reason)
@@ -40,7 +47,7 @@ def announce_verdict(
         error.code = config.invalid_claim_status_code
     elif is_plain and isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError):
         error.code = config.session_expired_status_code
-    logger.info("%s for %s: %s (%s)", error.code, asked, error, error.reason)
+    logger.log(level, "%s for %s: %s (%s)", error.code, asked, error, error.reason)
     if isinstance(error, InvalidClaimsError):
         signals.claims_invalid.send(sender, session=session, error=error)
     elif isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError):

@@ -32,6 +32,7 @@ from .context import (
     this_g,
     this_request,
 )
+from .hints import is_in_development
 from .navigation import CONTINUE_ENDPOINT, SCRIPT_ENDPOINT, is_of_another_site
 from .options import OPTIONAL, REQUIRED, OverrideValidators, VerifyOptions
 from .sockets import check_origin_of_socket, is_event
@@ -407,6 +408,7 @@ def record_verdict(app_state: AppState, error: SessionHTTPError) -> None:
         sender=app_state.app,
         asked=f"{request.method} {request.path!r}",
         session=state.session,
+        level=logging.WARNING if is_in_development(app_state.app) else logging.INFO,
     )
 
 

@@ -115,6 +115,45 @@ def test_cookies_that_arrive_are_not_warned_of(
     assert not warnings(caplog)
 
 
+CROSS_SITE = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", "Origin": "http://localhost:3000"}
+LOST = (
+    "Cookies with SameSite lax are being sent to a page of http://localhost:3000, which is another site to "
+    "browsers: they drop them. Open the page and this app under one host name (localhost and 127.0.0.1 are "
+    "two), or write the page's origin in STSESSION_WEBSITE_DOMAIN and serve both by https."
+)
+FRAME = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_lost"),
+    [
+        ({}, True),
+        (FRAME, True),
+        ({"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"st-auth-mode": "header"}, False),
+    ],
+)
+def test_cookies_for_a_page_of_another_site_are_warned_of_once(
+    make_app: AppFactory, headers: dict[str, str], is_lost: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_app(website_domain="http://localhost:3000").test_client()
+    for _ in range(2):
+        sent = {**BY_COOKIE, **CROSS_SITE, **headers}
+        assert client.post("/login", base_url="http://127.0.0.1:5000", headers=sent).status_code == 200
+    assert warnings(caplog) == ([LOST] if is_lost else [])
+
+
+def test_cookies_that_are_made_for_other_sites_are_not_warned_of(
+    make_app: AppFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    page = "https://www.example.org"
+    client = make_app(**SECURE, website_domain=page).test_client()
+    sent = {**BY_COOKIE, **CROSS_SITE, "Origin": page}
+    assert client.post("/login", base_url="https://api.example.com", headers=sent).status_code == 200
+    assert warnings(caplog) == []
+
+
 @pytest.mark.parametrize(
     ("host", "is_covered"),
     [

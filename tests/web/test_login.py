@@ -137,6 +137,48 @@ def test_cookies_that_browsers_would_not_keep_are_refused_and_headers_are_fine(m
     assert client.post("/login", headers=BY_HEADER).status_code == 200
 
 
+FORGOTTEN = (
+    "A new session's tokens go by header, since POST '/login' came without the header st-auth-mode. Write "
+    'fetch(url, {headers: {"st-auth-mode": "cookie"}}) to have the browser keep them, or "header" if the '
+    "client keeps them itself."
+)
+
+
+@pytest.mark.parametrize(
+    ("headers", "settings", "is_warned"),
+    [
+        ({"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}, {}, True),
+        ({"Origin": "http://localhost"}, {}, True),
+        ({"Origin": "http://localhost", "st-auth-mode": "header"}, {}, False),
+        ({"Origin": "http://localhost"}, {"token_transfer_method": "header"}, False),
+        ({"Origin": "http://localhost"}, {"token_transfer_method": "cookie"}, False),
+        ({"Origin": "http://localhost"}, {"token_transfer_method": lambda *_: "header"}, False),
+        ({}, {}, False),
+    ],
+)
+def test_a_script_that_forgets_to_say_how_tokens_travel_is_told_what_to_write(
+    make_app: AppFactory,
+    headers: dict[str, str],
+    settings: dict[str, Any],
+    is_warned: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    make_app(**settings).test_client().post("/login", headers=headers)
+    assert caplog.messages == ([FORGOTTEN] if is_warned else [])
+
+
+@pytest.mark.parametrize("flag", ["debug", "testing"])
+def test_in_development_any_client_is_told_so(
+    app: Flask, flag: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    setattr(app, flag, True)
+    client = app.test_client()
+    token = client.post("/login").headers["st-access-token"]
+    assert caplog.messages == [FORGOTTEN]
+    client.post("/login", headers={"Authorization": f"Bearer {token}"})  # knows by now how it travels
+    assert caplog.messages == [FORGOTTEN]
+
+
 def test_header_tokens_for_a_client_that_wants_pages_are_a_warning(
     app: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:

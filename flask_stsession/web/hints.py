@@ -1,0 +1,104 @@
+"""Tell developers why a page of another origin gets no session; browsers and their consoles say little of it.
+
+Only with ``app.debug`` or ``app.testing``: what is wrong with a response may be no business of its readers.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from flask import request_finished
+
+from ..config.domains import origin_of
+from ..constants import CORS_REQUEST_HEADERS
+from ..errors import Reason
+from . import cors
+from .context import existing_state, origin_of_api, this_request
+from .navigation import is_same_site
+
+if TYPE_CHECKING:
+    from flask import Flask, Request, Response
+
+    from ..config.config import Config
+    from .base import AppState
+    from .context import RequestState
+
+logger: logging.Logger = logging.getLogger("flask_stsession")
+
+_WITHOUT_COOKIES = (
+    "A page of {!r} sent a request without a session. fetch() sends and keeps cookies of another origin only "
+    'if it is told to: write fetch(url, {{credentials: "include"}}), also where the page signs in.'
+)
+
+
+def is_in_development(app: Flask) -> bool:
+    """Return whether responses may say why they refuse: ``app.debug`` or ``app.testing``."""
+    return app.debug or app.testing
+
+
+def page_elsewhere(config: Config, request: Request) -> str | None:
+    """Return the origin of the page that sent a request, if it is of ours and not the API's own origin.
+
+    Pages on another port of the same host count as ours, as in development they mostly are.
+    """
+    sent = request.headers.get("Origin")
+    here = origin_of_api(request)
+    own = {config.own_origin(here), str(origin_of(here))}
+    # A development server's proxy may pass on the page's Origin, but gives another Host.
+    if sent is None or sent in own or request.headers.get("Sec-Fetch-Site") == "same-origin":
+        return None
+    trusted = {*config.trusted_origins(here), *own}
+    return sent if sent in trusted or is_same_site(config, sent, trusted) else None
+
+
+class Hints:
+    """Looks at every finished response of one app, and logs once what a page of another origin lacks.
+
+    :param app_state: of the app.
+    """
+
+    def __init__(self, app_state: AppState) -> None:
+        self._config = app_state.config
+        self._said: set[str] = set()
+        # The signal keeps a weak reference. What has this object belongs to the app, and goes with it.
+        request_finished.connect(self._look, app_state.app)
+
+    def _look(self, _sender: object, *, response: Response, **_: Any) -> None:
+        request = this_request()
+        page = page_elsewhere(self._config, request)
+        hint = None if page is None else self._hint(request, response, page, existing_state(request))
+        if hint is not None and hint not in self._said:
+            self._said.add(hint)
+            logger.warning("%s %r: %s", request.method, request.path, hint)
+
+    def _hint(
+        self, request: Request, response: Response, page: str, state: RequestState | None
+    ) -> str | None:
+        """Return what the page lacks, and what to write."""
+        allows_cookies = self._config.token_transfer_method != "header"
+        if request.method == "OPTIONS":
+            return self._hint_at_preflight(request, response, page, allows_cookies=allows_cookies)
+        if state is None:
+            return None
+        issued = None if state.pending is None else state.pending.issued
+        uses_cookies = "HTTP_COOKIE" in request.environ or (issued is not None and issued.method == "cookie")
+        hint = cors.problem(response.headers, origin=page, with_credentials=uses_cookies)
+        if hint is None and allows_cookies and state.refused is not None:
+            lacks_token = state.refused.reason is Reason.NO_TOKEN
+            return _WITHOUT_COOKIES.format(page) if lacks_token else None
+        return hint
+
+    def _hint_at_preflight(
+        self, request: Request, response: Response, page: str, *, allows_cookies: bool
+    ) -> str | None:
+        asked = request.headers.get("Access-Control-Request-Headers", "").lower()
+        ours = [name for name in map(str.strip, asked.split(",")) if name in CORS_REQUEST_HEADERS]
+        if not ours:
+            return None
+        return cors.problem(
+            response.headers,
+            origin=page,
+            with_credentials=allows_cookies and "authorization" not in ours,
+            requested_headers=ours,
+        )
