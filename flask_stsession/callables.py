@@ -1,10 +1,97 @@
-"""Facts about functions that an app hands in: which arguments they take, and whether they are async."""
+"""Functions that an app hands in: call them, async or not, and learn which arguments they take."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from inspect import Signature, isasyncgenfunction, iscoroutinefunction, signature
+import sys
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from inspect import Signature, isasyncgenfunction, iscoroutine, iscoroutinefunction, signature
 from typing import Any
+
+from .errors import ConfigError
+
+#: Wraps an asynchronous function so that a call waits for its result: ``app.ensure_sync``.
+EnsureSync = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class BuiltPayload(dict[str, Any]):
+    """A part of a payload, which may be awaited: code written for supertokens-python does."""
+
+    def __await__(self) -> Generator[None, None, BuiltPayload]:
+        yield from ()
+        return self
+
+
+def call(
+    func: Callable[..., Any], *args: Any, ensure_sync: EnsureSync | None, name: str | None = None
+) -> Any:
+    """Call a function of the app, asynchronous or not, and return its result.
+
+    :param func: the function or method.
+    :param ensure_sync: ``app.ensure_sync``, which awaits the result of an asynchronous one; ``None``: that of
+        the current app.
+    :param name: the name of ``func`` for messages, where its own does not say enough.
+    :raises ConfigError: the result has to be awaited, and there is no app.
+    """
+    result = func(*args)
+    # Look at the result rather than the function: a lambda that calls an async function looks like any other,
+    # and an async function has done nothing yet.
+    if not hasattr(type(result), "__await__") or isinstance(result, BuiltPayload):
+        return result
+
+    async def waited() -> Any:
+        return await result
+
+    try:
+        wrap = ensure_sync or _ensure_sync_of_current_app()
+        if wrap is None:
+            raise ConfigError(
+                f"{name or getattr(func, '__qualname__', repr(func))} is asynchronous, and there is no app "
+                "here that could await it. Pass a plain function, or ensure_sync=app.ensure_sync."
+            )
+        return _run(wrap, waited)
+    finally:
+        # Python would warn of a coroutine that was never awaited, at some later time and place.
+        if iscoroutine(result):
+            result.close()
+
+
+def _run(ensure_sync: EnsureSync, function: Callable[..., Any]) -> Any:
+    """Call an asynchronous function and wait for its result, also below one that is running."""
+
+    def run() -> Any:
+        return ensure_sync(function)()
+
+    if not _is_in_event_loop():
+        return run()
+    # No event loop can run another one in its thread: an async view, or an async fetch_value that builds
+    # another claim, waits here for a thread that can.
+    with ThreadPoolExecutor(1, "flask-stsession: async") as pool:
+        return pool.submit(copy_context().run, run).result()
+
+
+def _is_in_event_loop() -> bool:
+    # Whoever runs one has imported the module; we need no more of it than this.
+    module: Any = sys.modules.get("asyncio")
+    if module is None:
+        return False
+    try:
+        module.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _ensure_sync_of_current_app() -> EnsureSync | None:
+    app = current_flask_app()
+    return None if app is None else app.ensure_sync
+
+
+def current_flask_app() -> Any:
+    """Return the current Flask app, or ``None``; without importing Flask."""
+    flask: Any = sys.modules.get("flask")
+    return flask.current_app if flask is not None and flask.has_app_context() else None
 
 
 def is_asynchronous(function: object) -> bool:

@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from . import signals
 from .arguments import checked_handle, checked_user_id, keyword_only
+from .callables import refuse_asynchronous
 from .claims.builtin import AuthTimeClaim, EmailVerificationClaim
 from .config import load
 from .constants import CORS_REQUEST_HEADERS, DEFAULT_TENANT, REFRESH_PATH
@@ -82,7 +83,7 @@ class STSession(Extension):
     outside of an app context its methods raise ``RuntimeError``.
 
     Subclass it to change what it does: every function of this package and every route of ours calls these
-    methods.
+    methods. None of them is awaited, so an ``async def`` among them is a ``TypeError``.
 
     :param app: initialised at once, if given.
     :param claims: fetched and built into every new session.
@@ -95,12 +96,22 @@ class STSession(Extension):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        for name in dir(STSession):
+            if not name.startswith("_"):
+                refuse_asynchronous(getattr(cls, name), f"{cls.__name__}.{name}")
         # One method with two names: overriding one of them overrides both.
         names = ("sync_get_claim_value", "get_claim_value")
         defined = next(vars(base) for base in cls.__mro__ if any(name in vars(base) for name in names))
         for name in names:
             if name not in defined:
                 setattr(cls, name, next(defined[each] for each in names if each in defined))
+
+    if not TYPE_CHECKING:  # type checkers would allow any attribute
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if not name.startswith("_"):  # an override on this object
+                refuse_asynchronous(value, f"STSession.{name}")
+            super().__setattr__(name, value)
 
     def __init__(
         self,

@@ -16,11 +16,20 @@ from typing import Final
 
 from blinker import NamedSignal, Namespace
 
+from .callables import refuse_asynchronous
+
 _signals: Final = Namespace()
 
 
+def _refuse_async_receiver(signal: NamedSignal, receiver: object, **_: object) -> None:
+    # Blinker takes a TypeError raised here as a refusal, and disconnects the receiver.
+    refuse_asynchronous(receiver, f"A receiver of {signal.name.replace('-', '_')}")
+
+
 def _signal(name: str, doc: str) -> NamedSignal:
-    return _signals.signal(name, doc)
+    signal = _signals.signal(name, doc)
+    signal.receiver_connected.connect(_refuse_async_receiver)
+    return signal
 
 
 session_created: NamedSignal = _signal(

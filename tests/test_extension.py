@@ -643,3 +643,30 @@ def test_arguments_of_wrong_types_are_refused_with_what_to_write(
     with pytest.raises(TypeError) as caught:
         STSession(**arguments)
     assert str(caught.value) == f"STSession() {message}"
+
+
+@pytest.mark.parametrize(
+    "name", ["create_new_session", "get_global_claim_validators", "get_tenant_id", "get_claim_value"]
+)
+def test_an_override_that_nothing_awaits_is_refused_where_it_is_given(name: str) -> None:
+    async def override(self: Any, *args: Any, **options: Any) -> Any:
+        raise AssertionError
+
+    with pytest.raises(TypeError) as caught:
+        type("Own", (STSession,), {name: override})
+    assert str(caught.value) == (
+        f"Own.{name} must not be async, as its result is not awaited: write def, not async def."
+    )
+    mixin = type("Mixin", (), {name: override})
+    with pytest.raises(TypeError, match=rf"^Own\.{name} must not be async"):
+        type("Own", (mixin, STSession), {})
+    with pytest.raises(TypeError, match=rf"^STSession\.{name} must not be async"):
+        setattr(STSession(), name, override)
+
+
+def test_further_methods_of_a_subclass_may_be_asynchronous() -> None:
+    class Own(STSession):
+        async def sign_in_later(self, user_id: str) -> str:
+            return user_id
+
+    Own().note = "an attribute of the app"  # type: ignore[attr-defined]

@@ -52,3 +52,17 @@ def test_a_receiver_gets_the_signals_of_its_own_app_only(name: str) -> None:
 
 def test_the_signals_are_not_those_of_the_same_name_elsewhere() -> None:
     assert blinker.signal("session-created") is not signals.session_created
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_receiver_that_nothing_would_await_is_refused_where_it_is_connected(name: str) -> None:
+    async def receive(sender: object, **extra: object) -> None:
+        raise AssertionError
+
+    signal: blinker.NamedSignal = getattr(signals, name)
+    with pytest.raises(TypeError) as caught:
+        signal.connect(receive)
+    assert str(caught.value) == (
+        f"A receiver of {name} must not be async, as its result is not awaited: write def, not async def."
+    )
+    assert receive not in list(signal.receivers_for(object()))

@@ -18,13 +18,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar, overload
 
+from ..callables import BuiltPayload, EnsureSync, call, refuse_asynchronous
 from ..constants import DEFAULT_TENANT, PROTECTED_CLAIMS
-from ..errors import ConfigError, ProtectedClaimError, Reason
+from ..errors import ProtectedClaimError, Reason
 
 T = TypeVar("T")
-
-#: Wraps an asynchronous function so that a call waits for its result: ``app.ensure_sync``.
-EnsureSync = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 #: Key of the ``user_context`` for the time (ms) of a verification. It is taken once, so that a value that
 #: is fetched and validated in one verification has the age 0, however long the source took.
@@ -37,6 +35,19 @@ STORED_TIME: Final = "t"
 # No JavaScript number beyond this is exact. The comparison also refuses NaN, infinities, and integers so
 # long that dividing them overflows.
 _LARGEST_TIME_MS: Final = 2**53
+
+
+#: The methods of a claim whose results nothing awaits, unlike that of ``fetch_value``.
+_NEVER_AWAITED: Final = (
+    "fetch",
+    "build",
+    "add_to_payload_",
+    "remove_from_payload_by_merge_",
+    "remove_from_payload",
+    "get_value_from_payload",
+    "get_last_refetch_time",
+    "now_ms",
+)
 
 
 def system_clock() -> int:
@@ -73,11 +84,17 @@ class SessionClaim(Generic[T]):
         current_payload, user_context)``; a function that takes both, such as ``lambda *args``, is called
         with three arguments, unless it names a ``recipe_user_id``. A subclass may define the method instead.
     :param clock: returns the time in ms, for tests.
-    :raises TypeError: if ``fetch_value`` is missing, or takes neither three nor five arguments.
+    :raises TypeError: if ``fetch_value`` is missing, or takes neither three nor five arguments; where a
+        subclass is defined, if any other method is asynchronous.
     :raises ProtectedClaimError: if the key is one of the session's own.
     """
 
     key: str
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in _NEVER_AWAITED:
+            refuse_asynchronous(getattr(cls, name), f"{cls.__name__}.{name}")
 
     def __init__(
         self,
@@ -126,8 +143,9 @@ class SessionClaim(Generic[T]):
         :param tenant_id: the tenant of the session.
         :param payload: the current access token payload.
         :param user_context: passed to ``fetch_value``.
-        :param ensure_sync: ``app.ensure_sync``, needed where the source is asynchronous.
-        :raises ConfigError: if the source is asynchronous and there is no ``ensure_sync``.
+        :param ensure_sync: ``app.ensure_sync``, which awaits an asynchronous source; by default that of the
+            current app.
+        :raises ConfigError: if the source is asynchronous and there is no app.
         """
         context = {} if user_context is None else user_context
         arguments: tuple[Any, ...] = (user_id, tenant_id, context)
@@ -146,7 +164,7 @@ class SessionClaim(Generic[T]):
         user_context: dict[str, Any] | None = None,
         *,
         ensure_sync: EnsureSync | None = None,
-    ) -> dict[str, Any]: ...
+    ) -> BuiltPayload: ...
 
     @overload
     def build(
@@ -158,17 +176,19 @@ class SessionClaim(Generic[T]):
         user_context: dict[str, Any] | None = None,
         *,
         ensure_sync: EnsureSync | None = None,
-    ) -> dict[str, Any]: ...
+    ) -> BuiltPayload: ...
 
     def build(
         self, user_id: str, *args: Any, ensure_sync: EnsureSync | None = None, **kwargs: Any
-    ) -> dict[str, Any]:
+    ) -> BuiltPayload:
         """Fetch the value and return the part of a payload that carries it; ``{}`` if there is none.
 
         ``build(user_id, tenant_id="public", user_context=None)``, or with supertokens-python's
-        arguments ``build(user_id, recipe_user_id, tenant_id, current_payload, user_context=None)``.
+        arguments ``build(user_id, recipe_user_id, tenant_id, current_payload, user_context=None)``. An
+        asynchronous ``fetch_value`` may call it for another claim, with or without ``await``.
 
-        :param ensure_sync: ``app.ensure_sync``, needed where the source is asynchronous.
+        :param ensure_sync: ``app.ensure_sync``, which awaits an asynchronous source; by default that of the
+            current app.
         :raises TypeError: if the arguments fit neither form.
         """
         given = _build_arguments(self.key, args, kwargs)
@@ -181,7 +201,7 @@ class SessionClaim(Generic[T]):
             user_context=context,
             ensure_sync=ensure_sync,
         )
-        return {} if value is None else self.add_to_payload_({}, value, context)
+        return BuiltPayload({} if value is None else self.add_to_payload_({}, value, context))
 
     def add_to_payload_(
         self, payload: dict[str, Any], value: T, user_context: dict[str, Any] | None = None
@@ -263,38 +283,6 @@ class SessionClaimValidator(ABC):
         self, payload: dict[str, Any], user_context: dict[str, Any]
     ) -> ClaimValidationResult | Awaitable[ClaimValidationResult]:
         """Check the payload."""
-
-
-def call(
-    func: Callable[..., Any], *args: Any, ensure_sync: EnsureSync | None, name: str | None = None
-) -> Any:
-    """Call a function of the app, asynchronous or not, and return its result.
-
-    :param func: the function or method.
-    :param ensure_sync: ``app.ensure_sync``, which awaits the result of an asynchronous one.
-    :param name: the name of ``func`` for messages, where its own does not say enough.
-    :raises ConfigError: the result has to be awaited, and there is no ``ensure_sync``.
-    """
-    result = func(*args)
-    # Look at the result rather than the function: a lambda that calls an async function looks like any other,
-    # and an async function has done nothing yet.
-    if not hasattr(type(result), "__await__"):
-        return result
-
-    async def waited() -> Any:
-        return await result
-
-    try:
-        if ensure_sync is None:
-            raise ConfigError(
-                f"{name or getattr(func, '__qualname__', repr(func))} is asynchronous, and there is no app "
-                "here that could await it. Pass a plain function, or ensure_sync=app.ensure_sync."
-            )
-        return ensure_sync(waited)()
-    finally:
-        # Python would warn of a coroutine that was never awaited, at some later time and place.
-        if inspect.iscoroutine(result):
-            result.close()
 
 
 def _checked_key(key: object) -> str:

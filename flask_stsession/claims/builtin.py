@@ -7,10 +7,10 @@ One object serves all apps of a process. It finds the extension object in the ``
 from __future__ import annotations
 
 import math
-import sys
 from functools import cached_property
 from typing import Any, Final, Protocol
 
+from ..callables import current_flask_app
 from ..errors import ConfigError, Reason
 from .base import VALID, ClaimValidationResult, SessionClaim, SessionClaimValidator
 from .primitive import BooleanClaim, PrimitiveArrayClaim, PrimitiveClaim
@@ -58,10 +58,9 @@ def extension_of(user_context: dict[str, Any] | None) -> ClaimSources:
     :raises ConfigError: there is neither.
     """
     ext: ClaimSources | None = (user_context or {}).get("stsession")
-    # Flask is not imported, so that claims work without it: if it is not loaded, there is no current app.
-    flask: Any = sys.modules.get("flask")
-    if ext is None and flask is not None and flask.has_app_context():
-        ext = flask.current_app.extensions.get("stsession")
+    app = current_flask_app() if ext is None else None
+    if app is not None:
+        ext = app.extensions.get("stsession")
     if ext is None:
         raise ConfigError(
             "A built-in claim was fetched outside of an app. Fetch it in a request, or in "

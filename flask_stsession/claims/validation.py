@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..callables import call
 from ..errors import ClaimValidationError, Reason
-from .base import NOW_MS, VALID, call
+from .base import NOW_MS, VALID
 from .validators import AgedValidator
 
 if TYPE_CHECKING:
-    from .base import EnsureSync, SessionClaim, SessionClaimValidator
+    from ..callables import EnsureSync
+    from .base import SessionClaim, SessionClaimValidator
 
 #: Key of the ``user_context`` while a claim is refetched for a validator: the age (s) up to which a cached
 #: response of the core may serve. 0: ask now. Absent: the app itself asked for the value.

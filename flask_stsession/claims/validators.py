@@ -13,6 +13,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
+from ..callables import refuse_asynchronous
 from .base import STORED_TIME, STORED_VALUE, VALID, ClaimValidationResult, SessionClaim, SessionClaimValidator
 
 Primitive: TypeAlias = str | int | float | bool
@@ -457,6 +458,7 @@ def _checked_values(values: Any, validator: str) -> tuple[Primitive, ...]:
 
 def checked_max_age(max_age: Any) -> Any:
     """Check the maximal age of a validator or a claim, and return it."""
+    refuse_asynchronous(max_age, "max_age_in_sec")
     return max_age if max_age is None or callable(max_age) else _checked_age(max_age, "max_age_in_sec")
 
 

@@ -17,7 +17,7 @@ from .sizes import TokenSizes
 if TYPE_CHECKING:
     from requests.adapters import BaseAdapter
 
-    from ..claims.base import EnsureSync
+    from ..callables import EnsureSync
     from ..config.config import Config
     from ..core.hooks import CoreHooks
     from .session import Session, SessionMethods

@@ -21,7 +21,8 @@ from .payloads import checked_update, json_object, merged
 from .sizes import TokenSizes
 
 if TYPE_CHECKING:
-    from ..claims.base import EnsureSync, SessionClaimValidator
+    from ..callables import EnsureSync
+    from ..claims.base import SessionClaimValidator
     from ..core.client import CoreClient
 
 #: ``f(session_information, user_context)`` that returns the validators that every guard runs.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-from ..callables import number_taken, spelled
-from ..claims.base import call
+from ..callables import call, number_taken, spelled
 from ..claims.builtin import EmailVerificationClaim
 from ..errors import ConfigError, CoreError
 

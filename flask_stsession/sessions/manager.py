@@ -55,7 +55,8 @@ from .session import REMEMBER_KEY, RequestRecord, Session, SessionMethods
 from .sizes import TokenSizes, largest_keys
 
 if TYPE_CHECKING:
-    from ..claims.base import EnsureSync, SessionClaim
+    from ..callables import EnsureSync
+    from ..claims.base import SessionClaim
     from ..core.client import CoreClient
     from ..core.models import CoreSession
     from ..tokens.access_token import AccessToken

@@ -14,7 +14,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from ..claims.base import EnsureSync, SessionClaim
+    from ..callables import EnsureSync
+    from ..claims.base import SessionClaim
     from .by_handle import SessionsByHandle
     from .session import Session, SessionMethods
 

@@ -20,7 +20,8 @@ from .client_changes import ClientChanges, IssuedTokens
 from .payloads import merged
 
 if TYPE_CHECKING:
-    from ..claims.base import EnsureSync, SessionClaim, SessionClaimValidator
+    from ..callables import EnsureSync
+    from ..claims.base import SessionClaim, SessionClaimValidator
     from ..core.models import SessionInformation, TokenInfo
 
 #: Payload key of a session whose cookies end with the browser (``remember=False``).

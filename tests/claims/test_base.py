@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from flask_stsession.callables import call
 from flask_stsession.claims import ClaimValidationResult, PrimitiveClaim, SessionClaim, SessionClaimValidator
-from flask_stsession.claims.base import NOW_MS, call
+from flask_stsession.claims.base import NOW_MS
 from flask_stsession.constants import PROTECTED_CLAIMS
 from flask_stsession.errors import ConfigError, ProtectedClaimError
 
@@ -339,15 +340,6 @@ def test_a_coroutine_is_closed_when_nothing_could_await_it() -> None:
     assert inspect.getcoroutinestate(made[0]) == inspect.CORO_CLOSED
 
 
-def test_call_names_the_function_by_default() -> None:
-    with pytest.raises(ConfigError, match=r"^fetch_later is asynchronous, and there is no app here"):
-        call(fetch_later, "alice", "public", {}, ensure_sync=None)
-
-
-def test_call_returns_what_a_plain_function_returns() -> None:
-    assert call(lambda value: value, 7, ensure_sync=None) == 7
-
-
 class Never(SessionClaimValidator):
     """The least that an app's own validator must define."""
 
@@ -396,3 +388,31 @@ def test_a_result_cannot_be_changed() -> None:
 def test_claims_are_imported_without_flask() -> None:
     script = "import sys, flask_stsession.claims; sys.exit('flask' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["add_to_payload_", "get_value_from_payload", "build", "now_ms"])
+def test_a_method_of_a_claim_that_nothing_awaits_is_refused_where_the_class_is_defined(name: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        type("Late", (SessionClaim,), {name: fetch_later})
+    assert str(caught.value) == (
+        f"Late.{name} must not be async, as its result is not awaited: write def, not async def."
+    )
+
+
+def test_a_subclass_may_fetch_its_value_asynchronously() -> None:
+    class Late(SessionClaim[str]):
+        key = "late"
+
+        async def fetch_value(self, user_id: str, tenant_id: str, user_context: dict[str, Any]) -> str:
+            return f"later: {user_id}"
+
+    assert Late().fetch("alice", ensure_sync=ensure_sync) == "later: alice"
+
+
+def test_a_maximal_age_is_not_awaited() -> None:
+    later: Any = fetch_later
+    with pytest.raises(TypeError) as caught:
+        PrimitiveClaim("plan", lambda *_: "pro", later)
+    assert str(caught.value) == (
+        "max_age_in_sec must not be async, as its result is not awaited: write def, not async def."
+    )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask import Blueprint, Flask, g
 from support.app_factory import AppFactory, add_views
+from support.clients import signed_in
 from support.guarded_app import Client, add_guard, refused
 
 from flask_stsession import (
@@ -25,7 +26,13 @@ from flask_stsession import (
     verify_access_token,
     verify_session,
 )
-from flask_stsession.claims import BooleanClaim, ClaimValidationResult, SessionClaim, SessionClaimValidator
+from flask_stsession.claims import (
+    BooleanClaim,
+    ClaimValidationResult,
+    PrimitiveClaim,
+    SessionClaim,
+    SessionClaimValidator,
+)
 
 #: An app's own table. Bob has filled in half of his profile, and carol none of hers.
 PROFILES = {"alice": {"name": "Alice", "city": "Ghent"}, "bob": {"name": "Bob"}}
@@ -323,3 +330,60 @@ def test_asynchronous_claims_and_validators_are_awaited_by_the_app(
     assert len(app.waited_for) == 3  # should_refetch, fetch_value, validate
     if status == 403:
         assert refused(response) == [{"id": "async-done", "reason": {"message": "not yet"}}]
+
+
+# Claims that build others
+
+
+@pytest.mark.parametrize("awaits", [True, False])
+@pytest.mark.parametrize("is_async", [True, False])
+def test_an_asynchronous_claim_may_build_another_one(
+    make_app: AppFactory, is_async: bool, awaits: bool
+) -> None:
+    async def fetch_later(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> str:
+        return f"{user_id} of {tenant_id}"
+
+    def fetch_now(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> str:
+        return f"{user_id} of {tenant_id}"
+
+    inner = PrimitiveClaim[str]("inner", fetch_later if is_async else fetch_now)
+
+    async def fetch(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> str:
+        built: Any = inner.build(user_id, tenant_id, user_context)
+        payload = await built if awaits else built
+        return f"<{inner.get_value_from_payload(payload)}>"
+
+    outer = PrimitiveClaim[str]("outer", fetch)
+    app = make_app(token_transfer_method="cookie", claims=[outer])
+    add_guard(app, "/guarded", outer.validators.has_value("<alice of public>", 0))
+    client = signed_in(app)
+    assert client.get("/user").get_json()["payload"]["outer"]["v"] == "<alice of public>"
+    assert client.get("/guarded").status_code == 200
+
+
+def test_a_claim_whose_source_is_plain_may_build_one_whose_source_is_not(make_app: AppFactory) -> None:
+    async def fetch_later(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> str:
+        return user_id
+
+    inner = PrimitiveClaim[str]("inner", fetch_later)
+    outer = PrimitiveClaim[str]("outer", lambda *args: inner.build(*args)["inner"]["v"])
+    client = signed_in(make_app(token_transfer_method="cookie", claims=[outer]))
+    assert client.get("/user").get_json()["payload"]["outer"]["v"] == "alice"
+
+
+def test_an_asynchronous_view_may_fetch_a_claim_with_an_asynchronous_source(make_app: AppFactory) -> None:
+    async def fetch_later(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> str:
+        return user_id
+
+    claim = PrimitiveClaim[str]("late", fetch_later)
+    app = make_app(token_transfer_method="cookie")
+
+    @app.post("/fetch")
+    @verify_session()
+    async def fetch() -> dict[str, Any]:
+        g.session.fetch_and_set_claim(claim)
+        return {"late": g.session.get_claim_value(claim)}
+
+    client = signed_in(app)
+    assert client.post("/fetch").get_json() == {"late": "alice"}
+    assert client.get("/user").get_json()["payload"]["late"]["v"] == "alice"
