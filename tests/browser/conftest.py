@@ -12,9 +12,9 @@ from support.authority import Authority
 from support.bundles import bundle, check_built
 from support.chromium_browser import running_chromium
 from support.example_modules import import_example
+from support.example_visitor import Person
 from support.sdk_site import SdkSite, Visitor
 from support.served_core import ServedCore
-from support.web_person import Person
 
 HERE = Path(__file__).parent
 
@@ -44,18 +44,18 @@ def browser(sdk_script: Path) -> Iterator[Any]:
 
 
 @pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Return the module of ``examples/web``, imported afresh."""
     return import_example("web/app", monkeypatch)
 
 
 @pytest.fixture
-def make_site(web: ModuleType, served_core: ServedCore, sdk_script: Path) -> Iterator[SiteFactory]:
+def make_site(example: ModuleType, served_core: ServedCore, sdk_script: Path) -> Iterator[SiteFactory]:
     """Return a factory of sites on this test's core; takes settings of the app as keywords."""
     sites: list[SdkSite] = []
 
     def make(**settings: Any) -> SdkSite:
-        sites.append(SdkSite(web, served_core, sdk_script, **settings))
+        sites.append(SdkSite(example, served_core, sdk_script, **settings))
         return sites[-1]
 
     yield make
@@ -84,12 +84,12 @@ def make_visitor(browser: Any) -> Iterator[VisitorFactory]:
 
 
 @pytest.fixture
-def make_person(browser: Any) -> Iterator[PersonFactory]:
-    """Return a factory of persons at the example's page; takes a site and where to keep the session."""
-    check_built("web")
+def make_person(browser: Any, example: ModuleType) -> Iterator[PersonFactory]:
+    """Return a factory of persons at the example's page; takes a site, and where to keep the session."""
+    check_built(Path(str(example.__file__)).parent.name)
     persons: list[Person] = []
 
-    def make(site: SdkSite, transfer: str = "cookies", **context: Any) -> Person:
+    def make(site: SdkSite, transfer: str | None = None, **context: Any) -> Person:
         persons.append(Person(browser, site, transfer, **context))
         return persons[-1]
 

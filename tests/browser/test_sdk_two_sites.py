@@ -97,7 +97,7 @@ def test_only_the_website_passes_anti_csrf(
     assert visitor.tab.call("/api/me", "POST")[0] == 200
 
 
-@pytest.mark.parametrize("transfer", ["cookies", "headers"])
+@pytest.mark.parametrize("transfer", ["cookie", "header"])
 def test_the_page_works_with_its_api_on_another_site(
     site: SdkSite, make_person: PersonFactory, transfer: str
 ) -> None:

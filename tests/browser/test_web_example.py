@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SUB_DOMAINS = {"website_host": "www.harbour.test", "api_host": "api.harbour.test"}
 
 
-@pytest.mark.parametrize("transfer", ["cookies", "headers"])
+@pytest.mark.parametrize("transfer", ["cookie", "header"])
 @pytest.mark.parametrize("hosts", [{}, SUB_DOMAINS], ids=["one origin", "two sub-domains"])
 def test_a_person_works_with_the_page(
     make_person: PersonFactory, make_site: SiteFactory, hosts: dict[str, str], transfer: str
@@ -23,7 +23,7 @@ def test_a_person_works_with_the_page(
     person.sees("That password is wrong.")
     person.sign_in("alice")
     person.sees("Harbour dues")
-    person.sees(f"kept in {transfer}.")
+    person.sees(f"kept in {transfer}s.")
 
     person.sees("Only for the role admin.")
     assert page.get_by_role("button", name="Publish").is_disabled()
@@ -56,6 +56,16 @@ def test_an_expired_token_is_refreshed_before_the_page_shows_anything(
     person.sees("Harbour dues")
     person.sees("REFRESH_SESSION")
     assert site.refreshed == 1
+
+
+def test_a_person_chooses_where_to_keep_the_session(make_person: PersonFactory, site: SdkSite) -> None:
+    person = make_person(site)
+    with person.page.expect_navigation():
+        person.page.get_by_label("headers").check()
+    person.sees("Sign in to see the reports.")
+    person.sign_in()
+    person.sees("kept in headers.")
+    assert "sAccessToken" not in {each["name"] for each in person.context.cookies()}
 
 
 def test_tabs_share_the_session(make_person: PersonFactory, site: SdkSite) -> None:

@@ -1,4 +1,4 @@
-"""The app of ``examples/web`` behind a server, and people who visit it with a frontend SDK."""
+"""The app of an example behind a server, and people who visit it with a frontend SDK."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TIMEOUT = 60_000
 class SdkSite:
     """The example's app, with a page that only loads the SDKs: ``/sdk``.
 
-    :param example: the module of ``examples/web``, which makes the app.
+    :param example: the module of ``examples/web`` or ``examples/react``, which makes the app.
     :param core: the app's core.
     :param script: the bundled SDKs.
     :param website_host: the host of the pages where it differs from the API's.
@@ -86,15 +86,14 @@ class SdkSite:
 
     def configure(self, **settings: Any) -> None:
         """Serve a new app with these settings from now on, as after a deployment."""
-        is_cross_origin = self.api != self.url
+        origins = {"website": self.url, "api": self.api} if self.api != self.url else {}
         app: Flask = self._example.create_app(
             {
                 "STSESSION_CONNECTION_URI": self.core.url,
                 "STSESSION_EMBEDDED_CORE": {},
                 **{f"STSESSION_{name.upper()}": value for name, value in settings.items()},
             },
-            website=self.url if is_cross_origin else None,
-            api=self.api if is_cross_origin else None,
+            **origins,
         )
         self._add_page(app)
         signals.session_refreshed.connect(self._count, app)

@@ -1,4 +1,4 @@
-"""People in front of the page of ``examples/web``."""
+"""People in front of the page of an example."""
 
 from __future__ import annotations
 
@@ -11,20 +11,18 @@ class Person:
     """Somebody in front of the page, and what went wrong in it.
 
     :param browser: of Playwright.
-    :param transfer: where to keep the session: ``cookies`` or ``headers``.
+    :param transfer: how the page is to keep the session, ``cookie`` or ``header``, as if chosen before.
     """
 
-    def __init__(self, browser: Any, site: SdkSite, transfer: str = "cookies", **context: Any) -> None:
+    def __init__(self, browser: Any, site: SdkSite, transfer: str | None = None, **context: Any) -> None:
         self.site = site
         self.context = browser.new_context(**context)
         self.problems: list[str] = []
         self.context.on("page", self._watch)
+        if transfer is not None:
+            remember = f"localStorage.setItem('transfer', '{transfer}')"
+            self.context.add_init_script(f"if (location.protocol !== 'about:') {remember}")
         self.page = self.open()
-        self.sees("Sign in to see the reports.")
-        if transfer != "cookies":
-            with self.page.expect_navigation():
-                self.page.get_by_label(transfer).check()
-            self.sees("Sign in to see the reports.")
 
     def _watch(self, page: Any) -> None:
         page.set_default_timeout(TIMEOUT)
@@ -36,10 +34,10 @@ class Person:
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.problems.append(message.text)
 
-    def open(self) -> Any:
+    def open(self, path: str = "/") -> Any:
         """Open a tab."""
         page = self.context.new_page()
-        page.goto(self.site.url)
+        page.goto(self.site.url + path)
         return page
 
     def sign_in(self, user_id: str = "alice", password: str = "demo") -> None:
