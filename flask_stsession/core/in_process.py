@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -138,6 +139,9 @@ class AppCore(BaseAdapter):
             self._config.embedded_core,
             private_key=_private_key_in_memory() if database == IN_MEMORY else None,
         )
+        # Tests make apps and drop them. Python 3.13 warns of a database that nobody has closed; at the end of
+        # the process it does not.
+        weakref.finalize(self, core.close).atexit = False
         if database != IN_MEMORY and not self._is_explicit:
             logger.log(
                 logging.INFO if self._app.is_debug() and not core.created else logging.WARNING,

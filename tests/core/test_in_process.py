@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import shutil
@@ -10,6 +11,8 @@ import sqlite3
 import stat
 import sys
 import time
+import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +20,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from support.app_factory import add_views
+from werkzeug.test import create_environ
 
 from flask_stsession import STSession
+from flask_stsession.embedded import EmbeddedCoreError
 from flask_stsession.errors import ConfigError, CoreUnavailableError
 
 pytestmark = pytest.mark.embedded_core
@@ -436,3 +441,22 @@ def test_a_wrong_setting_of_the_embedded_core_fails_init_app(
     with pytest.raises(ConfigError) as caught:
         make(STSESSION_EMBEDDED_CORE=settings)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("uri", ["embedded::memory:", "embedded:core.db"])
+def test_the_database_of_a_dropped_app_is_closed(tmp_path: Path, core_template: Path, uri: str) -> None:
+    app = Flask("dropped", instance_path=str(tmp_path))
+    shutil.copy(core_template, tmp_path / "core.db")
+    app.config["STSESSION_CONNECTION_URI"] = uri
+    STSession(app)
+    add_views(app)
+    sign_in(app)
+    core = app.extensions["stsession.state"].core._adapter.core()
+    dropped = weakref.ref(app)
+    del app
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        gc.collect()
+    assert dropped() is None
+    with pytest.raises(EmbeddedCoreError, match="closed"):
+        core(create_environ("/.well-known/jwks.json"), lambda *_: None)
