@@ -7,7 +7,7 @@ import re
 from support.documentation import page
 
 import flask_stsession
-from flask_stsession import claims, signals
+from flask_stsession import claims, signals, testing
 
 TEXT = page("reference.md").text
 NAMED = set(re.findall(r"^\.\. (?:auto\w+|py:\w+):: ([\w.]+)", TEXT, re.MULTILINE))
@@ -24,3 +24,7 @@ def test_every_claim_is_described() -> None:
 def test_every_signal_is_described() -> None:
     names = [name for name, value in vars(signals).items() if type(value).__name__ == "NamedSignal"]
     assert set(names) - NAMED == set()
+
+
+def test_every_name_for_tests_is_described() -> None:
+    assert set(testing.__all__) - NAMED == set()

@@ -218,6 +218,7 @@ def _sea_surf(app: Flask) -> None:
     app.testing = True
 
 
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # Flask-SeaSurf's
 @pytest.mark.parametrize("protect", [_wtf, _sea_surf], ids=["Flask-WTF", "Flask-SeaSurf"])
 @pytest.mark.parametrize("is_first", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("path", ["/auth/session/refresh", "/auth/signout"])
