@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -20,11 +21,9 @@ PAGE = page("howto/sub-domains.md")
 def apps(core_file: Path) -> Iterator[dict[str, Flask]]:
     """The page's apps for two hosts, on one core."""
     (block,) = PAGE.blocks()
-    namespace: dict[str, object] = {"__name__": "page"}
+    namespace: dict[str, Any] = {"__name__": "page"}
     exec(block.code.replace("/var/lib/example/core.db", str(core_file)), namespace)
-    create_app = namespace["create_app"]
-    assert callable(create_app)
-    made = {host: create_app(host) for host in ("shop.example.com", "help.example.com")}
+    made = {host: namespace["create_app"](host) for host in ("shop.example.com", "help.example.com")}
     yield made
     for app in made.values():
         app.extensions["stsession"].close()
