@@ -246,7 +246,9 @@ def test_users_come_from_a_table(make: MakeApp) -> None:
 
     with app.app_context():
         db.create_all()
-        db.session.add(User(id=1, name="Alice"))
+        alice = User()
+        alice.id, alice.name = 1, "Alice"
+        db.session.add(alice)
         db.session.commit()
         client = app.test_client()
         login(client, "1")
