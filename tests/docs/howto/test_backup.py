@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.app_factory import AppFactory
-from support.documentation import page_fixture
+from support.documentation import Namespace, page_fixture
 
 pytestmark = pytest.mark.embedded_core
 
@@ -17,7 +17,7 @@ namespace = page_fixture("howto/backup.md")
 
 @pytest.mark.slow
 def test_a_restored_copy_has_the_sessions_of_its_time(
-    namespace: dict[str, object],
+    namespace: Namespace,
     make_app: AppFactory,
     core_file: Path,
     tmp_path: Path,
@@ -26,8 +26,6 @@ def test_a_restored_copy_has_the_sessions_of_its_time(
     # The command ``flask`` of this environment.
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     back_up, restore = namespace["back_up"], namespace["restore"]
-    assert callable(back_up)
-    assert callable(restore)
     (tmp_path / "copies").mkdir()
     for day in range(1, 10):
         (tmp_path / "copies" / f"core-2020-01-0{day}.db").touch()
