@@ -7,6 +7,7 @@ from functools import wraps
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from .errors import not_text
 from .sessions.ids import refuse_blanks
 from .web.context import current_app_state
 
@@ -114,6 +115,17 @@ def checked_name(name: str, argument: str) -> str:
     :raises ValueError: it has blanks around it.
     """
     if not isinstance(name, str) or not name:
-        raise TypeError(f"{argument} must be a non-empty str, not {name!r}.")
+        raise not_text(argument, name)
     refuse_blanks(name, argument)
     return name
+
+
+def checked_text(text: str, argument: str) -> str:
+    """Return a text that the core judges, such as the id of a tenant.
+
+    :param argument: the caller's name for it.
+    :raises TypeError: it is not a str; the message says what to write.
+    """
+    if not isinstance(text, str):
+        raise not_text(argument, text)
+    return text

@@ -381,6 +381,20 @@ class TooLateError(STSessionError, RuntimeError):
         self.instead = instead
 
 
+def not_text(argument: str, value: object) -> TypeError:
+    """Return the error for an argument that must be a non-empty str, with what to write instead.
+
+    :param argument: the caller's name for it.
+    """
+    instead = f"str({argument})"
+    if isinstance(value, bytes):
+        instead = f"{argument}.decode()"
+    elif isinstance(value, Enum):
+        instead = f"{argument}.value"
+    remedy = "" if value is None or value == "" else f": write {instead}"
+    return TypeError(f"{argument} must be a non-empty str, not {value!r:.100}{remedy}.")
+
+
 def raise_invalid_claims_exception(message: str, errors: Sequence[ClaimValidationError]) -> NoReturn:
     """Refuse this request with 403 ``invalid claim``.
 

@@ -594,10 +594,12 @@ class STSession(Extension):
         :returns: the handles of those that were still there.
         :raises TypeError: ``handles`` is one handle, which as text would count as many of one letter.
         """
-        if isinstance(handles, str):
+        if isinstance(handles, str | bytes):
             raise TypeError(
                 "handles must be several session handles, not a str: write revoke_session(handle)."
             )
+        if not isinstance(handles, Iterable):
+            raise TypeError(f"handles must be several session handles, not {handles!r}: write [handle].")
         wanted = [checked_handle(handle, "each of handles") for handle in handles]
         if not wanted:
             return []
@@ -750,7 +752,7 @@ class STSession(Extension):
         return self.manager.client.create_jwt(
             json_object(payload, argument="payload"),
             issuer=self._issuer() or "",
-            validity_seconds=_HUNDRED_YEARS_IN_SECONDS if validity_seconds is None else int(validity_seconds),
+            validity_seconds=_checked_validity(validity_seconds),
             use_static_signing_key=use_static_signing_key is not False,
         )
 
@@ -1008,6 +1010,18 @@ def _host(app: Flask) -> HostApp:
         is_testing=lambda: app.testing,
         is_debug=lambda: app.debug,
     )
+
+
+def _checked_validity(seconds: float | None) -> int:
+    """Return the life of a JWT in whole seconds, by default a hundred years.
+
+    :raises TypeError: it is not a number.
+    """
+    if seconds is None:
+        return _HUNDRED_YEARS_IN_SECONDS
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"validity_seconds must be a number of seconds, not {seconds!r}.")
+    return int(seconds)
 
 
 def _given_token(token: object, argument: str, reason: Reason) -> MaskedToken:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .arguments import checked_names, checked_user_id, core_of_current_app, keyword_only
+from .arguments import checked_names, checked_text, checked_user_id, core_of_current_app, keyword_only
 from .claims.builtin import AllowedDomainsClaim
 from .constants import DEFAULT_TENANT
 from .core.models import Tenant
@@ -58,7 +58,7 @@ def create_or_update_tenant(
     :returns: whether it was created; ``False``: it existed.
     """
     return core_of_current_app().create_or_update_tenant(
-        tenant_id,
+        checked_text(tenant_id, "tenant_id"),
         first_factors=_factors(first_factors, "first_factors"),
         required_secondary_factors=_factors(required_secondary_factors, "required_secondary_factors"),
         core_config=core_config,
@@ -67,7 +67,7 @@ def create_or_update_tenant(
 
 def get_tenant(tenant_id: str = DEFAULT_TENANT) -> Tenant | None:
     """Return a tenant; ``None`` if there is none with that id."""
-    return core_of_current_app().get_tenant(tenant_id)
+    return core_of_current_app().get_tenant(checked_text(tenant_id, "tenant_id"))
 
 
 def list_all_tenants() -> list[Tenant]:
@@ -81,7 +81,7 @@ def delete_tenant(tenant_id: str) -> bool:
     :returns: whether there was one with that id.
     :raises CoreError: it is the default tenant, which stays.
     """
-    return core_of_current_app().delete_tenant(tenant_id)
+    return core_of_current_app().delete_tenant(checked_text(tenant_id, "tenant_id"))
 
 
 def associate_user_to_tenant(tenant_id: str, recipe_user_id: str) -> None:

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from flask_stsession.arguments import checked_name, checked_names, checked_user_id, keyword_only
+from flask_stsession.arguments import (
+    checked_name,
+    checked_names,
+    checked_text,
+    checked_user_id,
+    keyword_only,
+)
 
 
 @keyword_only("It is so.")
@@ -58,5 +64,8 @@ def test_ids_and_names_are_checked() -> None:
     assert checked_names(("one", "two"), "roles") == ["one", "two"]
     with pytest.raises(TypeError, match=r"^roles takes a name or a list of names, not \['one', ''\]\.$"):
         checked_names(["one", ""], "roles")
-    with pytest.raises(TypeError, match=r"^role must be a non-empty str, not 7\.$"):
+    with pytest.raises(TypeError, match=r"^role must be a non-empty str, not 7: write str\(role\)\.$"):
         checked_name(wrong, "role")
+    with pytest.raises(TypeError, match=r"^tenant_id must be a non-empty str, not 7: write str\(tenant_id\)"):
+        checked_text(wrong, "tenant_id")
+    assert checked_text("", "tenant_id") == ""  # the core says what is wrong with it

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from ..concurrency import AgeClock, SingleFlight
 from ..constants import CDI_ROTATES_AT_REFRESH, CDI_VERSIONS, DEFAULT_TENANT
-from ..errors import ConfigError, CoreError
+from ..errors import ConfigError, CoreError, not_text
 from .cache import ReadCache
 from .clock_check import ClockCheck
 from .http import CoreCall, CoreTransport
@@ -217,9 +217,12 @@ def _tenant_prefix(tenant_id: str | None) -> str:
     segments are resolved on the way, and ``appid-…`` would address another app of the same core.
 
     :raises CoreError: no tenant can have this id.
+    :raises TypeError: it is not a str.
     """
     if tenant_id is None or tenant_id == DEFAULT_TENANT:
         return ""
+    if not isinstance(tenant_id, str):
+        raise not_text("tenant_id", tenant_id)
     if tenant_id in ("", ".", "..") or tenant_id.startswith("appid-"):
         raise CoreError(f"{tenant_id!r} cannot be the id of a tenant; use letters, digits and hyphens.")
     return "/" + quote(tenant_id, safe="")

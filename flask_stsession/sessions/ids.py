@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..errors import not_text
+
 #: A byte order mark: JavaScript's ``trim`` cuts it off, Python's ``strip()`` does not.
 _MORE_BLANKS: Final = "\ufeff"
 
@@ -15,7 +17,10 @@ def refuse_blanks(value: str, argument: str) -> None:
 
     :param argument: the name of the argument, for the message.
     :raises ValueError: the id has such blanks, or consists of blanks.
+    :raises TypeError: it is not a str.
     """
+    if not isinstance(value, str):
+        raise not_text(argument, value)
     solid = [index for index, character in enumerate(value) if not _is_blank(character)]
     if not solid:
         raise ValueError(f"{argument} is {value!r}, which consists of blanks only: pass the id itself.")

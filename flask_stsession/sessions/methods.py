@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from ..claims.base import SessionClaim
+
 if TYPE_CHECKING:
     from ..callables import EnsureSync
-    from ..claims.base import SessionClaim
     from .by_handle import SessionsByHandle
     from .session import Session, SessionMethods
 
@@ -118,6 +119,7 @@ class DefaultMethods:
 
         :raises SessionDoesNotExistError: there is no session with that handle.
         """
+        claim = _checked_claim(claim)
         session = self._at_hand(session_handle)
         if session is not None:
             return claim.get_value_from_payload(session.get_access_token_payload(), session.context())
@@ -127,6 +129,7 @@ class DefaultMethods:
 
     def fetch_and_set_claim(self, claim: SessionClaim[Any], *, session_handle: str) -> bool:
         """Fetch the value of a claim and set it; return whether there is a session."""
+        claim = _checked_claim(claim)
         subject = self._subject(session_handle)
         if subject is None:
             return False
@@ -142,6 +145,7 @@ class DefaultMethods:
 
     def set_claim_value(self, claim: SessionClaim[Any], value: Any, *, session_handle: str) -> bool:
         """Set a claim without fetching it; ``None`` removes it. Return whether there is a session."""
+        claim = _checked_claim(claim)
         if value is None:
             return self._manager.methods.remove_claim(claim, session_handle=session_handle)
         session = self._at_hand(session_handle)
@@ -151,6 +155,7 @@ class DefaultMethods:
 
     def remove_claim(self, claim: SessionClaim[Any], *, session_handle: str) -> bool:
         """Remove a claim from a session; return whether there is one."""
+        claim = _checked_claim(claim)
         session = self._at_hand(session_handle)
         context = {} if session is None else session.context()
         update = claim.remove_from_payload_by_merge_({}, context)
@@ -182,3 +187,13 @@ class DefaultMethods:
             dict(found.custom_claims_in_access_token_payload),
             self._manager.by_handle.context_of(found),
         )
+
+
+def _checked_claim(claim: SessionClaim[Any]) -> SessionClaim[Any]:
+    """Return a claim.
+
+    :raises TypeError: it is something else, its key or one of its validators for example.
+    """
+    if not isinstance(claim, SessionClaim):
+        raise TypeError(f"claim must be a claim such as UserRoleClaim, not {claim!r:.100}.")
+    return claim
