@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -235,14 +236,36 @@ def _is_forwarded(request: Request) -> bool:
 
 
 def _refuse_unconfigured_host(config: Config, request: Request) -> None:
+    if config.api_domain is not None:
+        return
+    is_forwarded = _is_forwarded(request)
     problem = unconfigured_host_problem(
         config,
         request.environ.get("HTTP_HOST") or request.host,
         scheme=request.scheme,
-        forwarded=_is_forwarded(request),
+        forwarded=is_forwarded,
     )
+    # A proxy may have put an address of its own in the place of the host that the browser uses.
+    for scheme, host in _forwarded_hosts(request) if is_forwarded else ():
+        problem = unconfigured_host_problem(config, host, scheme=scheme, forwarded=False) or problem
     if problem is not None:
         raise ConfigError(problem)
+
+
+def _forwarded_hosts(request: Request) -> Iterator[tuple[str, str]]:
+    """Yield the hosts that proxies say they were asked for, each with its scheme (RFC 7239, 5.3)."""
+    for element in request.headers.get("Forwarded", "").split(","):
+        pairs = (pair.partition("=") for pair in element.split(";"))
+        named = {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+        if named.get("host"):
+            yield _scheme(request, named.get("proto", "")), named["host"]
+    scheme = _scheme(request, request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip())
+    for host in filter(None, map(str.strip, request.headers.get("X-Forwarded-Host", "").split(","))):
+        yield scheme, host
+
+
+def _scheme(request: Request, named: str) -> str:
+    return named if named in ("http", "https") else request.scheme
 
 
 def _authentic_token(

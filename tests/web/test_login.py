@@ -116,6 +116,47 @@ def test_an_unconfigured_app_behind_a_proxy_works_on_loopback_only(app: Flask, h
     )
 
 
+@pytest.mark.parametrize(
+    ("headers", "origin"),
+    [
+        ({"X-Forwarded-Host": "shop.example.com"}, "http://shop.example.com"),
+        (
+            {"X-Forwarded-Host": "shop.example.com, web", "X-Forwarded-Proto": "https, http"},
+            "https://shop.example.com",
+        ),
+        ({"Forwarded": "for=192.0.2.1;HOST=shop.example.com;proto=https"}, "https://shop.example.com"),
+        ({"Forwarded": 'for="[2001:db8::1]", host="shop.example.com:8443"'}, "http://shop.example.com:8443"),
+        ({"X-Forwarded-Host": "shop.example.com", "X-Forwarded-Proto": "ftp"}, "http://shop.example.com"),
+    ],
+)
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "web:8000"])
+def test_a_proxy_before_an_unconfigured_app_does_not_hide_a_public_host(
+    app: Flask, host: str, headers: dict[str, str], origin: str
+) -> None:
+    app.testing = True
+    with pytest.raises(ConfigError) as caught:
+        app.test_client().post("/login", base_url=f"http://{host}", headers={**BY_COOKIE, **headers})
+    assert "on the public host 'shop.example.com" in str(caught.value)
+    assert f'app.config["STSESSION_API_DOMAIN"] = "{origin}"' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-Host": "localhost:3000", "X-Forwarded-For": "127.0.0.1"},
+        {"X-Forwarded-Host": "shop.test"},
+        {"Forwarded": 'for=127.0.0.1;host="localhost:3000";proto=http'},
+        {"Forwarded": "for=unknown;;, by=_hidden"},
+        {"X-Forwarded-Host": ""},
+    ],
+)
+def test_a_proxy_of_a_developer_may_stand_before_an_unconfigured_app(
+    app: Flask, headers: dict[str, str]
+) -> None:
+    answer = app.test_client().post("/login", base_url="http://127.0.0.1", headers={**BY_COOKIE, **headers})
+    assert answer.status_code == 200
+
+
 def test_the_line_to_add_is_enough(make_app: AppFactory) -> None:
     app = make_app(api_domain="https://shop.example.com")
     answer = app.test_client().post("/login", base_url="https://shop.example.com", headers=BY_COOKIE)
