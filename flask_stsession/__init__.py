@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         update_session_data_in_database as update_session_data_in_database,
         validate_claims_for_session_handle as validate_claims_for_session_handle,
         verify_access_token as verify_access_token,
+        verify_oauth2_access_token as verify_oauth2_access_token,
     )
     from .sessions.session import Session as Session, SessionContainer as SessionContainer
     from .web.guards import session_exempt as session_exempt, verify_session as verify_session
@@ -117,6 +118,7 @@ _HOMES = {
         "update_session_data_in_database",
         "validate_claims_for_session_handle",
         "verify_access_token",
+        "verify_oauth2_access_token",
     ),
     "web.proxies": ("current_session", "current_user"),
     "sessions.session": ("Session", "SessionContainer"),

@@ -11,7 +11,7 @@ from flask import Blueprint, Flask, has_app_context, has_request_context
 from werkzeug.exceptions import HTTPException
 
 from . import signals
-from .arguments import checked_handle, checked_user_id, keyword_only
+from .arguments import checked_handle, checked_name, checked_names, checked_user_id, keyword_only
 from .callables import refuse_asynchronous
 from .claims.builtin import AuthTimeClaim, EmailVerificationClaim
 from .config import load
@@ -556,6 +556,42 @@ class STSession(Extension):
                 token,
                 check_database=check_database,
                 override_global_claim_validators=override_global_claim_validators,
+            )
+
+    def verify_oauth2_access_token(
+        self,
+        token: str,
+        *,
+        audience: str | None = None,
+        client_id: str | None = None,
+        scopes: str | Sequence[str] = (),
+        check_database: bool = False,
+    ) -> dict[str, Any]:
+        """Verify an access token of the core's OAuth2 provider, and return its payload.
+
+        Such a token belongs to no session: guards refuse it, and this refuses a session's.
+
+        :param token: the raw token; without ``Bearer``.
+        :param audience: must be among its ``aud``.
+        :param client_id: the only client whose tokens may pass.
+        :param scopes: all of them must be in its ``scp``.
+        :param check_database: ask the core whether it was revoked (RFC 7662).
+        :raises UnauthorisedError: it is no such token, has expired or was revoked, is not genuine, or is of
+            another audience or client. Nothing is cleared on the client.
+        :raises InvalidClaimsError: scopes are missing (403).
+        :raises CoreUnavailableError: the core was needed and did not answer.
+        """
+        with verdicts_refuse_connections():
+            token = _given_token(token, "token", Reason.NO_TOKEN)
+            for argument, value in (("audience", audience), ("client_id", client_id)):
+                if value is not None:
+                    checked_name(value, argument)
+            return self.manager.verify_oauth2_token(
+                token,
+                audience=audience,
+                client_id=client_id,
+                scopes=checked_names(scopes, "scopes"),
+                check_database=check_database,
             )
 
     def refresh_session_without_request_response(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
+from itertools import chain, repeat
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeVar, overload
 
@@ -30,14 +31,16 @@ R = TypeVar("R")
 def _function(method: Callable[Concatenate[STSession, P], R]) -> Callable[P, R]:
     """Return a function that calls the method of this name on the current app's extension object."""
     name = method.__name__
-    takes_tokens = any(parameter.endswith("token") for parameter in signature(method).parameters)
+    parameters = [each for each in signature(method).parameters if each != "self"]
+    others = [each for each in parameters if not each.endswith("token")]
 
     @wraps(method)
     def function(*args: P.args, **kwargs: P.kwargs) -> R:
         bound: Callable[P, R] = getattr(current_extension(), name)
-        if takes_tokens:  # all the text among their arguments is tokens
-            args = tuple(map(_masked, args))  # type: ignore[assignment]
-            kwargs = {key: _masked(value) for key, value in kwargs.items()}  # type: ignore[assignment]
+        if len(others) < len(parameters):
+            by_place = zip(chain(parameters, repeat(None)), args, strict=False)
+            args = tuple([value if key in others else _masked(value) for key, value in by_place])  # type: ignore[assignment]
+            kwargs = {key: value if key in others else _masked(value) for key, value in kwargs.items()}  # type: ignore[assignment]
         return bound(*args, **kwargs)
 
     # A bound method, so that ``help`` shows the signature without ``self``.
@@ -60,6 +63,7 @@ refresh_session_without_request_response: Final = _function(
     STSession.refresh_session_without_request_response
 )
 verify_access_token: Final = _function(STSession.verify_access_token)
+verify_oauth2_access_token: Final = _function(STSession.verify_oauth2_access_token)
 
 revoke_session: Final = _function(STSession.revoke_session)
 revoke_multiple_sessions: Final = _function(STSession.revoke_multiple_sessions)

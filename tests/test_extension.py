@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -11,7 +12,9 @@ import jwt
 import pytest
 from flask import Flask, current_app
 from support.app_factory import AppFactory
+from support.scripted_core import ScriptedCore, reply
 from support.served_core import ServedCore
+from support.signing import Signer
 
 import flask_stsession
 from flask_stsession import STSession
@@ -21,6 +24,7 @@ from flask_stsession.errors import (
     CoreError,
     InvalidClaimsError,
     ProtectedClaimError,
+    Reason,
     SessionDoesNotExistError,
     TokenTheftError,
     TryRefreshTokenError,
@@ -670,3 +674,70 @@ def test_further_methods_of_a_subclass_may_be_asynchronous() -> None:
             return user_id
 
     Own().note = "an attribute of the app"  # type: ignore[attr-defined]
+
+
+# Access tokens of the core's OAuth2 provider
+
+OAUTH2 = {"stt": 1, "sub": "alice", "client_id": "stcl_one", "scp": ["email"], "aud": ["api", "other"]}
+
+
+def test_a_token_of_the_oauth2_provider_is_verified_and_is_no_session(app: Flask, ext: STSession) -> None:
+    token = ext.create_jwt(OAUTH2, 60)
+    payload = flask_stsession.verify_oauth2_access_token(
+        token, audience="api", client_id="stcl_one", scopes=["email"]
+    )
+    assert payload.items() >= OAUTH2.items()
+    assert ext.verify_oauth2_access_token(token, scopes="email") == payload
+    with pytest.raises(UnauthorisedError) as caught:
+        ext.verify_access_token(token)
+    assert caught.value.reason is Reason.MALFORMED
+    response = app.test_client().get("/user", headers={"Authorization": f"Bearer {token}"})
+    assert response.status_code == 401
+
+
+def test_a_session_is_no_token_of_the_oauth2_provider(ext: STSession) -> None:
+    access_token = ext.create_new_session_without_request_response("alice").get_access_token()
+    with pytest.raises(UnauthorisedError) as caught:
+        ext.verify_oauth2_access_token(access_token)
+    assert caught.value.reason is Reason.MALFORMED
+
+
+def test_a_missing_token_is_a_verdict_and_other_types_are_a_mistake(ext: STSession) -> None:
+    wrong: Any = None
+    with pytest.raises(UnauthorisedError) as caught:
+        ext.verify_oauth2_access_token(wrong)
+    assert caught.value.reason is Reason.NO_TOKEN
+    token = ext.create_jwt(OAUTH2, 60)
+    mistakes: tuple[dict[str, Any], ...] = ({"audience": ["api"]}, {"client_id": 7}, {"scopes": [""]})
+    for mistake in mistakes:
+        with pytest.raises(TypeError, match=next(iter(mistake))):
+            ext.verify_oauth2_access_token(token, **mistake)
+
+
+def test_a_core_without_an_oauth2_provider_knows_no_token_of_one(ext: STSession) -> None:
+    with pytest.raises(UnauthorisedError) as caught:
+        ext.verify_oauth2_access_token(ext.create_jwt(OAUTH2, 60), check_database=True)
+    assert caught.value.reason is Reason.SESSION_ENDED
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_the_core_says_whether_a_token_was_revoked(make_app: AppFactory, active: bool) -> None:
+    signer = Signer()
+    payload = {**OAUTH2, "exp": int(time.time()) + 60}
+    token = signer.sign({"alg": "RS256", "kid": signer.kid}, json.dumps(payload).encode())
+    core = ScriptedCore()
+    core.answers["/apiversion"] = reply({"versions": ["5.4"]})
+    core.answers["/.well-known/jwks.json"] = reply({"keys": [signer.jwk()]})
+    core.answers["/recipe/oauth/introspect"] = reply({"status": "OK", "active": active})
+    app = make_app(connection_uri=core.url)
+    with app.app_context():
+        ext: STSession = app.extensions["stsession"]
+        assert ext.verify_oauth2_access_token(token) == payload
+        assert "POST /recipe/oauth/introspect" not in core.requests
+        if active:
+            assert ext.verify_oauth2_access_token(token, check_database=True) == payload
+        else:
+            with pytest.raises(UnauthorisedError, match=r"The OAuth2 access token has been revoked\."):
+                ext.verify_oauth2_access_token(token, check_database=True)
+    core.stop()
+    assert core.received[-1].json == {"token": token}

@@ -281,6 +281,16 @@ class SessionCalls(CoreCalls):
         }
         return self._post("jwt", "/recipe/jwt", body, repeatable=False).expect_ok().text("jwt")
 
+    def is_oauth2_token_active(self, token: str) -> bool:
+        """Return whether the OAuth2 provider still knows an access token of its own; safe to send again.
+
+        :raises CoreError: the core has no OAuth2 provider.
+        :raises CoreUnavailableError: no response.
+        """
+        body = {"token": token}
+        reply = self._post("oauth2provider", "/recipe/oauth/introspect", body, repeatable=True)
+        return reply.expect_ok().flag("active")
+
     def get_jwks(self) -> list[dict[str, Any]]:
         """Return the public keys in use, as JWKs (RFC 7517). Negotiates no version, since it needs none.
 

@@ -35,7 +35,7 @@ _OLDEST_VERSION: Final = 3
 _WITH_TENANT: Final = 4
 _WITH_RECIPE_USER_ID: Final = 5
 #: The largest whole number that is exact in JSON (RFC 8259, 6). The comparison also refuses NaN and infinity.
-_MAX_EXPIRY_SECONDS: Final = 2**53
+MAX_EXPIRY_SECONDS: Final = 2**53
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -130,6 +130,23 @@ def parse(
     return _read(raw, header, payload)
 
 
+def read_jwt(raw: str, *, max_length: int) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Read header and payload of any signed JWT whose key a core may have, without checking its signature.
+
+    :param raw: the value that was sent.
+    :param max_length: the longest value to parse, in characters.
+    :returns: ``None`` if its structure is another.
+    """
+    parts = _COMPACT_JWS(raw) if len(raw) <= max_length else None
+    if parts is None:
+        return None
+    header, payload = _json_object(base64url_decode(parts[1])), _payload(parts[2])
+    if header is None or payload is None or _needs_extension(header):
+        return None
+    kid = header.get("kid")
+    return (header, payload) if isinstance(kid, str) and _KID(kid) is not None else None
+
+
 def front_token(payload: Mapping[str, Any]) -> str:
     """Return the header ``front-token``, from which a frontend reads the payload (FDI).
 
@@ -193,12 +210,16 @@ def _header(part: str) -> TokenHeader | None:
         return None
     if not isinstance(kid, str) or _KID(kid) is None:
         return None
-    # RFC 7515, 4.1.11 and RFC 7797: extensions that must be understood. A core uses none, and a PyJWT that
-    # does not know "crit" would ignore them.
-    if "crit" in header or "b64" in header:
+    if _needs_extension(header):
         return None
     number = int(version)
     return TokenHeader(header.get("alg"), kid, number) if number >= _OLDEST_VERSION else None
+
+
+def _needs_extension(header: Mapping[str, Any]) -> bool:
+    # RFC 7515, 4.1.11 and RFC 7797: extensions that must be understood. A core uses none, and a PyJWT that
+    # does not know "crit" would ignore them.
+    return "crit" in header or "b64" in header
 
 
 def _read(raw: str, header: TokenHeader, payload: dict[str, Any]) -> AccessToken | None:
@@ -219,7 +240,7 @@ def _read(raw: str, header: TokenHeader, payload: dict[str, Any]) -> AccessToken
         and (anti_csrf_token is None or isinstance(anti_csrf_token, str))
         and isinstance(expires_at, (int, float))
         and not isinstance(expires_at, bool)
-        and 0 <= expires_at <= _MAX_EXPIRY_SECONDS
+        and 0 <= expires_at <= MAX_EXPIRY_SECONDS
         # ``stt`` is the kind of token; 0 is a session's access token.
         and token_type == 0
         and not isinstance(token_type, bool)

@@ -26,6 +26,7 @@ from .access_token import (
 )
 
 _MOST_HEADERS: Final = 64
+_RS256: Final = RSAAlgorithm(RSAAlgorithm.SHA256)
 
 
 class SigningKeys(Protocol):
@@ -71,7 +72,6 @@ class TokenVerifier:
         self._verified = _VerifiedTokens(cache_size)
         #: Headers of genuine tokens, by their encoded form.
         self._headers: dict[str, TokenHeader] = {}
-        self._rs256 = RSAAlgorithm(RSAAlgorithm.SHA256)
 
     def verify(self, raw: str, *, allow_expired: bool = False) -> AccessToken | None:
         """Verify a token.
@@ -120,7 +120,11 @@ class TokenVerifier:
             raise TryRefreshTokenError(
                 f"The core has no signing key {token.header.kid}.", reason=Reason.UNKNOWN_KID
             )
-        self._check_signature(token, key)
+        if not is_genuine(token.raw, token.header.algorithm, key):
+            raise TryRefreshTokenError(
+                f"The signature of the access token is not that of key {token.header.kid} by {ALGORITHM}.",
+                reason=Reason.BAD_SIGNATURE,
+            )
         self._remember_header(token)
         if not allow_expired:
             self._verified.add(raw, _Verified(token, key))
@@ -134,22 +138,23 @@ class TokenVerifier:
                 self._headers.clear()
             self._headers[encoded] = token.header
 
-    def _check_signature(self, token: AccessToken, key: RSAPublicKey) -> None:
-        # We choose the algorithm, never the token: "none", or HS256 with the public key as the secret, are
-        # refused (RFC 8725, 3.1). PyJWT's RS256 itself rather than ``jwt.decode``, which would parse header
-        # and payload a second time, for twice the cost of all this.
-        signed, _, encoded = token.raw.rpartition(".")
-        signature = base64url_decode(encoded)
-        if (
-            token.header.algorithm != ALGORITHM
-            # The last letter has spare bits: several spellings decode to one signature, and one is valid.
-            or not is_canonical_base64url(encoded)
-            or not self._rs256.verify(signed.encode("ascii"), key, signature)
-        ):
-            raise TryRefreshTokenError(
-                f"The signature of the access token is not that of key {token.header.kid} by {ALGORITHM}.",
-                reason=Reason.BAD_SIGNATURE,
-            )
+
+def is_genuine(raw: str, algorithm: object, key: RSAPublicKey) -> bool:
+    """Return whether a JWT was signed with a key.
+
+    :param raw: the token, of three parts of base64url.
+    :param algorithm: ``alg`` of its header.
+    """
+    # We choose the algorithm, never the token: "none", or HS256 with the public key as the secret, are
+    # refused (RFC 8725, 3.1). PyJWT's RS256 itself rather than ``jwt.decode``, which would parse header
+    # and payload a second time, for twice the cost of all this.
+    signed, _, encoded = raw.rpartition(".")
+    return (
+        algorithm == ALGORITHM
+        # The last letter has spare bits: several spellings decode to one signature, and one is valid.
+        and is_canonical_base64url(encoded)
+        and _RS256.verify(signed.encode("ascii"), key, base64url_decode(encoded))
+    )
 
 
 @dataclass(frozen=True, slots=True)

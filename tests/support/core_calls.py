@@ -377,6 +377,16 @@ CALLS = (
         body={"userId": "u-1", "email": "a@b.c"},
     ),
     Call(
+        "is_oauth2_token_active",
+        lambda c: c.is_oauth2_token_active("oauth2-token"),
+        "POST /recipe/oauth/introspect",
+        _ok(active=True, sub="u-1"),
+        True,
+        True,
+        "oauth2provider",
+        body={"token": "oauth2-token"},
+    ),
+    Call(
         "get_user_metadata",
         lambda c: c.get_user_metadata("u-1"),
         "GET /recipe/user/metadata",

@@ -85,3 +85,12 @@ def test_the_name_of_the_algorithm_has_no_case(client: Client) -> None:
     assert client.call("POST", "/recipe/jwt", body(algorithm="HS256")) == {
         "status": "UNSUPPORTED_ALGORITHM_ERROR"
     }
+
+
+def test_no_token_of_an_oauth2_provider_is_active_here(client: Client) -> None:
+    signed = client.call("POST", "/recipe/jwt", body(payload={"stt": 1}))["jwt"]
+    for token in (signed, "made up", ""):
+        assert client.call("POST", "/recipe/oauth/introspect", {"token": token}) == {
+            "status": "OK",
+            "active": False,
+        }

@@ -1,0 +1,91 @@
+"""Verify access tokens of the core's OAuth2 provider, which are no session's.
+
+Sources: RFC 9068 (JWT profile for access tokens), and the OAuth2Provider recipe of the SuperTokens SDKs:
+``stt`` is 1, and the keys are those of sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from ..errors import ClaimValidationError, InvalidClaimsError, Reason, UnauthorisedError
+from .access_token import MAX_EXPIRY_SECONDS, read_jwt
+from .verifier import SigningKeys, is_genuine
+
+#: ``stt`` of an access token of the OAuth2 provider; that of a session is 0, or absent.
+_OAUTH2: Final = 1
+#: How far our clock may be behind the provider's, in s (RFC 7519, 4.1.5: "small leeway").
+_LEEWAY_SECONDS: Final = 60
+
+
+def verified_payload(raw: str, keys: SigningKeys, *, max_length: int, now: float) -> dict[str, Any]:
+    """Return the payload of an access token of the OAuth2 provider.
+
+    :param raw: the value that was sent as access token.
+    :param keys: the core's signing keys, of both kinds.
+    :param max_length: the longest value to parse, in characters.
+    :param now: the time, in s since 1970.
+    :raises UnauthorisedError: it is no such token, has expired, or is not genuine.
+    :raises CoreUnavailableError: there are no keys to check it with, and the core is unreachable.
+    """
+    found = read_jwt(raw, max_length=max_length)
+    header, payload = ({}, {}) if found is None else found
+    kid, token_type = header.get("kid"), payload.get("stt")
+    if not isinstance(kid, str) or type(token_type) is not int or token_type != _OAUTH2:
+        raise _refused("The value given as token is not an access token of the OAuth2 provider.", "malformed")
+    expires_at, begins_at = _time(payload, "exp"), _time(payload, "nbf")
+    if expires_at is None or expires_at <= now:
+        raise _refused("The OAuth2 access token has expired, or does not say when it does.", "expired")
+    if begins_at is not None and begins_at > now + _LEEWAY_SECONDS:
+        raise _refused("The OAuth2 access token is not valid yet.", "expired")
+    key = keys.get(kid)
+    if key is None:
+        raise _refused(f"The core has no signing key {kid}.", "unknown_kid")
+    if not is_genuine(raw, header.get("alg"), key):
+        raise _refused(f"The signature of the OAuth2 access token is not that of key {kid}.", "bad_signature")
+    return payload
+
+
+def check_requirements(
+    payload: dict[str, Any], *, audience: str | None, client_id: str | None, scopes: Sequence[str]
+) -> None:
+    """Check that a token was made for this API and this client, with these scopes.
+
+    :raises UnauthorisedError: it is of another audience or client.
+    :raises InvalidClaimsError: scopes are missing (RFC 6750, 3.1: ``insufficient_scope``, 403).
+    """
+    named = payload.get("aud")
+    if audience is not None and audience not in (named if isinstance(named, list) else [named]):
+        raise _refused(f"The OAuth2 access token is not for the audience {audience!r}.", "claims_invalid")
+    if client_id is not None and payload.get("client_id") != client_id:
+        raise _refused(f"The OAuth2 access token is not of the client {client_id!r}.", "claims_invalid")
+    granted = payload.get("scp")
+    if isinstance(granted, str):  # RFC 8693, 4.2: between blanks
+        granted = granted.split()
+    elif not isinstance(granted, list):
+        granted = []
+    missing = [scope for scope in scopes if scope not in granted]
+    if missing:
+        reason = {"message": "wrong value", "expectedToInclude": list(scopes), "actualValue": granted}
+        raise InvalidClaimsError(
+            f"The OAuth2 access token lacks the scopes {', '.join(map(repr, missing))}.",
+            [ClaimValidationError("scp", reason)],
+        )
+
+
+def inactive() -> UnauthorisedError:
+    """Return the refusal of a token that the provider no longer knows (RFC 7662, 2.2: not ``active``)."""
+    return _refused("The OAuth2 access token has been revoked.", "session_ended")
+
+
+def _refused(message: str, reason: str) -> UnauthorisedError:
+    # The client may have a session beside it, whose tokens stay.
+    return UnauthorisedError(message, reason=Reason(reason), clear_tokens=False)
+
+
+def _time(payload: dict[str, Any], key: str) -> float | None:
+    value = payload.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if 0 <= value <= MAX_EXPIRY_SECONDS else None
