@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import runpy
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -18,14 +19,10 @@ from flask_stsession.embedded.command import core_command
 from flask_stsession.embedded.errors import EmbeddedCoreError
 
 
-def test_the_module_is_the_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["core", "--help"])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_module("flask_stsession.embedded", run_name="__main__")
-    assert ended.value.code == 0
-    assert capsys.readouterr().out.startswith("Usage: python -m flask_stsession.embedded [OPTIONS]\n")
+def test_the_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "flask_stsession.embedded", "--help"]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert ran.stdout.startswith("Usage: python -m flask_stsession.embedded [OPTIONS]\n")
 
 
 def refused(*arguments: str) -> str:
