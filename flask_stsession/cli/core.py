@@ -12,6 +12,7 @@ from flask.cli import ScriptInfo
 from ..core.in_process import IN_MEMORY
 from ..embedded import EmbeddedCoreError, back_up
 from ..embedded.command import core_command
+from .arguments import checked_id
 from .group import Command, app_state
 from .output import json_option, print_json
 
@@ -34,11 +35,12 @@ core_group: click.Group = click.Group(
 
 
 @core_group.command("backup", cls=Command)
-@click.argument("file", type=click.Path(dir_okay=False))
+@click.argument("file", type=click.Path(dir_okay=False), callback=checked_id)
 @click.option(
     "--db",
     "database",
     type=click.Path(dir_okay=False),
+    callback=checked_id,
     help="The database to copy; by default that of the app.",
 )
 @json_option
@@ -52,15 +54,16 @@ def back_up_core(context: click.Context, file: str, database: str | None, as_jso
     parent = context.parent
     if database is None and parent and parent.get_parameter_source("database") is ParameterSource.COMMANDLINE:
         database = parent.params["database"]
-    source = database or _database_of_app(context.ensure_object(ScriptInfo).load_app())
+    if database is None:
+        database = _database_of_app(context.ensure_object(ScriptInfo).load_app())
     try:
-        back_up(source, file)
+        back_up(database, file)
     except EmbeddedCoreError as error:
         raise click.ClickException(f"{error}.") from error
     if as_json:
-        print_json({"database": source, "file": file})
+        print_json({"database": database, "file": file})
     else:
-        click.echo(f"Copied {source} to {file}.")
+        click.echo(f"Copied {database} to {file}.")
 
 
 def _database_of_app(app: Flask) -> str:

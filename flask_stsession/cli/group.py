@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from flask.cli import AppGroup
 
+from ..core.in_process import IN_MEMORY
 from ..errors import CoreError, STSessionError
 from ..web.context import current_app_state
 
@@ -39,7 +40,7 @@ class Command(click.Command):
 
 
 class Group(AppGroup):
-    """A group of commands on the app that ``flask`` finds, which must have an ``STSession``."""
+    """A group of commands on the data in the core of the app that ``flask`` finds."""
 
     command_class = Command
 
@@ -48,7 +49,7 @@ class Group(AppGroup):
     ) -> Callable[[Callable[..., Any]], click.Command]:
         """Register a function as a command; it runs in the app's context."""
         register = super().command(*args, **kwargs)
-        return lambda function: register(on_stsession(function))
+        return lambda function: register(on_stsession(_noting_memory(function)))
 
 
 def on_stsession(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -57,6 +58,20 @@ def on_stsession(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         app_state()
+        return function(*args, **kwargs)
+
+    return run
+
+
+def _noting_memory(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Note, for people, that a process by itself sees nothing of what others keep in memory."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        state = app_state()
+        is_alone = state.core is not None and not state.app.testing and state.core.locate() == IN_MEMORY
+        if is_alone and not kwargs["as_json"]:
+            click.echo("The app keeps its data in memory: no other process shares it.", err=True)
         return function(*args, **kwargs)
 
     return run

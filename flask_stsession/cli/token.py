@@ -13,7 +13,6 @@ import click
 
 from .. import functions
 from ..constants import ANTI_CSRF_HEADER, RID_HEADER
-from ..core.in_process import IN_MEMORY
 from .arguments import checked_id, checked_name, tenant_option
 from .group import Group, app_state
 from .inspection import inspect_token
@@ -146,8 +145,6 @@ def create(user_id: str, tenant_id: str, as_json: bool) -> None:
         ]
     )
     click.echo(f"\nSend a request:\n\n{lines.request}\n\nRefresh the session:\n\n{lines.refresh}")
-    if state.core is not None and state.core.locate() == IN_MEMORY and not state.app.testing:
-        click.echo("\nThe app keeps sessions in memory, so no other process knows this one.", err=True)
 
 
 class CurlLines(NamedTuple):

@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from flask.cli import ScriptInfo
 from support.app_factory import AppFactory
-from support.commands import error_of, json_of, output_of, run_on
+from support.commands import error_of, json_of, output_of, run_on, usage_error_of
 from support.running_cores import client_at, client_of, core_process
 
 from flask_stsession import userroles
@@ -94,6 +94,11 @@ def test_a_backup_that_fails_is_an_error_in_one_line(app: Flask, core_file: Path
     assert error_of(run_on(app, "core", "backup", str(core_file))) == (
         f"{core_file} exists already: name a new file for the copy."
     )
+
+
+@pytest.mark.parametrize("arguments", [("",), ("copy.db", "--db", "")])
+def test_an_empty_file_name_is_wrong_usage(app: Flask, arguments: tuple[str, ...]) -> None:
+    assert usage_error_of(run_on(app, "core", "backup", *arguments)).endswith(": it is empty.")
 
 
 @pytest.mark.slow

@@ -163,6 +163,21 @@ def test_logging_goes_on_as_before_after_a_command(
     assert caplog.messages == ["after"]
 
 
+ON_DATA = [each for each in COMMANDS if len(each) > 2 or each == ("roles", "list")]
+
+
+@pytest.mark.embedded_core
+def test_people_are_told_that_no_other_process_shares_data_in_memory(make_app: AppFactory) -> None:
+    app = make_app(connection_uri="embedded::memory:")
+    note = "The app keeps its data in memory: no other process shares it.\n"
+    for command in ON_DATA:
+        assert run_on(app, *command).output.startswith(note), command
+        assert note not in run_on(app, *command, "--json").output, command
+    app.testing = True
+    for command in ON_DATA:
+        assert note not in run_on(app, *command).output, command
+
+
 @pytest.mark.slow
 def test_without_an_app_commands_give_flasks_own_hint(tmp_path: Path) -> None:
     done = subprocess.run(

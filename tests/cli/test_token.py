@@ -114,15 +114,6 @@ def test_people_get_lines_to_paste(app: Flask) -> None:
     assert pasted(app.test_client(), lines[11]).status_code == 200
 
 
-def test_tokens_that_no_other_process_takes_come_with_a_note(make_app: AppFactory) -> None:
-    app = make_app(connection_uri="embedded::memory:")
-    note = "The app keeps sessions in memory, so no other process knows this one."
-    assert note in output_of(run_on(app, "token", "create", "alice"))
-    assert created(app)
-    app.testing = True
-    assert note not in output_of(run_on(app, "token", "create", "alice"))
-
-
 # Inspect
 
 
