@@ -31,7 +31,9 @@ from flask_stsession import (
     SessionHTTPError,
     STSession,
     UnauthorisedError,
+    create_new_session,
     current_session,
+    next_url,
     revoke_all_sessions_for_user,
     session_exempt,
     verify_session,
@@ -82,6 +84,30 @@ def test_a_login_that_is_too_old_leads_to_the_login_page(with_old_login: Visitor
     assert with_old_login.tokens() == before
     by_htmx = with_old_login.client.get("/fresh", headers={"HX-Request": "true", **BY_SCRIPT})
     assert (by_htmx.status_code, by_htmx.headers["HX-Redirect"]) == (403, "/sign-in")
+
+
+def test_a_new_login_lets_the_page_pass_to_which_the_login_page_leads_back(make_app: AppFactory) -> None:
+    app = add_pages(make_app(login_url="/sign-in", claims=[AuthTimeClaim]))
+
+    @app.post("/grow-old")
+    @verify_session()
+    def grow_old() -> str:
+        g.session.set_claim_value(AuthTimeClaim, g.session.get_claim_value(AuthTimeClaim) - 301)
+        return "older"
+
+    @app.post("/sign-in")
+    def sign_in_again() -> Any:
+        create_new_session(request.form["name"])
+        return redirect(next_url(), 303)
+
+    app.add_url_rule("/fresh", "fresh", verify_session(max_auth_age=300)(lambda: "fresh"))
+    visitor = Visitor(app)
+    assert visitor.get("/fresh?a=1").text == "fresh"
+    visitor.post("/grow-old")
+    login = "/sign-in?next=%2Ffresh%3Fa%3D1"
+    assert went_to(visitor.get("/fresh?a=1")) == (302, login)
+    assert went_to(visitor.post(login, {"name": "alice"})) == (303, "/fresh?a=1")
+    assert visitor.get("/fresh?a=1").text == "fresh"
 
 
 def test_a_login_page_that_redirects_signed_in_users_causes_no_loop(with_old_login: Visitor) -> None:
