@@ -678,7 +678,14 @@ def test_further_methods_of_a_subclass_may_be_asynchronous() -> None:
 
 # Access tokens of the core's OAuth2 provider
 
-OAUTH2 = {"stt": 1, "sub": "alice", "client_id": "stcl_one", "scp": ["email"], "aud": ["api", "other"]}
+OAUTH2 = {
+    "stt": 1,
+    "sub": "alice",
+    "client_id": "stcl_one",
+    "scp": ["email"],
+    "aud": ["api", "other"],
+    "gid": "a-grant",  # a core looks for it
+}
 
 
 def test_a_token_of_the_oauth2_provider_is_verified_and_is_no_session(app: Flask, ext: STSession) -> None:

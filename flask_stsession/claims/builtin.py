@@ -86,7 +86,10 @@ def _fetch_email_verified(user_id: str, tenant_id: str, user_context: dict[str, 
 
 
 def _fetch_allowed_domains(_user_id: str, tenant_id: str, user_context: dict[str, Any]) -> list[str] | None:
-    return extension_of(user_context).allowed_domains_of(tenant_id, user_context or {})
+    source = extension_of(user_context)
+    if not hasattr(source, "allowed_domains_of"):
+        return None  # no app here says which: the claim stays missing, and nobody passes
+    return source.allowed_domains_of(tenant_id, user_context or {})
 
 
 class EmailVerificationClaimClass(BooleanClaim):

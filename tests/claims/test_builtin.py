@@ -526,6 +526,10 @@ def test_without_a_loader_no_domain_is_allowed(make_app: AppFactory) -> None:
     ]
 
 
+def test_where_no_app_says_which_domains_are_allowed_the_claim_is_missing() -> None:
+    assert AllowedDomainsClaim.build("alice", "public", {"stsession": SimpleNamespace()}) == {}
+
+
 # The time of the login
 
 
