@@ -34,7 +34,7 @@ def sdk_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser(sdk_script: Path) -> Iterator[Any]:
+def browser() -> Iterator[Any]:
     """Yield a browser for all tests of a module, which has a new profile for each visitor.
 
     It resolves every host name to this machine.

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from flask import Flask, abort, g, redirect, request, send_file, url_for
 from markupsafe import Markup
-from support.app_factory import NewCore
-from support.browser_site import VALIDITY, Site, Visit
+from support.browser_site import Site, Visit
 from support.required import missing
+from support.served_core import ServedCore
 
 from flask_stsession import STSession, create_new_session, next_url, session_exempt, signals, verify_session
 
@@ -64,25 +64,24 @@ def library(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def site(new_core: NewCore, library: str) -> Iterator[Site]:
+def site(served_core: ServedCore, library: str) -> Iterator[Site]:
     """A site all of whose pages need a session and use the library."""
     app = Flask("site")
-    with new_core(access_token_validity=VALIDITY, access_token_validity_jitter=0) as core:
-        app.config.update(core, STSESSION_LOGIN_URL="login")
-        stsession = STSession(app)
-        stsession.protect(app)
-        add_views(app, library)
-        served = Site(app)
+    app.config.update(STSESSION_CONNECTION_URI=served_core.url, STSESSION_LOGIN_URL="login")
+    stsession = STSession(app)
+    stsession.protect(app)
+    add_views(app, library)
+    served = Site(app, served_core)
 
-        @app.after_request
-        def note(response: Any) -> Any:
-            served.asked.append(f"{request.method} {request.path}")
-            return response
+    @app.after_request
+    def note(response: Any) -> Any:
+        served.asked.append(f"{request.method} {request.path}")
+        return response
 
-        with signals.session_refreshed.connected_to(served.count, app):
-            yield served
-        served.close()
-        stsession.close()
+    with signals.session_refreshed.connected_to(served.count, app):
+        yield served
+    served.close()
+    stsession.close()
 
 
 def add_views(app: Flask, library: str) -> None:
@@ -127,10 +126,10 @@ def add_views(app: Flask, library: str) -> None:
 
 
 @pytest.fixture
-def visit(chromium: Any, site: Site) -> Iterator[Visit]:
+def visit(browser: Any, site: Site) -> Iterator[Visit]:
     """Signed in, with a token that has expired."""
-    visit = Visit(chromium, site)
-    visit.wait_until_expired()
+    visit = Visit(browser, site)
+    visit.expire_token()
     visit.page.evaluate("window.isSamePage = true")
     yield visit
     visit.close()
@@ -209,8 +208,8 @@ def test_there_is_no_circle_where_new_cookies_are_not_kept(visit: Visit) -> None
 
 @pytest.mark.parametrize("library", ["turbo"], indirect=True)
 def test_a_link_that_turbo_has_prefetched_is_followed(visit: Visit) -> None:
-    visit.page.get_by_role("link", name="Second").hover()
-    visit.page.wait_for_timeout(1000)
+    with visit.page.expect_response("**/page/second"):
+        visit.page.get_by_role("link", name="Second").hover()
     assert (visit.site.asked, visit.site.refreshed) == (["GET /page/second"], 0)
     follow(visit, "Second")
     visit.wait_for_title("second of alice")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +9,8 @@ import flask
 import pytest
 from flask import Flask, Response, g, redirect
 from markupsafe import escape
-from support.app_factory import NewCore
-from support.browser_site import VALIDITY, Site, Visit
+from support.browser_site import Site, Visit
+from support.served_core import ServedCore
 
 from flask_stsession import STSession, create_new_session, next_url, signals
 
@@ -24,20 +23,14 @@ STRICT = (
 
 
 @pytest.fixture
-def core(new_core: NewCore) -> Iterator[dict[str, Any]]:
-    """The settings that connect an app to a core whose access tokens are short-lived."""
-    with new_core(access_token_validity=VALIDITY, access_token_validity_jitter=0) as config:
-        yield config
-
-
-@pytest.fixture
-def site(core: dict[str, Any], request: pytest.FixtureRequest) -> Iterator[Site]:
+def site(served_core: ServedCore, request: pytest.FixtureRequest) -> Iterator[Site]:
     """A site all of whose pages need a session, under a strict Content-Security-Policy.
 
     Parameters are settings of its app.
     """
     app = Flask("site")
-    app.config.update(core, STSESSION_LOGIN_URL="login", **getattr(request, "param", {}))
+    app.config.update(STSESSION_CONNECTION_URI=served_core.url, STSESSION_LOGIN_URL="login")
+    app.config.update(getattr(request, "param", {}))
     stsession = STSession(app)
     stsession.protect(app)
 
@@ -76,7 +69,7 @@ def site(core: dict[str, Any], request: pytest.FixtureRequest) -> Iterator[Site]
     def report() -> Any:
         return Response("a,b", mimetype="text/csv", headers={"Content-Disposition": "attachment"})
 
-    served = Site(app)
+    served = Site(app, served_core)
     served.headers["Content-Security-Policy"] = STRICT
     with signals.session_refreshed.connected_to(served.count, app):
         yield served
@@ -85,10 +78,10 @@ def site(core: dict[str, Any], request: pytest.FixtureRequest) -> Iterator[Site]
 
 
 @pytest.fixture
-def visit(chromium: Any, site: Site) -> Iterator[Visit]:
+def visit(browser: Any, site: Site) -> Iterator[Visit]:
     """Signed in, with a token that has expired."""
-    visit = Visit(chromium, site)
-    visit.wait_until_expired()
+    visit = Visit(browser, site)
+    visit.expire_token()
     yield visit
     visit.close()
 
@@ -140,9 +133,9 @@ def test_signing_out_leads_to_the_login(visit: Visit) -> None:
     assert visit.context.cookies() == []
 
 
-def test_without_javascript_it_goes_the_long_way(chromium: Any, site: Site) -> None:
-    visit = Visit(chromium, site, java_script_enabled=False)
-    visit.wait_until_expired()
+def test_without_javascript_it_goes_the_long_way(browser: Any, site: Site) -> None:
+    visit = Visit(browser, site, java_script_enabled=False)
+    visit.expire_token()
     visit.page.goto(f"{site.url}/page/second?a=1")
     visit.page.wait_for_selector("text=Save")
     assert visit.page.url == f"{site.url}/page/second?a=1"
@@ -218,9 +211,9 @@ def test_a_download_by_the_attribute_arrives_and_the_page_stays(visit: Visit) ->
 
 def test_a_download_does_not_go_in_circles(visit: Visit) -> None:
     visit.site.drop_cookies()
-    with visit.page.expect_download():
+    with visit.page.expect_download() as download:
         visit.page.get_by_role("link", name="Save report").click()
-    visit.page.wait_for_timeout(500)
+    download.value.failure()  # waits for its end
     assert visit.site.asked.count("GET /report") <= 2
 
 
@@ -241,9 +234,9 @@ def test_a_form_with_a_long_url_keeps_its_fields(visit: Visit) -> None:
     assert visit.site.refreshed == 1
 
 
-def test_without_javascript_a_page_with_a_long_url_is_shown(chromium: Any, site: Site) -> None:
-    visit = Visit(chromium, site, java_script_enabled=False)
-    visit.wait_until_expired()
+def test_without_javascript_a_page_with_a_long_url_is_shown(browser: Any, site: Site) -> None:
+    visit = Visit(browser, site, java_script_enabled=False)
+    visit.expire_token()
     long = f"{site.url}/page/second?q={'a' * 2700}"
     visit.page.goto(long)
     visit.page.wait_for_selector("text=Save far away")
@@ -272,18 +265,17 @@ def test_a_policy_with_nonces_lets_the_refresh_pass(visit: Visit, policy: str) -
 
 
 @pytest.mark.parametrize("has_javascript", [True, False])
-def test_pages_that_send_no_referer_are_carried(chromium: Any, site: Site, has_javascript: bool) -> None:
+def test_pages_that_send_no_referer_are_carried(browser: Any, site: Site, has_javascript: bool) -> None:
     site.headers["Referrer-Policy"] = "no-referrer"
-    visit = Visit(chromium, site, java_script_enabled=has_javascript)
-    visit.wait_until_expired()
+    visit = Visit(browser, site, java_script_enabled=has_javascript)
+    visit.expire_token()
     visit.click("Save")
     visit.page.get_by_text("by save").wait_for()
     assert site.refreshed == 1
-    visit.signed_in_at = time.monotonic()
-    visit.wait_until_expired()
+    visit.expire_token()
     visit.page.goto(f"{site.url}/page/second")
     visit.page.get_by_role("button", name="Sign out").wait_for()
-    assert site.refreshed == 2
+    assert site.refreshed == 1
     visit.close()
 
 

@@ -62,11 +62,11 @@ class Visit:
 
 
 @pytest.fixture
-def visit(chromium: Any, tmp_path: Path) -> Iterator[Visit]:
+def visit(browser: Any, tmp_path: Path) -> Iterator[Visit]:
     """A visit of the page, on an app whose access tokens live ``VALIDITY`` seconds."""
     settings = {"access_token_validity": VALIDITY, "access_token_validity_jitter": 0}
     with running_quickstart(tmp_path, **settings) as url:
-        visit = Visit(chromium, url)
+        visit = Visit(browser, url)
         yield visit
         assert visit.problems == []
         assert visit.hosts == {url.removeprefix("http://")}
@@ -183,9 +183,9 @@ def test_a_session_that_was_ended_in_another_tab_is_noticed(visit: Visit) -> Non
     visit.page.get_by_role("heading", name="Sign in").wait_for()
 
 
-def test_the_page_fits_a_phone(chromium: Any, tmp_path: Path) -> None:
+def test_the_page_fits_a_phone(browser: Any, tmp_path: Path) -> None:
     with running_quickstart(tmp_path) as url:
-        visit = Visit(chromium, url, viewport={"width": 360, "height": 740}, color_scheme="dark")
+        visit = Visit(browser, url, viewport={"width": 360, "height": 740}, color_scheme="dark")
         visit.sign_in("a-user-with-a-rather-long-name-that-has-no-place-to-break@example.com"[:60])
         newest = visit.click("Refresh now")[0]
         assert newest == "200 POST /auth/session/refresh"

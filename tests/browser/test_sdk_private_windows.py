@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def browser(
-    authority: Authority, sdk_script: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Any]:
+def browser(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Yield a browser that blocks the cookies of third parties."""
     home = tmp_path_factory.mktemp("home")
     authority.trusted_by(home)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +18,7 @@ CSRF_MODES = ["VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN"]
 
 
 @pytest.fixture(scope="module")
-def browser(
-    authority: Authority, sdk_script: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Any]:
+def browser(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Yield a browser that trusts the authority of the tests, and checks certificates as ever."""
     home = tmp_path_factory.mktemp("home")
     authority.trusted_by(home)

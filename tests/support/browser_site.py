@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from support.served_core import ServedCore
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
-#: Access tokens live this long (s).
-VALIDITY = 2
 
 
 class Quiet(WSGIRequestHandler):
@@ -24,10 +22,14 @@ class Quiet(WSGIRequestHandler):
 
 
 class Site:
-    """An app behind a server, and what happened to its sessions."""
+    """An app behind a server, and what happened to its sessions.
 
-    def __init__(self, app: Flask) -> None:
+    :param core: the core of the app.
+    """
+
+    def __init__(self, app: Flask, core: ServedCore) -> None:
         self.app = app
+        self.core = core
         self.refreshed = 0
         #: Method and path of every request.
         self.asked: list[str] = []
@@ -75,7 +77,6 @@ class Visit:
         assert self.page.url == f"{site.url}/login?next=%2Fpage%2Ffirst"
         self.click("Sign in")
         self.page.wait_for_url(f"{site.url}/page/first")
-        self.signed_in_at = time.monotonic()
 
     def _watch(self, page: Any) -> None:
         page.set_default_timeout(20_000)
@@ -91,10 +92,14 @@ class Visit:
         """Press the button of the page with this very name."""
         self.page.get_by_role("button", name=name, exact=True).click()
 
-    def wait_until_expired(self) -> None:
-        """Wait until the access token has expired, whose times are whole seconds."""
-        time.sleep(max(0.0, self.signed_in_at + VALIDITY + 1.1 - time.monotonic()))
+    def expire_token(self) -> None:
+        """Exchange the access token in the browser for one that has expired."""
+        self.site.core.makes_expired_tokens = True
+        refresh = f"{self.site.url}/auth/session/refresh"
+        assert self.context.request.post(refresh, headers={"Origin": self.site.url}).ok
+        self.site.core.makes_expired_tokens = False
         self.site.asked.clear()
+        self.site.refreshed = 0
 
     def wait_for_title(self, title: str, page: Any = None) -> None:
         """Wait until a page has this title."""
