@@ -69,14 +69,15 @@ def login(
     :param claims: set in the session after its own claims were fetched, ``{PlanClaim: "pro"}``.
     :param payload: ``access_token_payload``; JSON.
     :param data: ``session_data_in_database``; JSON.
-    :param transfer: ``"cookie"`` or ``"header"``; a cookie where the app allows one, if omitted.
+    :param transfer: ``"cookie"`` or ``"header"``; if omitted, a cookie where the app allows one and
+        the client keeps cookies.
     :param tenant_id: created where missing; ``"public"`` by default.
     :param base_url: of the client's requests, if they go to another host than the client's own.
     :returns: the session.
     :raises ValueError: the app does not allow that transfer method.
     """
-    mode = {AUTH_MODE_HEADER: transfer or "cookie"}
-    with _request(client, base_url, headers=mode) as extension:
+    mode = transfer or ("cookie" if _keeps_cookies(client) else "header")
+    with _request(client, base_url, headers={AUTH_MODE_HEADER: mode}) as extension:
         tenant = tenant_id or DEFAULT_TENANT
         if tenant != DEFAULT_TENANT and multitenancy.get_tenant(tenant) is None:
             multitenancy.create_or_update_tenant(tenant)
@@ -205,6 +206,8 @@ class _Tokens:
     """The tokens that a test client holds."""
 
     def __init__(self, client: FlaskClient, base_url: str | None) -> None:
+        if not isinstance(client, FlaskClient):
+            raise TypeError(f"This needs a test client, such as app.test_client(), not {client!r}.")
         self._client = client
         self._state = app_state_of(client.application)
         with client.application.test_request_context(base_url=base_url):
@@ -223,6 +226,8 @@ class _Tokens:
 
     def cookies(self) -> dict[str, str]:
         """Return the session's cookies, by name."""
+        if not _keeps_cookies(self._client):
+            return {}
         names = self._state.config.cookie_names
         places = ((names.access, "/"), (names.refresh, self._refresh_path))
         found = {name: self._client.get_cookie(name, domain=self._domain, path=path) for name, path in places}
@@ -271,7 +276,9 @@ class _Tokens:
             else:
                 self._client.delete_cookie(name, domain=domain or self._host, path=options.get("path", "/"))
         environ = self._client.environ_base
-        for key in (_BEARER,) * (self._bearer() is not None) + (_ANTI_CSRF, _RID):
+        if self._bearer() is not None:
+            del environ[_BEARER]
+        for key in (_ANTI_CSRF, _RID):
             environ.pop(key, None)
         if session is None:
             return
@@ -283,14 +290,23 @@ class _Tokens:
             environ[_RID] = "session"
 
 
+def _keeps_cookies(client: FlaskClient) -> bool:
+    """Return whether the client was made without ``use_cookies=False``."""
+    try:
+        client.get_cookie("any")
+    except (AttributeError, TypeError):
+        return False
+    return True
+
+
 @contextmanager
 def _request(
     client: FlaskClient, base_url: str | None, headers: Mapping[str, str] | None = None
 ) -> Iterator[STSession]:
     """Have a request of the client, whose response changes its tokens; yield the extension object."""
+    client_tokens = _Tokens(client, base_url)
     app = client.application
     app_state = app_state_of(app)
-    client_tokens = _Tokens(client, base_url)
     sent = {**(headers or {}), "Cookie": "; ".join(f"{k}={v}" for k, v in client_tokens.cookies().items())}
     with app.test_request_context(
         method="POST", base_url=base_url, headers=sent, environ_base=client.environ_base

@@ -187,6 +187,28 @@ def test_changing_from_header_to_cookie_leaves_no_header(make_app: AppFactory) -
     assert user_of(client) == "bob"
 
 
+def test_a_client_that_keeps_no_cookies_sends_a_header(make_app: AppFactory) -> None:
+    client = make_app().test_client(use_cookies=False)
+    for transfer in (None, "header"):
+        login(client, "alice", transfer=transfer)
+        assert user_of(client) == "alice"
+        expire(client)
+        assert user_of(client) == 401
+    logout(client)
+    assert user_of(client) == 401
+
+
+@pytest.mark.parametrize("function", [logout, expire, end, lambda app: login(app, "alice")])
+def test_an_app_is_no_client(make_app: AppFactory, function: Any) -> None:
+    with pytest.raises(TypeError, match=r"such as app\.test_client\(\), not <Flask 'app'>"):
+        function(make_app())
+
+
+def test_an_app_without_the_extension_is_named() -> None:
+    with pytest.raises(RuntimeError, match="The app 'plain' has no STSession"):
+        login(Flask("plain").test_client(), "alice")
+
+
 def test_a_header_of_the_test_stays(make_app: AppFactory) -> None:
     client = make_app().test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = "Basic YWxpY2U6c2VjcmV0"
