@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 from flask import got_request_exception
 from flask.cli import with_appcontext
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
 
 from ..config.checks import suspicious_combinations
 from ..constants import CDI_VERSIONS, DYNAMIC_KID_PREFIX, STATIC_KID_PREFIX
@@ -167,7 +169,7 @@ def _database(core: AppCore) -> Iterator[Check]:
 
 def _versions(state: AppState, theirs: list[str]) -> Check:
     pinned = state.config.cdi_version
-    spoken = f"the core speaks {listed(theirs)}, this package {listed(CDI_VERSIONS)}"
+    spoken = f"the core speaks {', '.join(_sorted(theirs))}, this package {', '.join(CDI_VERSIONS)}"
     if pinned is not None and pinned not in theirs:
         return Check(
             "versions",
@@ -180,6 +182,11 @@ def _versions(state: AppState, theirs: list[str]) -> Check:
     except STSessionError as error:
         return Check("versions", "finding", str(error))
     return Check("versions", "ok", f"CDI {used} is used: {spoken}.")
+
+
+def _sorted(versions: Iterable[str]) -> list[str]:
+    """Return versions in order: 2.9 before 2.10."""
+    return sorted(versions, key=lambda version: [int(part) for part in version.split(".") if part.isdigit()])
 
 
 def _keys(state: AppState) -> Check:
@@ -302,6 +309,7 @@ def _routes(state: AppState) -> Iterator[Check]:
         *reasons_to_serve_nothing(state),
         *(message for _, message in misplaced_guards(state.app)),
         *suspicious_routes(state),
+        *_missing_login_page(state),
     ]
     for message in problems:
         yield Check("routes", "finding", message)
@@ -313,3 +321,24 @@ def _routes(state: AppState) -> Iterator[Check]:
             "ok",
             f"{guarded} of {len(routes)} are guarded; flask stsession routes shows how.",
         )
+
+
+def _missing_login_page(state: AppState) -> Iterator[str]:
+    """Yield why browsers cannot be sent to the login page, if its endpoint or path is none of the app's."""
+    login = state.config.login_url
+    if login is None or login in state.app.view_functions:
+        return
+    path = login.partition("?")[0]
+    if path.startswith("/"):
+        try:
+            state.app.url_map.bind("localhost").match(path)
+        except RequestRedirect:
+            return
+        except HTTPException:
+            pass
+        else:
+            return
+    yield (
+        f"STSESSION_LOGIN_URL = {login!r} is neither an endpoint nor a path of this app, so browsers without "
+        "a session cannot be sent there. Write the endpoint of the login view, or its path."
+    )

@@ -66,6 +66,8 @@ class Hints:
 
     def _look(self, _sender: object, *, response: Response, **_: Any) -> None:
         request = this_request()
+        if request.headers.get("Sec-Fetch-Mode", "cors") != "cors":
+            return  # a navigation or a socket: CORS does not apply
         page = page_elsewhere(self._config, request)
         hint = None if page is None else self._hint(request, response, page, existing_state(request))
         if hint is not None and hint not in self._said:

@@ -327,6 +327,30 @@ def test_reasons_to_serve_nothing_are_findings(app: Flask, stsession: STSession)
     assert "AuthTimeClaim" in auth_time
 
 
+@pytest.mark.parametrize("login_url", ["login", "/login", "/login?tab=1", "/sign-in", "admin.sign_in"])
+def test_a_login_page_of_the_app_is_no_finding(make_app: AppFactory, login_url: str) -> None:
+    app = make_app(login_url=login_url)
+    app.add_url_rule("/sign-in/", "sign_in", lambda **_: {})
+    app.add_url_rule("/admin/sign-in", "admin.sign_in", lambda **_: {})
+    app.add_url_rule("/login", "form", lambda **_: {})
+    assert ("routes", "ok") in statuses_of(app)
+
+
+@pytest.mark.parametrize("login_url", ["typo", "/typo", "blueprint.login"])
+def test_a_login_page_that_is_nowhere_is_a_finding(make_app: AppFactory, login_url: str) -> None:
+    assert findings_of(make_app(login_url=login_url), "routes") == [
+        f"STSESSION_LOGIN_URL = {login_url!r} is neither an endpoint nor a path of this app, so browsers "
+        "without a session cannot be sent there. Write the endpoint of the login view, or its path."
+    ]
+
+
+def test_versions_are_in_their_order(make_app: AppFactory, core: ScriptedCore) -> None:
+    core.answers["/apiversion"] = reply({"versions": ["5.5", "2.10", "2.9"]})
+    report = report_of(make_app(connection_uri=core.url), findings=0)
+    [message] = [each["message"] for each in report["checks"] if each["check"] == "versions"]
+    assert message.startswith("CDI 5.5 is used: the core speaks 2.9, 2.10, 5.5, this package 4.0, ")
+
+
 def test_a_rule_of_the_app_on_one_of_ours_is_a_finding(app: Flask) -> None:
     app.add_url_rule("/auth/signout", "leave", lambda **_: {}, methods=["POST"])
     [message] = findings_of(app, "routes")

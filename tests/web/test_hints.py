@@ -245,6 +245,16 @@ def test_good_cors_is_not_warned_of(make_dev_app: DevApp, caplog: pytest.LogCapt
     assert warnings(caplog) == []
 
 
+@pytest.mark.parametrize("mode", ["navigate", "websocket", "no-cors"])
+def test_requests_to_which_cors_does_not_apply_are_not_warned_of(
+    make_dev_app: DevApp, mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {"Origin": PAGE, "Sec-Fetch-Mode": mode, "Sec-Fetch-Site": "same-site", **BY_COOKIE}
+    client = make_dev_app().test_client()
+    assert client.post("/login", base_url="https://api.example.com", headers=headers).status_code == 200
+    assert warnings(caplog) == []
+
+
 @pytest.mark.parametrize(
     ("asked", "lacks"),
     [
