@@ -90,8 +90,6 @@ class SessionManager:
     :param claim_sources: passed to claims in the place of an extension where there is none.
     :param find_own: returns the session of the current request if it has this handle.
     :param ensure_sync: ``app.ensure_sync``, which runs functions of the app that are ``async def``.
-    :param clock: returns the time in s since 1970; by default ``time.time``, looked up at each call, so that
-        libraries that freeze the time in tests are seen.
     """
 
     def __init__(
@@ -106,7 +104,6 @@ class SessionManager:
         claim_sources: object = None,
         find_own: Callable[[str], Session | None] | None = None,
         ensure_sync: EnsureSync | None = None,
-        clock: Callable[[], float] | None = None,
     ) -> None:
         self.client = client
         self._locks = HandleLocks()
@@ -130,7 +127,6 @@ class SessionManager:
         self.ensure_sync = ensure_sync
         self._settings = settings
         self._sender = sender
-        self._clock = clock
         self._refreshed: RecentOutcomes[IssuedTokens] = RecentOutcomes("refreshing with this token")
         self._first_uses: RecentOutcomes[VerifiedSession] = RecentOutcomes("verifying this new token")
         self._revoked = RevokedHandles()
@@ -138,7 +134,7 @@ class SessionManager:
 
     def now_ms(self) -> int:
         """Return the time in ms since 1970."""
-        return int((self._clock or time.time)() * 1000)
+        return int(time.time() * 1000)
 
     def acting_on(self, session: Session) -> AbstractContextManager[None]:
         """Make this session the one at hand while one of its methods runs."""

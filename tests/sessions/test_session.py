@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import time_machine
 from flask import Flask, g
 from support.app_factory import AppFactory
 from support.served_core import ServedCore
@@ -211,12 +212,13 @@ def test_a_session_is_valid_until_it_is_revoked_through_this_process(
 
 
 def test_a_session_is_valid_until_its_access_token_expires_and_no_core_is_asked(
-    ext: STSession, session: Session, served_core: ServedCore, monkeypatch: pytest.MonkeyPatch
+    session: Session, served_core: ServedCore
 ) -> None:
-    monkeypatch.setattr(ext.manager, "_clock", lambda: (session.access_token_expires_at - 1) / 1000)
-    assert session.is_valid() is True
-    monkeypatch.setattr(ext.manager, "_clock", lambda: session.access_token_expires_at / 1000)
-    assert session.is_valid() is False
+    expiry = session.access_token_expires_at
+    with time_machine.travel((expiry - 1) / 1000, tick=False):
+        assert session.is_valid() is True
+    with time_machine.travel(expiry / 1000, tick=False):
+        assert session.is_valid() is False
     assert not served_core.counted()
 
 
