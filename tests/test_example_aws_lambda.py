@@ -38,7 +38,7 @@ def environment(served_core: ServedCore) -> dict[str, str]:
 
 
 @pytest.fixture
-def app(environment: dict[str, str]) -> Iterator[RunningFunction]:  # type: ignore[misc]
+def app(environment: dict[str, str]) -> Iterator[RunningFunction]:
     """The function with the Flask app."""
     with running_function("app.handler", FOLDER, environment) as function:
         yield function
