@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cfnlint.decode import cfn_yaml
 from support.example_modules import EXAMPLES
 from support.lambda_authorizers import authorizer_cases, is_allowed
 from support.lambda_events import GATEWAYS, cookies_of, gateway_event, header_of
 from support.lambda_runtime import RunningFunction, running_function
 from support.served_core import ServedCore
 
+from flask_stsession.aws_lambda.cors import EXPOSED_HEADERS
+from flask_stsession.aws_lambda.settings import environment_settings, read_settings
+from flask_stsession.constants import CORS_REQUEST_HEADERS
 from flask_stsession.tokens.access_token import parse
 
 FOLDER = EXAMPLES / "aws_lambda"
@@ -153,3 +160,74 @@ def test_a_function_without_a_core_does_not_start() -> None:
     assert error is not None
     assert error["errorType"] == "ConfigError"
     assert "STSESSION_CONNECTION_URI" in error["errorMessage"]
+
+
+# The template
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    """The template, with CloudFormation's functions as dicts."""
+    loaded: dict[str, Any] = cfn_yaml.load(str(FOLDER / "template.yaml"))
+    return loaded
+
+
+def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    """Return the properties of all resources of a type, by their names."""
+    found = template["Resources"].items()
+    return {name: resource["Properties"] for name, resource in found if resource["Type"] == kind}
+
+
+def test_the_template_passes_the_linter_of_cloudformation() -> None:
+    command = [Path(sys.executable).with_name("cfn-lint"), str(FOLDER / "template.yaml")]
+    linted = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (linted.returncode, linted.stdout) == (0, "")
+
+
+def test_every_function_of_the_template_is_in_the_examples(template: dict[str, Any]) -> None:
+    handlers = {each["Handler"] for each in of_type(template, "AWS::Serverless::Function").values()}
+    assert handlers == {
+        "app.handler",
+        "user.handler",
+        "behind_jwt.handler",
+        "authorizer.rest_handler",
+        "authorizer.cached_rest_handler",
+        "authorizer.http_handler",
+        "authorizer.websocket_handler",
+    }
+    for handler in handlers:
+        module, _, name = handler.partition(".")
+        assert f"{name} = " in (text := (FOLDER / f"{module}.py").read_text()) or f"def {name}(" in text
+
+
+def test_no_result_of_an_authorizer_is_cached_for_more_than_a_minute(template: dict[str, Any]) -> None:
+    body = of_type(template, "AWS::Serverless::Api")["RestApi"]["DefinitionBody"]
+    schemes = body["components"]["securitySchemes"].values()
+    found = [each["x-amazon-apigateway-authorizer"]["authorizerResultTtlInSeconds"] for each in schemes]
+    http = of_type(template, "AWS::ApiGatewayV2::Authorizer")["HttpAuthorizer"]
+    assert sorted([*found, http["AuthorizerResultTtlInSeconds"]]) == [0, 60, 60]
+
+
+def test_browsers_can_read_the_responses_of_the_gateways_themselves(template: dict[str, Any]) -> None:
+    body = of_type(template, "AWS::Serverless::Api")["RestApi"]["DefinitionBody"]
+    responses = body["x-amazon-apigateway-gateway-responses"]
+    assert set(responses) == {"ACCESS_DENIED", "UNAUTHORIZED", "AUTHORIZER_FAILURE", "DEFAULT_5XX"}
+    for response in responses.values():
+        parameters = response["responseParameters"]
+        assert "gatewayresponse.header.Access-Control-Allow-Origin" in parameters
+        assert parameters["gatewayresponse.header.Access-Control-Allow-Credentials"] == "'true'"
+    assert responses["ACCESS_DENIED"]["responseTemplates"]["application/json"] == "$context.authorizer.body"
+    cors = of_type(template, "AWS::Serverless::HttpApi")["HttpApi"]["CorsConfiguration"]
+    assert set(cors["ExposeHeaders"]) == set(EXPOSED_HEADERS)
+    assert set(cors["AllowHeaders"]) == {"content-type", *CORS_REQUEST_HEADERS}
+
+
+def test_the_environment_of_the_template_is_understood(
+    template: dict[str, Any], environment: dict[str, str]
+) -> None:
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+    given = {name: value for name, value in variables.items() if isinstance(value, str)}
+    config = read_settings(environment_settings({**environment, **given}))
+    assert config.audience == ("jwtAuthorizers",)
+    assert config.use_dynamic_access_token_signing_key is False
+    assert config.expose_access_token_to_frontend_in_cookie_based_auth is True

@@ -44,14 +44,18 @@ class _RuntimeServer(ThreadingHTTPServer):
 
 class _RuntimeHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _RuntimeServer
+
+    @property
+    def _runtime(self) -> _RuntimeServer:
+        assert isinstance(self.server, _RuntimeServer)
+        return self.server
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Say nothing."""
 
     def do_GET(self) -> None:
         assert self.path == f"{_PREFIX}/invocation/next", self.path
-        event = self.server.events.get()
+        event = self._runtime.events.get()
         if event is None:
             self.close_connection = True
             return
@@ -70,7 +74,7 @@ class _RuntimeHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or "null")
         is_result = self.path.endswith("/response")
-        self.server.outcomes.put(Outcome(result=body) if is_result else Outcome(error=body))
+        self._runtime.outcomes.put(Outcome(result=body) if is_result else Outcome(error=body))
         self._reply(202, b'{"status": "OK"}', {})
 
     def _reply(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
