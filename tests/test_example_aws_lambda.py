@@ -179,7 +179,7 @@ def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_template_passes_the_linter_of_cloudformation() -> None:
-    command = [Path(sys.executable).with_name("cfn-lint"), str(FOLDER / "template.yaml")]
+    command = [str(Path(sys.executable).with_name("cfn-lint")), str(FOLDER / "template.yaml")]
     linted = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (linted.returncode, linted.stdout) == (0, "")
 
