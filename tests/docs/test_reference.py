@@ -7,7 +7,7 @@ import re
 from support.documentation import page
 
 import flask_stsession
-from flask_stsession import claims, signals, testing
+from flask_stsession import aws_lambda, claims, signals, testing
 
 TEXT = page("reference.md").text
 NAMED = set(re.findall(r"^\.\. (?:auto\w+|py:\w+):: ([\w.]+)", TEXT, re.MULTILINE))
@@ -28,3 +28,7 @@ def test_every_signal_is_described() -> None:
 
 def test_every_name_for_tests_is_described() -> None:
     assert set(testing.__all__) - NAMED == set()
+
+
+def test_every_name_for_aws_lambda_is_described() -> None:
+    assert set(aws_lambda.__all__) - NAMED == set()
