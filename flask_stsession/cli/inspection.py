@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from ..callables import call
 from ..claims.validation import common_reason, failed_validators
 from ..constants import REFRESH_PATH
 from ..errors import (
@@ -19,10 +20,11 @@ from ..errors import (
     UnauthorisedError,
 )
 from ..sessions.session import Session
-from ..tokens.access_token import base64url_decode, parse
+from ..tokens.access_token import MAX_TOKEN_LENGTH, base64url_decode, parse
 from ..tokens.refresh_token import has_shape_of_refresh_token
 
 if TYPE_CHECKING:
+    from ..claims.base import SessionClaimValidator
     from ..tokens.access_token import AccessToken
     from ..web.base import AppState
 
@@ -124,10 +126,10 @@ def inspect_token(state: AppState, raw: str) -> Inspection:
     :param raw: the token.
     """
     header, payload = _decoded(raw)
-    token = parse(raw)
+    token = parse(raw, max_length=max(MAX_TOKEN_LENGTH, state.config.max_access_token_bytes))
     if token is None:
         kind: Kind = "unknown" if header is None or payload is None else "jwt"
-        message = _not_of_a_session(header, payload)
+        message = _not_of_a_session(raw, header, payload)
         if has_shape_of_refresh_token(raw):
             kind, message = "refresh_token", "This is a refresh token, which only the core can read."
         reason = Reason.MALFORMED if raw else Reason.NO_TOKEN
@@ -147,10 +149,7 @@ def _verify(state: AppState, raw: str, token: AccessToken) -> None:
     :raises STSessionError: the verdict, or an error of the core.
     """
     manager = state.manager
-    if manager.verifier.verify(raw) is None:
-        raise UnauthorisedError(
-            "It is longer than STSESSION_MAX_ACCESS_TOKEN_BYTES.", reason=Reason.MALFORMED
-        )
+    manager.verifier.verify(raw)
     if (
         manager.is_revoked(token.session_handle)
         or manager.by_handle.information(token.session_handle) is None
@@ -164,11 +163,7 @@ def _verify(state: AppState, raw: str, token: AccessToken) -> None:
     with state.app.test_request_context():  # an override may look at the request
         validators = state.extension.global_validators_for(session)
     failures = failed_validators(
-        [
-            each
-            for each in validators
-            if each.claim is None or not each.should_refetch(token.payload(), context)
-        ],
+        [each for each in validators if not _would_fetch(state, each, token, context)],
         token.payload(),
         user_context=context,
         ensure_sync=manager.ensure_sync,
@@ -179,6 +174,16 @@ def _verify(state: AppState, raw: str, token: AccessToken) -> None:
         raise InvalidClaimsError(
             f"The session fails global validators ({details}).", errors, reason=common_reason(failures)
         )
+
+
+def _would_fetch(
+    state: AppState, validator: SessionClaimValidator, token: AccessToken, context: dict[str, Any]
+) -> bool:
+    """Return whether a guard would fetch the claim of a validator before it asks the validator."""
+    ensure_sync = state.manager.ensure_sync
+    return validator.claim is not None and bool(
+        call(validator.should_refetch, token.payload(), context, ensure_sync=ensure_sync)
+    )
 
 
 def _refusal(state: AppState, error: STSessionError) -> Refusal:
@@ -211,7 +216,7 @@ def _json_object(data: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _not_of_a_session(header: dict[str, Any] | None, payload: dict[str, Any] | None) -> str:
+def _not_of_a_session(raw: str, header: dict[str, Any] | None, payload: dict[str, Any] | None) -> str:
     """Return why a value is not the access token of a session."""
     if header is None or payload is None:
         return (
@@ -225,6 +230,8 @@ def _not_of_a_session(header: dict[str, Any] | None, payload: dict[str, Any] | N
             "This JWT has no version in its header, so no core made it for a session. An identity provider's "
             "token is not one, nor is what create_jwt() returns."
         )
+    if len(raw) > MAX_TOKEN_LENGTH:
+        return f"This JWT has {len(raw)} characters, more than STSESSION_MAX_ACCESS_TOKEN_BYTES allows."
     missing = [name for name, since in _FIELDS.items() if name not in payload and int(version) >= since]
     if missing:
         return f"This JWT lacks {', '.join(missing)} in its payload, which the token of a session has."

@@ -11,7 +11,7 @@ from support.commands import json_of, run_on
 from support.signing import ABSENT, Signer
 
 from flask_stsession import STSession
-from flask_stsession.claims import BooleanClaim
+from flask_stsession.claims import BooleanClaim, ClaimValidationResult, SessionClaimValidator
 from flask_stsession.sessions.session import Session
 
 SecondFactor = BooleanClaim(key="2fa", fetch_value=lambda user_id, tenant_id, context: False)
@@ -217,6 +217,30 @@ def test_times_that_no_calendar_has_are_left_out(app: Flask, expiry: Any) -> Non
     assert inspected(app, SIGNER.token(exp=expiry))["expires_at"] is None
 
 
-def test_a_token_that_is_too_long_is_malformed(app: Flask) -> None:
+def test_a_token_that_is_too_long_is_malformed(app: Flask, make_app: AppFactory) -> None:
     long = SIGNER.token(more="x" * 20_000)
-    assert refusal_of(app, long)[:2] == ("malformed", 401)
+    assert refusal_of(app, long) == (
+        "malformed",
+        401,
+        f"This JWT has {len(long)} characters, more than STSESSION_MAX_ACCESS_TOKEN_BYTES allows.",
+    )
+    patient = make_app(name="patient", max_access_token_bytes=100_000)
+    assert refusal_of(patient, long)[0] == "expired"
+
+
+def test_validators_may_be_asynchronous(make_app: AppFactory) -> None:
+    class Asynchronous(SessionClaimValidator):
+        claim = SecondFactor
+
+        async def should_refetch(self, payload: dict[str, Any], user_context: dict[str, Any]) -> bool:
+            return self.id == "fetched"
+
+        async def validate(
+            self, payload: dict[str, Any], user_context: dict[str, Any]
+        ) -> ClaimValidationResult:
+            return ClaimValidationResult(False, self.id)
+
+    validators = [Asynchronous("fetched"), Asynchronous("checked")]
+    app = make_app(global_claim_validators=validators)
+    _, _, message = refusal_of(app, new_session(app).get_access_token())
+    assert message == 'The session fails global validators (checked: "checked").'
