@@ -252,21 +252,6 @@ class SessionClaim(Generic[T]):
         return self._clock() if now is None else now
 
 
-def _build(
-    self: Any,
-    user_id: str,
-    tenant_id: str = DEFAULT_TENANT,
-    user_context: dict[str, Any] | None = None,
-    *,
-    ensure_sync: EnsureSync | None = None,
-) -> dict[str, Any]:
-    """Stand for ``build`` in ``help``, without the other order of arguments."""
-    raise NotImplementedError
-
-
-SessionClaim.build.__signature__ = inspect.signature(_build)  # type: ignore[attr-defined]
-
-
 class SessionClaimValidator(ABC):
     """A check of the access token payload; a request passes if all of its validators do.
 

@@ -31,5 +31,5 @@ def stsession_group() -> None:
     """Do nothing before the subcommand."""
 
 
-for command in (core_group, doctor, list_routes, roles_group, sessions_group, show_settings, token_group):
-    stsession_group.add_command(command)
+for _command in (core_group, doctor, list_routes, roles_group, sessions_group, show_settings, token_group):
+    stsession_group.add_command(_command)

@@ -42,7 +42,7 @@ class Command(click.Command):
 class Group(AppGroup):
     """A group of commands on the data in the core of the app that ``flask`` finds."""
 
-    command_class = Command
+    command_class: type[click.Command] | None = Command
 
     def command(  # type: ignore[override]
         self, *args: Any, **kwargs: Any

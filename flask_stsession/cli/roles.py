@@ -15,7 +15,7 @@ from .output import json_option, listed, print_json, print_table
 if TYPE_CHECKING:
     from ..core.client import CoreClient
 
-roles_group = Group(
+roles_group: Group = Group(
     "roles",
     short_help="Create and delete roles, and assign them to users.",
     help="Create and delete roles, and give them to users or take them away.\n\nA session has the change "

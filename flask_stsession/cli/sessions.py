@@ -16,7 +16,7 @@ from .output import in_utc, json_option, print_fields, print_json, print_table, 
 if TYPE_CHECKING:
     from ..core.models import SessionInformation
 
-sessions_group = Group(
+sessions_group: Group = Group(
     "sessions",
     short_help="List, show and revoke sessions.",
     help="List, show and revoke sessions.\n\nRunning processes accept the access token of a revoked session "

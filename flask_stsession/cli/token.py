@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..web.base import AppState
     from .inspection import Inspection, Kind
 
-token_group = Group(
+token_group: Group = Group(
     "token",
     short_help="Inspect tokens, and create some for curl.",
     help="Inspect tokens, and create some for curl.\n\nTokens are secrets: whoever has one is that user.",

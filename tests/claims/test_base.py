@@ -416,11 +416,3 @@ def test_a_maximal_age_is_not_awaited() -> None:
     assert str(caught.value) == (
         "max_age_in_sec must not be async, as its result is not awaited: write def, not async def."
     )
-
-
-def test_help_shows_how_to_call_build() -> None:
-    claim = PrimitiveClaim("plan", lambda user_id, tenant_id, context: "pro")
-    parameters = inspect.signature(claim.build).parameters
-    assert list(parameters) == ["user_id", "tenant_id", "user_context", "ensure_sync"]
-    assert parameters["tenant_id"].default == "public"
-    assert claim.build("alice")["plan"]["v"] == "pro"
