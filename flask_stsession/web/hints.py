@@ -84,9 +84,10 @@ class Hints:
         if state is None:
             return None
         issued = None if state.pending is None else state.pending.issued
-        uses_cookies = "HTTP_COOKIE" in request.environ or (issued is not None and issued.method == "cookie")
+        sends_cookies = "HTTP_COOKIE" in request.environ
+        uses_cookies = sends_cookies or (issued is not None and issued.method == "cookie")
         hint = cors.problem(response.headers, origin=page, with_credentials=uses_cookies)
-        if hint is None and allows_cookies and state.refused is not None:
+        if hint is None and allows_cookies and not sends_cookies and state.refused is not None:
             lacks_token = state.refused.reason is Reason.NO_TOKEN
             return _WITHOUT_COOKIES.format(page) if lacks_token else None
         return hint

@@ -179,6 +179,15 @@ def test_a_page_behind_the_proxy_of_a_development_server_is_on_the_same_origin(
     assert warnings(caplog) == [NO_TOKEN]
 
 
+def test_a_fetch_with_cookies_and_no_session_has_forgotten_nothing(
+    make_dev_app: DevApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_dev_app()
+    allow(app)
+    app.test_client(use_cookies=False).get("/user", headers={"Origin": PAGE, "Cookie": "theme=dark"})
+    assert warnings(caplog) == [NO_TOKEN]
+
+
 def test_where_tokens_travel_by_header_nobody_is_told_of_cookies(
     make_dev_app: DevApp, caplog: pytest.LogCaptureFixture
 ) -> None:
