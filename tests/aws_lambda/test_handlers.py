@@ -20,6 +20,7 @@ from support.lambda_events import (
 )
 from support.served_core import ServedCore
 
+from flask_stsession import aws_lambda
 from flask_stsession.aws_lambda import error_response, verify_session_event
 from flask_stsession.aws_lambda.events import EventError
 from flask_stsession.claims import UserRoleClaim
@@ -322,3 +323,21 @@ def test_an_error_of_others_is_raised_again() -> None:
 
 def test_the_error_response_to_an_unknown_event_is_a_400() -> None:
     assert error_response(None, UnauthorisedError())["statusCode"] == 400
+
+
+@pytest.mark.slow
+def test_a_function_imports_nothing_of_the_other_ways() -> None:
+    code = (
+        "import sys\nfrom flask_stsession.aws_lambda import verify_session_event\n"
+        "print(sorted(name for name in sys.modules if name.startswith('flask_stsession.aws_lambda.')))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert not {"app", "authorizers", "jwt_authorizers"} & {
+        each.split(".")[-1] for each in ran.stdout.strip("[]\n").replace("'", "").split(", ")
+    }
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        aws_lambda.nothing  # noqa: B018
+    assert all(getattr(aws_lambda, name) for name in aws_lambda.__all__)
