@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from . import comparison, frames, growth, instructions, plots, refreshing, serving, weight
+from . import aws_lambda, comparison, frames, growth, instructions, plots, refreshing, serving, weight
 from .core import Core, running_core
 from .report import Part, markdown, surroundings
 from .timing import Effort
@@ -17,11 +17,12 @@ from .timing import Effort
 _THOROUGH = Effort(rounds=150, batch=25)
 _QUICK = Effort(rounds=40, batch=20)
 
-#: Parts that are measured only if asked for: counting takes minutes, installing needs the network.
+#: Parts that are measured only if asked for: they take minutes, need the network or make tables of their own.
 _ON_REQUEST = {
     "instructions": instructions.measure,
     "frames": frames.measure,
     "install": weight.installed_size,
+    "lambda": aws_lambda.measure,
 }
 _TIMED = ("comparison", "unprotected", "payload", "validators", "memory", "refresh", "gunicorn", "import")
 
@@ -78,6 +79,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--install", action="store_true", help="install each contestant into a fresh environment (network)"
     )
+    parser.add_argument("--lambda", action="store_true", help="measure the ways on AWS Lambda")
     parser.add_argument(
         "--plots", type=Path, metavar="FOLDER", help="also draw plots of what was timed (needs matplotlib)"
     )

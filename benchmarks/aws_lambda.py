@@ -1,0 +1,113 @@
+"""AWS Lambda: import, first event and warm event of each way, by processor time.
+
+Each contestant runs in processes of its own (:mod:`.lambda_child`). The versions that were compared are
+pinned in ``benchmarks/requirements-lambda.txt``; peers that are not installed are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from .core import running_core
+from .lambda_child import CONTESTANTS
+from .report import Part, Row, microseconds, milliseconds
+
+_HEADINGS = ("AWS Lambda", "import", "first event", "warm event", "aim")
+_ROUNDS = 7
+#: The packages of a contestant beyond ours.
+_NEEDS = {"Mangum": ("mangum", "fastapi", "nest_asyncio", "supertokens-python")}
+_MOST_OF_DEPENDENCIES = 1.2
+_MOST_WITHOUT_FLASK = 60e-6
+_MOST_ABOVE_BARE = 40e-6
+
+
+def measure() -> Part:
+    """Measure every contestant that is installed."""
+    figures: dict[str, dict[str, float]] = {}
+    with running_core() as core, tempfile.TemporaryDirectory() as bytecode:
+        event = _event(core.create_session().access)
+        for name in CONTESTANTS:
+            if all(map(_is_installed, _NEEDS.get(name, ()))):
+                # The first round compiles everything, as an installation does.
+                rounds = [_run(name, core.url, event, bytecode) for _ in range(_ROUNDS + 1)][1:]
+                figures[name] = {key: min(each[key] for each in rounds) for key in rounds[0]}
+    return Part(_HEADINGS, [_row(name, figures) for name in figures])
+
+
+def _row(name: str, figures: dict[str, dict[str, float]]) -> Row:
+    mine = figures[name]
+    aim, met = "", None
+    if name == "without Flask":
+        ratio = mine["import"] / figures["dependencies"]["import"]
+        aim = f"import below 1.2 times that of the dependencies ({ratio:.2f}), warm below 60 µs"
+        met = ratio <= _MOST_OF_DEPENDENCIES and mine["warm"] < _MOST_WITHOUT_FLASK
+    elif name == "Flask app":
+        above = mine["warm"] - figures["bare Flask app"]["warm"]
+        aim = f"warm below 40 µs above the bare app ({microseconds(above)})"
+        met = above < _MOST_ABOVE_BARE
+    cells = (
+        milliseconds(mine["import"], signed=False),
+        milliseconds(mine["first"], signed=False),
+        microseconds(mine["warm"], signed=False),
+    )
+    return Row((name, *cells, aim), met)
+
+
+def _run(name: str, core_url: str, event: str, bytecode: str) -> dict[str, float]:
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": bytecode}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    command = [sys.executable, "-m", "benchmarks.lambda_child", name, core_url]
+    ran = subprocess.run(command, input=event, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    measured: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
+    return measured
+
+
+def _event(token: str) -> str:
+    """Return the event of an HTTP API (payload 2.0) with a token by header, as JSON."""
+    host = "hij456klmn.execute-api.eu-west-1.amazonaws.com"
+    http: dict[str, Any] = {
+        "method": "GET",
+        "path": "/user",
+        "protocol": "HTTP/1.1",
+        "sourceIp": "203.0.113.9",
+    }
+    headers = {
+        "accept": "*/*",
+        "accept-encoding": "gzip, deflate, br",
+        "authorization": f"Bearer {token}",
+        "content-length": "0",
+        "host": host,
+        "origin": "https://example.com",
+        "rid": "session",
+        "user-agent": "Mozilla/5.0",
+        "x-amzn-trace-id": "Root=1-5e9f0c65-1de4d666d4dd26aced652b6c",
+        "x-forwarded-for": "203.0.113.9",
+        "x-forwarded-port": "443",
+        "x-forwarded-proto": "https",
+    }
+    context = {"http": http, "domainName": host, "stage": "$default", "apiId": "hij456klmn", "requestId": "x"}
+    return json.dumps(
+        {
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": "/user",
+            "rawQueryString": "",
+            "headers": headers,
+            "requestContext": context,
+            "isBase64Encoded": False,
+        }
+    )
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
