@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from jinja2 import FileSystemLoader
 from support.documentation import Namespace, page, page_fixture
+
+from flask_stsession.testing import expire, login
 
 pytestmark = pytest.mark.embedded_core  # the page configures no core
 
@@ -24,7 +29,19 @@ def test_pages_redirect_to_the_login_page_and_back(namespace: Namespace) -> None
     assert client.get("/account", headers=api_call).json == {"message": "unauthorised"}
 
 
-def test_the_template_of_the_refresh_page_has_all_that_its_script_looks_for() -> None:
+def test_the_template_is_the_page_that_refreshes(namespace: Namespace, tmp_path: Path) -> None:
     (template,) = page("server-rendered-pages.md").blocks("html")
-    for part in ("{{ stsession_head }}", 'id="message"', 'id="retry"', 'id="back"', 'id="carry"'):
-        assert part in template.code
+    (tmp_path / "stsession").mkdir()
+    (tmp_path / "stsession" / "refresh.html").write_text(template.code, encoding="utf-8")
+    app = namespace["app"]
+    app.jinja_loader = FileSystemLoader(tmp_path)
+    client = app.test_client()
+    login(client, "alice")
+    expire(client)
+    shown = client.get("/account", headers=NAVIGATES)
+    assert shown.mimetype == "text/html"
+    assert "Die Sitzung wird erneuert." in shown.text
+    assert '<script src="/auth/session/refresh.js' in shown.text
+    assert 'href="/auth/session/refresh/continue?next=%2Faccount' in shown.text
+    for part in ("message", "retry", "back", "carry"):
+        assert f'id="{part}"' in shown.text

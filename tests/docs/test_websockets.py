@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from typing import Any
 
 import pytest
 from socketio import Client
 from socketio.exceptions import ConnectionError as RefusedError
-from support.documentation import page_fixture
+from support.documentation import page as documented_page, page_fixture
+from support.required import missing
 from support.socket_server import serving, sign_in, socket_io, web_socket
 from websocket import WebSocketBadStatusException
 
@@ -85,3 +88,36 @@ def test_the_flask_sock_route_of_the_page_refuses_before_the_handshake_and_close
             ws.send("go on")
             opcode, data = ws.recv_data()
             assert (opcode, int.from_bytes(data[:2], "big"), data[2:]) == (8, 4401, b"session ended")
+
+
+#: Runs the handlers of a browser against a socket and an SDK that record what is done with them.
+BROWSER = """
+const done = [];
+const handlers = {};
+const socket = {
+  on: (event, handler) => { handlers[event] = handler; },
+  emit: (event, text, acknowledged) => { handlers[event] = acknowledged; },
+  connect: () => { done.push("connect"); },
+  disconnect: () => { done.push("disconnect"); return socket; },
+};
+const Session = { attemptRefreshingSession: async () => { done.push("refresh"); return true; } };
+%s
+(async () => {
+  await handlers.connect_error({ message: "unauthorised" });
+  await handlers.connect_error({ message: "try refresh token" });
+  await handlers.publish({ status: "OK" });
+  await handlers.publish({ statusCode: 401 });
+  console.log(done.join(" "));
+})();
+"""
+
+
+def test_the_handlers_of_the_browser_refresh_and_connect_again() -> None:
+    node = shutil.which("node")
+    if node is None:
+        missing("node is missing; .ci/run installs it")
+    (block,) = documented_page("websockets.md").blocks("js")
+    ran = subprocess.run(
+        [node, "-e", BROWSER % block.code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ran.stdout.split() == ["refresh", "connect", "refresh", "disconnect", "connect"], ran.stderr

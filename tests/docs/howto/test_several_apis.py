@@ -59,3 +59,16 @@ def test_a_service_with_the_keys_alone_accepts_the_session_and_nothing_else(name
         elsewhere = namespace["Invoices"](f"{origin}/auth/jwt/jwks.json", "https://other.example/auth")
         with pytest.raises(jwt.InvalidIssuerError):
             elsewhere.user_of(token)
+
+
+def test_partners_come_by_tokens_of_the_oauth2_provider(namespace: Namespace) -> None:
+    accounts = namespace["accounts"]
+    namespace["add_partner_api"](accounts)
+    partner = {"stt": 1, "sub": "alice", "client_id": "partner", "scp": ["orders:read"]}
+    client = accounts.test_client()
+    for changed, status in (({}, 200), ({"client_id": "other"}, 401), ({"scp": []}, 403), ({"stt": 0}, 401)):
+        with accounts.test_request_context():
+            token = accounts.extensions["stsession"].create_jwt({**partner, **changed}, 60)
+        answer = client.get("/partner/orders", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == status
+    assert client.get("/partner/orders").status_code == 401
