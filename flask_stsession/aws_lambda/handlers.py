@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from functools import wraps
 from typing import Any, Final
 
+from ..callables import refuse_asynchronous
 from ..config import load
 from ..config.config import Config
 from ..errors import SessionHTTPError, STSessionError
@@ -66,6 +67,7 @@ def verify_session_event(
     guard = EventGuard(sessions, options)
 
     def decorate(handler: Handler) -> Callable[..., Any]:
+        refuse_asynchronous(handler, "A Lambda handler")
         guarded = _GuardedHandler(handler, sessions, guard)
 
         @wraps(handler)

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import signals
+from ..callables import refuse_asynchronous
 from ..claims.validation import overridden
 from ..claims.validators import quick_checks, surely_pass
 from ..concurrency import AgeClock
@@ -74,6 +75,7 @@ class FunctionSessions:
         self.config = config
         self._clock = AgeClock()
         self._deadline: ContextVar[float] = ContextVar("flask_stsession.deadline", default=math.inf)
+        refuse_asynchronous(get_email, "get_email")
         self._loaders = Loaders(get_email)
         #: Whose turn it is among the stray cookies that a response has room to clear.
         self.turns: Turns = Turns.start()
@@ -142,6 +144,8 @@ class EventGuard:
     def __init__(
         self, sessions: FunctionSessions, options: VerifyOptions, *, transfer: AllowedTransfer | None = None
     ) -> None:
+        override = options.override_global_claim_validators
+        refuse_asynchronous(override, "override_global_claim_validators")
         config = sessions.config
         self._sessions = sessions
         self._manager = sessions.manager
@@ -154,7 +158,7 @@ class EventGuard:
         self._allowed: AllowedTransfer | None = None if callable(allowed) else allowed
         self._anti_csrf: AntiCsrf | None = config.anti_csrf_of_all_requests
         self._quick_checks = None
-        if options.override_global_claim_validators is None:
+        if override is None:
             self._quick_checks = quick_checks(options.validators, config.claim_max_age_seconds)
 
     def session(self, request: EventRequest, record: EventRecord) -> Session | None:

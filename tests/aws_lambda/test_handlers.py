@@ -341,3 +341,16 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         aws_lambda.nothing  # noqa: B018
     assert all(getattr(aws_lambda, name) for name in aws_lambda.__all__)
+
+
+def test_an_asynchronous_handler_is_refused_since_the_runtime_would_not_await_it(
+    function: dict[str, Any],
+) -> None:
+    async def handler(event: Any, context: Any) -> Any:
+        raise AssertionError
+
+    with pytest.raises(TypeError) as caught:
+        verify_session_event(function)(handler)
+    assert str(caught.value) == (
+        "A Lambda handler must not be async, as its result is not awaited: write def, not async def."
+    )

@@ -14,7 +14,13 @@ from flask_stsession import signals
 from flask_stsession.aws_lambda.events import parse_event
 from flask_stsession.aws_lambda.settings import read_settings
 from flask_stsession.aws_lambda.verification import EventGuard, EventRecord, FunctionSessions
-from flask_stsession.claims import EmailVerificationClaim, PermissionClaim, UserRoleClaim
+from flask_stsession.claims import (
+    AllowedDomainsClaim,
+    EmailVerificationClaim,
+    MultiFactorAuthClaim,
+    PermissionClaim,
+    UserRoleClaim,
+)
 from flask_stsession.errors import (
     ConfigError,
     CoreUnavailableError,
@@ -328,3 +334,31 @@ def test_a_signal_tells_of_each_verified_session(function: dict[str, Any], sign_
     with signals.session_verified.connected_to(receive):
         verified(sessions, sign_in())
     assert received == [(sessions, "alice")]
+
+
+def test_functions_that_nothing_here_would_await_are_refused_where_they_are_given(
+    function: dict[str, Any],
+) -> None:
+    async def later(*_: Any) -> Any:
+        raise AssertionError
+
+    with pytest.raises(TypeError) as caught:
+        FunctionSessions(read_settings(function), get_email=later)  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "get_email must not be async, as its result is not awaited: write def, not async def."
+    )
+    sessions = FunctionSessions(read_settings(function))
+    with pytest.raises(TypeError, match=r"^override_global_claim_validators must not be async"):
+        EventGuard(sessions, verify_options("test", override_global_claim_validators=later))  # type: ignore[arg-type]
+
+
+def test_login_factors_are_those_of_the_token_and_a_session_without_them_is_refused(
+    function: dict[str, Any], sign_in: SignIn
+) -> None:
+    check = [MultiFactorAuthClaim.validators.has_completed_mfa_requirements_for_auth()]
+    session = sign_in()
+    for validators in (check, [AllowedDomainsClaim.validators.includes("example.com")]):
+        with pytest.raises(InvalidClaimsError):
+            verified(function, session, validators=validators)
+    session.set_claim_value(MultiFactorAuthClaim, {"c": {"totp": 7}, "v": True})
+    assert verified(function, session, validators=check) is not None
