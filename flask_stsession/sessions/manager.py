@@ -166,7 +166,7 @@ class SessionManager:
         :raises CoreUnavailableError: the core was needed and did not answer.
         """
         if allow_revoked and token.session_handle in self._revoked.handles:
-            session = Session(self, token, transfer_method=transfer_method, request=request)
+            session = Session(self, token, transfer_method, request)
         else:
             session = self.verify_locally(token, transfer_method, request)
         # A parent hash: CDI up to 5.5 makes the refresh final at the first use of its token.
@@ -189,7 +189,7 @@ class SessionManager:
         if refreshed is not None and refreshed.result.access_token.token == token.raw:
             # The client has the new pair: from now on, a use of the old refresh token is theft.
             self._refreshed.forget(handle)
-        return Session(self, token, transfer_method=transfer_method, request=request)
+        return Session(self, token, transfer_method, request)
 
     def check_database(self, session: Session, *, enable_anti_csrf: bool = False) -> None:
         """Ask the core about a session that has been verified without it.
@@ -537,7 +537,7 @@ class SessionManager:
         return Session(
             self,
             self._accept(result.access_token, result.session, method),
-            transfer_method=method,
+            method,
             refresh_token=result.refresh_token,
             context=context,
         )

@@ -137,43 +137,36 @@ class Session:
     context belongs to the request.
     """
 
-    __slots__ = (
-        "_access_token",
-        "_access_token_updated",
-        "_anti_csrf_on_issue",
-        "_context",
-        "_manager",
-        "_payload",
-        "_refresh_token",
-        "_request",
-        "database_checked",
-        "transfer_method",
-    )
+    #: Whether the core has confirmed in this request that the session has not been revoked.
+    database_checked: bool = False
+
+    _refresh_token: TokenInfo | None = None
+    _access_token_updated = False
+    _anti_csrf_on_issue = False
+    #: The payload, once it differs from that of the access token or has been read.
+    _payload: dict[str, Any] | None = None
+    _context: dict[str, Any] | None = None
 
     def __init__(
         self,
         manager: Backend,
         access_token: AccessToken,
-        *,
         transfer_method: TransferMethod | None = None,
+        request: RequestRecord | None = None,
         refresh_token: TokenInfo | None = None,
         context: dict[str, Any] | None = None,
-        payload: dict[str, Any] | None = None,
-        request: RequestRecord | None = None,
     ) -> None:
+        # Made for every verified request: what is as in the class is not set again.
         self._manager = manager
         self._access_token = access_token
-        self._payload = payload
-        self._refresh_token = refresh_token
-        self._context = context
-        #: The request that records changes for the client; ``None``: they are not sent.
-        self._request = request
-        self._access_token_updated = refresh_token is not None
-        self._anti_csrf_on_issue = refresh_token is not None
         #: How the tokens travel: ``"cookie"``, ``"header"``, or ``None`` outside of a request.
         self.transfer_method: TransferMethod | None = transfer_method
-        #: Whether the core has confirmed in this request that the session has not been revoked.
-        self.database_checked: bool = refresh_token is not None
+        #: The request that records changes for the client; ``None``: they are not sent.
+        self._request = request
+        if refresh_token is not None:
+            self._refresh_token = refresh_token
+            self._access_token_updated = self._anti_csrf_on_issue = self.database_checked = True
+            self._context = context
 
     def __repr__(self) -> str:
         return f"<Session {self.get_handle()} of {self.get_user_id()!r}>"

@@ -27,6 +27,8 @@ from .access_token import (
 
 _MOST_HEADERS: Final = 64
 _RS256: Final = RSAAlgorithm(RSAAlgorithm.SHA256)
+#: How many of the signature's last characters (each of 6 bits) tell one genuine token from all others.
+_KEY_LENGTH: Final = 43
 
 
 class SigningKeys(Protocol):
@@ -76,18 +78,29 @@ class TokenVerifier:
     def verify(self, raw: str, *, allow_expired: bool = False) -> AccessToken | None:
         """Verify a token.
 
-        A cached token skips the check of the signature and nothing else. Its kind of key was checked before
-        it was cached.
-
         :param raw: the value sent as access token.
         :param allow_expired: accept an expired token, as at sign-out.
         :returns: ``None`` if the value is not a session token; it counts as absent.
         :raises TryRefreshTokenError: the session token has expired, or is not genuine.
         :raises CoreUnavailableError: there are no keys to check it with, and the core is unreachable.
         """
-        verified = self._verified.young.get(raw) or self._verified.used_again(raw)
-        if verified is None:
-            return self._verify_unknown(raw, allow_expired)
+        return self.verify_known(raw, allow_expired=allow_expired) or self._verify_unknown(raw, allow_expired)
+
+    def verify_known(self, raw: str, *, allow_expired: bool = False) -> AccessToken | None:
+        """Verify a token that was verified before, so that its signature need not be checked again.
+
+        All else is checked as at the first time, but for the kind of key, which stays what it was.
+
+        :param raw: the value sent as access token.
+        :param allow_expired: accept an expired token, as at sign-out.
+        :returns: ``None`` if the value was not verified before, or not with the current key of that id.
+        :raises TryRefreshTokenError: the session token has expired.
+        :raises CoreUnavailableError: there are no keys to check it with, and the core is unreachable.
+        """
+        end = raw[-_KEY_LENGTH:]
+        verified = self._verified.young.get(end) or self._verified.used_again(end)
+        if verified is None or verified.token.raw != raw:
+            return None
         token = verified.token
         now = (self._clock or time.time)()
         # RFC 7519, 4.1.4: "on or after" the time it is expired. No leeway: the frontend refreshes.
@@ -98,7 +111,7 @@ class TokenVerifier:
         # Compare the key itself, not its id: a signature by another key of this id proves nothing.
         if (keys.get(token.header.kid) if is_settled else self._keys.get(token.header.kid)) is verified.key:
             return token
-        return self._verify_unknown(raw, allow_expired)
+        return None
 
     def _verify_unknown(self, raw: str, allow_expired: bool) -> AccessToken | None:
         if len(raw) > self._max_length or not raw.isascii():
@@ -127,7 +140,7 @@ class TokenVerifier:
             )
         self._remember_header(token)
         if not allow_expired:
-            self._verified.add(raw, _Verified(token, key))
+            self._verified.add(raw[-_KEY_LENGTH:], _Verified(token, key))
         return token
 
     def _remember_header(self, token: AccessToken) -> None:
@@ -168,7 +181,8 @@ class _Verified:
 class _VerifiedTokens:
     """A bounded, lock-free cache of verified tokens.
 
-    The key is the token itself: only genuine tokens enter, so no attacker can choose keys that collide.
+    The key is the end of the signature, which costs less to hash than the whole token. Only genuine tokens
+    enter, so no attacker can choose keys that collide; whoever looks one up compares the whole token.
 
     There are two generations. An entry that is added or used goes into the young one; when that is full, it
     becomes the old one, and the former old one is dropped, expired tokens included. Every step is a single
@@ -185,17 +199,17 @@ class _VerifiedTokens:
         self.young: dict[str, _Verified] = {}
         self._old: dict[str, _Verified] = {}
 
-    def used_again(self, raw: str) -> _Verified | None:
+    def used_again(self, key: str) -> _Verified | None:
         """Return an entry of the old generation, if there is one, after moving it to the young one."""
-        verified = self._old.get(raw)
+        verified = self._old.get(key)
         if verified is not None:
-            self.add(raw, verified)
+            self.add(key, verified)
         return verified
 
-    def add(self, raw: str, verified: _Verified) -> None:
+    def add(self, key: str, verified: _Verified) -> None:
         """Cache a verified token."""
         if not self._half:
             return
         if len(self.young) >= self._half:
             self._old, self.young = self.young, {}
-        self.young[raw] = verified
+        self.young[key] = verified

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: Where the state of a request hangs on the request object.
 STATE_ATTRIBUTE = "_stsession_state"
 #: On a request that has used no session, once its response has been written.
-_WRITTEN = "_stsession_written"
+WRITTEN_ATTRIBUTE = "_stsession_written"
 
 
 class RequestState:
@@ -158,14 +158,9 @@ def request_state(request: Request) -> RequestState:
     state: RequestState | None = attributes.get(STATE_ATTRIBUTE)
     if state is None:
         state = attributes[STATE_ATTRIBUTE] = RequestState()
-        if _WRITTEN in attributes or "HTTP_UPGRADE" in request.environ or "sid" in attributes:
-            state.is_written = _WRITTEN in attributes or _is_of_socket(request)
+        if WRITTEN_ATTRIBUTE in attributes or "HTTP_UPGRADE" in request.environ or "sid" in attributes:
+            state.is_written = WRITTEN_ATTRIBUTE in attributes or _is_of_socket(request)
     return state
-
-
-def note_written(request: Request) -> None:
-    """Remember that the response of a request without a state has been written."""
-    request.__dict__[_WRITTEN] = True
 
 
 def _is_of_socket(request: Request) -> bool:

@@ -10,9 +10,9 @@ from ..sessions.session import Session
 from . import pages
 from .context import (
     STATE_ATTRIBUTE,
+    WRITTEN_ATTRIBUTE,
     RequestState,
     existing_state,
-    note_written,
     origin_of_api,
     this_g,
     this_request,
@@ -56,9 +56,10 @@ def register(app_state: AppState) -> None:
 
     def finish(response: Response) -> Response:
         request = this_request()
-        state: RequestState | None = request.__dict__.get(STATE_ATTRIBUTE)
+        attributes = request.__dict__
+        state: RequestState | None = attributes.get(STATE_ATTRIBUTE)
         if state is None:
-            note_written(request)
+            attributes[WRITTEN_ATTRIBUTE] = True
             return response
         if state.refused is not None:
             if response.status_code >= 300:

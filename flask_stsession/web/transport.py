@@ -90,32 +90,28 @@ def read_tokens(environ: dict[str, Any], names: CookieNames) -> RequestTokens:
 def sole_access_token(
     environ: dict[str, Any], names: CookieNames
 ) -> tuple[str, TransferMethod] | tuple[None, None]:
-    """Return the only access token of a request, in the form in which clients send it, and how it came.
+    """Return the only access token of a request as clients send it, and how it came.
 
-    :returns: ``None`` twice where there is none, or where :func:`read_tokens` has to look closer.
+    The value is as it stands in the header: quotes, blanks and percent signs included. It counts if it is
+    known to be a token; else :func:`read_tokens` has to look closer.
+
+    :returns: ``None`` twice where there is none, or several.
     """
     authorization: str | None = environ.get("HTTP_AUTHORIZATION")
     cookies: str | None = environ.get("HTTP_COOKIE")
     if cookies is None:
-        if authorization is not None and authorization.startswith(_BEARER):
-            return authorization[len(_BEARER) :], "header"
-        return None, None
-    if authorization is not None or "," in cookies:
+        scheme, _, value = (authorization or "").partition(" ")
+        return (value, "header") if scheme == "Bearer" else (None, None)
+    if authorization is not None:
         return None, None
     access, _, legacy = names
-    found = cookies.find(access)
-    begin = found + len(access) + 1
-    if found < 0 or cookies[begin - 1 : begin] != "=":
-        return None, None
-    end = cookies.find(";", begin)
-    value = cookies[begin:] if end < 0 else cookies[begin:end]
-    if "%" in value or value.strip(' "') != value or not value:
-        return None, None
-    if found or end > 0:
-        others = cookies[:found] + cookies[begin + len(value) :]
-        if (found and others[found - 2 : found] != "; ") or access in others or (legacy or access) in others:
+    before, found, after = cookies.partition(access + "=")
+    value, _, after = after.partition(";")
+    if before or after:
+        others = before + after
+        if (before and before[-2:] != "; ") or access in others or (legacy or access) in others:
             return None, None
-    return value, "cookie"
+    return (value, "cookie") if found else (None, None)
 
 
 def _read_cookies(pairs: Iterable[str], names: CookieNames) -> tuple[list[str], list[str], bool]:

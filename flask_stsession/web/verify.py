@@ -128,6 +128,7 @@ class Guard:
         self._options = options
         self._manager = app_state.manager
         self._verify = app_state.manager.verifier.verify
+        self._verify_known = app_state.manager.verifier.verify_known
         self._refresh_route = app_state.refresh_route
         self._asks_override = app_state.overrides_get_session
         checks = options.check_database
@@ -287,8 +288,8 @@ class Guard:
         environ = request.environ
         raw, method = sole_access_token(environ, self._cookie_names)
         if raw is not None and (allowed == "any" or allowed == method):
-            # Nearly every request: one token, and nothing to weigh it against.
-            token = self._verify(raw)
+            # Nearly every request: one token, seen before, and nothing to weigh it against.
+            token = self._verify_known(raw)
             if token is not None:
                 return token, method
         sent = read_tokens(environ, self._cookie_names)

@@ -121,7 +121,7 @@ def test_a_repr_names_the_session_and_shows_no_token(session: Session) -> None:
 
 def vars_of(session: Session) -> dict[str, Any]:
     """Return every attribute of a session, as a debugger or an error tracker shows them."""
-    return {name: getattr(session, name) for name in Session.__slots__ if name != "_manager"}
+    return {name: value for name, value in vars(session).items() if name != "_manager"}
 
 
 def test_all_tokens_are_available_to_callers_that_send_them_themselves(session: Session) -> None:
