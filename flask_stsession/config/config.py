@@ -47,17 +47,20 @@ class CookieNames(NamedTuple):
     """The names of the session's cookies.
 
     :param legacy: the cookie of SDKs older than 2022; ``None`` with a prefix, which those never used.
+    :param start: how the access token's cookie starts in the header ``Cookie``.
     """
 
     access: str
     refresh: str
     legacy: str | None
+    start: str
 
     @classmethod
     def with_prefix(cls, prefix: str) -> CookieNames:
         """Return the names with ``STSESSION_COOKIE_PREFIX`` before them."""
         legacy = None if prefix else LEGACY_REFRESH_COOKIE
-        return cls(prefix + ACCESS_TOKEN_COOKIE, prefix + REFRESH_TOKEN_COOKIE, legacy)
+        access = prefix + ACCESS_TOKEN_COOKIE
+        return cls(access, prefix + REFRESH_TOKEN_COOKIE, legacy, f"{access}=")
 
 
 @dataclass(frozen=True)

@@ -220,15 +220,14 @@ def publish(session: Session | None, g: Any) -> None:
 
     :raises ConfigError: something that is not ours lies there.
     """
-    namespace = g.__dict__
-    present = namespace.get("session")
+    present = g.session
     if present is not None and not isinstance(present, Session):
         kind = type(present)
         raise ConfigError(
             f"g.session holds a {kind.__module__}.{kind.__qualname__}, but flask-stsession keeps the session "
             "of the signed-in user there. Keep yours under another name, g.db_session for example."
         )
-    namespace["session"] = session
+    g.session = session
 
 
 def hand_out(state: RequestState, session: Session) -> None:

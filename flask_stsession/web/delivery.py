@@ -1,4 +1,4 @@
-"""Say how far a response may be kept, and warn once of one that does not arrive as it is meant."""
+"""Warn once of responses that do not reach the client as they are meant to."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from ..config.domains import host_of, is_host_or_parent, is_loopback
 
 if TYPE_CHECKING:
-    from flask import Request, Response
+    from flask import Request
 
     from ..config.config import Config, SameSite
-    from .context import RequestState
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
@@ -26,40 +25,19 @@ class Delivery:
         self._config = config
         self._said: set[str] = set()
 
-    def keep_out_of_caches(self, response: Response) -> None:
-        """Let nobody keep a response with tokens, whatever the app says of it."""
-        response.headers["Cache-Control"] = "no-store"
+    def warn_of_public(self, request: Request, cache_control: str) -> None:
+        """Warn of a response to a signed-in user that the app lets every cache keep.
 
-    def tell_caches(self, request: Request, response: Response, state: RequestState) -> None:
-        """Tell caches that a response depends on who asks, and let no shared one keep it.
-
-        ``Vary`` is added to what the app says; of ``Cache-Control`` the app's own word counts.
+        :param cache_control: the app's ``Cache-Control``.
         """
-        headers = response.headers
-        vary: list[str] = []
-        said: str | None = None
-        for name, value in headers:  # one pass: each look-up of Werkzeug's costs more than all of this
-            lowered = name.lower()
-            if lowered == "vary":
-                vary.append(value)
-            elif lowered == "cache-control":
-                said = value
-        if not vary:  # as nearly always: nothing to parse and merge with
-            headers.add("Vary", "Cookie, Authorization")
-        else:
-            if len(vary) > 1:  # Werkzeug looks at the first only, and would write that back for all
-                headers["Vary"] = ", ".join(vary)
-            response.vary.update(("Cookie", "Authorization"))
-        if said is None:
-            headers.add("Cache-Control", "private")
-        elif "public" in said.lower() and (state.session or state.peeked):
+        if "public" in cache_control.lower():
             self._warn_once(
                 f"public {request.endpoint}",
                 "The endpoint %r responds to signed-in users with Cache-Control: %s, so that a cache between "
                 "may give it to others. send_file(max_age=...) does so: write "
                 "response.cache_control.public = False.",
                 request.endpoint,
-                said,
+                cache_control,
             )
 
     def warn_of_lost_cookies(self, request: Request, *, secure: bool, same_site: SameSite) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SessionHTTPError
@@ -30,7 +29,9 @@ if TYPE_CHECKING:
 
     from .base import AppState
 
-logger: logging.Logger = logging.getLogger("flask_stsession")
+
+#: As Werkzeug spells them.
+_OF_EVERY_RESPONSE = frozenset(["Content-Type", "Content-Length"])
 
 
 def register(app_state: AppState) -> None:
@@ -44,12 +45,12 @@ def register(app_state: AppState) -> None:
 
     def reset() -> None:
         # An app context that outlives requests (a test's, a shell's) still holds the last one's session.
-        namespace = this_g().__dict__
-        if isinstance(namespace.get("session"), Session) and existing_state(this_request()) is None:
-            del namespace["session"]
+        g = this_g()
+        if isinstance(g.session, Session) and existing_state(this_request()) is None:
+            del g.session
 
     def start() -> None:
-        if "session" in this_g().__dict__:
+        if this_g().session is not None:
             reset()
         if first_request.checks:
             first_request.check()
@@ -67,7 +68,9 @@ def register(app_state: AppState) -> None:
             if is_in_development(app):
                 exposed = page_elsewhere(app_state.config, request) is not None
                 write_reason(response, state.refused.reason, exposed=exposed)
-        delivery.tell_caches(request, response, state)
+        said = tell_caches(response)
+        if said is not None and (state.session or state.peeked):
+            delivery.warn_of_public(request, said)
         if state.pending:
             writer = ResponseWriter(
                 app_state.config,
@@ -76,7 +79,7 @@ def register(app_state: AppState) -> None:
                 turns=turns,
             )
             writer.write(state.changes, response)
-            delivery.keep_out_of_caches(response)
+            response.headers["Cache-Control"] = "no-store"  # tokens, whatever the app says of it
             issued = state.changes.issued
             if issued is not None and issued.method == "cookie":
                 delivery.warn_of_lost_cookies(request, secure=writer.secure, same_site=writer.same_site)
@@ -91,6 +94,35 @@ def register(app_state: AppState) -> None:
     app.register_error_handler(SessionHTTPError, pages.handle_verdict)
     # First of all, so that whatever else an app or an extension puts into templates prevails.
     app.template_context_processors[None].insert(0, lambda: _template_names(app_state))
+
+
+def tell_caches(response: Response) -> str | None:
+    """Tell caches that a response depends on who asks, and let no shared one keep it.
+
+    ``Vary`` is added to what the app says; of ``Cache-Control`` the app's own word counts.
+
+    :returns: the app's ``Cache-Control``, if there is one.
+    """
+    headers = response.headers
+    vary: list[str] = []
+    said: str | None = None
+    for name, value in headers:  # one pass: each look-up of Werkzeug's costs more than all of this
+        if name in _OF_EVERY_RESPONSE:
+            continue
+        lowered = name.lower()
+        if lowered == "vary":
+            vary.append(value)
+        elif lowered == "cache-control":
+            said = value
+    if not vary:  # as nearly always: nothing to parse and merge with
+        headers.add("Vary", "Cookie, Authorization")
+    else:
+        if len(vary) > 1:  # Werkzeug looks at the first only, and would write that back for all
+            headers["Vary"] = ", ".join(vary)
+        response.vary.update(("Cookie", "Authorization"))
+    if said is None:
+        headers.add("Cache-Control", "private")
+    return said
 
 
 def _template_names(app_state: AppState) -> dict[str, Any]:

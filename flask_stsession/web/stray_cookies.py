@@ -84,7 +84,8 @@ def strays_of(config: Config, request: Request, sent: RequestTokens) -> StrayCoo
     domains = _domains(config, request)
     # A cookie's path may end in a slash, and is another one then (RFC 6265, 5.1.4).
     slashed = [f"{path}/" for path in paths[1:]]
-    untroubled = [each for each in names if each is not None and each not in troubled]
+    every = (names.access, names.refresh, names.legacy)
+    untroubled = [each for each in every if each is not None and each not in troubled]
     return StrayCookies(
         likely=tuple(_places(troubled, domains, paths, own)),
         unlikely=tuple(_places(troubled, domains, slashed, own)),

