@@ -235,14 +235,14 @@ class EventGuard:
             allowed = self._config.checked_transfer_method(setting(request, False))
         environ, names = _environ(request), self._config.cookie_names
         raw, method = sole_access_token(environ, names)
-        verify = self._manager.verifier.verify
+        verifier = self._manager.verifier
         if raw is not None and (allowed == "any" or allowed == method):
-            # Nearly every request: one token, and nothing to weigh it against.
-            token = verify(raw)
+            # Nearly every request: one token, seen before, and nothing to weigh it against.
+            token = verifier.verify_known(raw)
             if token is not None:
                 return token, method
         sent = read_tokens(environ, names)
-        return choose_token(sent, allowed, verify=verify, is_revoked=self._manager.is_revoked)
+        return choose_token(sent, allowed, verify=verifier.verify, is_revoked=self._manager.is_revoked)
 
     def _check_sender(self, request: EventRequest, token: AccessToken) -> None:
         """Check that a page of ours sent a request whose session came by cookie."""
