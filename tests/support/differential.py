@@ -435,12 +435,15 @@ def _shape_of_field(calls: Calls, number: int, key: str, value: Any) -> Any:
 
 
 def _shape_of_text(calls: Calls, number: int, text: str) -> Any:
-    if text.startswith("eyJ") and text.count(".") == 2:
-        return {"<jwt>": shape(calls, number, decode_jwt(text))}
     named = calls.name_of(number, text)
     if named is not None:
         return named
-    return next((f"<{kind}>" for kind, pattern in _KINDS.items() if pattern.fullmatch(text)), text)
+    kind = next((kind for kind, pattern in _KINDS.items() if pattern.fullmatch(text)), None)
+    if kind is not None:  # before JWTs: a refresh token, too, may begin like one
+        return f"<{kind}>"
+    if text.startswith("eyJ") and text.count(".") == 2:
+        return {"<jwt>": shape(calls, number, decode_jwt(text))}
+    return text
 
 
 def _is_time(value: int) -> bool:
