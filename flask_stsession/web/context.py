@@ -220,7 +220,7 @@ def publish(session: Session | None, g: Any) -> None:
 
     :raises ConfigError: something that is not ours lies there.
     """
-    present = g.session
+    present = getattr(g, "session", None)  # the app may have set a namespace class without it, after ours
     if present is not None and not isinstance(present, Session):
         kind = type(present)
         raise ConfigError(

@@ -46,11 +46,11 @@ def register(app_state: AppState) -> None:
     def reset() -> None:
         # An app context that outlives requests (a test's, a shell's) still holds the last one's session.
         g = this_g()
-        if isinstance(g.session, Session) and existing_state(this_request()) is None:
+        if isinstance(getattr(g, "session", None), Session) and existing_state(this_request()) is None:
             del g.session
 
     def start() -> None:
-        if this_g().session is not None:
+        if getattr(this_g(), "session", None) is not None:
             reset()
         if first_request.checks:
             first_request.check()
@@ -68,7 +68,7 @@ def register(app_state: AppState) -> None:
             if is_in_development(app):
                 exposed = page_elsewhere(app_state.config, request) is not None
                 write_reason(response, state.refused.reason, exposed=exposed)
-        said = tell_caches(response)
+        said = _tell_caches(response)
         if said is not None and (state.session or state.peeked):
             delivery.warn_of_public(request, said)
         if state.pending:
@@ -96,7 +96,7 @@ def register(app_state: AppState) -> None:
     app.template_context_processors[None].insert(0, lambda: _template_names(app_state))
 
 
-def tell_caches(response: Response) -> str | None:
+def _tell_caches(response: Response) -> str | None:
     """Tell caches that a response depends on who asks, and let no shared one keep it.
 
     ``Vary`` is added to what the app says; of ``Cache-Control`` the app's own word counts.
