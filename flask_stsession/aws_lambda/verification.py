@@ -23,14 +23,13 @@ from ..sessions.assembly import make_manager, make_transport
 from ..sessions.client_changes import ClientChanges
 from ..sessions.loaders import Loaders
 from ..web import csrf
-from ..web.token_choice import choose_token, no_token
-from ..web.transport import Turns, read_tokens, sole_access_token
+from ..web.token_choice import no_token, verified_token
+from ..web.transport import Turns, read_tokens
 from ..web.verdict_record import announce_verdict
 
 if TYPE_CHECKING:
     from ..claims.base import SessionClaimValidator
     from ..config.config import AllowedTransfer, AntiCsrf, Config
-    from ..constants import TransferMethod
     from ..sessions.manager import SessionManager
     from ..sessions.session import Session
     from ..tokens.access_token import AccessToken
@@ -200,10 +199,12 @@ class EventGuard:
         )
 
     def _checked_session(self, request: EventRequest, record: EventRecord) -> Session | None:
-        token, method = self._verified_token(request)
+        allowed = self._allowed_for(request)
+        environ, names = _environ(request), self._config.cookie_names
+        token, method = verified_token(environ, names, allowed, self._manager)
         if token is None:
             if self._options.session_required:
-                raise no_token(read_tokens(_environ(request), self._config.cookie_names))
+                raise no_token(read_tokens(environ, names))
             return None
         if method == "cookie":
             self._check_sender(request, token)
@@ -228,21 +229,11 @@ class EventGuard:
             raise
         return session
 
-    def _verified_token(self, request: EventRequest) -> tuple[AccessToken | None, TransferMethod | None]:
-        allowed = self._allowed
-        if allowed is None:
-            setting: Any = self._config.token_transfer_method
-            allowed = self._config.checked_transfer_method(setting(request, False))
-        environ, names = _environ(request), self._config.cookie_names
-        raw, method = sole_access_token(environ, names)
-        verifier = self._manager.verifier
-        if raw is not None and (allowed == "any" or allowed == method):
-            # Nearly every request: one token, seen before, and nothing to weigh it against.
-            token = verifier.verify_known(raw)
-            if token is not None:
-                return token, method
-        sent = read_tokens(environ, names)
-        return choose_token(sent, allowed, verify=verifier.verify, is_revoked=self._manager.is_revoked)
+    def _allowed_for(self, request: EventRequest) -> AllowedTransfer:
+        if self._allowed is not None:
+            return self._allowed
+        setting: Any = self._config.token_transfer_method
+        return self._config.checked_transfer_method(setting(request, False))
 
     def _check_sender(self, request: EventRequest, token: AccessToken) -> None:
         """Check that a page of ours sent a request whose session came by cookie."""

@@ -6,16 +6,66 @@ Source: the Frontend Driver Interface (FDI). Pure functions, for callers with an
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..constants import TransferMethod
 from ..errors import Reason, TryRefreshTokenError, UnauthorisedError
 from ..tokens import access_token as tokens
+from .transport import RequestTokens, read_tokens
 
 if TYPE_CHECKING:
-    from ..config.config import AllowedTransfer
+    from ..config.config import AllowedTransfer, CookieNames
+    from ..sessions.manager import SessionManager
     from ..tokens.access_token import AccessToken
-    from .transport import RequestTokens
+
+
+def verified_token(
+    environ: dict[str, Any], names: CookieNames, allowed: AllowedTransfer, manager: SessionManager
+) -> tuple[AccessToken | None, TransferMethod | None]:
+    """Return the token of a request that counts, verified, and how it came; ``None`` twice without one.
+
+    :param environ: the WSGI environment.
+    :param names: of our cookies.
+    :param allowed: the transfer methods to look at.
+    :raises TryRefreshTokenError: it has expired or is not genuine, or nobody can tell which one counts.
+    """
+    raw, method = sole_access_token(environ, names)
+    if raw is not None and (allowed == "any" or allowed == method):
+        # Nearly every request: one token, seen before, and nothing to weigh it against.
+        token = manager.verifier.verify_known(raw)
+        if token is not None:
+            return token, method
+    sent = read_tokens(environ, names)
+    return choose_token(sent, allowed, verify=manager.verifier.verify, is_revoked=manager.is_revoked)
+
+
+def sole_access_token(
+    environ: dict[str, Any], names: CookieNames
+) -> tuple[str, TransferMethod] | tuple[None, None]:
+    """Return the only access token of a request as clients send it, and how it came.
+
+    The value is as it stands in the header: quotes, blanks and percent signs included. It counts if it is
+    known to be a token; else :func:`read_tokens` has to look closer.
+
+    :returns: ``None`` twice where there is none, or several.
+    """
+    authorization: str | None = environ.get("HTTP_AUTHORIZATION")
+    cookies: str | None = environ.get("HTTP_COOKIE")
+    if cookies is None:
+        scheme, _, value = (authorization or "").partition(" ")
+        return (value, "header") if scheme == "Bearer" else (None, None)
+    if authorization is not None:
+        return None, None
+    access, _, legacy, start = names
+    before, found, after = cookies.partition(start)
+    value, _, after = after.partition(";")
+    if before or after:
+        others = before + after
+        if access in others or (legacy or access) in others:
+            return None, None
+        if before and not (before[-1] == " " and len(before) > 1 and before[-2] == ";"):
+            return None, None
+    return (value, "cookie") if found else (None, None)
 
 
 def choose_token(

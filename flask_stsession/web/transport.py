@@ -87,35 +87,6 @@ def read_tokens(environ: dict[str, Any], names: CookieNames) -> RequestTokens:
     return RequestTokens(bearer, *found)
 
 
-def sole_access_token(
-    environ: dict[str, Any], names: CookieNames
-) -> tuple[str, TransferMethod] | tuple[None, None]:
-    """Return the only access token of a request as clients send it, and how it came.
-
-    The value is as it stands in the header: quotes, blanks and percent signs included. It counts if it is
-    known to be a token; else :func:`read_tokens` has to look closer.
-
-    :returns: ``None`` twice where there is none, or several.
-    """
-    authorization: str | None = environ.get("HTTP_AUTHORIZATION")
-    cookies: str | None = environ.get("HTTP_COOKIE")
-    if cookies is None:
-        scheme, _, value = (authorization or "").partition(" ")
-        return (value, "header") if scheme == "Bearer" else (None, None)
-    if authorization is not None:
-        return None, None
-    access, _, legacy, start = names
-    before, found, after = cookies.partition(start)
-    value, _, after = after.partition(";")
-    if before or after:
-        others = before + after
-        if access in others or (legacy or access) in others:
-            return None, None
-        if before and not (before[-1] == " " and len(before) > 1 and before[-2] == ";"):
-            return None, None
-    return (value, "cookie") if found else (None, None)
-
-
 def _read_cookies(pairs: Iterable[str], names: CookieNames) -> tuple[list[str], list[str], bool]:
     access: list[str] = []
     refresh: list[str] = []

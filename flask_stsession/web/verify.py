@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import signals
 from ..claims.validation import overridden
 from ..claims.validators import QuickCheck, quick_checks, surely_pass
-from ..constants import ANTI_CSRF_HEADER, RID_HEADER, TransferMethod
+from ..constants import ANTI_CSRF_HEADER, RID_HEADER
 from ..errors import (
     CoreUnavailableError,
     Reason,
@@ -37,8 +37,8 @@ from .navigation import CONTINUE_ENDPOINT, SCRIPT_ENDPOINT, is_of_another_site
 from .options import OPTIONAL, REQUIRED, OverrideValidators, VerifyOptions
 from .sockets import check_origin_of_socket, is_event
 from .stray_cookies import strays_of, warn_of
-from .token_choice import choose_token, no_token
-from .transport import allowed_transfer, read_tokens, sole_access_token
+from .token_choice import no_token, verified_token
+from .transport import allowed_transfer, read_tokens
 from .verdict_record import announce_verdict
 
 if TYPE_CHECKING:
@@ -127,8 +127,6 @@ class Guard:
         self._app_state = app_state
         self._options = options
         self._manager = app_state.manager
-        self._verify = app_state.manager.verifier.verify
-        self._verify_known = app_state.manager.verifier.verify_known
         self._refresh_route = app_state.refresh_route
         self._asks_override = app_state.overrides_get_session
         checks = options.check_database
@@ -241,7 +239,12 @@ class Guard:
         if session is not None:
             self._check_again(request, session)
         else:
-            token, method = self.verified_token(request)
+            allowed = self._transfer
+            if (
+                allowed is None
+            ):  # a function of the app's, which may raise: no local variable holds a token yet
+                allowed = allowed_transfer(self._app_state.config, request, for_create_new_session=False)
+            token, method = verified_token(request.environ, self._cookie_names, allowed, self._manager)
             if token is None:
                 if self._options.session_required:
                     raise no_token(read_tokens(request.environ, self._cookie_names))
@@ -276,24 +279,6 @@ class Guard:
                 state.pending.withdraw(session.get_handle())
             raise
         return session
-
-    def verified_token(self, request: Request) -> tuple[AccessToken | None, TransferMethod | None]:
-        """Return the token that counts: the header's if it is a session's at all, else the cookie's (FDI).
-
-        :raises TryRefreshTokenError: it has expired or is not genuine, or nobody can tell which one counts.
-        """
-        allowed = self._transfer
-        if allowed is None:  # a function of the app's, which may raise: no token is in a local variable yet
-            allowed = allowed_transfer(self._app_state.config, request, for_create_new_session=False)
-        environ = request.environ
-        raw, method = sole_access_token(environ, self._cookie_names)
-        if raw is not None and (allowed == "any" or allowed == method):
-            # Nearly every request: one token, seen before, and nothing to weigh it against.
-            token = self._verify_known(raw)
-            if token is not None:
-                return token, method
-        sent = read_tokens(environ, self._cookie_names)
-        return choose_token(sent, allowed, verify=self._verify, is_revoked=self._manager.is_revoked)
 
     def _check_again(self, request: Request, session: Session) -> None:
         """Check what a further guard of the same request asks for beyond what was checked already."""
@@ -384,7 +369,9 @@ def holds_good_token(app_state: AppState) -> bool:
     if request_state(request).session is not None:
         return True
     try:
-        token, method = guard_of(app_state, OPTIONAL).verified_token(request)
+        allowed = allowed_transfer(app_state.config, request, for_create_new_session=False)
+        names = app_state.config.cookie_names
+        token, method = verified_token(request.environ, names, allowed, app_state.manager)
         if token is None:
             return False
         app_state.manager.verify(token, transfer_method=method, ask_core=False)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 from support.signing import Signer
 
+from flask_stsession.config.config import CookieNames
 from flask_stsession.errors import Reason, TryRefreshTokenError
 from flask_stsession.tokens.access_token import parse
-from flask_stsession.web.token_choice import choose_token, no_token
-from flask_stsession.web.transport import RequestTokens
+from flask_stsession.web.token_choice import choose_token, no_token, sole_access_token
+from flask_stsession.web.transport import RequestTokens, read_tokens
 
 ONE = Signer().token(sessionHandle="one")
 TWO = Signer().token(sessionHandle="two")
@@ -79,3 +82,49 @@ def test_where_nobody_can_tell_which_token_counts_a_refresh_clears_up(
 def test_a_request_without_a_token_that_counts_is_told_why(tokens: RequestTokens, reason: Reason) -> None:
     error = no_token(tokens)
     assert (error.reason, error.clear_tokens) == (reason, False)
+
+
+FRAGMENTS = [
+    "sAccessToken",
+    "sRefreshToken",
+    "sIdRefreshToken",
+    "=",
+    "; ",
+    ";",
+    ",",
+    " ",
+    '"',
+    "%3D",
+    "a.b",
+    "x",
+    "\t",
+]
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join))
+def test_the_token_that_the_quick_way_finds_is_what_the_thorough_one_finds(cookie: str) -> None:
+    environ, names = {"HTTP_COOKIE": cookie}, CookieNames.with_prefix("")
+    value, method = sole_access_token(environ, names)
+    if value is not None and re.fullmatch(r"[\w.-]+", value):  # else it is no token, and will not be known
+        thorough = read_tokens(environ, names)
+        assert (method, thorough.access_cookies, thorough.legacy) == ("cookie", [value], False)
+
+
+@pytest.mark.parametrize(
+    ("environ", "found"),
+    [
+        ({}, (None, None)),
+        ({"HTTP_AUTHORIZATION": "Bearer a.b.c"}, ("a.b.c", "header")),
+        ({"HTTP_AUTHORIZATION": "bearer a.b.c"}, (None, None)),
+        ({"HTTP_AUTHORIZATION": "Basic YTpi"}, (None, None)),
+        ({"HTTP_COOKIE": "lang=en; sAccessToken=a.b.c; theme=dark"}, ("a.b.c", "cookie")),
+        ({"HTTP_COOKIE": "sAccessToken=a.b.c", "HTTP_AUTHORIZATION": "Bearer a.b.c"}, (None, None)),
+        ({"HTTP_COOKIE": "sAccessToken=a; sAccessToken=b"}, (None, None)),
+        ({"HTTP_COOKIE": "sAccessToken=a; sIdRefreshToken=b"}, (None, None)),
+        ({"HTTP_COOKIE": "xsAccessToken=a"}, (None, None)),
+    ],
+)
+def test_a_sole_token_needs_no_closer_look(
+    environ: dict[str, str], found: tuple[str | None, str | None]
+) -> None:
+    assert sole_access_token(environ, CookieNames.with_prefix("")) == found

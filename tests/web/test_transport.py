@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -20,7 +19,7 @@ from werkzeug.test import TestResponse
 from flask_stsession import create_new_session, verify_session
 from flask_stsession.config.config import CookieNames
 from flask_stsession.errors import ConfigError
-from flask_stsession.web.transport import RequestTokens, read_tokens, sole_access_token
+from flask_stsession.web.transport import RequestTokens, read_tokens
 
 BY_COOKIE = {"st-auth-mode": "cookie"}
 BY_HEADER = {"st-auth-mode": "header"}
@@ -69,51 +68,6 @@ def read(cookie: str | None = None, authorization: str | None = None, *, prefix:
 )
 def test_the_access_token_is_read_from_whatever_a_browser_makes_of_it(cookie: str, access: list[str]) -> None:
     assert read(cookie).access_cookies == access
-
-
-FRAGMENTS = [
-    "sAccessToken",
-    "sRefreshToken",
-    "sIdRefreshToken",
-    "=",
-    "; ",
-    ";",
-    ",",
-    " ",
-    '"',
-    "%3D",
-    "a.b",
-    "x",
-    "\t",
-]
-
-
-@given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join))
-def test_the_token_that_the_quick_way_finds_is_what_the_thorough_one_finds(cookie: str) -> None:
-    value, method = sole_access_token({"HTTP_COOKIE": cookie}, CookieNames.with_prefix(""))
-    if value is not None and re.fullmatch(r"[\w.-]+", value):  # else it is no token, and will not be known
-        thorough = read(cookie)
-        assert (method, thorough.access_cookies, thorough.legacy) == ("cookie", [value], False)
-
-
-@pytest.mark.parametrize(
-    ("environ", "found"),
-    [
-        ({}, (None, None)),
-        ({"HTTP_AUTHORIZATION": "Bearer a.b.c"}, ("a.b.c", "header")),
-        ({"HTTP_AUTHORIZATION": "bearer a.b.c"}, (None, None)),
-        ({"HTTP_AUTHORIZATION": "Basic YTpi"}, (None, None)),
-        ({"HTTP_COOKIE": "lang=en; sAccessToken=a.b.c; theme=dark"}, ("a.b.c", "cookie")),
-        ({"HTTP_COOKIE": "sAccessToken=a.b.c", "HTTP_AUTHORIZATION": "Bearer a.b.c"}, (None, None)),
-        ({"HTTP_COOKIE": "sAccessToken=a; sAccessToken=b"}, (None, None)),
-        ({"HTTP_COOKIE": "sAccessToken=a; sIdRefreshToken=b"}, (None, None)),
-        ({"HTTP_COOKIE": "xsAccessToken=a"}, (None, None)),
-    ],
-)
-def test_a_sole_token_needs_no_closer_look(
-    environ: dict[str, str], found: tuple[str | None, str | None]
-) -> None:
-    assert sole_access_token(environ, CookieNames.with_prefix("")) == found
 
 
 def test_cookies_as_supertokens_node_sets_them_are_read() -> None:
