@@ -240,9 +240,7 @@ class Guard:
             self._check_again(request, session)
         else:
             allowed = self._transfer
-            if (
-                allowed is None
-            ):  # a function of the app's, which may raise: no local variable holds a token yet
+            if allowed is None:  # a function of the app's may raise, so no variable holds a token yet
                 allowed = allowed_transfer(self._app_state.config, request, for_create_new_session=False)
             token, method = verified_token(request.environ, self._cookie_names, allowed, self._manager)
             if token is None:

@@ -113,7 +113,8 @@ def test_the_namespace_class_of_the_app_is_kept(make_app: AppFactory) -> None:
 def test_a_namespace_class_that_the_app_sets_later_does_no_harm(app: Flask) -> None:
     app.add_url_rule("/who", "who", verify_session()(lambda: who() or "nobody"))
     app.add_url_rule("/anybody", "anybody", lambda: "anybody")
-    app.app_ctx_globals_class = type("Namespace", (Flask.app_ctx_globals_class,), {})
+    namespace_class: Any = type("Namespace", (Flask.app_ctx_globals_class,), {})
+    app.app_ctx_globals_class = namespace_class
     client = signed_in(app)
     assert [client.get("/who").text, client.get("/anybody").text] == ["alice", "anybody"]
     with app.app_context():  # outlives the requests
