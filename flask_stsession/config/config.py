@@ -43,7 +43,8 @@ class Decisions(NamedTuple):
     anti_csrf: AntiCsrf
 
 
-class CookieNames(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CookieNames:
     """The names of the session's cookies.
 
     :param legacy: the cookie of SDKs older than 2022; ``None`` with a prefix, which those never used.

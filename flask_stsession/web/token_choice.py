@@ -56,12 +56,11 @@ def sole_access_token(
         return (value, "header") if scheme == "Bearer" else (None, None)
     if authorization is not None:
         return None, None
-    access, _, legacy, start = names
-    before, found, after = cookies.partition(start)
+    before, found, after = cookies.partition(names.start)
     value, _, after = after.partition(";")
     if before or after:
         others = before + after
-        if access in others or (legacy or access) in others:
+        if names.access in others or (names.legacy is not None and names.legacy in others):
             return None, None
         if before and not (before[-1] == " " and len(before) > 1 and before[-2] == ";"):
             return None, None

@@ -91,15 +91,14 @@ def _read_cookies(pairs: Iterable[str], names: CookieNames) -> tuple[list[str], 
     access: list[str] = []
     refresh: list[str] = []
     legacy = False
-    access_name, refresh_name, legacy_name, _ = names
     for pair in pairs:
         name, _, value = pair.partition("=")
         name = name.strip()
-        if name == access_name:
+        if name == names.access:
             access.append(_cookie_value(value))
-        elif name == refresh_name:
+        elif name == names.refresh:
             refresh.append(_cookie_value(value))
-        elif name == legacy_name:
+        elif name == names.legacy:
             legacy = True
     return access, refresh, legacy
 
