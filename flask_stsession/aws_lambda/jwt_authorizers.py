@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from ..claims.validation import claims_context, common_reason, failed_validators
-from ..errors import InvalidClaimsError, Reason, UnauthorisedError
+from ..claims.validation import claims_context, failed_validators, refusal_for
+from ..errors import Reason, UnauthorisedError
 from ..tokens import access_token as tokens
 from ..tokens.masked import MaskedToken
 from ..web.options import checked_validators
@@ -74,11 +74,7 @@ def assert_jwt_authorizer_claims(event: object, validators: Iterable[SessionClai
     )
     failures = failed_validators(required, payload, user_context=context, ensure_sync=None)
     if failures:
-        errors = [failure.error for failure in failures]
-        names = ", ".join(repr(error.id_) for error in errors)
-        raise InvalidClaimsError(
-            f"The session fails the validators {names}.", errors, reason=common_reason(failures)
-        )
+        raise refusal_for(failures)
 
 
 class _NoSources:

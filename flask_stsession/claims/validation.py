@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..callables import call
-from ..errors import ClaimValidationError, Reason
+from ..errors import ClaimValidationError, InvalidClaimsError, Reason
 from .base import NOW_MS, VALID
 from .validators import AgedValidator
 
@@ -70,10 +70,18 @@ def overridden(
     return list(call(override, list(validators), session, context, ensure_sync=ensure_sync, name=name))
 
 
-def common_reason(failures: Sequence[Failure]) -> Reason:
-    """Return the reason of a 403 with these failures: the common one if they share one."""
+def refusal_for(failures: Sequence[Failure], message: str | None = None) -> InvalidClaimsError:
+    """Return the 403 that lists these failures; its reason is theirs if they share one.
+
+    :param message: for logs; by default it names the validators.
+    """
+    errors = [failure.error for failure in failures]
+    if message is None:
+        names = ", ".join(repr(error.id_) for error in errors)
+        message = f"The session fails the validators {names}."
     reasons = {failure.validator.failure_reason for failure in failures}
-    return reasons.pop() if len(reasons) == 1 else Reason.CLAIMS_INVALID
+    reason = reasons.pop() if len(reasons) == 1 else Reason.CLAIMS_INVALID
+    return InvalidClaimsError(message, errors, reason=reason)
 
 
 def refetched_claims(

@@ -9,19 +9,13 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..callables import call
-from ..claims.validation import common_reason, failed_validators
+from ..claims.validation import failed_validators, refusal_for
 from ..constants import REFRESH_PATH
-from ..errors import (
-    InvalidClaimsError,
-    Reason,
-    SessionHTTPError,
-    STSessionError,
-    TryRefreshTokenError,
-    UnauthorisedError,
-)
+from ..errors import Reason, SessionHTTPError, STSessionError, UnauthorisedError
 from ..sessions.session import Session
 from ..tokens.access_token import MAX_TOKEN_LENGTH, base64url_decode, parse
 from ..tokens.refresh_token import has_shape_of_refresh_token
+from ..web.verdict_record import configured_status
 
 if TYPE_CHECKING:
     from ..claims.base import SessionClaimValidator
@@ -171,9 +165,7 @@ def _verify(state: AppState, raw: str, token: AccessToken) -> None:
     if failures:
         errors = [failure.error for failure in failures]
         details = "; ".join(f"{error.id_}: {json.dumps(error.reason)}" for error in errors)
-        raise InvalidClaimsError(
-            f"The session fails global validators ({details}).", errors, reason=common_reason(failures)
-        )
+        raise refusal_for(failures, f"The session fails global validators ({details}).")
 
 
 def _would_fetch(
@@ -188,11 +180,8 @@ def _would_fetch(
 
 def _refusal(state: AppState, error: STSessionError) -> Refusal:
     config = state.config
-    if isinstance(error, InvalidClaimsError):
-        status = config.invalid_claim_status_code
-    elif isinstance(error, UnauthorisedError | TryRefreshTokenError):
-        status = config.session_expired_status_code
-    else:
+    status = configured_status(config, error)
+    if status is None:
         status = (error.code if isinstance(error, SessionHTTPError) else None) or 500
     names = {"refresh": config.mount_path("") + REFRESH_PATH, "cookie": config.cookie_names.access}
     remedy = _REMEDIES.get(error.reason, "").format_map(names)

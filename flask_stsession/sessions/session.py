@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..claims.base import NOW_MS
-from ..claims.validation import claims_context, common_reason, failed_validators, refetched_claims
+from ..claims.validation import claims_context, failed_validators, refetched_claims, refusal_for
 from ..constants import PROTECTED_CLAIMS, TENANT_VALIDATOR, TransferMethod
 from ..errors import ClaimValidationError, InvalidClaimsError, Reason, TooLateError, UnauthorisedError
 from ..tokens.access_token import AccessToken, front_token
@@ -318,11 +318,7 @@ class Session:
             validators, self._own_payload(), user_context=context, ensure_sync=self._manager.ensure_sync
         )
         if failures:
-            errors = [failure.error for failure in failures]
-            names = ", ".join(repr(error.id_) for error in errors)
-            raise InvalidClaimsError(
-                f"The session fails the validators {names}.", errors, reason=common_reason(failures)
-            )
+            raise refusal_for(failures)
 
     def get_claim_value(self, claim: SessionClaim[Any], user_context: object = None) -> Any:
         """Return the value of ``claim`` in this session; ``None`` if it has none."""

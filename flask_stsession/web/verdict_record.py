@@ -10,6 +10,7 @@ from ..errors import (
     CoreUnavailableError,
     InvalidClaimsError,
     SessionHTTPError,
+    STSessionError,
     TokenTheftError,
     TryRefreshTokenError,
     UnauthorisedError,
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from ..sessions.session import Session
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
+
+
+def configured_status(config: Config, error: STSessionError) -> int | None:
+    """Return the status that the app has configured for errors like this one; ``None`` if it cannot."""
+    if isinstance(error, InvalidClaimsError):
+        return config.invalid_claim_status_code
+    if isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError):
+        return config.session_expired_status_code
+    return None
 
 
 def announce_verdict(
@@ -42,11 +52,9 @@ def announce_verdict(
         logger.error("503 for %s: %s (%s)", asked, error, error.reason)
         signals.core_unavailable.send(sender, error=error, reason=error.reason)
         return
-    is_plain = error.code == type(error).code  # not given ``status=``
-    if is_plain and isinstance(error, InvalidClaimsError):
-        error.code = config.invalid_claim_status_code
-    elif is_plain and isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError):
-        error.code = config.session_expired_status_code
+    status = configured_status(config, error)
+    if status is not None and error.code == type(error).code:  # not given ``status=``
+        error.code = status
     logger.log(level, "%s for %s: %s (%s)", error.code, asked, error, error.reason)
     if isinstance(error, InvalidClaimsError):
         signals.claims_invalid.send(sender, session=session, error=error)
