@@ -25,7 +25,7 @@ __all__ = [
     "verify_session_event",
 ]
 
-_HOME_OF = {
+_HOMES = {
     "assert_jwt_authorizer_claims": "jwt_authorizers",
     "claims_from_jwt_authorizer": "jwt_authorizers",
     "error_response": "handlers",
@@ -36,7 +36,7 @@ _HOME_OF = {
 
 
 def __getattr__(name: str) -> Any:
-    module = _HOME_OF.get(name)
+    module = _HOMES.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f".{module}", __name__), name)

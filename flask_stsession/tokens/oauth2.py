@@ -33,17 +33,21 @@ def verified_payload(raw: str, keys: SigningKeys, *, max_length: int, now: float
     header, payload = ({}, {}) if found is None else found
     kid, token_type = header.get("kid"), payload.get("stt")
     if not isinstance(kid, str) or type(token_type) is not int or token_type != _OAUTH2:
-        raise _refused("The value given as token is not an access token of the OAuth2 provider.", "malformed")
+        raise _refused(
+            "The value given as token is not an access token of the OAuth2 provider.", Reason.MALFORMED
+        )
     expires_at, begins_at = _time(payload, "exp"), _time(payload, "nbf")
     if expires_at is None or expires_at <= now:
-        raise _refused("The OAuth2 access token has expired, or does not say when it does.", "expired")
+        raise _refused("The OAuth2 access token has expired, or does not say when it does.", Reason.EXPIRED)
     if begins_at is not None and begins_at > now + _LEEWAY_SECONDS:
-        raise _refused("The OAuth2 access token is not valid yet.", "expired")
+        raise _refused("The OAuth2 access token is not valid yet.", Reason.EXPIRED)
     key = keys.get(kid)
     if key is None:
-        raise _refused(f"The core has no signing key {kid}.", "unknown_kid")
+        raise _refused(f"The core has no signing key {kid}.", Reason.UNKNOWN_KID)
     if not is_genuine(raw, header.get("alg"), key):
-        raise _refused(f"The signature of the OAuth2 access token is not that of key {kid}.", "bad_signature")
+        raise _refused(
+            f"The signature of the OAuth2 access token is not that of key {kid}.", Reason.BAD_SIGNATURE
+        )
     return payload
 
 
@@ -57,9 +61,11 @@ def check_requirements(
     """
     named = payload.get("aud")
     if audience is not None and audience not in (named if isinstance(named, list) else [named]):
-        raise _refused(f"The OAuth2 access token is not for the audience {audience!r}.", "claims_invalid")
+        raise _refused(
+            f"The OAuth2 access token is not for the audience {audience!r}.", Reason.CLAIMS_INVALID
+        )
     if client_id is not None and payload.get("client_id") != client_id:
-        raise _refused(f"The OAuth2 access token is not of the client {client_id!r}.", "claims_invalid")
+        raise _refused(f"The OAuth2 access token is not of the client {client_id!r}.", Reason.CLAIMS_INVALID)
     granted = payload.get("scp")
     if isinstance(granted, str):  # RFC 8693, 4.2: between blanks
         granted = granted.split()
@@ -76,12 +82,12 @@ def check_requirements(
 
 def inactive() -> UnauthorisedError:
     """Return the refusal of a token that the provider no longer knows (RFC 7662, 2.2: not ``active``)."""
-    return _refused("The OAuth2 access token has been revoked.", "session_ended")
+    return _refused("The OAuth2 access token has been revoked.", Reason.SESSION_ENDED)
 
 
-def _refused(message: str, reason: str) -> UnauthorisedError:
+def _refused(message: str, reason: Reason) -> UnauthorisedError:
     # The client may have a session beside it, whose tokens stay.
-    return UnauthorisedError(message, reason=Reason(reason), clear_tokens=False)
+    return UnauthorisedError(message, reason=reason, clear_tokens=False)
 
 
 def _time(payload: dict[str, Any], key: str) -> float | None:
