@@ -20,7 +20,7 @@ from ..config.domains import origin_of
 from ..constants import ANTI_CSRF_HEADER, RID_HEADER
 from ..errors import ConfigError, SessionHTTPError, TryRefreshTokenError, UnauthorisedError
 from ..sessions.assembly import make_manager, make_transport
-from ..sessions.client_changes import ClientChanges
+from ..sessions.client_changes import ChangeRecord
 from ..sessions.loaders import Loaders
 from ..web import csrf
 from ..web.token_choice import no_token, verified_token
@@ -43,23 +43,12 @@ _PATIENCE_SECONDS: Final = 1.0
 _RESERVE_SECONDS: Final = 0.5
 
 
-class EventRecord:
+class EventRecord(ChangeRecord):
     """What one invocation changes on its client, and the ``user_context``."""
 
     def __init__(self) -> None:
-        #: The changes, once there was a need for them.
-        self.pending: ClientChanges | None = None
-        #: Whether the response has been written, so that nothing more reaches the client.
-        self.is_written: bool = False
         #: The ``user_context``.
         self.context: dict[str, Any] = {}
-
-    @property
-    def changes(self) -> ClientChanges:
-        """The changes that the response makes to the client's tokens."""
-        if self.pending is None:
-            self.pending = ClientChanges()
-        return self.pending
 
 
 class FunctionSessions:

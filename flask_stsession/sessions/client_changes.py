@@ -64,6 +64,22 @@ class StrayCookies:
     others: tuple[StrayCookie, ...] = ()
 
 
+class ChangeRecord:
+    """What one request, or one event, changes on its client."""
+
+    #: The changes, once there was a need for them: most requests change nothing.
+    pending: ClientChanges | None = None
+    #: Has the response been written? Then nothing more reaches the client.
+    is_written: bool = False
+
+    @property
+    def changes(self) -> ClientChanges:
+        """What the client must learn with the response."""
+        if self.pending is None:
+            self.pending = ClientChanges()
+        return self.pending
+
+
 @dataclass
 class ClientChanges:
     """The changes of one request, always reduced to their final state."""

@@ -11,7 +11,7 @@ from flask import current_app, g, has_request_context, request as current_reques
 from flask.globals import app_ctx
 
 from ..errors import ConfigError, TooLateError
-from ..sessions.client_changes import ClientChanges
+from ..sessions.client_changes import ChangeRecord
 from ..sessions.session import Session
 from .base import STATE
 
@@ -29,7 +29,7 @@ STATE_ATTRIBUTE = "_stsession_state"
 WRITTEN_ATTRIBUTE = "_stsession_written"
 
 
-class RequestState:
+class RequestState(ChangeRecord):
     """The session of one request, and what the client must learn of it.
 
     Views read ``g.session``; our own code reads this. A request that has one depends on who asks.
@@ -46,24 +46,13 @@ class RequestState:
     origin_checked: bool = False
     #: Has it been ruled out that another site wants the client signed out?
     sender_checked: bool = False
-    #: Has the response been written? Then nothing more reaches the client.
-    is_written: bool = False
     #: The ``Inquiry`` that a guard makes of an overridden ``get_session``, while that runs.
     inquiry: Any = None
     #: What the ``user_loader`` returned, and for whom it was asked.
     user: Any = None
     user_id: str | None = None
 
-    #: The changes, once there was a need for them: most requests change nothing on the client.
-    pending: ClientChanges | None = None
     _context: dict[str, Any] | None = None
-
-    @property
-    def changes(self) -> ClientChanges:
-        """What the client must learn with the response."""
-        if self.pending is None:
-            self.pending = ClientChanges()
-        return self.pending
 
     @property
     def context(self) -> dict[str, Any]:
