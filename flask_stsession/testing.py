@@ -29,7 +29,6 @@ from .claims.builtin import PermissionClaim, UserRoleClaim
 from .constants import ACCESS_TOKEN_HEADER, ANTI_CSRF_HEADER, AUTH_MODE_HEADER, DEFAULT_TENANT, TransferMethod
 from .tokens import access_token as tokens
 from .web.context import app_state_of, origin_of_api, request_state, this_request
-from .web.stray_cookies import refresh_path_of
 from .web.transport import ResponseWriter, Turns
 
 if TYPE_CHECKING:
@@ -213,7 +212,7 @@ class _Tokens:
         with client.application.test_request_context(base_url=base_url):
             request = this_request()
             self._host = request.host.partition(":")[0]
-            self._refresh_path = refresh_path_of(self._state.config, request)
+            self._refresh_path = self._state.config.refresh_path(request.script_root)
 
     @property
     def _domain(self) -> str:
@@ -323,7 +322,7 @@ def _request(
         writer = ResponseWriter(
             app_state.config,
             root_url=origin_of_api(request),
-            refresh_path=refresh_path_of(app_state.config, request),
+            refresh_path=app_state.config.refresh_path(request.script_root),
             turns=Turns.start(),
         )
         writer.write(state.changes, response)

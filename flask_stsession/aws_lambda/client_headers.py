@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
-from ..constants import REFRESH_PATH
 from ..web.transport import ResponseWriter, Turns
 from .cors import add_cors, add_to_list, replace
 from .responses import GatewayResponse, HeaderPairs, headers_of, with_headers
@@ -36,7 +35,7 @@ def token_headers(
     writer = ResponseWriter(
         config,
         root_url=request.origin,
-        refresh_path=f"{config.mount_path(mounted)}{REFRESH_PATH}",
+        refresh_path=config.refresh_path(mounted),
         turns=turns,
     )
     response = _Headers(headers=list(present))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..callables import call
 from ..claims.validation import failed_validators, refusal_for
-from ..constants import REFRESH_PATH
 from ..errors import Reason, SessionHTTPError, STSessionError, UnauthorisedError
 from ..sessions.session import Session
 from ..tokens.access_token import MAX_TOKEN_LENGTH, base64url_decode, parse
@@ -183,7 +182,7 @@ def _refusal(state: AppState, error: STSessionError) -> Refusal:
     status = configured_status(config, error)
     if status is None:
         status = (error.code if isinstance(error, SessionHTTPError) else None) or 500
-    names = {"refresh": config.mount_path("") + REFRESH_PATH, "cookie": config.cookie_names.access}
+    names = {"refresh": config.refresh_path(""), "cookie": config.cookie_names.access}
     remedy = _REMEDIES.get(error.reason, "").format_map(names)
     return Refusal(error.reason, status, str(error), remedy)
 

@@ -17,6 +17,7 @@ from ..constants import (
     ACCESS_TOKEN_COOKIE,
     CDI_VERSIONS,
     LEGACY_REFRESH_COOKIE,
+    REFRESH_PATH,
     REFRESH_TOKEN_COOKIE,
 )
 from ..errors import ConfigError
@@ -453,6 +454,10 @@ class Config:
         """Return the path of our routes as clients see it: gateway path and base path."""
         gateway = script_root.rstrip("/") if self.api_gateway_path is None else self.api_gateway_path
         return gateway + self.api_base_path
+
+    def refresh_path(self, script_root: str) -> str:
+        """Return the path at which clients refresh, which is that of the refresh cookie as well."""
+        return self.mount_path(script_root) + REFRESH_PATH
 
     def own_origin(self, api_origin: str) -> str:
         """Return the origin of this API."""

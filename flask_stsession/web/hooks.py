@@ -21,7 +21,6 @@ from .first_request import FirstRequest
 from .hints import is_in_development, page_elsewhere
 from .proxies import current_session, current_user
 from .request_body import read_refused_body
-from .stray_cookies import refresh_path_of
 from .transport import ResponseWriter, Turns, write_reason
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def register(app_state: AppState) -> None:
             writer = ResponseWriter(
                 app_state.config,
                 root_url=origin_of_api(request),
-                refresh_path=refresh_path_of(app_state.config, request),
+                refresh_path=app_state.config.refresh_path(request.script_root),
                 turns=turns,
             )
             writer.write(state.changes, response)

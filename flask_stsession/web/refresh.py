@@ -21,7 +21,7 @@ from ..tokens.refresh_token import has_shape_of_refresh_token
 from . import csrf
 from .context import RequestState, hand_out, origin_of_api, request_state, sent_site, this_request
 from .navigation import keep_cookies_from_other_sites
-from .stray_cookies import left_behind, refresh_path_of, strays_of, warn_of
+from .stray_cookies import left_behind, strays_of, warn_of
 from .transport import RequestTokens, allowed_transfer, read_tokens
 from .verify import record_verdict
 
@@ -69,7 +69,7 @@ def _refreshed(app_state: AppState) -> Session:
             _warn_of_lost_refresh_cookie(config, request)
         raise UnauthorisedError(
             "The request carries no refresh token; the refresh cookie is sent to "
-            f"{refresh_path_of(config, request)} only.",
+            f"{config.refresh_path(request.script_root)} only.",
             reason=Reason.REFRESH_TOKEN_MISSING,
         )
     if method == "cookie" and not state.origin_checked:
@@ -107,7 +107,7 @@ def _warn_of_lost_refresh_cookie(config: Config, request: Request) -> None:
         request.script_root + request.path,
         config.cookie_names.access,
         config.cookie_names.refresh,
-        refresh_path_of(config, request),
+        config.refresh_path(request.script_root),
     )
 
 
@@ -174,7 +174,7 @@ def _clear_older_domain(
     names = config.cookie_names
     found = (
         (names.access, "/", sent.access_cookies),
-        (names.refresh, refresh_path_of(config, request), sent.refresh_cookies),
+        (names.refresh, config.refresh_path(request.script_root), sent.refresh_cookies),
     )
     # With more than two of one name, others than those of the older domain are among them. If the same
     # cookies come again, they do not lie there: the client would be asked to come again for ever.

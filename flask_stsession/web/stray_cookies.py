@@ -16,7 +16,6 @@ from cachetools import TTLCache
 
 from ..concurrency import AgeClock
 from ..config.domains import host_of, is_localhost_or_ip
-from ..constants import REFRESH_PATH
 from ..sessions.client_changes import StrayCookie, StrayCookies
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def strays_of(config: Config, request: Request, sent: RequestTokens) -> StrayCoo
     :returns: ``None`` if each name came once at most, which need not be a stray.
     """
     names = config.cookie_names
-    refresh_path = refresh_path_of(config, request)
+    refresh_path = config.refresh_path(request.script_root)
     paths = _ancestors(config, request)
     troubled: list[str] = []
     if sent.legacy and names.legacy is not None:
@@ -102,7 +101,7 @@ def left_behind(config: Config, request: Request, sent: RequestTokens) -> StrayC
     domains = [each for each in _domains(config, request) if each not in (None, _own_domain(config))]
     came = (
         (names.access, "/", sent.access_cookies),
-        (names.refresh, refresh_path_of(config, request), sent.refresh_cookies),
+        (names.refresh, config.refresh_path(request.script_root), sent.refresh_cookies),
     )
     found = [StrayCookie(name, domain, path) for name, path, values in came if values for domain in domains]
     return StrayCookies(tuple(found)) if found else None
@@ -117,11 +116,6 @@ def warn_of(strays: StrayCookies) -> None:
         "or a parent of it, its users are signed out: give each app its own STSESSION_COOKIE_PREFIX.",
         " and ".join(names),
     )
-
-
-def refresh_path_of(config: Config, request: Request) -> str:
-    """Return the path of the refresh cookie."""
-    return f"{config.mount_path(request.script_root)}{REFRESH_PATH}"
 
 
 def _places(
