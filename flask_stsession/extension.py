@@ -158,7 +158,8 @@ class STSession(Extension):
             )
         config = load(app.config)
         core = AppCore(_host(app), config) if config.is_embedded else None
-        transport = _make_transport(config, core, self._core_hooks)
+        hosts = config.core_hosts if core is None else (EMBEDDED_HOST,)
+        transport = make_transport(config, hosts=hosts, adapter=core, hooks=self._core_hooks)
         state = AppState(
             app=app,
             extension=self,
@@ -1072,11 +1073,6 @@ def _given_token(token: object, argument: str, reason: Reason) -> MaskedToken:
         remedy = f": write {argument}.decode()" if isinstance(token, bytes) else ""
         raise TypeError(f"{argument} must be a str, not {type(token).__name__}{remedy}.")
     return MaskedToken(token)
-
-
-def _make_transport(config: Config, core: AppCore | None, core_hooks: CoreHooks) -> CoreTransport:
-    hosts = (EMBEDDED_HOST,) if config.is_embedded else config.core_hosts
-    return make_transport(config, hosts=hosts, adapter=core, hooks=core_hooks)
 
 
 def _make_manager(app: Flask, config: Config, ext: STSession, transport: CoreTransport) -> SessionManager:

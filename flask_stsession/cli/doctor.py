@@ -76,9 +76,7 @@ def doctor(as_json: bool) -> None:
             {
                 "findings": len(findings),
                 "checks": [asdict(each) for each in checks],
-                "settings": [
-                    {"key": each.key, "source": each.source, "value": each.value} for each in settings
-                ],
+                "settings": [each.to_json() for each in settings],
             }
         )
     else:

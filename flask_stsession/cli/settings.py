@@ -43,6 +43,10 @@ class Effective:
     value: Any
     words: str
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the setting as JSON."""
+        return {"key": self.key, "source": self.source, "value": self.value}
+
 
 @click.command("settings", cls=Command)
 @json_option
@@ -52,7 +56,7 @@ def show_settings(as_json: bool) -> None:
     """Show the values in force and where they come from. Secrets are masked."""
     effective = effective_settings(app_state())
     if as_json:
-        print_json([{"key": each.key, "source": each.source, "value": each.value} for each in effective])
+        print_json([each.to_json() for each in effective])
     else:
         print_table(("KEY", "SOURCE", "VALUE"), [(each.key, each.source, each.words) for each in effective])
 

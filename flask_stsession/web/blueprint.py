@@ -35,7 +35,7 @@ class RoutesBlueprint(Blueprint):
         super().__init__("stsession", __name__, url_prefix=config.api_base_path or None)
         self._app = app
         self._places = _places(app, config)
-        if any(name in str(place.values()) for place in self._places for name in (_HOST, _SUBDOMAIN)):
+        if any(value.startswith("<") for place in self._places for value in place.values()):
             self.url_value_preprocessor(_remove_place)
             self.url_defaults(self._set_place)
 
