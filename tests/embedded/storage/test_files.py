@@ -201,8 +201,8 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_a_name_that_no_file_can_have_is_refused() -> None:
-    assert refusal_of("/tmp/a\0b/core.db").endswith("or name another file")
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    assert refusal_of(tmp_path / "a\0b" / "core.db").endswith("or name another file")
 
 
 # Deleted and replaced while in use
