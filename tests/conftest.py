@@ -18,6 +18,7 @@ from flask import Flask, has_app_context, has_request_context
 
 pytest.register_assert_rewrite("support")  # before it is imported, so that its assertions explain themselves
 
+from support.addresses import get_email
 from support.app_factory import AppFactory, NewCore
 from support.chromium_browser import running_chromium
 from support.given_core import GivenApp, GivenCore
@@ -130,6 +131,12 @@ def core_config(request: pytest.FixtureRequest, given_core: GivenCore | None) ->
         yield {"STSESSION_CONNECTION_URI": f"embedded:{request.getfixturevalue('core_file')}"}
     else:
         yield request.getfixturevalue("given_app").config
+
+
+@pytest.fixture
+def mail_app(make_app: AppFactory) -> Flask:
+    """An app that knows the addresses of its users."""
+    return make_app(get_email=get_email, token_transfer_method="cookie")
 
 
 @pytest.fixture

@@ -21,22 +21,6 @@ from flask_stsession.emailverification import (
 )
 from flask_stsession.multitenancy import create_or_update_tenant
 
-ADDRESSES = {
-    ("alice", "public"): "alice@example.com",
-    ("alice", "customer1"): "alice@customer1.example",
-}
-
-
-def get_email(user_id: str, tenant_id: str) -> str | None:
-    """The addresses that the app of these tests knows."""
-    return ADDRESSES.get((user_id, tenant_id))
-
-
-@pytest.fixture
-def mail_app(make_app: AppFactory) -> Flask:
-    """An app that knows addresses."""
-    return make_app(get_email=get_email, token_transfer_method="cookie")
-
 
 @pytest.fixture
 def in_app(mail_app: Flask) -> Iterator[None]:

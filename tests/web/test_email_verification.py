@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from flask import Flask, g, request, stream_with_context
 from flask.testing import FlaskClient
+from support.addresses import get_email
 from support.app_factory import AppFactory
 from support.served_core import ServedCore
 
@@ -21,27 +22,11 @@ from flask_stsession.emailverification import (
 )
 from flask_stsession.multitenancy import create_or_update_tenant, delete_tenant
 
-ADDRESSES = {
-    ("alice", "public"): "alice@example.com",
-    ("alice", "customer1"): "alice@customer1.example",
-    ("bob", "public"): "bob@example.com",
-}
 OK = {"status": "OK"}
 ALREADY_VERIFIED = {"status": "EMAIL_ALREADY_VERIFIED_ERROR"}
 INVALID_TOKEN = {"status": "EMAIL_VERIFICATION_INVALID_TOKEN_ERROR"}
 VERIFY = "/auth/user/email/verify"
 SEND = "/auth/user/email/verify/token"
-
-
-def get_email(user_id: str, tenant_id: str) -> str | None:
-    """Return the address that the app of these tests knows."""
-    return ADDRESSES.get((user_id, tenant_id))
-
-
-@pytest.fixture
-def mail_app(make_app: AppFactory) -> Flask:
-    """Return an app that knows addresses."""
-    return make_app(get_email=get_email, token_transfer_method="cookie")
 
 
 @pytest.fixture
