@@ -84,7 +84,9 @@ class TokenVerifier:
         :raises TryRefreshTokenError: the session token has expired, or is not genuine.
         :raises CoreUnavailableError: there are no keys to check it with, and the core is unreachable.
         """
-        return self.verify_known(raw, allow_expired=allow_expired) or self._verify_unknown(raw, allow_expired)
+        return self.verify_known(raw, allow_expired=allow_expired) or self.verify_unknown(
+            raw, allow_expired=allow_expired
+        )
 
     def verify_known(self, raw: str, *, allow_expired: bool = False) -> AccessToken | None:
         """Verify a token that was verified before, so that its signature need not be checked again.
@@ -113,7 +115,8 @@ class TokenVerifier:
             return token
         return None
 
-    def _verify_unknown(self, raw: str, allow_expired: bool) -> AccessToken | None:
+    def verify_unknown(self, raw: str, *, allow_expired: bool = False) -> AccessToken | None:
+        """Verify a token that :meth:`verify_known` does not know; parameters and errors are :meth:`verify`'s."""
         if len(raw) > self._max_length or not raw.isascii():
             return None
         token = parse(raw, max_length=self._max_length, headers=self._headers)
