@@ -116,7 +116,7 @@ class TokenVerifier:
         return None
 
     def verify_unknown(self, raw: str, *, allow_expired: bool = False) -> AccessToken | None:
-        """Verify a token that :meth:`verify_known` does not know; parameters and errors are :meth:`verify`'s."""
+        """Verify a token that :meth:`verify_known` does not know; else as :meth:`verify`."""
         if len(raw) > self._max_length or not raw.isascii():
             return None
         token = parse(raw, max_length=self._max_length, headers=self._headers)

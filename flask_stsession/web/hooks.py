@@ -56,10 +56,9 @@ def register(app_state: AppState) -> None:
 
     def finish(response: Response) -> Response:
         request = this_request()
-        attributes = request.__dict__
-        state: RequestState | None = attributes.get(STATE_ATTRIBUTE)
+        state: RequestState | None = getattr(request, STATE_ATTRIBUTE, None)
         if state is None:
-            attributes[WRITTEN_ATTRIBUTE] = True
+            setattr(request, WRITTEN_ATTRIBUTE, True)
             return response
         if state.refused is not None:
             if response.status_code >= 300:
