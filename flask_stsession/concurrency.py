@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from .errors import CoreUnavailableError, STSessionError
 
@@ -58,7 +58,8 @@ class SingleFlight(Generic[T]):
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._in_flight: PerProcess[_InFlight] = PerProcess(_InFlight)
+        # Each step on it is one operation on a dict, which the GIL and free-threaded builds make atomic.
+        self._in_flight: PerProcess[dict[Hashable, Future[T]]] = PerProcess(dict)
 
     def run(self, key: Hashable, call: Callable[[], T]) -> tuple[T, bool]:
         """Make the call, or wait for the one in flight with an equal key.
@@ -90,9 +91,7 @@ class SingleFlight(Generic[T]):
 
     def _join(self, key: Hashable) -> tuple[Future[T], bool]:
         future: Future[T] = Future()
-        in_flight = self._in_flight.get()
-        with in_flight.lock:
-            current: Future[T] = in_flight.calls.setdefault(key, future)
+        current = self._in_flight.get().setdefault(key, future)
         return current, current is future
 
     def _fly(self, key: Hashable, call: Callable[[], T], future: Future[T]) -> None:
@@ -108,7 +107,7 @@ class SingleFlight(Generic[T]):
         else:
             future.set_result(result)
         finally:
-            self._in_flight.get().end(key)
+            self._in_flight.get().pop(key, None)
         return result
 
     def _result_of(self, future: Future[T]) -> T:
@@ -119,19 +118,6 @@ class SingleFlight(Generic[T]):
             raise copy.copy(error) from error  # each request's verdict is its own
         # A worker that is told to stop, or a greenlet's timeout, ends the other request, not this one.
         raise CoreUnavailableError(f"Another thread was {self._what}, and was cut short.") from error
-
-
-class _InFlight:
-    """The calls in flight in one process."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.calls: dict[Hashable, Future[Any]] = {}
-
-    def end(self, key: Hashable) -> None:
-        """Forget a call that has ended."""
-        with self.lock:
-            self.calls.pop(key, None)
 
 
 class AgeClock:

@@ -93,9 +93,10 @@ class CoreCalls:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> CoreReply:
-        path = _tenant_prefix(tenant_id) + path
+        if tenant_id is not None:
+            path = _tenant_prefix(tenant_id) + path
         content = None if body is None else json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
-        version = self._versions.current()
+        version = self._versions.known or self._versions.current()
         call = CoreCall(
             method, path, query=query, content=content, rid=rid, cdi_version=version, repeatable=repeatable
         )
@@ -152,7 +153,8 @@ class VersionNegotiator:
         website_domain: str | None = None,
     ) -> None:
         self._transport = transport
-        self._known = pinned
+        #: The version to speak, once it is known.
+        self.known: str | None = pinned
         domains = {"apiDomain": api_domain, "websiteDomain": website_domain}
         self._query = {key: value for key, value in domains.items() if value}
         self._asking: SingleFlight[str] = SingleFlight("asking the core for its versions")
@@ -164,7 +166,7 @@ class VersionNegotiator:
         :raises CoreUnavailableError: the core did not answer.
         :raises CoreError: there is no version that both sides know.
         """
-        known = self._known
+        known = self.known
         return self._asking.run(None, self._ask)[0] if known is None else known
 
     def renegotiate(self, refused: str) -> str:
@@ -172,8 +174,8 @@ class VersionNegotiator:
 
         :param refused: that version; if it is no longer the current one, another thread has renegotiated.
         """
-        if self._known == refused:
-            self._known = None
+        if self.known == refused:
+            self.known = None
         return self.current()
 
     def _ask(self) -> str:
@@ -183,8 +185,8 @@ class VersionNegotiator:
         safe = [version for version in common if parse_version(version) < CDI_ROTATES_AT_REFRESH]
         if not safe:
             raise CoreError(_no_version(reply.source, theirs, common))
-        self._known = max(safe, key=parse_version)
-        return self._known
+        self.known = max(safe, key=parse_version)
+        return self.known
 
 
 def parse_version(version: str) -> tuple[int, int]:

@@ -59,7 +59,7 @@ class Circuit:
 
     def admits(self) -> bool:
         """Return whether a request may be sent; while the circuit is half-open, claim the probe."""
-        if not self.is_open:
+        if self._open is None:
             return True
         with self._lock.get():
             now = self._clock()

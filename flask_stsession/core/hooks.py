@@ -22,8 +22,10 @@ class CoreHooks:
     """
 
     def __init__(self) -> None:
-        self._before: list[Callable[[PreparedRequest], Any]] = []
-        self._after: list[Callable[..., Any]] = []
+        #: To be called with each request that is about to be sent.
+        self.before: list[Callable[[PreparedRequest], Any]] = []
+        #: To be run by :meth:`run_after`, once a response has been read.
+        self.after: list[Callable[[PreparedRequest, Response], Any]] = []
 
     def before_request(self, function: F) -> F:
         """Register ``f(request)`` and return it, as a decorator must.
@@ -32,7 +34,7 @@ class CoreHooks:
         """
         refuse_asynchronous(function, "The before_core_request")
         number_taken(function, "The before_core_request", ("request",))
-        self._before.append(function)
+        self.before.append(function)
         return function
 
     def after_response(self, function: F) -> F:
@@ -43,21 +45,14 @@ class CoreHooks:
         refuse_asynchronous(function, "The after_core_response")
         taken = number_taken(function, "The after_core_response", ("response",), ("request", "response"))
         takes_both = taken == 2
-        self._after.append(function if takes_both else lambda _request, response: function(response))
+        self.after.append(function if takes_both else lambda _request, response: function(response))
         return function
-
-    def run_before(self, request: PreparedRequest) -> None:
-        """Hand a request, which is about to be sent, to the hooks."""
-        for function in self._before:
-            function(request)
 
     def run_after(self, request: PreparedRequest, response: Response, content: bytes | None) -> None:
         """Hand a response, which has been read, to the hooks.
 
         :param content: its body; ``None`` if that was too large to be read.
         """
-        if not self._after:
-            return
         response.raw = BytesIO(content or b"")  # its ``content`` and ``json()`` work again
-        for function in self._after:
+        for function in self.after:
             function(request, response)

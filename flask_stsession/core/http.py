@@ -141,7 +141,7 @@ class CoreTransport:
         self._sessions = PerProcess(self._new_session)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(shown(host.url) for host in self._hosts)})"
+        return f"{type(self).__name__}({', '.join(host.shown for host in self._hosts)})"
 
     def send(self, call: CoreCall) -> CoreReply:
         """Send a request; after a failure, repeat it if that is safe.
@@ -149,18 +149,23 @@ class CoreTransport:
         :raises CoreUnavailableError: no host returned a usable response, or the core kept returning 429.
         :raises CoreError: the core refused; the message quotes it and names the setting to check.
         """
-        deadline = self._clock() + self._budget_of(call)
+        now = self._clock()
+        time_left = self._time_left
+        deadline = now + (self._budget if time_left is None else self._budget_within(time_left(), call))
         failures: list[Failure] = []
         try:
-            for host in self._attempts(call, failures):
-                if failures and self._is_late(deadline):
-                    break
-                sent_at = self._clock()
-                result = self._try(host.url, call, deadline)
+            for host in self._attempts(call, failures, now):
+                if failures:
+                    now = self._clock()
+                    if deadline - now < self._timeout[1] / 20:
+                        break
+                result = self._try(host, call, now, deadline)
                 if isinstance(result, CoreReply):
-                    self._note_success(host)
+                    host.avoid_until = 0.0
+                    if host.circuit.came_back():
+                        logger.info("The core at %s responds again.", host.shown)
                     return result
-                self._note_failure(host, result, sent_at)
+                self._note_failure(host, result, now)
                 failures.append(result)
                 del result
             raise _unavailable(call, failures) from failures[-1].cause
@@ -175,14 +180,12 @@ class CoreTransport:
         if session is not None:
             session.close()
 
-    def _budget_of(self, call: CoreCall) -> float:
+    def _budget_within(self, left: float, call: CoreCall) -> float:
         """Return how long (s) all attempts at a request may take together.
 
+        :param left: how long (s) the caller may still wait.
         :raises CoreUnavailableError: the caller has no time left, so nothing is sent.
         """
-        if self._time_left is None:
-            return self._budget
-        left = self._time_left()
         if left < _SHORTEST_SECONDS:
             raise CoreUnavailableError(
                 f"{call.method} {call.path} was not sent to the core, because the time in which it had to "
@@ -191,13 +194,16 @@ class CoreTransport:
             )
         return min(self._budget, left)
 
-    def _attempts(self, call: CoreCall, failures: list[Failure]) -> Iterator[_Host]:
+    def _attempts(self, call: CoreCall, failures: list[Failure], now: float) -> Iterator[_Host]:
         """Yield the hosts to send a request to, as long as that is safe.
 
         :param failures: the failed attempts so far; hosts that are skipped are added.
+        :param now: by the clock.
         """
-        now = self._clock()
-        for host in sorted(self._hosts, key=lambda host: host.comes_last(call, now)):
+        hosts = self._hosts
+        if len(hosts) > 1:
+            hosts = sorted(hosts, key=lambda host: host.comes_last(call, now))
+        for host in hosts:
             if not host.circuit.admits():
                 failures.append(host.left_alone())
                 continue
@@ -211,45 +217,41 @@ class CoreTransport:
             self._sleep(_PAUSE_SECONDS)
             yield next(host for host in self._hosts if host.url == again.host)
 
-    def _is_late(self, deadline: float) -> bool:
-        return deadline - self._clock() < self._timeout[1] / 20
-
-    def _try(self, host: str, call: CoreCall, deadline: float) -> CoreReply | Failure:
+    def _try(self, host: _Host, call: CoreCall, now: float, deadline: float) -> CoreReply | Failure:
         """Send a request to one host, and repeat it while the host returns 429.
 
+        :param now: by the clock, as is the deadline for all attempts.
         :raises CoreError: the core refused.
         """
         pause = _RATE_LIMIT_PAUSE_SECONDS
         limited = 0
         while True:
-            timeout = self._share_of(max(deadline - self._clock(), 0.001))
-            request = self._prepare(host, call)
-            self._hooks.run_before(request)  # outside of the try: an error of a hook is no outage
+            timeout = self._share_of(max(deadline - now, 0.001))
+            request = self._prepare(host.url, call)
+            for hook in self._hooks.before:  # outside of the try: an error of a hook is no outage
+                hook(request)
             try:
                 response = self._send(request, timeout)
                 content = read_at_most(response, self.max_response_bytes)
             except _NO_ADDRESS as error:
-                raise _no_address(host) from error
+                raise _no_address(host.url) from error
             except (requests.RequestException, HTTPError) as error:
-                return failure_of(error, host, timeout)
-            self._hooks.run_after(request, response, content)
+                return failure_of(error, host.url, timeout)
+            if self._hooks.after:
+                self._hooks.run_after(request, response, content)
             if response.status_code != 429:
                 return self._judge(response, content, host, call)
             limited += 1
             wait = max(pause * random.uniform(0.5, 1.0), _retry_after(response))  # noqa: S311
             if limited > _RATE_LIMIT_RETRIES or self._clock() + wait >= deadline:
                 raise CoreUnavailableError(
-                    f"The core at {shown(host)} limits the rate of requests: {call.method} {call.path} "
+                    f"The core at {host.shown} limits the rate of requests: {call.method} {call.path} "
                     f"returned 429 ({limited} times). Send fewer requests, or raise the core's limit.",
                     reason=Reason.CORE_RATE_LIMITED,
                 )
             self._sleep(wait)
+            now = self._clock()
             pause *= 2
-
-    def _note_success(self, host: _Host) -> None:
-        host.avoid_until = 0.0
-        if host.circuit.came_back():
-            logger.info("The core at %s responds again.", shown(host.url))
 
     def _note_failure(self, host: _Host, failure: Failure, sent_at: float) -> None:
         if failure.timed_out:
@@ -261,7 +263,7 @@ class CoreTransport:
             pause = _AVOID_SECONDS if len(self._hosts) > 1 else None
             what = "Other hosts are tried before it for %g s."
         if pause is not None:
-            logger.warning("%s: %s. %s", shown(host.url), failure.text, what % pause)
+            logger.warning("%s: %s. %s", host.shown, failure.text, what % pause)
 
     def _share_of(self, left: float) -> tuple[float, float]:
         """Return the timeouts (s) of one attempt, to connect and to read, within the time that is left."""
@@ -269,7 +271,7 @@ class CoreTransport:
         return connect, min(self._timeout[1], left - connect)
 
     def _judge(
-        self, response: requests.Response, content: bytes | None, host: str, call: CoreCall
+        self, response: requests.Response, content: bytes | None, host: _Host, call: CoreCall
     ) -> CoreReply | Failure:
         """Return the JSON of a 200, or the failure if the response is not usable.
 
@@ -278,24 +280,37 @@ class CoreTransport:
         """
         encoding = response.headers.get("Content-Encoding", "identity")
         if encoding.lower() != "identity":
-            return Failure(host, f"a response with the content encoding {encoding[:50]!r}", CHECK_ENCODING)
+            what = f"a response with the content encoding {encoding[:50]!r}"
+            return Failure(host.url, what, CHECK_ENCODING)
         if content is None:
-            return Failure(host, f"a response of more than {self.max_response_bytes} bytes", CHECK_SIZE)
-        status = response.status_code
-        words = excerpt(content, self._api_key)
-        if status >= 500:
-            return Failure(host, f"status {status}" + (f" ({words})" if words else ""), CHECK_CORE_LOG)
-        source = f"{call.method} {call.path} at {shown(host)}"
-        if status != 200:
-            explained = self._explain(response, words or "no reason given")
-            raise CoreError(f"{source} was refused with {status}: {explained}", status=status)
+            return Failure(
+                host.url, f"a response of more than {self.max_response_bytes} bytes", CHECK_SIZE
+            )
+        source = f"{call.method} {call.path} at {host.shown}"
+        if response.status_code != 200:
+            return self._refused(response, excerpt(content, self._api_key), host.url, source)
         try:
             body = json.loads(content)
         except (ValueError, RecursionError) as error:
-            return Failure(host, f"not JSON, but {words or 'nothing'}", CHECK_IS_CORE, cause=error)
+            what = f"not JSON, but {excerpt(content, self._api_key) or 'nothing'}"
+            return Failure(host.url, what, CHECK_IS_CORE, cause=error)
         if not isinstance(body, dict):
-            return Failure(host, f"JSON that is not an object, but {type(body).__name__}", CHECK_IS_CORE)
+            what = f"JSON that is not an object, but {type(body).__name__}"
+            return Failure(host.url, what, CHECK_IS_CORE)
         return CoreReply(body, source, response.headers.get("Date"))
+
+    def _refused(self, response: requests.Response, words: str, url: str, source: str) -> Failure:
+        """Return the failure of a host that could not execute the request.
+
+        :param words: an excerpt of the body.
+        :param source: the request and the host, for the message.
+        :raises CoreError: the core did not want to execute it.
+        """
+        status = response.status_code
+        if status >= 500:
+            return Failure(url, f"status {status}" + (f" ({words})" if words else ""), CHECK_CORE_LOG)
+        explained = self._explain(response, words or "no reason given")
+        raise CoreError(f"{source} was refused with {status}: {explained}", status=status)
 
     def _explain(self, response: requests.Response, words: str) -> str:
         """Return the core's message on a refusal, and the setting to check."""
@@ -378,6 +393,8 @@ class _Host:
 
     def __init__(self, url: str, clock: Callable[[], float], probe_seconds: float) -> None:
         self.url = url
+        #: The address as messages show it.
+        self.shown = shown(url)
         self.circuit = Circuit(clock=clock, probe_seconds=probe_seconds)
         #: Until when (by the clock) the other hosts are tried before it. Written and read whole.
         self.avoid_until = 0.0

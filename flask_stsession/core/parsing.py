@@ -24,6 +24,7 @@ from .models import (
 )
 
 PASSWORDLESS_FACTORS = ("otp-email", "otp-phone", "link-email", "link-phone")
+_IN_WORDS = {str: "a string", int: "a number", dict: "an object"}
 
 
 class CoreReply:
@@ -46,12 +47,22 @@ class CoreReply:
         """The verdict: ``OK``, or another status of the interface."""
         return self.text("status")
 
+    def fields(self, key: str, **kinds: type) -> list[Any]:
+        """Return values of the object under ``key``, by name and type, in the order of the arguments."""
+        inner = self.body.get(key)
+        if type(inner) is not dict:
+            raise self._broken(key, dict)
+        for name, kind in kinds.items():
+            if type(inner.get(name)) is not kind:  # exactly: JSON's true is no number
+                raise self._broken(name, kind)
+        return list(map(inner.get, kinds))
+
     def text(self, key: str) -> str:
         """Return the string under ``key``."""
         value = self.body.get(key)
         if isinstance(value, str):
             return value
-        raise self._broken(key, "a string")
+        raise self._broken(key, str)
 
     def optional_text(self, key: str) -> str | None:
         """Return the string under ``key``, or ``None`` if there is none."""
@@ -62,7 +73,7 @@ class CoreReply:
         value = self.body.get(key)
         if isinstance(value, int) and not isinstance(value, bool):
             return value
-        raise self._broken(key, "a number")
+        raise self._broken(key, int)
 
     def flag(self, key: str) -> bool:
         """Return the boolean under ``key``."""
@@ -87,7 +98,7 @@ class CoreReply:
         value = self.body.get(key)
         if isinstance(value, dict):
             return value
-        raise self._broken(key, "an object")
+        raise self._broken(key, dict)
 
     def mappings(self, key: str) -> list[dict[str, Any]]:
         """Return the list of objects under ``key``."""
@@ -109,7 +120,7 @@ class CoreReply:
 
         :raises CoreError: the interface has no other status for this request.
         """
-        if self.status != "OK":
+        if self.body.get("status") != "OK":
             raise self.unexpected()
         return self
 
@@ -117,9 +128,10 @@ class CoreReply:
         """Return the error for a status that the interface does not have for this request."""
         return CoreError(f"{self.source} returned the unexpected status {self.status!r}.")
 
-    def _broken(self, key: str, kind: str) -> CoreUnavailableError:
+    def _broken(self, key: str, kind: type | str) -> CoreUnavailableError:
+        what = kind if isinstance(kind, str) else _IN_WORDS[kind]
         return CoreUnavailableError(
-            f"{self.source} returned JSON without {kind} under {key!r}. Is STSESSION_CONNECTION_URI the "
+            f"{self.source} returned JSON without {what} under {key!r}. Is STSESSION_CONNECTION_URI the "
             "address of a SuperTokens core?"
         )
 
@@ -127,16 +139,16 @@ class CoreReply:
 def read_tokens(reply: CoreReply) -> IssuedTokens:
     """Return the new pair of tokens."""
     return IssuedTokens(
-        session=_session(reply.inner("session")),
-        access_token=_token(reply.inner("accessToken")),
-        refresh_token=_token(reply.inner("refreshToken")),
+        session=_session(reply),
+        access_token=_token(reply, "accessToken"),
+        refresh_token=_token(reply, "refreshToken"),
     )
 
 
 def read_verified(reply: CoreReply) -> VerifiedSession:
     """Return the session of a valid access token."""
     return VerifiedSession(
-        session=_session(reply.inner("session")),
+        session=_session(reply),
         access_token=_optional_token(reply),
         payload_update_available=reply.body.get("payloadUpdateAvailable") is True,
     )
@@ -144,7 +156,7 @@ def read_verified(reply: CoreReply) -> VerifiedSession:
 
 def read_regenerated(reply: CoreReply) -> RegeneratedSession:
     """Return the stored payload, with the token that carries it unless the old one had expired."""
-    return RegeneratedSession(_session(reply.inner("session")), _optional_token(reply))
+    return RegeneratedSession(_session(reply), _optional_token(reply))
 
 
 def read_refusal(reply: CoreReply) -> Refusal:
@@ -217,12 +229,12 @@ def _core_config(reply: CoreReply) -> dict[str, Any]:
 
 
 def _session(reply: CoreReply) -> CoreSession:
-    return CoreSession(reply.text("handle"), reply.text("userId"), reply.mapping("userDataInJWT"))
+    return CoreSession(*reply.fields("session", handle=str, userId=str, userDataInJWT=dict))
 
 
-def _token(token: CoreReply) -> TokenInfo:
-    return TokenInfo(token.text("token"), token.number("expiry"), token.number("createdTime"))
+def _token(reply: CoreReply, key: str) -> TokenInfo:
+    return TokenInfo(*reply.fields(key, token=str, expiry=int, createdTime=int))
 
 
 def _optional_token(reply: CoreReply) -> TokenInfo | None:
-    return None if reply.body.get("accessToken") is None else _token(reply.inner("accessToken"))
+    return None if reply.body.get("accessToken") is None else _token(reply, "accessToken")

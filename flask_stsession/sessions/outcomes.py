@@ -96,13 +96,10 @@ class RecentOutcomes(Generic[T]):
         self.forget(outcome.handle)
         self._by_key[outcome.key] = outcome
         self.by_handle[outcome.handle] = outcome
-        self._forget_old()
-
-    def _forget_old(self) -> None:
-        now = self._timer()
         try:
             for handle, kept in list(self.by_handle.items()):  # the oldest first
-                if len(self.by_handle) <= self._size and now - kept.landed_at <= self._seconds:
+                is_old = outcome.landed_at - kept.landed_at > self._seconds
+                if len(self.by_handle) <= self._size and not is_old:
                     return
                 self.forget(handle)
         except RuntimeError:  # another thread is changing it, and drops old results as well
