@@ -413,7 +413,8 @@ class STSession(Extension):
         :raises HTTPException: Flask's default response to OPTIONS, where a session is required.
         """
         current = request_of("get_session", instead="verify_access_token(token)")
-        check_current_request(request)
+        if request is not None:
+            check_current_request(request)
         if renews_by_itself(current) or (current.method == "OPTIONS" and not session_required):
             return None
         if current.method == "OPTIONS":
@@ -437,12 +438,13 @@ class STSession(Extension):
         :raises TokenTheftError: the token had been replaced; the session is revoked.
         :raises CoreUnavailableError: the core does not answer; nothing is cleared.
         """
-        state_to_change(
+        state = state_to_change(
             "refresh_session",
             instead="refresh_session_without_request_response(refresh_token), which returns the tokens,",
         )
-        check_current_request(request)
-        return refresh.refresh(self._state)
+        if request is not None:
+            check_current_request(request)
+        return refresh.refresh(self._state, state)
 
     def sign_out(self) -> bool:
         """End this request's session, an expired one included, and clear the client in any case.
@@ -939,8 +941,9 @@ class STSession(Extension):
         raise UnauthorisedError(message, reason=reason)
 
     def _is_user_gone(self, session: Session) -> bool:
-        user_id, tenant_id = session.get_user_id(), session.get_tenant_id()
-        return self.has_user_loader and self.load_user(user_id, tenant_id) is None
+        if not self._loaders.has("user_loader"):
+            return False
+        return self.load_user(session.get_user_id(), session.get_tenant_id()) is None
 
     def roles_of(self, user_id: str, tenant_id: str) -> list[str]:
         """Return the user's roles, from the ``roles_loader`` or the core."""

@@ -22,7 +22,7 @@ from ..constants import (
 )
 from ..errors import ConfigError
 from . import values as read
-from .domains import Origin, Sites, origin_of
+from .domains import Origin, Sites, normal_origin, origin_of
 
 SameSite = Literal["lax", "strict", "none"]
 AntiCsrf = Literal["VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE"]
@@ -461,14 +461,11 @@ class Config:
 
     def own_origin(self, api_origin: str) -> str:
         """Return the origin of this API."""
-        if self.api_domain is not None:
-            return self.api_domain
-        origin = origin_of(api_origin)
-        return api_origin.rstrip("/") if origin is None else str(origin)
+        return self.api_domain or normal_origin(api_origin)
 
     def trusted_origins(self, api_origin: str) -> tuple[str, ...]:
         """Return the origins from which our own pages send requests: the API's and the websites'."""
-        return (self.own_origin(api_origin), *(self.website_domain or ()))
+        return (self.api_domain or normal_origin(api_origin), *(self.website_domain or ()))
 
     def decisions(self, api_origin: str) -> Decisions:
         """Return SameSite, Secure and anti-CSRF; computed anew only where they depend on the request."""

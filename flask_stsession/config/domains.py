@@ -13,7 +13,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -172,6 +172,16 @@ def origin_of(url: str) -> Origin | None:
         return split_url(url)[0]
     except ValueError:
         return None
+
+
+@lru_cache(maxsize=256)
+def normal_origin(url: str) -> str:
+    """Return the origin of a request's URL as browsers write it.
+
+    :param url: scheme and host as the client wrote them; returned as they are if they are no URL.
+    """
+    origin = origin_of(url)
+    return url.rstrip("/") if origin is None else str(origin)
 
 
 def host_of(netloc: str) -> str | None:

@@ -93,7 +93,7 @@ class CoreCalls:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> CoreReply:
-        if tenant_id is not None:
+        if tenant_id not in (None, DEFAULT_TENANT):
             path = _tenant_prefix(tenant_id) + path
         content = None if body is None else json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
         version = self._versions.known or self._versions.current()
@@ -185,8 +185,8 @@ class VersionNegotiator:
         safe = [version for version in common if parse_version(version) < CDI_ROTATES_AT_REFRESH]
         if not safe:
             raise CoreError(_no_version(reply.source, theirs, common))
-        self.known = max(safe, key=parse_version)
-        return self.known
+        self.known = version = max(safe, key=parse_version)
+        return version
 
 
 def parse_version(version: str) -> tuple[int, int]:
@@ -212,8 +212,8 @@ def _no_version(source: str, theirs: Sequence[str], common: Sequence[str]) -> st
     return f"{offered}, this package {', '.join(CDI_VERSIONS)}. Run a core whose versions overlap with these."
 
 
-def _tenant_prefix(tenant_id: str | None) -> str:
-    """Return the path prefix of a tenant's requests; empty for the default tenant.
+def _tenant_prefix(tenant_id: object) -> str:
+    """Return the path prefix of the requests of a tenant other than the default one.
 
     A tenant id may come from a request's subdomain, so it must not escape its segment of the path: dot
     segments are resolved on the way, and ``appid-…`` would address another app of the same core.
@@ -221,8 +221,6 @@ def _tenant_prefix(tenant_id: str | None) -> str:
     :raises CoreError: no tenant can have this id.
     :raises TypeError: it is not a str.
     """
-    if tenant_id is None or tenant_id == DEFAULT_TENANT:
-        return ""
     if not isinstance(tenant_id, str):
         raise not_text("tenant_id", tenant_id)
     if tenant_id in ("", ".", "..") or tenant_id.startswith("appid-"):

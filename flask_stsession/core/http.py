@@ -283,9 +283,7 @@ class CoreTransport:
             what = f"a response with the content encoding {encoding[:50]!r}"
             return Failure(host.url, what, CHECK_ENCODING)
         if content is None:
-            return Failure(
-                host.url, f"a response of more than {self.max_response_bytes} bytes", CHECK_SIZE
-            )
+            return Failure(host.url, f"a response of more than {self.max_response_bytes} bytes", CHECK_SIZE)
         source = f"{call.method} {call.path} at {host.shown}"
         if response.status_code != 200:
             return self._refused(response, excerpt(content, self._api_key), host.url, source)

@@ -6,6 +6,7 @@ server: an outage (503), never a ``KeyError`` in a view.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..constants import DEFAULT_TENANT
@@ -24,6 +25,8 @@ from .models import (
 )
 
 PASSWORDLESS_FACTORS = ("otp-email", "otp-phone", "link-email", "link-phone")
+_SESSION = {"handle": str, "userId": str, "userDataInJWT": dict}
+_TOKEN = {"token": str, "expiry": int, "createdTime": int}
 _IN_WORDS = {str: "a string", int: "a number", dict: "an object"}
 
 
@@ -45,17 +48,23 @@ class CoreReply:
     @property
     def status(self) -> str:
         """The verdict: ``OK``, or another status of the interface."""
-        return self.text("status")
+        status = self.body.get("status")
+        if isinstance(status, str):
+            return status
+        raise self._broken("status", str)
 
-    def fields(self, key: str, **kinds: type) -> list[Any]:
-        """Return values of the object under ``key``, by name and type, in the order of the arguments."""
+    def fields(self, key: str, kinds: Mapping[str, type]) -> Iterable[Any]:
+        """Return values of the object under ``key``.
+
+        :param kinds: their keys and types, in the order in which they are returned.
+        """
         inner = self.body.get(key)
         if type(inner) is not dict:
             raise self._broken(key, dict)
         for name, kind in kinds.items():
             if type(inner.get(name)) is not kind:  # exactly: JSON's true is no number
                 raise self._broken(name, kind)
-        return list(map(inner.get, kinds))
+        return map(inner.get, kinds)
 
     def text(self, key: str) -> str:
         """Return the string under ``key``."""
@@ -139,16 +148,16 @@ class CoreReply:
 def read_tokens(reply: CoreReply) -> IssuedTokens:
     """Return the new pair of tokens."""
     return IssuedTokens(
-        session=_session(reply),
-        access_token=_token(reply, "accessToken"),
-        refresh_token=_token(reply, "refreshToken"),
+        session=CoreSession(*reply.fields("session", _SESSION)),
+        access_token=TokenInfo(*reply.fields("accessToken", _TOKEN)),
+        refresh_token=TokenInfo(*reply.fields("refreshToken", _TOKEN)),
     )
 
 
 def read_verified(reply: CoreReply) -> VerifiedSession:
     """Return the session of a valid access token."""
     return VerifiedSession(
-        session=_session(reply),
+        session=CoreSession(*reply.fields("session", _SESSION)),
         access_token=_optional_token(reply),
         payload_update_available=reply.body.get("payloadUpdateAvailable") is True,
     )
@@ -156,7 +165,7 @@ def read_verified(reply: CoreReply) -> VerifiedSession:
 
 def read_regenerated(reply: CoreReply) -> RegeneratedSession:
     """Return the stored payload, with the token that carries it unless the old one had expired."""
-    return RegeneratedSession(_session(reply), _optional_token(reply))
+    return RegeneratedSession(CoreSession(*reply.fields("session", _SESSION)), _optional_token(reply))
 
 
 def read_refusal(reply: CoreReply) -> Refusal:
@@ -228,13 +237,7 @@ def _core_config(reply: CoreReply) -> dict[str, Any]:
     return {} if reply.body.get("coreConfig") is None else reply.mapping("coreConfig")
 
 
-def _session(reply: CoreReply) -> CoreSession:
-    return CoreSession(*reply.fields("session", handle=str, userId=str, userDataInJWT=dict))
-
-
-def _token(reply: CoreReply, key: str) -> TokenInfo:
-    return TokenInfo(*reply.fields(key, token=str, expiry=int, createdTime=int))
-
-
 def _optional_token(reply: CoreReply) -> TokenInfo | None:
-    return None if reply.body.get("accessToken") is None else _token(reply, "accessToken")
+    if reply.body.get("accessToken") is None:
+        return None
+    return TokenInfo(*reply.fields("accessToken", _TOKEN))

@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from .. import signals
@@ -35,7 +37,7 @@ from ..errors import (
     TryRefreshTokenError,
     UnauthorisedError,
 )
-from ..tokens import access_token as tokens, oauth2
+from ..tokens import oauth2
 from ..tokens.access_token import MAX_TOKEN_LENGTH
 from ..tokens.masked import MaskedToken
 from ..tokens.refresh_token import has_shape_of_refresh_token
@@ -65,6 +67,9 @@ if TYPE_CHECKING:
     from ..tokens.verifier import TokenVerifier
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
+
+#: Return the handle of the session that a reply of the core is about.
+_HANDLE_OF = attrgetter("session.handle")
 
 
 @dataclass(frozen=True)
@@ -201,12 +206,12 @@ class SessionManager:
         self._ask_core(session, check_database=True, enable_anti_csrf=enable_anti_csrf)
 
     def _ask_core(self, session: Session, *, check_database: bool, enable_anti_csrf: bool) -> None:
-        digest = _digest(session.get_access_token())
+        digest = sha256(session.get_access_token().encode()).digest()
         if not check_database:
             result, _ = self._first_uses.run(
                 (digest, enable_anti_csrf),
                 lambda: self._verify_at_core(session, enable_anti_csrf=enable_anti_csrf),
-                handle_of=lambda verified: verified.session.handle,
+                handle_of=_HANDLE_OF,
             )
         elif digest in self._confirmed:
             session.database_checked = True
@@ -365,11 +370,12 @@ class SessionManager:
             raise UnauthorisedError(
                 "The value sent as refresh token is not a refresh token.", reason=Reason.MALFORMED
             )
-        key = (_digest(refresh_token), anti_csrf_token, enable_anti_csrf, tenant_id)
+        digest = sha256(refresh_token.encode()).digest()
+        key = (digest, anti_csrf_token, enable_anti_csrf, tenant_id)
         result, is_ours = self._refreshed.run(
             key,
-            lambda: self._refresh_at_core(refresh_token, anti_csrf_token, enable_anti_csrf),
-            handle_of=lambda tokens: tokens.session.handle,
+            partial(self._refresh_at_core, refresh_token, anti_csrf_token, enable_anti_csrf),
+            handle_of=_HANDLE_OF,
         )
         session = self._session_of(result, transfer_method, context)
         if is_ours:
@@ -552,7 +558,7 @@ class SessionManager:
         problem = self._settings.sizes.problem(new.token, transfer_method)
         if problem is not None:
             raise self._ended_as_too_large(owner, problem)
-        token = tokens.parse(MaskedToken(new.token), max_length=len(new.token))
+        token = self.verifier.parse_issued(MaskedToken(new.token))
         if token is None:
             raise ConfigError(
                 "The core returned an access token in an unknown format. Is STSESSION_CONNECTION_URI a "
@@ -574,7 +580,3 @@ class SessionManager:
         )
         self.revoke([session.handle])
         return UnauthorisedError(f"The session was ended: {problem}.")
-
-
-def _digest(token: str) -> bytes:
-    return sha256(token.encode()).digest()

@@ -67,16 +67,13 @@ class RecentOutcomes(Generic[T]):
         """
 
         def call_and_keep() -> tuple[T, bool]:
-            kept = self._fresh(key)  # another call may have landed since the caller looked
-            if kept is not None:
+            kept = self._by_key.get(key)
+            if kept is not None and self._timer() - kept.landed_at <= self._seconds:
                 return kept.result, False
             result = call()
             self._keep(Outcome(key, handle_of(result), result, self._timer()))
             return result, True
 
-        kept = self._fresh(key)
-        if kept is not None:
-            return kept.result, False
         (result, was_made), is_ours = self._flights.run(key, call_and_keep)
         return result, was_made and is_ours
 
@@ -85,12 +82,6 @@ class RecentOutcomes(Generic[T]):
         kept = self.by_handle.pop(handle, None)
         if kept is not None:
             self._by_key.pop(kept.key, None)
-
-    def _fresh(self, key: Hashable) -> Outcome[T] | None:
-        kept = self._by_key.get(key)
-        if kept is None or self._timer() - kept.landed_at > self._seconds:
-            return None
-        return kept
 
     def _keep(self, outcome: Outcome[T]) -> None:
         self.forget(outcome.handle)

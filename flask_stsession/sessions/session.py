@@ -201,7 +201,8 @@ class Session:
     @property
     def remember(self) -> bool:
         """Whether the session outlives the browser; ``False`` if it was created with ``remember=False``."""
-        return self._own_payload().get(REMEMBER_KEY) is not False
+        payload = self._access_token.shared_payload if self._payload is None else self._payload
+        return payload.get(REMEMBER_KEY) is not False
 
     def is_valid(self, user_context: object = None) -> bool:
         """Return whether the session is still valid, as far as this process knows. Does not ask the core.
@@ -483,12 +484,11 @@ class Session:
         return self._payload
 
     def _issue(self) -> None:
-        changes = self._changes
-        if changes is None or self.transfer_method is None:
+        if self._request is None or self.transfer_method is None:
             return
         token = self._access_token
         send_anti_csrf = self._anti_csrf_on_issue and self.transfer_method == "cookie"
-        changes.issue(
+        self._request.changes.issue(
             IssuedTokens(
                 self.transfer_method,
                 token,

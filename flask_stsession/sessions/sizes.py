@@ -105,7 +105,8 @@ class TokenSizes:
 
     def problem(self, token: str, transfer_method: TransferMethod | None) -> str | None:
         """Return why an access token from the core is too large, or ``None`` if it is not."""
-        limit = self._limit(transfer_method or self._assumed())
+        is_cookie = (transfer_method or self._allowed) == "cookie"
+        limit = self._max_cookie_bytes if is_cookie else self._max_header_bytes
         if len(token) <= limit:
             return None
         return (

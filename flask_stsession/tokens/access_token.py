@@ -140,7 +140,7 @@ def read_jwt(raw: str, *, max_length: int) -> tuple[dict[str, Any], dict[str, An
     parts = _COMPACT_JWS(raw) if len(raw) <= max_length else None
     if parts is None:
         return None
-    header, payload = _json_object(base64url_decode(parts[1])), _payload(parts[2])
+    header, payload = _json_object(parts[1]), _payload(parts[2])
     if header is None or payload is None or _needs_extension(header):
         return None
     kid = header.get("kid")
@@ -181,16 +181,16 @@ def is_canonical_base64url(part: str) -> bool:
 
 
 def _payload(part: str) -> dict[str, Any] | None:
-    payload = _json_object(base64url_decode(part))
+    payload = _json_object(part)
     if payload is not None and isinstance(payload.get("antiCsrfToken"), str):
         # Claims and validators of the app are handed the payload, and may raise.
         payload["antiCsrfToken"] = MaskedToken(payload["antiCsrfToken"])
     return payload
 
 
-def _json_object(data: bytes) -> dict[str, Any] | None:
+def _json_object(part: str) -> dict[str, Any] | None:
     try:
-        text = data.decode("utf-8")
+        text = base64url_decode(part).decode("utf-8")
         # ``raw_decode`` does not look for blanks around the object, which no core writes.
         value, end = _DECODER.raw_decode(text) if text.startswith("{") else (None, None)
         if end != len(text):
@@ -202,7 +202,7 @@ def _json_object(data: bytes) -> dict[str, Any] | None:
 
 def _header(part: str) -> TokenHeader | None:
     """Return the parsed header of a session token, or ``None`` if it is not one."""
-    header = _json_object(base64url_decode(part))
+    header = _json_object(part)
     if header is None or header.get("typ") != "JWT":
         return None
     version, kid = header.get("version"), header.get("kid")
@@ -258,5 +258,5 @@ def _read(raw: str, header: TokenHeader, payload: dict[str, Any]) -> AccessToken
         parent_refresh_token_hash1=parent_hash1,
         anti_csrf_token=anti_csrf_token,
         # Thousands of tokens are cached, and their keys are always the same.
-        shared_payload={sys.intern(key): value for key, value in payload.items()},
+        shared_payload=dict(zip(map(sys.intern, payload), payload.values(), strict=True)),
     )

@@ -146,6 +146,16 @@ class TokenVerifier:
             self._verified.add(raw[-_KEY_LENGTH:], _Verified(token, key))
         return token
 
+    def parse_issued(self, raw: str) -> AccessToken | None:
+        """Read a token that the core has just returned, of any length.
+
+        :returns: ``None`` if its structure is not that of a session's token.
+        """
+        token = parse(raw, max_length=len(raw), headers=self._headers)
+        if token is not None:
+            self._remember_header(token)
+        return token
+
     def _remember_header(self, token: AccessToken) -> None:
         encoded = token.raw[: token.raw.index(".")]
         if encoded not in self._headers:

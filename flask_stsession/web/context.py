@@ -125,10 +125,10 @@ def current_extension() -> Extension:
 def check_current_request(request: object) -> None:
     """Refuse a request other than the current one, the only one that can be answered.
 
-    :param request: whatever was given as ``request=``; ``None`` means the current one.
+    :param request: whatever was given as ``request=``.
     :raises TypeError: it is another one.
     """
-    if request is None or request is current_request or request is this_request():
+    if request is current_request or request is this_request():
         return
     raise TypeError(
         f"{request!r:.100} is not the current request, the only one that can be answered. Omit the argument; "

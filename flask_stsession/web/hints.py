@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import request_finished
 
-from ..config.domains import origin_of
+from ..config.domains import normal_origin
 from ..constants import CORS_REQUEST_HEADERS
 from ..errors import Reason
 from . import cors
@@ -44,7 +44,7 @@ def page_elsewhere(config: Config, request: Request) -> str | None:
     """
     sent = request.headers.get("Origin")
     here = origin_of_api(request)
-    own = {config.own_origin(here), str(origin_of(here))}
+    own = {config.own_origin(here), normal_origin(here)}
     # A development server's proxy may pass on the page's Origin, but gives another Host.
     if sent is None or sent in own or request.headers.get("Sec-Fetch-Site") == "same-origin":
         return None

@@ -69,16 +69,17 @@ def register(app_state: AppState) -> None:
         said = _tell_caches(response)
         if said is not None and (state.session or state.peeked):
             delivery.warn_of_public(request, said)
-        if state.pending:
+        changes = state.pending
+        if changes:
             writer = ResponseWriter(
                 app_state.config,
                 root_url=origin_of_api(request),
                 refresh_path=app_state.config.refresh_path(request.script_root),
                 turns=turns,
             )
-            writer.write(state.changes, response)
+            writer.write(changes, response)
             response.headers["Cache-Control"] = "no-store"  # tokens, whatever the app says of it
-            issued = state.changes.issued
+            issued = changes.issued
             if issued is not None and issued.method == "cookie":
                 delivery.warn_of_lost_cookies(request, secure=writer.secure, same_site=writer.same_site)
         state.is_written = True

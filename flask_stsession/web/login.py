@@ -57,9 +57,7 @@ def create(app_state: AppState, new: NewSession) -> Session:
     method = method_of_new_session(
         config, request, allow_cross_site=allow_cross_site, is_tested=app_state.app.testing
     )
-    is_foreign = not allow_cross_site and keep_cookies_from_other_sites(
-        config, request, state.changes, method
-    )
+    is_foreign = not allow_cross_site and keep_cookies_from_other_sites(config, request, state, method)
     carried = None if is_foreign else _carried_session(app_state, request, state)
     if carried is not None:
         method = method_of_new_session(config, request, carried=carried.method)
@@ -203,7 +201,7 @@ def _carried_session(app_state: AppState, request: Request, state: RequestState)
     token, method = _authentic_token(app_state, request)
     if token is None or app_state.manager.is_revoked(token.session_handle):
         return None
-    return _Carried(token.session_handle, method, token.payload().get(REMEMBER_KEY) is not False)
+    return _Carried(token.session_handle, method, token.shared_payload.get(REMEMBER_KEY) is not False)
 
 
 def refuse_foreign_sign_out(app_state: AppState) -> None:
@@ -223,7 +221,7 @@ def refuse_foreign_sign_out(app_state: AppState) -> None:
         allowed = allowed_transfer(app_state.config, request, for_create_new_session=False)
         by_header = bearer is not None and allowed != "cookie" and tokens.parse(bearer) is not None
         method = "header" if by_header else "cookie"
-    keep_cookies_from_other_sites(app_state.config, request, state.changes, method)
+    keep_cookies_from_other_sites(app_state.config, request, state, method)
     state.sender_checked = True
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
 from flask import request as current_request, url_for
 
-from ..config.domains import origin_of
+from ..config.domains import normal_origin, origin_of
 from ..constants import REFRESH_PATH
 from ..errors import Reason, UnauthorisedError
 from .context import origin_of_api, sent_site, this_app
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..config.config import Config
     from ..constants import TransferMethod
-    from ..sessions.client_changes import ClientChanges
+    from ..sessions.client_changes import ChangeRecord
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
@@ -152,14 +153,14 @@ def origin_problem(config: Config, request: Request, origin_of_api: str) -> tupl
 
 
 def keep_cookies_from_other_sites(
-    config: Config, request: Request, changes: ClientChanges, method: TransferMethod
+    config: Config, request: Request, record: ChangeRecord, method: TransferMethod
 ) -> bool:
     """Let no other site set, replace or clear cookies.
 
     A form on any page can be posted to us: it would sign the visitor out, or in as somebody else (login
     CSRF). To be called before the core is.
 
-    :param changes: of this request; where tokens go by header, cookies are left out of them.
+    :param record: of this request; where tokens go by header, cookies are left out of its changes.
     :param method: how the tokens go.
     :returns: whether another site had the request sent.
     :raises UnauthorisedError: with ``cross_site``, where they go by cookie; it clears nothing.
@@ -167,7 +168,7 @@ def keep_cookies_from_other_sites(
     if not is_of_another_site(config, request):
         return False
     if method == "header":
-        changes.keeps_cookies = True
+        record.changes.keeps_cookies = True
         return True
     origin = request.headers.get("Origin")
     sent_from = "another site" if origin is None else f"{origin!r}, another site"
@@ -186,7 +187,7 @@ def is_of_another_site(config: Config, request: Request) -> bool:
     A page of our site that is not configured is logged.
     """
     origin_of_request = origin_of_api(request)
-    trusted = {*config.trusted_origins(origin_of_request), str(origin_of(origin_of_request))}
+    trusted = {*config.trusted_origins(origin_of_request), normal_origin(origin_of_request)}
     origin = request.headers.get("Origin")
     sender = sender_of(
         method=request.method,
@@ -194,7 +195,7 @@ def is_of_another_site(config: Config, request: Request) -> bool:
         sec_fetch_mode=request.headers.get("Sec-Fetch-Mode"),
         origin=origin,
         allowed_origins=trusted,
-        is_same_site=lambda sent: is_same_site(config, sent, trusted),
+        is_same_site=partial(is_same_site, config, trusted=trusted),
     )
     if sender is Sender.SAME_SITE:
         logger.warning(

@@ -19,7 +19,7 @@ from ..sessions.client_changes import StrayCookie
 from ..tokens import access_token as tokens
 from ..tokens.refresh_token import has_shape_of_refresh_token
 from . import csrf
-from .context import RequestState, hand_out, origin_of_api, request_state, sent_site, this_request
+from .context import RequestState, hand_out, origin_of_api, sent_site, this_request
 from .navigation import keep_cookies_from_other_sites
 from .stray_cookies import left_behind, strays_of, warn_of
 from .transport import RequestTokens, allowed_transfer, read_tokens
@@ -39,27 +39,27 @@ _FEW, _MANY = 12, 24
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
 
-def refresh(app_state: AppState) -> Session:
+def refresh(app_state: AppState, state: RequestState) -> Session:
     """Exchange this request's refresh token for new tokens (FDI: ``POST {base}/session/refresh``).
 
+    :param state: of this request.
     :raises SessionHTTPError: the verdict, with what it clears on the client already recorded.
     """
     try:
-        return _refreshed(app_state)
+        return _refreshed(app_state, state)
     except SessionHTTPError as error:
         record_verdict(app_state, error)
         raise
 
 
-def _refreshed(app_state: AppState) -> Session:
+def _refreshed(app_state: AppState, state: RequestState) -> Session:
     request = this_request()
-    state = request_state(request)
     config = app_state.config
     sent = read_tokens(request.environ, app_state.config.cookie_names)
     allowed = allowed_transfer(config, request, for_create_new_session=False)
     method, refresh_token = _refresh_token(sent, allowed)
-    keep_cookies_from_other_sites(config, request, state.changes, method if refresh_token else "cookie")
-    if allowed != "header":
+    keep_cookies_from_other_sites(config, request, state, method if refresh_token else "cookie")
+    if allowed != "header" and config.older_cookie_domain is not None:
         _clear_older_domain(app_state, request, sent, state)
     if method == "cookie" and len(sent.refresh_cookies) > 1:
         refresh_token = _own_refresh_token(config, request, sent, state)
@@ -118,7 +118,7 @@ def _warn_of_another_app(config: Config, request: Request, sent: RequestTokens) 
     """
     ours = config.issuer or config.base_url(origin_of_api(request), request.script_root)
     parsed = filter(None, map(tokens.parse, sent.access_cookies))
-    issuers = {issuer for each in parsed if isinstance(issuer := each.payload().get("iss"), str)}
+    issuers = {issuer for each in parsed if isinstance(issuer := each.shared_payload.get("iss"), str)}
     if issuers and ours not in issuers:
         logger.warning(
             "A refresh token of no session here came with an access token of the issuer %.200r; ours is %r. "
@@ -167,10 +167,9 @@ def _clear_older_domain(
 ) -> None:
     """Expire what a change of the cookie domain left behind, and have the client ask again.
 
-    :raises ClearDuplicateSessionCookiesError: there is a second cookie, and the older domain is configured.
+    :raises ClearDuplicateSessionCookiesError: there is a second cookie.
     """
     config = app_state.config
-    older = config.older_cookie_domain
     names = config.cookie_names
     found = (
         (names.access, "/", sent.access_cookies),
@@ -178,14 +177,11 @@ def _clear_older_domain(
     )
     # With more than two of one name, others than those of the older domain are among them. If the same
     # cookies come again, they do not lie there: the client would be asked to come again for ever.
-    if (
-        older is None
-        or not any(len(values) == 2 for *_, values in found)
-        or app_state.asked_again.again(sent)
-    ):
+    if not any(len(values) == 2 for *_, values in found) or app_state.asked_again.again(sent):
         return
+    older = config.older_cookie_domain or None
     state.changes.older_cookies = tuple(
-        StrayCookie(name, older or None, path) for name, path, values in found if len(values) > 1
+        StrayCookie(name, older, path) for name, path, values in found if len(values) > 1
     )
     state.changes.front_token = _newest_front_token(sent)
     raise ClearDuplicateSessionCookiesError
@@ -226,18 +222,20 @@ def _newest_first(sent: RequestTokens) -> list[AccessToken]:
 def _newest_front_token(sent: RequestTokens) -> str | None:
     """Return the front token of the newest access token: frontend SDKs take no 200 without one."""
     newest = _newest_first(sent)
-    return tokens.front_token(newest[0].payload()) if newest else None
+    return tokens.front_token(newest[0].shared_payload) if newest else None
 
 
 def _expire_strays(
     config: Config, request: Request, sent: RequestTokens, state: RequestState, *, has_ended: bool = False
 ) -> None:
-    if state.changes.strays is not None:
+    if state.pending is not None and state.pending.strays is not None:
         return
     if config.token_transfer_method == "header":  # then those of these names are another app's
         sent = sent._replace(access_cookies=[], refresh_cookies=[])
-    state.changes.strays = strays_of(config, request, sent)
-    if state.changes.strays is not None:
-        warn_of(state.changes.strays)
+    strays = strays_of(config, request, sent)
+    if strays is not None:
+        warn_of(strays)
     elif has_ended:
-        state.changes.strays = left_behind(config, request, sent)
+        strays = left_behind(config, request, sent)
+    if strays is not None:
+        state.changes.strays = strays

@@ -14,7 +14,7 @@ from ..constants import REFRESH_PATH
 from ..errors import Reason, TryRefreshTokenError
 from . import carrying, email_verification, login, pages
 from .blueprint import RoutesBlueprint
-from .context import current_app_state, current_extension
+from .context import current_app_state
 from .options import SESSION_TO_END
 from .verify import load_session
 
@@ -55,7 +55,7 @@ def make_blueprint(app: Flask, config: Config, *, with_email: bool) -> Blueprint
 
 def refresh() -> Response:
     """``POST {base}/session/refresh``: new tokens."""
-    current_extension().refresh_session()
+    current_app_state().extension.refresh_session()
     return jsonify({})
 
 
@@ -86,7 +86,7 @@ def jwks() -> Response:
 
 def openid_configuration() -> Response:
     """``GET {base}/.well-known/openid-configuration`` (OpenID Connect Discovery 1.0, section 4)."""
-    response = jsonify(current_extension().get_open_id_discovery_configuration())
+    response = jsonify(current_app_state().extension.get_open_id_discovery_configuration())
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import has_request_context
 
-from ..config.domains import origin_of
+from ..config.domains import normal_origin
 from ..errors import SessionHTTPError, UnauthorisedError
 from . import csrf
 from .context import is_handshake, origin_of_api, this_request
@@ -55,7 +55,7 @@ def check_origin_of_socket(config: Config, request: Request) -> None:
         sec_fetch_site=request.headers.get("Sec-Fetch-Site"),
         # JSONP (Engine.IO's parameter "j") lets the page of any site read the response.
         needs_origin=is_handshake(request) or "j" in request.args,
-        allowed_origins={*config.trusted_origins(api), str(origin_of(api))},
+        allowed_origins={*config.trusted_origins(api), normal_origin(api)},
     )
     if problem is not None:
         reason, message = problem

@@ -65,6 +65,8 @@ def strays_of(config: Config, request: Request, sent: RequestTokens) -> StrayCoo
     :param sent: the tokens of this request.
     :returns: ``None`` if each name came once at most, which need not be a stray.
     """
+    if not (sent.access_cookies or sent.refresh_cookies or sent.legacy):
+        return None
     names = config.cookie_names
     refresh_path = config.refresh_path(request.script_root)
     paths = _ancestors(config, request)

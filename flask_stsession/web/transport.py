@@ -275,7 +275,7 @@ class ResponseWriter:
                 self._set(response, self._names.refresh, refresh.token, self._refresh_path, ends)
             if self._config.expose_access_token_to_frontend_in_cookie_based_auth:
                 headers[ACCESS_TOKEN_HEADER] = token.raw
-        headers[FRONT_TOKEN_HEADER] = front_token(token.payload())
+        headers[FRONT_TOKEN_HEADER] = front_token(token.shared_payload)
         if issued.anti_csrf_token is not None:
             headers[ANTI_CSRF_HEADER] = issued.anti_csrf_token
 
@@ -374,7 +374,10 @@ def _expose(response: Response, names: list[str]) -> None:
     """Name headers in ``Access-Control-Expose-Headers``, beside those that the app exposes already."""
     key = "Access-Control-Expose-Headers"
     present = ", ".join(response.headers.getlist(key))
-    known = {name.strip().lower() for name in present.split(",")}
+    known = set(map(str.strip, present.lower().split(",")))
     # Also beside a star, which is no wildcard where credentials are sent (Fetch standard).
-    missing = [name for name in names if name.lower() not in known]
-    response.headers[key] = ", ".join(filter(None, [present, *missing]))
+    exposed = [present] if present else []
+    for name in names:
+        if name.lower() not in known:
+            exposed.append(name)
+    response.headers[key] = ", ".join(exposed)
