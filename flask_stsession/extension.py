@@ -370,11 +370,11 @@ class STSession(Extension):
             allow_cross_site=allow_cross_site,
             access_token_validity_seconds=access_token_validity_seconds,
         )
-        state_to_change(
+        state = state_to_change(
             "create_new_session",
             instead="create_new_session_without_request_response(user_id), which returns the tokens,",
         )
-        return login.create(self._state, new)
+        return login.create(self._state, state, new)
 
     @overload
     def get_session(

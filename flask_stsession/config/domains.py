@@ -229,8 +229,9 @@ def is_local_host(netloc: str, *, forwarded: bool = False) -> bool:
     :param forwarded: the request came through a proxy, which may have replaced a public host by one of its
         own network. Only loopback is local then.
     """
-    if forwarded or is_loopback(netloc):
-        return is_loopback(netloc)
+    from_this_machine = is_loopback(netloc)
+    if forwarded or from_this_machine:
+        return from_this_machine
     host = host_of(netloc)
     if host is None:
         return False

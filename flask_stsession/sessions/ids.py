@@ -6,8 +6,15 @@ from typing import Final
 
 from ..errors import not_text
 
-#: A byte order mark: JavaScript's ``trim`` cuts it off, Python's ``strip()`` does not.
-_MORE_BLANKS: Final = "\ufeff"
+#: The characters that Python's ``strip()``, Java's ``trim`` (control characters) or JavaScript's (the byte
+#: order mark) cuts off.
+BLANKS: Final = "".join(
+    [
+        *map(chr, range(ord(" ") + 1)),
+        *map(chr, range(0x2000, 0x200B)),
+        "\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff",
+    ]
+)
 
 
 def refuse_blanks(value: str, argument: str) -> None:
@@ -21,17 +28,11 @@ def refuse_blanks(value: str, argument: str) -> None:
     """
     if not isinstance(value, str):
         raise not_text(argument, value)
-    solid = [index for index, character in enumerate(value) if not _is_blank(character)]
-    if not solid:
+    trimmed = value.strip(BLANKS)
+    if not trimmed:
         raise ValueError(f"{argument} is {value!r}, which consists of blanks only: pass the id itself.")
-    trimmed = value[solid[0] : solid[-1] + 1]
     if trimmed != value:
         raise ValueError(
             f"{argument} is {value!r}, which begins or ends with a blank. Other programs cut blanks off and "
             f"would take it for {trimmed!r}: pass that, or replace the blank."
         )
-
-
-def _is_blank(character: str) -> bool:
-    # Java's ``trim`` cuts off every control character as well.
-    return character.isspace() or character <= " " or character in _MORE_BLANKS

@@ -44,7 +44,7 @@ def json_object(value: Mapping[str, Any], *, argument: str) -> dict[str, Any]:
     """
     if not isinstance(value, Mapping):
         raise TypeError(f"{argument} must be a dict, not {type(value).__name__}.")
-    copied: dict[str, Any] = _json_value(value, argument, _MAX_DEPTH)
+    copied: dict[str, Any] = _json_value(value, argument, _MAX_DEPTH) if value else {}
     return copied
 
 
@@ -138,10 +138,10 @@ def merged(payload: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, A
 
 def without_protected(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``payload`` without the session's own keys, and name those in the log."""
-    dropped = [key for key in payload if key in PROTECTED_CLAIMS]
-    if dropped:
-        logger.warning(
-            "Keys of access_token_payload that belong to the session itself were dropped: %s.",
-            ", ".join(dropped),
-        )
+    if not any(map(payload.__contains__, PROTECTED_CLAIMS)):
+        return dict(payload)
+    logger.warning(
+        "Keys of access_token_payload that belong to the session itself were dropped: %s.",
+        ", ".join(key for key in payload if key in PROTECTED_CLAIMS),
+    )
     return {key: value for key, value in payload.items() if key not in PROTECTED_CLAIMS}

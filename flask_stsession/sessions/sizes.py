@@ -139,7 +139,7 @@ def _place(method: str | None) -> str:
 
 
 def _payload_bytes(payload: Mapping[str, Any]) -> int:
-    return sum(_key_bytes(key, value) for key, value in payload.items())
+    return sum(map(_key_bytes, payload.keys(), payload.values()))
 
 
 def _key_bytes(key: str, value: Any) -> int:

@@ -111,7 +111,7 @@ def current_app_state() -> AppState:
             "flask-stsession was used outside of an app context, so it cannot know which app is meant. Use "
             'app.extensions["stsession"], or do it in "with app.app_context():".'
         ) from None
-    return app_state_of(app)
+    return app.extensions.get(STATE) or app_state_of(app)
 
 
 def current_extension() -> Extension:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,6 +24,7 @@ from .context import RequestState, hand_out, origin_of_api, publish, request_sta
 from .hints import is_in_development
 from .navigation import keep_cookies_from_other_sites
 from .transport import (
+    RequestTokens,
     accepts_html,
     allowed_transfer,
     is_sent_by_browser,
@@ -41,16 +43,19 @@ if TYPE_CHECKING:
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
+#: Matches the headers of proxies, as WSGI names them.
+_FORWARDING = re.compile("HTTP_(FORWARDED|X_REAL_IP|X_FORWARDED_.*)").fullmatch
 
-def create(app_state: AppState, new: NewSession) -> Session:
+
+def create(app_state: AppState, state: RequestState, new: NewSession) -> Session:
     """Create a session for the client of this request; its tokens go out with the response.
 
+    :param state: of this request.
     :raises UnauthorisedError: another site had the request sent, and the tokens would go by cookie.
     :raises ConfigError: the app is not configured for this host, or browsers would not keep its cookies.
     """
     config = app_state.config
     request = this_request()
-    state = request_state(request)
     origin = origin_of_api(request)
     _refuse_unconfigured_host(config, request)
     allow_cross_site = new.allow_cross_site
@@ -58,7 +63,8 @@ def create(app_state: AppState, new: NewSession) -> Session:
         config, request, allow_cross_site=allow_cross_site, is_tested=app_state.app.testing
     )
     is_foreign = not allow_cross_site and keep_cookies_from_other_sites(config, request, state, method)
-    carried = None if is_foreign else _carried_session(app_state, request, state)
+    sent = read_tokens(request.environ, config.cookie_names)
+    carried = None if is_foreign else _carried_session(app_state, request, state, sent)
     if carried is not None:
         method = method_of_new_session(config, request, carried=carried.method)
         if new.remember is None:
@@ -78,7 +84,6 @@ def create(app_state: AppState, new: NewSession) -> Session:
         transfer_method=method,
         context=state.context,
     )
-    sent = read_tokens(request.environ, app_state.config.cookie_names)
     if method == "cookie" and sent.bearer is not None:
         state.changes.clear("header")
     if method == "header" and sent.access_cookies:
@@ -137,21 +142,23 @@ def sign_out(app_state: AppState) -> bool:
         publish(None, this_g())
         state.forget_session()
         return True
-    token, method = _authentic_token(app_state, request)
+    sent = read_tokens(request.environ, app_state.config.cookie_names)
+    token, method = _authentic_token(app_state, request, sent)
     if token is not None and method is not None:
         app_state.extension.revoke_session(token.session_handle)
         state.changes.clear(method)
         state.forget_session()
         return True
-    has_ended = _ended_without_access_token(app_state, request)
+    has_ended = _ended_without_access_token(app_state, sent)
     state.changes.end_session()
     state.forget_session()
     return has_ended
 
 
-def _ended_without_access_token(app_state: AppState, request: Request) -> bool:
+def _ended_without_access_token(app_state: AppState, sent: RequestTokens) -> bool:
     """End the session of a client whose access token, if it has one, cannot be verified.
 
+    :param sent: the tokens of this request.
     :returns: ``False`` if a session may live on in the core.
     """
     refresh_tokens = refresh_tokens_of(app_state)
@@ -161,7 +168,6 @@ def _ended_without_access_token(app_state: AppState, request: Request) -> bool:
         except (UnauthorisedError, TokenTheftError):
             continue  # it has ended
         app_state.extension.revoke_session(session.get_handle())
-    sent = read_tokens(request.environ, app_state.config.cookie_names)
     candidates = [raw for raw in (sent.bearer, *sent.access_cookies) if raw is not None]
     unverified = [token for token in map(tokens.parse, candidates) if token is not None]
     if not unverified or refresh_tokens:
@@ -193,12 +199,14 @@ class _Carried(NamedTuple):
     remember: bool
 
 
-def _carried_session(app_state: AppState, request: Request, state: RequestState) -> _Carried | None:
+def _carried_session(
+    app_state: AppState, request: Request, state: RequestState, sent: RequestTokens
+) -> _Carried | None:
     """Return the live session that a request carries; its access token may have expired."""
     session = state.session or state.peeked
     if session is not None:
         return _Carried(session.get_handle(), session.transfer_method, session.remember)
-    token, method = _authentic_token(app_state, request)
+    token, method = _authentic_token(app_state, request, sent)
     if token is None or app_state.manager.is_revoked(token.session_handle):
         return None
     return _Carried(token.session_handle, method, token.shared_payload.get(REMEMBER_KEY) is not False)
@@ -227,10 +235,7 @@ def refuse_foreign_sign_out(app_state: AppState) -> None:
 
 def _is_forwarded(request: Request) -> bool:
     """Return whether a proxy says that it forwarded this request."""
-    return any(
-        name in ("HTTP_FORWARDED", "HTTP_X_REAL_IP") or name.startswith("HTTP_X_FORWARDED_")
-        for name in request.environ
-    )
+    return any(map(_FORWARDING, request.environ))
 
 
 def _refuse_unconfigured_host(config: Config, request: Request) -> None:
@@ -267,10 +272,9 @@ def _scheme(request: Request, named: str) -> str:
 
 
 def _authentic_token(
-    app_state: AppState, request: Request
+    app_state: AppState, request: Request, sent: RequestTokens
 ) -> tuple[AccessToken | None, TransferMethod | None]:
     """Return this request's access token, expired or not, if the core made it."""
-    sent = read_tokens(request.environ, app_state.config.cookie_names)
     if sent.bearer is None and not sent.access_cookies:
         return None, None
     allowed = allowed_transfer(app_state.config, request, for_create_new_session=False)

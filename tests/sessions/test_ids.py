@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from support.app_factory import AppFactory
 from support.served_core import ServedCore
 
 from flask_stsession import STSession
-from flask_stsession.sessions.ids import refuse_blanks
+from flask_stsession.sessions.ids import BLANKS as ALL_BLANKS, refuse_blanks
 
 BLANKS = [" ", "\t", "\n", "\r\n", "\u00a0", "\u3000", "\u2028", "\x85", "\x00", "\x1f", "\ufeff"]
 
@@ -35,6 +36,12 @@ def test_an_id_of_blanks_only_is_refused(value: str) -> None:
 @pytest.mark.parametrize("value", ["alice", "a b", "é", "\u200b", "a\u00a0b", "漢字"])
 def test_other_ids_pass(value: str) -> None:
     refuse_blanks(value, "user_id")
+
+
+def test_the_blanks_are_those_of_python_java_and_javascript() -> None:
+    by_python = {each for each in map(chr, range(sys.maxunicode + 1)) if each.isspace()}
+    by_java = set(map(chr, range(ord(" ") + 1)))
+    assert set(ALL_BLANKS) == by_python | by_java | {"\ufeff"}
 
 
 @pytest.mark.parametrize("argument", ["user_id", "tenant_id", "recipe_user_id"])
