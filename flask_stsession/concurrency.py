@@ -58,8 +58,9 @@ class SingleFlight(Generic[T]):
 
     def __init__(self, what: str) -> None:
         self._what = what
-        # Each step on it is one operation on a dict, which the GIL and free-threaded builds make atomic.
-        self._in_flight: PerProcess[dict[Hashable, Future[T]]] = PerProcess(dict)
+        # By process: no thread of this one completes a call that was in flight in its parent. Each step on it
+        # is one operation on a dict, which the GIL and free-threaded builds make atomic.
+        self._in_flight: dict[tuple[int, Hashable], Future[T]] = {}
 
     def run(self, key: Hashable, call: Callable[[], T]) -> tuple[T, bool]:
         """Make the call, or wait for the one in flight with an equal key.
@@ -91,7 +92,7 @@ class SingleFlight(Generic[T]):
 
     def _join(self, key: Hashable) -> tuple[Future[T], bool]:
         future: Future[T] = Future()
-        current = self._in_flight.get().setdefault(key, future)
+        current = self._in_flight.setdefault((os.getpid(), key), future)
         return current, current is future
 
     def _fly(self, key: Hashable, call: Callable[[], T], future: Future[T]) -> None:
@@ -107,7 +108,7 @@ class SingleFlight(Generic[T]):
         else:
             future.set_result(result)
         finally:
-            self._in_flight.get().pop(key, None)
+            self._in_flight.pop((os.getpid(), key), None)
         return result
 
     def _result_of(self, future: Future[T]) -> T:

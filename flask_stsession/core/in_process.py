@@ -7,10 +7,9 @@ import os
 import sys
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
@@ -36,8 +35,7 @@ _ELSEWHERE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class HostApp:
+class HostApp(NamedTuple):
     """The facts about an app that decide where its core keeps data.
 
     They are read when the core is first needed, since ``init_app`` may run before they are set.

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from ..constants import DEFAULT_TENANT
 from .masked import MaskedToken
@@ -46,8 +46,7 @@ def _refuse_constant(name: str) -> NoReturn:
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-@dataclass(frozen=True, slots=True)
-class TokenHeader:
+class TokenHeader(NamedTuple):
     """The header of an access token.
 
     :param algorithm: ``alg``; never decides how the token is verified.
@@ -190,7 +189,7 @@ def _payload(part: str) -> dict[str, Any] | None:
 
 def _json_object(part: str) -> dict[str, Any] | None:
     try:
-        text = base64url_decode(part).decode("utf-8")
+        text = binascii.a2b_base64(part.replace("-", "+").replace("_", "/") + "==").decode("utf-8")
         # ``raw_decode`` does not look for blanks around the object, which no core writes.
         value, end = _DECODER.raw_decode(text) if text.startswith("{") else (None, None)
         if end != len(text):

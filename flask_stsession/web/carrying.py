@@ -6,8 +6,7 @@ two redirects that keep method and body.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
 from flask import Response, current_app, redirect
@@ -53,8 +52,7 @@ SCRIPT = f"{REFRESH_PATH}.js"
 _SCRIPT_SECONDS = 365 * 24 * 3600
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(NamedTuple):
     """A request that is to be carried, or sent to the login page.
 
     :param login: endpoint or path of the login page.

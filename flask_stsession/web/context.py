@@ -170,12 +170,11 @@ def request_of(method: str, *, instead: str) -> Request:
     :param instead: the method to call instead, with its arguments, where there is no request.
     :raises RuntimeError: there is no request.
     """
-    if not has_request_context():
-        raise RuntimeError(
-            f"{method}() works on the session of a request, and there is no request here. Call {instead} "
-            "instead."
-        )
-    return this_request()
+    if has_request_context():
+        return this_request()
+    raise RuntimeError(
+        f"{method}() works on the session of a request, and there is no request here. Call {instead} instead."
+    )
 
 
 def state_to_change(method: str, *, instead: str) -> RequestState:

@@ -186,12 +186,14 @@ def is_of_another_site(config: Config, request: Request) -> bool:
 
     A page of our site that is not configured is logged.
     """
+    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+    if origin is None and site is None:  # a client that is no browser, or that says nothing
+        return False
     origin_of_request = origin_of_api(request)
     trusted = {*config.trusted_origins(origin_of_request), normal_origin(origin_of_request)}
-    origin = request.headers.get("Origin")
     sender = sender_of(
         method=request.method,
-        sec_fetch_site=request.headers.get("Sec-Fetch-Site"),
+        sec_fetch_site=site,
         sec_fetch_mode=request.headers.get("Sec-Fetch-Mode"),
         origin=origin,
         allowed_origins=trusted,
