@@ -40,14 +40,20 @@ _COOKIE_PREFIX = re.compile(r"[A-Za-z0-9._-]{0,64}")
 _ENDPOINT = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 
+class _Short(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        try:
+            str(x)
+        except ValueError:  # it has more digits than Python converts to text
+            return "<int>"
+        return super().repr_int(x, level)
+
+
 def show(value: object) -> str:
     """Return the value as quoted in a message: in one line, shortened, with look-alike letters escaped."""
-    short = reprlib.Repr()
+    short = _Short()
     short.maxstring = short.maxother = 120
-    try:
-        shown = short.repr(value)
-    except ValueError:  # an int with more digits than Python converts to text
-        return f"<{type(value).__name__}>"
+    shown = short.repr(value)
     ascii_shown = shown.encode("ascii", "backslashreplace").decode()
     return shown if shown.isascii() else f"{shown} (in ASCII: {ascii_shown})"
 

