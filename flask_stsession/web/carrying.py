@@ -27,6 +27,7 @@ from .navigation import (
     is_local_path,
     is_login_page,
     is_navigation,
+    is_page,
     is_page_fetch,
     login_url,
     may_have_been_here,
@@ -77,6 +78,16 @@ class Refused(NamedTuple):
         if self.request.blueprint == self.app_state.blueprint.name:
             return None
         return url_of(self.app_state.config, self.request)
+
+    @property
+    def page(self) -> str | None:
+        """Return the page to come back to after signing in: that of a form whose target shows none."""
+        target = self.target
+        config = self.app_state.config
+        if not self.is_form or target is None or is_page(config, self.request, target):
+            return target
+        page = referring_page(config, self.request, origin_of_api(self.request))
+        return page if page is not None and is_page(config, self.request, page) else target
 
     @property
     def origin_problem(self) -> tuple[Reason, str] | None:
@@ -145,7 +156,7 @@ class Refused(NamedTuple):
             script_url=script,
             renew_url=self._continue_url(None),
             continue_url=self.url_onwards(target or "/"),
-            login_url=None if self.is_on_login_page else self.login_url(target),
+            login_url=None if self.is_on_login_page else self.login_url(self.page),
             nonce=self.app_state.extension.nonce_of_this_request(),
             # A page that comes from itself, without script, has not kept the new cookies.
             goes_on_without_script=not comes_from_itself(config, self.request),

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from flask import request as current_request, url_for
 
@@ -227,6 +227,16 @@ def url_of(config: Config, request: Request) -> str | None:
     if request.query_string:
         target += "?" + quote(request.query_string, safe=_QUERY_CHARACTERS)
     return target if is_local_path(target) else None
+
+
+def is_page(config: Config, request: Request, target: str) -> bool:
+    """Return whether a view responds to a GET of this path.
+
+    :param target: path and query as clients write them.
+    """
+    path = unquote(target.partition("?")[0]).removeprefix(_public_root(config, request))
+    adapter = this_app().create_url_adapter(request)
+    return adapter is not None and adapter.test(path, "GET")
 
 
 def page_of(config: Config, request: Request, origin_of_api: str) -> str | None:

@@ -122,12 +122,12 @@ def _sent_by_browser(refused: Refused) -> BaseResponse | None:
 def _to_login(refused: Refused) -> BaseResponse | None:
     request = refused.request
     if not is_for_part_of_page(request):
-        target = refused.login_url(refused.target)
+        target = refused.login_url(refused.page)
         response = uncached(redirect(target, 303 if refused.is_form else 302))
     else:
         page = referring_page(refused.app_state.config, request, origin_of_api(request))
         is_page_itself = not refused.is_form and "Turbo-Frame" not in request.headers
-        target = refused.login_url(refused.target if is_page_itself or page is None else page)
+        target = refused.login_url(refused.page if is_page_itself or page is None else page)
         if _is_same_page(page, target):
             return None  # the login page has such parts itself
         response = refresh_page.leaving_page(status=refused.error.code, url=target)

@@ -135,6 +135,39 @@ def test_a_visitor_without_a_session_is_redirected_to_the_login_page_with_the_wa
     assert went_to(stranger.client.post("/form", headers=headers)) == (303, "/sign-in?next=%2Fform")
 
 
+@pytest.mark.parametrize("path", ["/form", f"{CONTINUE}?next=/form"])
+def test_after_signing_in_a_form_that_has_no_page_of_its_own_leads_back_to_the_page_with_it(
+    stranger: Visitor, path: str
+) -> None:
+    def target_after(page: str) -> str | None:
+        return went_to(stranger.post(path, Referer=f"http://localhost{page}"))[1]
+
+    assert target_after("/page?a=1") == "/sign-in?next=%2Fpage%3Fa%3D1"
+    # There is no such page, or it is another site's.
+    assert target_after("/form") == "/sign-in?next=%2Fform"
+    assert went_to(stranger.post(path, Referer="http://else.example/page")) == (303, "/sign-in?next=%2Fform")
+
+
+def test_after_signing_in_a_form_leads_to_the_page_that_has_its_url(app: Flask) -> None:
+    @app.route("/notes", methods=["GET", "POST"])
+    @verify_session()
+    def notes() -> str:
+        return "notes"
+
+    stranger = Visitor(app, signed_in=False)
+    response = stranger.post("/notes?a=1", Referer="http://localhost/page")
+    assert went_to(response) == (303, "/sign-in?next=%2Fnotes%3Fa%3D1")
+
+
+def test_below_a_mount_a_form_leads_back_to_its_page(app: Flask) -> None:
+    response = app.test_client().post(
+        "/form",
+        headers={**NAVIGATES, "Referer": "http://localhost/below/page"},
+        environ_overrides={"SCRIPT_NAME": "/below"},
+    )
+    assert went_to(response) == (303, "/below/sign-in?next=%2Fbelow%2Fpage")
+
+
 def test_a_link_from_another_site_leads_to_the_login_page(stranger: Visitor) -> None:
     assert went_to(stranger.get("/page", Sec_Fetch_Site="cross-site")) == (302, "/sign-in?next=%2Fpage")
 
