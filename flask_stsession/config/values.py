@@ -125,17 +125,29 @@ def is_meant_as_key(key: object, known: Collection[str]) -> bool:
     """Return whether this is one of our keys or a misspelt one: by its prefix, or by similarity."""
     if not isinstance(key, str):
         return False
-    if key.startswith(PREFIX) or key.upper() in known:
+    upper = key[:100].upper()
+    if key.startswith(PREFIX) or upper.removeprefix(ENVIRONMENT_PREFIX) in known:
         return True
-    return not key.isascii() and bool(difflib.get_close_matches(key[:100].upper(), known, cutoff=0.85))
+    if not key.isascii():
+        return bool(difflib.get_close_matches(upper, known, cutoff=0.85))
+    names = (each.removeprefix(PREFIX) for each in known)
+    return any(upper.endswith(f"_{name}") and _is_misspelt_prefix(upper.removesuffix(name)) for name in names)
+
+
+def _is_misspelt_prefix(prefix: str) -> bool:
+    # Flask's SESSION_, with settings that end as ours do, is less similar than that.
+    return difflib.SequenceMatcher(None, prefix, PREFIX).ratio() > 0.89
 
 
 def no_such_key(key: str, known: Sequence[str]) -> ConfigError:
     """Return the error for an unknown key, without its value, which may be an API key."""
     names = [each.removeprefix(PREFIX) for each in known]
-    close = difflib.get_close_matches(key[:100].upper().partition("_")[2], names, n=1)
+    key = key[:100]
+    close = difflib.get_close_matches(
+        key.upper().removeprefix(ENVIRONMENT_PREFIX).partition("_")[2], names, n=1
+    )
     hint = f"Did you mean {PREFIX}{close[0]}?" if close else f"The keys are {', '.join(known)}."
-    return ConfigError(f"There is no setting {key[:100]!a}. {hint}")
+    return ConfigError(f"There is no setting {key!a}. {hint}")
 
 
 def _not_text(given: Given) -> ConfigError:

@@ -977,6 +977,26 @@ def test_a_key_of_ours_in_another_spelling_is_named(key: str) -> None:
     assert str(refused.value) == f"There is no setting {key!a}. Did you mean STSESSION_API_KEY?"
 
 
+@pytest.mark.parametrize(
+    "prefix",
+    ["STSESION_", "ST_SESSION_", "STSESSIONS_", "STSESSSION_", "TSSESSION_", "stsesion_", "FLASK_STSESSION_"],
+)
+@pytest.mark.parametrize("name", ["LOGIN_URL", "API_KEY", "COOKIE_DOMAIN"])
+def test_a_key_of_ours_with_a_misspelt_prefix_is_named(prefix: str, name: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Config.from_mapping({prefix + name: "hunter2"})
+    hint = f"Did you mean STSESSION_{name}?"
+    assert str(refused.value) == f"There is no setting {prefix + name!r}. {hint}"
+
+
+def test_keys_of_other_packages_are_left_alone() -> None:
+    theirs = dict(flask.Flask(__name__).config)
+    for name in KEYS:
+        bare = name.removeprefix("STSESSION_")
+        theirs.update(dict.fromkeys((f"SESSION_{bare}", f"JWT_{bare}", f"SUPERTOKENS_{bare}", bare), "x"))
+    assert Config.from_mapping(theirs) == Config.from_mapping({})
+
+
 def test_an_async_function_cannot_choose_the_transfer_method() -> None:
     async def choose(request: object, for_create_new_session: bool) -> str:
         return "cookie"
