@@ -1,13 +1,13 @@
 """Decide whether a request may use, or change, the cookies of its client: anti-CSRF.
 
-Pure functions over what a request sent. They are for sessions by cookie; a token in a header was put
-there by a script of ours and needs no further proof. The modes are those of ``STSESSION_ANTI_CSRF``:
+Pure functions of a request's headers, for sessions by cookie. A token in a header needs no further proof:
+only our own scripts can put it there. The modes are those of ``STSESSION_ANTI_CSRF``:
 
-- ``VIA_TOKEN``: the header ``anti-csrf`` carries the token that lies in the access token;
-- ``VIA_CUSTOM_HEADER``: a header ``rid`` is there, whatever its value, which a form cannot send and another
-  site's script only after a CORS preflight;
-- ``VIA_ORIGIN``: the browser says that one of our own pages made the request;
-- ``NONE``: nothing is asked for.
+- ``VIA_TOKEN``: the header ``anti-csrf`` must hold the anti-CSRF token of the access token;
+- ``VIA_CUSTOM_HEADER``: there must be a header ``rid``, with any value. A form cannot send it, and a script
+  of another site only after a CORS preflight;
+- ``VIA_ORIGIN``: the browser must say that one of our own pages made the request;
+- ``NONE``: no check.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ..errors import Reason, TryRefreshTokenError
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
 _SETTING: Final = "STSESSION_ANTI_CSRF"
-#: RFC 9110, 9.2.1: these change nothing, so a browser may send them from anywhere.
+#: RFC 9110, 9.2.1: these change nothing, so any page may send them.
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-#: W3C Fetch Metadata: one of our pages, or the user alone (typed, bookmarked).
+#: W3C Fetch Metadata: sent by one of our pages, or by the user (typed, bookmarked).
 _OWN_SITES: Final = frozenset({"same-origin", "none"})
 
 
@@ -36,8 +36,9 @@ def is_checked(mode: AntiCsrf, method: str, *, anti_csrf_check: bool | None = No
 
     :param mode: the mode in effect.
     :param method: of the request, in upper case.
-    :param anti_csrf_check: what the view asked for. With ``None`` the method decides: every method but GET
-        is checked, with ``VIA_ORIGIN`` every unsafe one. OPTIONS never is: preflights carry no cookies.
+    :param anti_csrf_check: the setting of the view. With ``None`` the method decides: every method but GET
+        is checked, with ``VIA_ORIGIN`` every unsafe one. OPTIONS is never checked: preflights carry no
+        cookies.
     """
     if mode == "NONE" or method == "OPTIONS":
         return False
@@ -58,7 +59,7 @@ def problem(
     origin: str | None = None,
     allowed_origins: Collection[str] = (),
 ) -> tuple[Reason, str] | None:
-    """Return what a request lacks, whatever its method, for callers with a verdict of their own.
+    """Return why a request of any method fails the check, for callers that raise their own verdict.
 
     :param mode: the mode in effect.
     :param anti_csrf_token: the anti-CSRF token in the access token.
@@ -66,9 +67,9 @@ def problem(
     :param rid_present: whether there is a header ``rid``.
     :param sec_fetch_site: header ``Sec-Fetch-Site``.
     :param origin: header ``Origin``.
-    :param allowed_origins: of our pages, as browsers write them: ``https://example.com``, lower case, the
-        port only where it is not the scheme's own.
-    :returns: reason and message, or ``None`` if nothing is lacking.
+    :param allowed_origins: the origins of our pages, as browsers write them: ``https://example.com``, in
+        lower case, without the default port of the scheme.
+    :returns: reason and message, or ``None`` if the request passes.
     """
     if mode == "VIA_TOKEN":
         return _token_problem(anti_csrf_token, anti_csrf_header)
@@ -80,10 +81,10 @@ def problem(
 
 
 class Sender(Enum):
-    """Which page sent a request, as far as the browser says."""
+    """The kind of page that sent a request, as far as the browser says."""
 
     OURS_OR_UNKNOWN = "ours or unknown"
-    #: A page of the same site whose origin is not configured: a frontend on another port, for example.
+    #: A page of our site whose origin is not configured, such as a frontend on another port.
     SAME_SITE = "same site"
     ANOTHER_SITE = "another site"
 
@@ -97,16 +98,16 @@ def sender_of(
     allowed_origins: Collection[str],
     is_same_site: Callable[[str], bool],
 ) -> Sender:
-    """Return which page sent a request that is about to change the cookies of its client.
+    """Return the kind of page that sent a request which would change the cookies of its client.
 
-    Unlike :func:`problem` it asks for no proof: clients that are no browsers, and browsers that hide where a
-    request comes from, may sign in, refresh and sign out.
+    Unlike :func:`problem`, this demands no proof: other clients than browsers, and browsers that hide the
+    origin of a request, may sign in, refresh and sign out.
 
     :param sec_fetch_site: header ``Sec-Fetch-Site`` (W3C Fetch Metadata), which no script can set.
     :param sec_fetch_mode: header ``Sec-Fetch-Mode``. A GET navigation is a link that a person followed.
     :param origin: header ``Origin``.
-    :param allowed_origins: of our pages.
-    :param is_same_site: decides for an origin that is not allowed.
+    :param allowed_origins: the origins of our pages.
+    :param is_same_site: returns whether an origin that is not allowed is of our site.
     """
     if origin is not None and is_allowed(origin, allowed_origins):
         return Sender.OURS_OR_UNKNOWN
@@ -129,18 +130,18 @@ def socket_problem(
     needs_origin: bool,
     allowed_origins: Collection[str],
 ) -> tuple[Reason, str] | None:
-    """Return what the handshake of a socket by cookie lacks, whatever ``STSESSION_ANTI_CSRF`` says.
+    """Return why the handshake of a socket by cookie is refused, in every mode of ``STSESSION_ANTI_CSRF``.
 
-    Browsers open WebSockets to any site, with its cookies and without a preflight, and let the page read what
-    arrives. They always send the ``Origin`` along (RFC 6455, 10.2), so its absence excuses nothing.
+    Any page can open a WebSocket to any site: browsers send the site's cookies, make no preflight, and let
+    the page read the messages. They always send an ``Origin`` (RFC 6455, 10.2), so one is required.
 
     :param origin: header ``Origin``.
     :param sec_fetch_site: header ``Sec-Fetch-Site``.
     :param needs_origin: ``False`` for an ordinary request that begins a socket, such as long polling:
         browsers send no ``Origin`` with a GET of our own pages, and without CORS no other page can read the
         response.
-    :param allowed_origins: of our pages.
-    :returns: reason and message, or ``None`` if nothing is lacking.
+    :param allowed_origins: the origins of our pages.
+    :returns: reason and message, or ``None`` if the handshake passes.
     """
     if origin is not None and is_allowed(origin, allowed_origins):
         return None
@@ -151,20 +152,20 @@ def socket_problem(
         )
     if needs_origin or (sec_fetch_site or "none").strip().lower() not in _OWN_SITES:
         return Reason.CSRF_MISSING, (
-            "The handshake of a socket came without a header 'Origin', and its session came by cookie. "
-            "Browsers always send one; other clients should send one of ours, or use header transfer."
+            "The handshake of a socket has no header 'Origin', and its session came by cookie. Browsers "
+            "always send one; other clients should send one of our origins, or use header transfer."
         )
     return None
 
 
 def is_hidden(origin: str) -> bool:
-    """Return whether an ``Origin`` is ``null``: of a sandboxed page, or one that hides where it is."""
+    """Return whether an ``Origin`` is ``null``: sent by a sandboxed page, or one that hides its origin."""
     return origin.strip().lower() == "null"
 
 
 def is_allowed(origin: str, allowed_origins: Collection[str]) -> bool:
     """Return whether a header ``Origin`` names one of these origins."""
-    # Browsers send websites in lower case, but app shells as they are named.
+    # Browsers send the origins of websites in lower case, but those of app shells as they are spelled.
     origin = origin.strip()
     return origin in allowed_origins or origin.lower() in allowed_origins
 
@@ -181,7 +182,7 @@ def check(
     origin: str | None = None,
     allowed_origins: Collection[str] = (),
 ) -> None:
-    """Check a request that came with an access token in a cookie.
+    """Check a request whose access token came by cookie.
 
     The parameters are those of :func:`is_checked` and :func:`problem`.
 
@@ -233,17 +234,17 @@ def _token_problem(token: str | None, header: str | None) -> tuple[Reason, str] 
 def _origin_problem(
     sec_fetch_site: str | None, origin: str | None, allowed_origins: Collection[str]
 ) -> tuple[Reason, str] | None:
-    # No script can set Sec-Fetch-Site. "same-site" and "cross-site" may still be a website of ours on another
-    # host, as its Origin shows.
+    # No script can set Sec-Fetch-Site. With "same-site" and "cross-site" the page may still be one of our
+    # websites on another host: its Origin decides.
     site = (sec_fetch_site or "").strip().lower()
     if site in _OWN_SITES:
         return None
     mode: AntiCsrf = "VIA_ORIGIN"
     if origin is None:
         return Reason.CSRF_MISSING, (
-            "Neither 'Sec-Fetch-Site: same-origin' nor a header 'Origin' came with a request that must show "
-            f"where it comes from ({_SETTING}={mode}); browsers send them by themselves, others should "
-            "use header transfer."
+            "The request has neither 'Sec-Fetch-Site: same-origin' nor a header 'Origin', so it does not "
+            f"show where it comes from ({_SETTING}={mode}). Browsers send at least one of them; other "
+            "clients should use header transfer."
         )
     if not is_allowed(origin, allowed_origins):
         if is_hidden(origin) and site != "cross-site":
@@ -268,5 +269,5 @@ def _missing(mode: AntiCsrf, header: str, how: str) -> str:
 
 
 def _octets(text: str) -> bytes:
-    # ``compare_digest`` takes no text beyond ASCII, and headers may hold anything.
+    # ``compare_digest`` accepts only ASCII text, and headers may hold any.
     return text.encode("utf-8", "surrogatepass")

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def clear_revoked(app_state: AppState, handles: Collection[str]) -> None:
-    """Clear the client if one of these sessions, which have been revoked, is the one of this request.
+    """Clear the client if one of these revoked sessions is that of the current request.
 
-    Nobody is signed in for the rest of the request then. The tokens of a request that has used no session
-    are looked at as well; clearing them takes no proof of who made them.
+    No user is signed in for the rest of the request then. If the request has not used a session, the tokens
+    it carries are read without verification: clearing a forged one does no harm.
 
-    :param handles: of the sessions that were revoked.
+    :param handles: of the revoked sessions.
     """
     if not has_request_context() or not handles:
         return

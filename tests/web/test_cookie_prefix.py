@@ -80,7 +80,7 @@ def test_without_it_the_log_says_what_happened(new_core: NewCore, caplog: pytest
         close(one, two)
     [logged] = [record.getMessage() for record in caplog.records if "PREFIX" in record.getMessage()]
     assert logged == (
-        "A refresh token of no session here came with an access token of the issuer "
+        "A refresh token that belongs to no session here came with an access token of the issuer "
         "'http://localhost:5000/auth'; ours is 'http://localhost:5001/auth'. If that is another app on this "
         "host name, its cookies and ours replace each other: give each of the two its own "
         "STSESSION_COOKIE_PREFIX."

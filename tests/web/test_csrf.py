@@ -155,9 +155,9 @@ def test_via_origin_refuses_what_comes_from_elsewhere(site: str | None, origin: 
 def test_via_origin_wants_to_know_where_a_request_comes_from(site: str | None) -> None:
     assert refusal("VIA_ORIGIN", sec_fetch_site=site) == (
         Reason.CSRF_MISSING,
-        "Neither 'Sec-Fetch-Site: same-origin' nor a header 'Origin' came with a request that must show "
-        "where it comes from (STSESSION_ANTI_CSRF=VIA_ORIGIN); browsers send them by themselves, others "
-        "should use header transfer.",
+        "The request has neither 'Sec-Fetch-Site: same-origin' nor a header 'Origin', so it does not show "
+        "where it comes from (STSESSION_ANTI_CSRF=VIA_ORIGIN). Browsers send at least one of them; other "
+        "clients should use header transfer.",
     )
 
 

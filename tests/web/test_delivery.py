@@ -63,8 +63,9 @@ def test_a_guarded_response_that_caches_may_keep_is_warned_of_once(
         assert "public" in said
     [logged] = warnings(caplog)
     assert re.sub("Cache-Control: .*max-age=60", "Cache-Control: ...", logged) == (
-        "The endpoint 'report' responds to signed-in users with Cache-Control: ..., so that a cache between "
-        "may give it to others. send_file(max_age=...) does so: write response.cache_control.public = False."
+        "The endpoint 'report' responds to signed-in users with Cache-Control: ..., so a shared cache may "
+        "serve that response to other users. send_file(max_age=...) sets it: write "
+        "response.cache_control.public = False."
     )
 
 
@@ -91,7 +92,7 @@ def test_secure_cookies_over_http_are_warned_of_once(
     assert warnings(caplog) == [
         "Cookies with the attribute Secure are being sent over http to 'api.example.com', where browsers "
         "drop them: a login seems to do nothing. Open the website by https. If a proxy speaks https for this "
-        "app, have it send X-Forwarded-Proto, and use werkzeug.middleware.proxy_fix.ProxyFix."
+        "app, make it send X-Forwarded-Proto, and use werkzeug.middleware.proxy_fix.ProxyFix."
     ]
 
 
@@ -173,8 +174,9 @@ def test_a_cookie_domain_that_does_not_cover_the_host_is_warned_of(
         client.post("/login", base_url=f"https://{host}", headers=BY_COOKIE)
     expected = (
         f"STSESSION_COOKIE_DOMAIN = '.example.com' is neither {host!r}, to which cookies are being sent, nor "
-        "a parent of it: browsers drop them. Write the domain of the host that browsers ask. If a proxy "
-        "replaces it, have the proxy send X-Forwarded-Host, and use werkzeug.middleware.proxy_fix.ProxyFix."
+        "a parent of it: browsers drop them. Set it to the domain of the host that browsers request. If a "
+        "proxy replaces that host, make it send X-Forwarded-Host, and use "
+        "werkzeug.middleware.proxy_fix.ProxyFix."
     )
     assert warnings(caplog) == ([] if is_covered else [expected])
 

@@ -303,9 +303,9 @@ def test_a_cache_above_the_guard_is_refused_in_words(app: Flask, cache: Any, abo
         with pytest.raises(ConfigError) as caught:
             client.get("/secret")
         assert str(caught.value) == (
-            "The view of the endpoint 'secret' is cached above @verify_session(): what one user was shown "
+            "The view of the endpoint 'secret' is cached above @verify_session(): the response to one user "
             "would be shown to everybody, with a session or without. Put the caching decorator below "
-            "@verify_session(), with a key that has the user id in it."
+            "@verify_session(), with a key that contains the user id."
         )
     assert client.get("/open").status_code == 200
 
@@ -375,7 +375,7 @@ def test_a_setting_after_init_app_is_an_error_at_every_request(
     assert late(app) == (
         f"app.config has another value for {named} than STSession has read, which would have no effect: "
         "settings are read once, by STSession(app) or stsession.init_app(app). Set them before that. An app "
-        "factory takes what tests and deployments set as an argument, and sets it first."
+        "factory should take the settings of tests and deployments as an argument, and set them first."
     )
 
 

@@ -20,8 +20,8 @@ FOREIGN = "https://evil.example.org"
 NO_TOKEN = "401 for GET '/user': The request carries no access token. (no_token)"
 WITHOUT_COOKIES = (
     "GET '/user': A page of 'https://www.example.com' sent a request without a session. fetch() sends and "
-    'keeps cookies of another origin only if it is told to: write fetch(url, {credentials: "include"}), also '
-    "where the page signs in."
+    "keeps cookies of another origin only with the option credentials: write "
+    'fetch(url, {credentials: "include"}), also where the page signs in.'
 )
 SUPPORTED = (
     f"With Flask-CORS, write CORS(app, origins=['{PAGE}'], supports_credentials=True, "

@@ -179,9 +179,9 @@ def test_cookies_that_browsers_would_not_keep_are_refused_and_headers_are_fine(m
 
 
 FORGOTTEN = (
-    "A new session's tokens go by header, since POST '/login' came without the header st-auth-mode. Write "
-    'fetch(url, {headers: {"st-auth-mode": "cookie"}}) to have the browser keep them, or "header" if the '
-    "client keeps them itself."
+    "The tokens of a new session are sent in headers, because POST '/login' has no header st-auth-mode. "
+    'Write fetch(url, {headers: {"st-auth-mode": "cookie"}}) to make the browser keep them, or "header" if '
+    "the client keeps them itself."
 )
 
 
@@ -226,8 +226,9 @@ def test_header_tokens_for_a_client_that_wants_pages_are_a_warning(
     answer = app.test_client().post("/login", headers={"Accept": "text/html,*/*"})
     assert "st-access-token" in answer.headers
     assert caplog.messages == [
-        "A new session's tokens go by header to a client that accepts text/html, which will not keep them. "
-        "If it is a browser without a SuperTokens SDK, set STSESSION_TOKEN_TRANSFER_METHOD = 'cookie'."
+        "The tokens of a new session are sent in headers to a client that accepts text/html. A browser "
+        "without a SuperTokens SDK does not keep them: for such clients, set "
+        "STSESSION_TOKEN_TRANSFER_METHOD = 'cookie'."
     ]
 
 

@@ -19,7 +19,7 @@ def test_no_session_can_be_both_required_and_ignored() -> None:
     with pytest.raises(ConfigError) as caught:
         verify_session(ignore_invalid=True)
     assert str(caught.value) == (
-        "verify_session() got ignore_invalid=True, which turns an invalid session into none, while a session "
+        "verify_session() got ignore_invalid=True, which treats an invalid session as none, while a session "
         "is required. Write session_required=False, ignore_invalid=True."
     )
 
@@ -147,11 +147,11 @@ def test_ages_are_numbers_of_seconds(name: str, seconds: Any) -> None:
         (7, "takes a list of validators as validators=, not 7."),
         (
             [UserRoleClaim],
-            "got the claim <PrimitiveArrayClaim 'st-role'> among validators=, but a claim "
+            "got the claim <PrimitiveArrayClaim 'st-role'> in validators=, but a claim "
             "checks nothing. Write one of its validators, such as claim.validators.has_value(...).",
         ),
-        (["admin"], "got 'admin' among validators=, which is not a SessionClaimValidator."),
-        ([Fails], f"got {Fails!r} among validators=, which is not a SessionClaimValidator."),
+        (["admin"], "got 'admin' in validators=, which is not a SessionClaimValidator."),
+        ([Fails], f"got {Fails!r} in validators=, which is not a SessionClaimValidator."),
     ],
 )
 def test_validators_are_validators(validators: Any, message: str) -> None:

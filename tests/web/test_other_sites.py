@@ -134,8 +134,8 @@ def test_our_own_pages_and_clients_that_are_no_browsers_sign_in_refresh_and_sign
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     if headers in SAME_SITE:
         assert warnings == [
-            f"POST {path!r} comes from {headers['Origin']!r}, which is of our site but not configured. If it "
-            "is a website of yours, add it to STSESSION_WEBSITE_DOMAIN."
+            f"POST {path!r} comes from {headers['Origin']!r}, an origin of our site that is not configured. "
+            "If it is a website of yours, add it to STSESSION_WEBSITE_DOMAIN."
             for path in ("/login", "/auth/session/refresh", "/auth/signout")
         ]
     else:

@@ -146,9 +146,9 @@ def test_an_access_cookie_without_a_refresh_cookie_is_the_sign_of_a_stripped_pre
     [logged] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert logged == (
         "A refresh at '/v1/session/refresh' came with the cookie sAccessToken, but without sRefreshToken, "
-        "whose path is '/v1/session/refresh'. Unless it has expired, browsers know this route by another "
-        "path: if a proxy strips a prefix, write it in STSESSION_API_GATEWAY_PATH. Until then every refresh "
-        "signs its user out."
+        "whose path is '/v1/session/refresh'. Unless it has expired, browsers see this route at another "
+        "path: if a proxy strips a prefix, set STSESSION_API_GATEWAY_PATH to that prefix. Until then every "
+        "refresh signs its user out."
     )
 
 
@@ -367,9 +367,9 @@ def test_without_it_the_session_goes_on_as_well(
     assert len(browser.jar) == 2
     logged = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert logged == [
-        f"A request carries cookies named {name} that lie where this app does not set them, left over from "
-        "another cookie domain or path. They are being expired. If they are another app's, on this host name "
-        "or a parent of it, its users are signed out: give each app its own STSESSION_COOKIE_PREFIX."
+        f"A request carries cookies named {name} with a domain or path that this app does not use. They are "
+        "being expired. If they belong to another app on this host name or a parent of it, its users are "
+        "signed out: give each app its own STSESSION_COOKIE_PREFIX."
         for name in ("sAccessToken", "sRefreshToken")
     ]
 

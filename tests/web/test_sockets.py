@@ -178,8 +178,8 @@ def test_long_polling_by_cookie_is_refused_to_other_sites_and_open_to_our_own_pa
         (
             {},
             "csrf_missing",
-            "The handshake of a socket came without a header 'Origin', and its session came by cookie. "
-            "Browsers always send one; other clients should send one of ours, or use header transfer.",
+            "The handshake of a socket has no header 'Origin', and its session came by cookie. Browsers "
+            "always send one; other clients should send one of our origins, or use header transfer.",
         ),
     ],
 )
