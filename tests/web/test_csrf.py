@@ -41,13 +41,13 @@ def test_the_method_decides_which_requests_are_checked(mode: AntiCsrf, checked: 
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_view_may_have_the_check_off(mode: AntiCsrf) -> None:
+def test_a_view_can_disable_the_check(mode: AntiCsrf) -> None:
     assert not any(is_checked(mode, method, anti_csrf_check=False) for method in METHODS)
     assert passes(mode, anti_csrf_check=False)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_view_may_have_the_check_on_but_never_for_preflights_nor_without_a_mode(mode: AntiCsrf) -> None:
+def test_a_view_can_enable_the_check_but_not_for_preflights_nor_without_a_mode(mode: AntiCsrf) -> None:
     checked = {method for method in METHODS if is_checked(mode, method, anti_csrf_check=True)}
     assert checked == (set() if mode == "NONE" else set(METHODS) - {"OPTIONS"})
 
@@ -59,7 +59,7 @@ def test_a_request_that_is_not_checked_needs_nothing() -> None:
     assert passes("NONE", "POST", anti_csrf_header="nope", anti_csrf_check=True)
 
 
-def test_via_token_takes_the_sessions_token_only() -> None:
+def test_via_token_accepts_only_the_token_of_the_session() -> None:
     assert passes("VIA_TOKEN", anti_csrf_token="t-1", anti_csrf_header="t-1")
     assert passes("VIA_TOKEN", "GET", anti_csrf_token="t-1", anti_csrf_header="nope")
     assert refusal("VIA_TOKEN", anti_csrf_token="t-1", anti_csrf_header="nope") == (
@@ -94,11 +94,11 @@ def test_via_token_compares_any_text(token: str, header: str) -> None:
     assert (problem("VIA_TOKEN", anti_csrf_token=token, anti_csrf_header=header) is None) == (token == header)
 
 
-def test_via_token_tells_halves_of_surrogate_pairs_from_question_marks() -> None:
+def test_via_token_distinguishes_lone_surrogates_from_question_marks() -> None:
     assert problem("VIA_TOKEN", anti_csrf_token="?", anti_csrf_header="\ud800") is not None
 
 
-def test_via_custom_header_takes_any_rid() -> None:
+def test_via_custom_header_accepts_any_rid() -> None:
     assert passes("VIA_CUSTOM_HEADER", rid_present=True)
     assert passes("VIA_CUSTOM_HEADER", "HEAD", rid_present=True)
 
@@ -126,7 +126,7 @@ def test_via_custom_header_names_the_header_that_is_missing() -> None:
     ],
     ids=str,
 )
-def test_via_origin_takes_what_comes_from_our_own_pages(sent: dict[str, str]) -> None:
+def test_via_origin_accepts_requests_of_our_own_pages(sent: dict[str, str]) -> None:
     assert passes("VIA_ORIGIN", **sent)
 
 
@@ -143,7 +143,7 @@ def test_via_origin_takes_what_comes_from_our_own_pages(sent: dict[str, str]) ->
         "my-shell://localhost",
     ],
 )
-def test_via_origin_refuses_what_comes_from_elsewhere(site: str | None, origin: str) -> None:
+def test_via_origin_refuses_requests_of_other_pages(site: str | None, origin: str) -> None:
     assert refusal("VIA_ORIGIN", sec_fetch_site=site, origin=origin, rid_present=True) == (
         Reason.CSRF_MISMATCH,
         f"The request comes from {origin!r}, which is not an origin of ours "
@@ -152,7 +152,7 @@ def test_via_origin_refuses_what_comes_from_elsewhere(site: str | None, origin: 
 
 
 @pytest.mark.parametrize("site", [None, "same-site", "cross-site"])
-def test_via_origin_wants_to_know_where_a_request_comes_from(site: str | None) -> None:
+def test_via_origin_requires_an_origin_or_sec_fetch_site(site: str | None) -> None:
     assert refusal("VIA_ORIGIN", sec_fetch_site=site) == (
         Reason.CSRF_MISSING,
         "The request has neither 'Sec-Fetch-Site: same-origin' nor a header 'Origin', so it does not show "
@@ -162,7 +162,7 @@ def test_via_origin_wants_to_know_where_a_request_comes_from(site: str | None) -
 
 
 @pytest.mark.parametrize("site", [None, "same-site", "", "nonsense"])
-def test_a_hidden_origin_is_unknown_to_via_origin_and_the_log_says_why(
+def test_via_origin_refuses_a_hidden_origin_and_logs_why(
     site: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     message = (
@@ -174,11 +174,11 @@ def test_a_hidden_origin_is_unknown_to_via_origin_and_the_log_says_why(
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", message)]
 
 
-def test_a_hidden_origin_does_not_matter_where_the_browser_says_that_the_page_is_ours() -> None:
+def test_a_hidden_origin_passes_with_sec_fetch_site_same_origin() -> None:
     assert passes("VIA_ORIGIN", sec_fetch_site="same-origin", origin="null")
 
 
-def test_a_hidden_origin_of_another_site_is_foreign() -> None:
+def test_a_hidden_origin_of_another_site_is_a_mismatch() -> None:
     found = refusal("VIA_ORIGIN", sec_fetch_site="cross-site", origin="null")
     assert found[0] is Reason.CSRF_MISMATCH
 
@@ -232,7 +232,7 @@ def test_the_sender_of_a_request_is_what_the_browser_says(expected: str, sent: d
     assert sender.value == expected
 
 
-def test_a_problem_can_be_had_without_a_verdict() -> None:
+def test_a_problem_is_returned_without_a_verdict() -> None:
     assert problem("NONE") is None
     assert problem("VIA_CUSTOM_HEADER", rid_present=True) is None
     found = problem("VIA_CUSTOM_HEADER")

@@ -41,7 +41,7 @@ def files(app: Flask, tmp_path: Path) -> Flask:
     return app
 
 
-def test_a_guarded_response_is_private_unless_the_app_says_more(files: Flask) -> None:
+def test_a_guarded_response_is_private_unless_the_app_sets_cache_control(files: Flask) -> None:
     client = files.test_client()
     assert client.get("/user").headers["Cache-Control"] == "private"
     client.post("/login", headers=BY_COOKIE)
@@ -50,9 +50,7 @@ def test_a_guarded_response_is_private_unless_the_app_says_more(files: Flask) ->
     assert "Cache-Control" not in client.get("/open").headers
 
 
-def test_a_guarded_response_that_caches_may_keep_is_warned_of_once(
-    files: Flask, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_public_guarded_response_is_warned_of_once(files: Flask, caplog: pytest.LogCaptureFixture) -> None:
     client = files.test_client()
     client.post("/login", headers=BY_COOKIE)
     for _ in range(2):
@@ -69,7 +67,7 @@ def test_a_guarded_response_that_caches_may_keep_is_warned_of_once(
     )
 
 
-def test_a_public_page_may_be_public_for_those_who_are_not_signed_in(
+def test_a_public_page_is_not_warned_of_without_a_session(
     files: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = files.test_client()
@@ -108,7 +106,7 @@ def test_secure_cookies_over_http_are_warned_of_once(
         ("http://api.example.com", {"st-auth-mode": "header"}),
     ],
 )
-def test_cookies_that_arrive_are_not_warned_of(
+def test_cookies_that_browsers_keep_are_not_warned_of(
     make_app: AppFactory, base_url: str, headers: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     client = make_app(**SECURE).test_client()
@@ -145,7 +143,7 @@ def test_cookies_for_a_page_of_another_site_are_warned_of_once(
     assert warnings(caplog) == ([LOST] if is_lost else [])
 
 
-def test_cookies_that_are_made_for_other_sites_are_not_warned_of(
+def test_cookies_for_a_configured_website_of_another_site_are_not_warned_of(
     make_app: AppFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     page = "https://www.example.org"
@@ -181,7 +179,7 @@ def test_a_cookie_domain_that_does_not_cover_the_host_is_warned_of(
     assert warnings(caplog) == ([] if is_covered else [expected])
 
 
-def test_the_host_that_a_proxy_names_is_the_one_that_counts(
+def test_the_host_reported_by_a_proxy_is_checked(
     make_app: AppFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = make_app(**SECURE, cookie_domain=".example.com").test_client()
@@ -203,7 +201,7 @@ def new_key_every(hours: float) -> dict[str, Any]:
         pytest.param(new_key_every(1), 60, marks=pytest.mark.embedded_core),
     ],
 )
-def test_no_cache_keeps_the_key_set_for_longer_than_a_new_key_waits(
+def test_caches_keep_the_key_set_no_longer_than_a_new_key_is_unused(
     make_app: AppFactory, settings: dict[str, Any], expected: int
 ) -> None:
     answer = make_app(**settings).test_client().get("/auth/jwt/jwks.json")
