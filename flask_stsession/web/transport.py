@@ -241,10 +241,10 @@ class ResponseWriter:
         if changes.cleared:
             headers[FRONT_TOKEN_HEADER] = FRONT_TOKEN_REMOVE
         if "cookie" in changes.cleared:
-            self._expire(response, self._names.access, "/")
-            self._expire(response, self._names.refresh, self._refresh_path)
+            self._set(response, self._names.access, "", "/", _EPOCH)
+            self._set(response, self._names.refresh, "", self._refresh_path, _EPOCH)
         for older in changes.older_cookies:
-            self._expire(response, older.name, older.path, domain=older.domain)
+            self._set(response, older.name, "", older.path, _EPOCH, domain=older.domain)
         if changes.issued is not None:
             self._write_issued(changes.issued, response, headers)
         elif changes.front_token is not None:
@@ -305,28 +305,24 @@ class ResponseWriter:
             parts += ["Secure", f"SameSite={self.same_site.capitalize()}"]
         return "; ".join(parts)
 
-    def _set(self, response: Response, name: str, value: str, path: str, expires: datetime | None) -> None:
+    _OURS: Any = object()
+
+    def _set(
+        self,
+        response: Response,
+        name: str,
+        value: str,
+        path: str,
+        expires: datetime | None,
+        *,
+        domain: str | None = _OURS,
+    ) -> None:
         response.set_cookie(
             name,
             value,
             expires=expires,
             path=path,
-            domain=self._config.cookie_domain,
-            secure=self.secure,
-            httponly=True,
-            samesite=self.same_site.capitalize(),
-            partitioned=self._config.cookie_partitioned,
-        )
-
-    _UNSET: Any = object()
-
-    def _expire(self, response: Response, name: str, path: str, *, domain: str | None = _UNSET) -> None:
-        response.set_cookie(
-            name,
-            "",
-            expires=_EPOCH,
-            path=path,
-            domain=self._config.cookie_domain if domain is self._UNSET else domain,
+            domain=self._config.cookie_domain if domain is self._OURS else domain,
             secure=self.secure,
             httponly=True,
             samesite=self.same_site.capitalize(),
