@@ -38,9 +38,7 @@ def clear_revoked(app_state: AppState, handles: Collection[str]) -> None:
         session.clear_on_client()
     else:
         sent = read_tokens(request.environ, app_state.config.cookie_names)
-        candidates: list[tuple[str, TransferMethod]] = [(value, "cookie") for value in sent.access_cookies]
-        if sent.bearer is not None:
-            candidates.append((sent.bearer, "header"))
+        candidates = sent.access_candidates()
         ended: set[TransferMethod] = {method for raw, method in candidates if _handle_of(raw) in handles}
         if not ended:
             return

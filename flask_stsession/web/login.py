@@ -168,15 +168,15 @@ def _ended_without_access_token(app_state: AppState, sent: RequestTokens) -> boo
         except (UnauthorisedError, TokenTheftError):
             continue  # it has ended
         app_state.extension.revoke_session(session.get_handle())
-    candidates = [raw for raw in (sent.bearer, *sent.access_cookies) if raw is not None]
-    unverified = [token for token in map(tokens.parse, candidates) if token is not None]
-    if not unverified or refresh_tokens:
+    parsed = (tokens.parse(raw) for raw, _ in sent.access_candidates())
+    unverified = next((token for token in parsed if token is not None), None)
+    if unverified is None or refresh_tokens:
         return True
     logger.warning(
         "Signed out on the client only: the access token of session %r can no longer be verified, so the "
         "session was not ended in the core. It ends there unless it is refreshed. Use revoke_session(handle) "
         "to end it now.",
-        unverified[0].session_handle,
+        unverified.session_handle,
     )
     return False
 
@@ -278,12 +278,7 @@ def _authentic_token(
     if sent.bearer is None and not sent.access_cookies:
         return None, None
     allowed = allowed_transfer(app_state.config, request, for_create_new_session=False)
-    candidates: list[tuple[str, TransferMethod]] = []
-    if sent.bearer is not None and allowed != "cookie":
-        candidates.append((sent.bearer, "header"))
-    if allowed != "header":
-        candidates.extend((value, "cookie") for value in sent.access_cookies)
-    for raw, method in candidates:
+    for raw, method in sent.access_candidates(allowed):
         try:
             token = app_state.manager.verifier.verify(raw, allow_expired=True)
         except TryRefreshTokenError:

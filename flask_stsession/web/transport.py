@@ -60,6 +60,14 @@ class RequestTokens(NamedTuple):
     refresh_cookies: list[str]
     legacy: bool
 
+    def access_candidates(self, allowed: AllowedTransfer = "any") -> Iterator[tuple[str, TransferMethod]]:
+        """Yield each value that may be an access token, and its transfer method, if that is allowed."""
+        if self.bearer is not None and allowed != "cookie":
+            yield self.bearer, "header"
+        if allowed != "header":
+            for value in self.access_cookies:
+                yield value, "cookie"
+
 
 def read_tokens(environ: dict[str, Any], names: CookieNames) -> RequestTokens:
     """Read our tokens in one pass over the request's headers.
