@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 _BEARER = "Bearer "
 _SEPARATORS = re.compile("[;,]")
 _EPOCH = datetime.fromtimestamp(0, timezone.utc)
-
+#: Names are added beside a star too: it is no wildcard for requests with credentials (Fetch standard).
+_EXPOSE = "Access-Control-Expose-Headers"
 
 #: Bytes of expired cookies in one response: by default nginx reads 4 KB of a response's head.
 _MAX_EXPIRED_BYTES = 2048
@@ -262,7 +263,7 @@ class ResponseWriter:
         for name, value in headers.items():
             response.headers[name] = value
         if headers:
-            _expose(response, list(headers))
+            response.headers[_EXPOSE] = extended_list(response.headers.getlist(_EXPOSE), headers)
 
     def _write_issued(self, issued: IssuedTokens, response: Response, headers: dict[str, str]) -> None:
         token = issued.access_token
@@ -370,17 +371,15 @@ def write_reason(response: Response, reason: Reason, *, exposed: bool) -> None:
     """
     response.headers[REASON_HEADER] = reason.value
     if exposed:
-        _expose(response, [REASON_HEADER])
+        response.headers[_EXPOSE] = extended_list(response.headers.getlist(_EXPOSE), [REASON_HEADER])
 
 
-def _expose(response: Response, names: list[str]) -> None:
-    """Add names to ``Access-Control-Expose-Headers``, beside those that the app exposes already."""
-    key = "Access-Control-Expose-Headers"
-    present = ", ".join(response.headers.getlist(key))
+def extended_list(lines: Iterable[str], values: Iterable[str]) -> str:
+    """Return the lines of a header that holds a list as one line, with the values that it lacks added."""
+    present = ", ".join(lines)
     known = set(map(str.strip, present.lower().split(",")))
-    # Also beside a star, which is no wildcard for requests with credentials (Fetch standard).
-    exposed = [present] if present else []
-    for name in names:
-        if name.lower() not in known:
-            exposed.append(name)
-    response.headers[key] = ", ".join(exposed)
+    extended = [present] if present else []
+    for value in values:
+        if value.lower() not in known:
+            extended.append(value)
+    return ", ".join(extended)
