@@ -527,9 +527,7 @@ class STSession(Extension):
                     clear_tokens=False,
                 )
             if anti_csrf_check:
-                problem = csrf.problem(
-                    "VIA_TOKEN", anti_csrf_token=token.anti_csrf_token, anti_csrf_header=anti_csrf_token
-                )
+                problem = csrf.via_token_problem(token.anti_csrf_token, anti_csrf_token)
                 if problem is not None:
                     reason, message = problem
                     raise TryRefreshTokenError(message, reason=reason)

@@ -115,7 +115,7 @@ class Refused(NamedTuple):
             return self._renewing_page()
         problem = self.origin_problem
         if problem is not None:
-            warn_of_hidden_origin("VIA_ORIGIN", self.request.headers.get("Origin"), problem[1])
+            warn_of_hidden_origin("VIA_ORIGIN", self.request.headers, problem[1])
             return None
         # 307 keeps method and body (RFC 9110, 15.4.8). A form may also be posted to our sign-out.
         target = self.target or url_of(self.app_state.config, self.request) or "/"
@@ -193,7 +193,7 @@ def continue_after_refresh() -> BaseResponse:
     problem = origin_problem(app_state.config, request, origin_of_api(request))
     if problem is not None:
         reason, message = problem
-        warn_of_hidden_origin("VIA_ORIGIN", request.headers.get("Origin"), message)
+        warn_of_hidden_origin("VIA_ORIGIN", request.headers, message)
         raise TryRefreshTokenError(message, reason=reason)
     request_state(request).origin_checked = True
     read_body(request)

@@ -227,20 +227,6 @@ def hand_out(state: RequestState, session: Session) -> None:
     publish(session, this_g())
 
 
-def sent_site(request: Request, origin: str | None) -> str | None:
-    """Return the header ``Sec-Fetch-Site``, in which browsers say which site a request comes from.
-
-    While an app is tested, a request with neither this header nor an ``Origin`` counts as sent by one of our
-    pages: test clients send neither, while browsers send at least an ``Origin`` with every form.
-
-    :param origin: header ``Origin``, or the origin that replaces it.
-    """
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is None and origin is None and this_app().testing:
-        return "same-origin"
-    return site
-
-
 def origin_of_api(request: Request) -> str:
     """Return scheme and host of this request, as the client sent them."""
     environ = request.environ

@@ -16,11 +16,11 @@ import hmac
 import logging
 from collections.abc import Callable, Collection
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 from ..config.config import AntiCsrf
 from ..constants import ANTI_CSRF_HEADER, RID_HEADER
-from ..errors import Reason, TryRefreshTokenError
+from ..errors import Reason, TryRefreshTokenError, UnauthorisedError
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
@@ -29,6 +29,13 @@ _SETTING: Final = "STSESSION_ANTI_CSRF"
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: W3C Fetch Metadata: sent by one of our pages, or by the user (typed, bookmarked).
 _OWN_SITES: Final = frozenset({"same-origin", "none"})
+
+
+class Headers(Protocol):
+    """The headers of a request, by name in any case or, without Flask, in lower case."""
+
+    def get(self, key: str, /) -> str | None:
+        """Return the value of a header."""
 
 
 def is_checked(mode: AntiCsrf, method: str, *, anti_csrf_check: bool | None = None) -> bool:
@@ -51,32 +58,29 @@ def is_checked(mode: AntiCsrf, method: str, *, anti_csrf_check: bool | None = No
 
 def problem(
     mode: AntiCsrf,
+    headers: Headers,
     *,
     anti_csrf_token: str | None = None,
-    anti_csrf_header: str | None = None,
-    rid_present: bool = False,
-    sec_fetch_site: str | None = None,
-    origin: str | None = None,
     allowed_origins: Collection[str] = (),
+    is_tested: bool = False,
 ) -> tuple[Reason, str] | None:
     """Return why a request of any method fails the check, for callers that raise their own verdict.
 
     :param mode: the mode in effect.
+    :param headers: of the request.
     :param anti_csrf_token: the anti-CSRF token in the access token.
-    :param anti_csrf_header: header ``anti-csrf``.
-    :param rid_present: whether there is a header ``rid``.
-    :param sec_fetch_site: header ``Sec-Fetch-Site``.
-    :param origin: header ``Origin``.
     :param allowed_origins: the origins of our pages, as browsers write them: ``https://example.com``, in
         lower case, without the default port of the scheme.
+    :param is_tested: ``app.testing``, as for :func:`via_origin_problem`.
     :returns: reason and message, or ``None`` if the request passes.
     """
     if mode == "VIA_TOKEN":
-        return _token_problem(anti_csrf_token, anti_csrf_header)
-    if mode == "VIA_CUSTOM_HEADER" and not rid_present:
+        return via_token_problem(anti_csrf_token, headers.get(ANTI_CSRF_HEADER))
+    if mode == "VIA_CUSTOM_HEADER" and headers.get(RID_HEADER) is None:
         return Reason.CSRF_MISSING, _missing(mode, RID_HEADER, "any value will do")
     if mode == "VIA_ORIGIN":
-        return _origin_problem(sec_fetch_site, origin, allowed_origins)
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        return via_origin_problem(site, origin, allowed_origins, is_tested=is_tested)
     return None
 
 
@@ -123,39 +127,33 @@ def sender_of(
     return Sender.ANOTHER_SITE
 
 
-def socket_problem(
-    *,
-    origin: str | None,
-    sec_fetch_site: str | None,
-    needs_origin: bool,
-    allowed_origins: Collection[str],
-) -> tuple[Reason, str] | None:
-    """Return why the handshake of a socket by cookie is refused, in every mode of ``STSESSION_ANTI_CSRF``.
+def check_socket(headers: Headers, *, needs_origin: bool, allowed_origins: Collection[str]) -> None:
+    """Check the handshake of a socket by cookie, in the same way in every mode of ``STSESSION_ANTI_CSRF``.
 
     Any page can open a WebSocket to any site: browsers send the site's cookies, make no preflight, and let
     the page read the messages. They always send an ``Origin`` (RFC 6455, 10.2), so one is required.
 
-    :param origin: header ``Origin``.
-    :param sec_fetch_site: header ``Sec-Fetch-Site``.
+    :param headers: of the handshake.
     :param needs_origin: ``False`` for an ordinary request that begins a socket, such as long polling:
         browsers send no ``Origin`` with a GET of our own pages, and without CORS no other page can read the
         response.
     :param allowed_origins: the origins of our pages.
-    :returns: reason and message, or ``None`` if the handshake passes.
+    :raises UnauthorisedError: 401, because a refresh does not help; it clears nothing.
     """
-    if origin is not None and is_allowed(origin, allowed_origins):
-        return None
-    if origin is not None:
-        return Reason.CROSS_SITE, (
+    origin = headers.get("origin")
+    if origin is not None and not is_allowed(origin, allowed_origins):
+        message = (
             f"The handshake of a socket comes from {origin.strip()!r}, which is not an origin of ours, and "
             "its session came by cookie; if it is a website of yours, add it to STSESSION_WEBSITE_DOMAIN."
         )
-    if needs_origin or (sec_fetch_site or "none").strip().lower() not in _OWN_SITES:
-        return Reason.CSRF_MISSING, (
+        raise UnauthorisedError(message, reason=Reason.CROSS_SITE, clear_tokens=False)
+    site = (headers.get("sec-fetch-site") or "none").strip().lower()
+    if origin is None and (needs_origin or site not in _OWN_SITES):
+        message = (
             "The handshake of a socket has no header 'Origin', and its session came by cookie. Browsers "
             "always send one; other clients should send one of our origins, or use header transfer."
         )
-    return None
+        raise UnauthorisedError(message, reason=Reason.CSRF_MISSING, clear_tokens=False)
 
 
 def is_hidden(origin: str) -> bool:
@@ -172,47 +170,44 @@ def is_allowed(origin: str, allowed_origins: Collection[str]) -> bool:
 
 def check(
     mode: AntiCsrf,
+    headers: Headers,
     *,
-    method: str,
-    anti_csrf_check: bool | None = None,
     anti_csrf_token: str | None = None,
-    anti_csrf_header: str | None = None,
-    rid_present: bool = False,
-    sec_fetch_site: str | None = None,
-    origin: str | None = None,
     allowed_origins: Collection[str] = (),
+    is_tested: bool = False,
 ) -> None:
-    """Check a request whose access token came by cookie.
+    """Check a request whose access token came by cookie, if :func:`is_checked` says so.
 
-    The parameters are those of :func:`is_checked` and :func:`problem`.
+    The parameters are those of :func:`problem`.
 
     :raises TryRefreshTokenError: with ``csrf_missing`` or ``csrf_mismatch`` (FDI: a failed check is answered
         with *try refresh token*).
     """
-    if not is_checked(mode, method, anti_csrf_check=anti_csrf_check):
-        return
     found = problem(
         mode,
+        headers,
         anti_csrf_token=anti_csrf_token,
-        anti_csrf_header=anti_csrf_header,
-        rid_present=rid_present,
-        sec_fetch_site=sec_fetch_site,
-        origin=origin,
         allowed_origins=allowed_origins,
+        is_tested=is_tested,
     )
     if found is not None:
         reason, message = found
-        warn_of_hidden_origin(mode, origin, message)
+        warn_of_hidden_origin(mode, headers, message)
         raise TryRefreshTokenError(message, reason=reason)
 
 
-def warn_of_hidden_origin(mode: AntiCsrf, origin: str | None, message: str) -> None:
+def warn_of_hidden_origin(mode: AntiCsrf, headers: Headers, message: str) -> None:
     """Log why ``VIA_ORIGIN`` refuses a request whose page, perhaps one of ours, hides its origin."""
-    if mode == "VIA_ORIGIN" and origin is not None and is_hidden(origin):
+    if mode == "VIA_ORIGIN" and is_hidden(headers.get("origin") or ""):
         logger.warning("%s", message)
 
 
-def _token_problem(token: str | None, header: str | None) -> tuple[Reason, str] | None:
+def via_token_problem(token: str | None, header: str | None) -> tuple[Reason, str] | None:
+    """Return why ``VIA_TOKEN`` refuses a request, as :func:`problem` does.
+
+    :param token: the anti-CSRF token in the access token.
+    :param header: header ``anti-csrf``.
+    """
     mode: AntiCsrf = "VIA_TOKEN"
     if header is None:
         return Reason.CSRF_MISSING, _missing(
@@ -231,13 +226,24 @@ def _token_problem(token: str | None, header: str | None) -> tuple[Reason, str] 
     return None
 
 
-def _origin_problem(
-    sec_fetch_site: str | None, origin: str | None, allowed_origins: Collection[str]
+def via_origin_problem(
+    sec_fetch_site: str | None,
+    origin: str | None,
+    allowed_origins: Collection[str],
+    *,
+    is_tested: bool,
 ) -> tuple[Reason, str] | None:
+    """Return why ``VIA_ORIGIN`` refuses a request, as :func:`problem` does.
+
+    :param sec_fetch_site: header ``Sec-Fetch-Site``.
+    :param origin: header ``Origin``, or the origin that replaces it.
+    :param is_tested: accept a request with neither of the two: test clients send none, while browsers send
+        at least an ``Origin`` with every form.
+    """
     # No script can set Sec-Fetch-Site. With "same-site" and "cross-site" the page may still be one of our
     # websites on another host: its Origin decides.
     site = (sec_fetch_site or "").strip().lower()
-    if site in _OWN_SITES:
+    if site in _OWN_SITES or (is_tested and sec_fetch_site is None and origin is None):
         return None
     mode: AntiCsrf = "VIA_ORIGIN"
     if origin is None:

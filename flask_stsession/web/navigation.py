@@ -18,8 +18,8 @@ from flask import request as current_request, url_for
 from ..config.domains import normal_origin, origin_of
 from ..constants import REFRESH_PATH
 from ..errors import Reason, UnauthorisedError
-from .context import origin_of_api, sent_site, this_app
-from .csrf import Sender, problem, sender_of
+from .context import origin_of_api, this_app
+from .csrf import Sender, sender_of, via_origin_problem
 
 if TYPE_CHECKING:
     from flask import Request
@@ -144,12 +144,8 @@ def origin_problem(config: Config, request: Request, origin_of_api: str) -> tupl
     origin = request.headers.get("Origin")
     if origin is None and request.method == "GET":
         origin = _origin(request.headers.get("Referer", ""))
-    return problem(
-        "VIA_ORIGIN",
-        sec_fetch_site=sent_site(request, origin),
-        origin=origin,
-        allowed_origins=config.trusted_origins(origin_of_api),
-    )
+    site, allowed = request.headers.get("Sec-Fetch-Site"), config.trusted_origins(origin_of_api)
+    return via_origin_problem(site, origin, allowed, is_tested=this_app().testing)
 
 
 def keep_cookies_from_other_sites(

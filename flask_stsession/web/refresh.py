@@ -6,7 +6,7 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING
 
-from ..constants import ANTI_CSRF_HEADER, RID_HEADER, TransferMethod
+from ..constants import ANTI_CSRF_HEADER, TransferMethod
 from ..errors import (
     ClearDuplicateSessionCookiesError,
     DuplicateSessionCookiesError,
@@ -19,7 +19,7 @@ from ..sessions.client_changes import StrayCookie
 from ..tokens import access_token as tokens
 from ..tokens.refresh_token import has_shape_of_refresh_token
 from . import csrf
-from .context import RequestState, hand_out, origin_of_api, sent_site, this_request
+from .context import RequestState, hand_out, origin_of_api, this_request
 from .navigation import keep_cookies_from_other_sites
 from .stray_cookies import left_behind, strays_of, warn_of
 from .transport import RequestTokens, allowed_transfer, read_tokens
@@ -73,7 +73,7 @@ def _refreshed(app_state: AppState, state: RequestState) -> Session:
             reason=Reason.REFRESH_TOKEN_MISSING,
         )
     if method == "cookie" and not state.origin_checked:
-        _check_anti_csrf(config, request)
+        _check_anti_csrf(app_state, request)
     try:
         session = app_state.manager.refresh(
             refresh_token,
@@ -141,23 +141,17 @@ def _refresh_token(sent: RequestTokens, allowed: str) -> tuple[TransferMethod, s
     return ("cookie", cookie) if cookie else ("header", None)
 
 
-def _check_anti_csrf(config: Config, request: Request) -> None:
+def _check_anti_csrf(app_state: AppState, request: Request) -> None:
     """Check anti-CSRF in all modes but ``VIA_TOKEN``, whose token the core checks itself."""
-    origin = origin_of_api(request)
+    config, origin, headers = app_state.config, origin_of_api(request), request.headers
     mode = config.decisions(origin).anti_csrf
     if mode == "VIA_TOKEN":
         return
-    sent_origin = request.headers.get("Origin")
-    found = csrf.problem(
-        mode,
-        rid_present=RID_HEADER in request.headers,
-        sec_fetch_site=sent_site(request, sent_origin),
-        origin=sent_origin,
-        allowed_origins=config.trusted_origins(origin),
-    )
+    allowed = config.trusted_origins(origin)
+    found = csrf.problem(mode, headers, allowed_origins=allowed, is_tested=app_state.app.testing)
     if found is not None:
         reason, message = found
-        csrf.warn_of_hidden_origin(mode, sent_origin, message)
+        csrf.warn_of_hidden_origin(mode, headers, message)
         # Under VIA_ORIGIN the request may come from another site, which must not clear anything.
         raise UnauthorisedError(message, reason=reason, clear_tokens=mode != "VIA_ORIGIN")
 

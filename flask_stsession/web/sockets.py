@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import has_request_context
 
 from ..config.domains import normal_origin
-from ..errors import SessionHTTPError, UnauthorisedError
+from ..errors import SessionHTTPError
 from . import csrf
 from .context import is_handshake, origin_of_api, this_request
 
@@ -47,19 +47,15 @@ def check_origin_of_socket(config: Config, request: Request) -> None:
 
     A page on the host of the socket is ours, whatever ``STSESSION_API_DOMAIN`` says.
 
-    :raises UnauthorisedError: 401, because refreshing does not help; nothing is cleared.
+    :raises UnauthorisedError: 401, because a refresh does not help; it clears nothing.
     """
     api = origin_of_api(request)
-    problem = csrf.socket_problem(
-        origin=request.headers.get("Origin"),
-        sec_fetch_site=request.headers.get("Sec-Fetch-Site"),
+    csrf.check_socket(
+        request.headers,
         # JSONP (Engine.IO's parameter "j") lets a page of any site read the response.
         needs_origin=is_handshake(request) or "j" in request.args,
         allowed_origins={*config.trusted_origins(api), normal_origin(api)},
     )
-    if problem is not None:
-        reason, message = problem
-        raise UnauthorisedError(message, reason=reason, clear_tokens=False)
 
 
 def details_of(error: SessionHTTPError) -> dict[str, Any]:
