@@ -7,7 +7,7 @@ from one invocation to the next. :class:`EventGuard` checks what a guard of view
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +27,6 @@ from ..web.transport import Turns, read_tokens
 from ..web.verdict_record import announce_verdict
 
 if TYPE_CHECKING:
-    from ..claims.base import SessionClaimValidator
     from ..config.config import AllowedTransfer, AntiCsrf, Config
     from ..sessions.manager import SessionManager
     from ..sessions.session import Session
@@ -247,11 +246,8 @@ class EventGuard:
         if checks and payload is not None and surely_pass(checks, payload, self._manager.now_ms()):
             return
         override = self._options.override_global_claim_validators
-        validators: Sequence[SessionClaimValidator] = self._options.validators
-        if override is not None:
-            chosen = overridden((), override, session, session.context(), ensure_sync=None)
-            validators = [*chosen, *validators]
-        session.assert_claims(validators)
+        chosen = overridden((), override, session, session.context(), ensure_sync=None)
+        session.assert_claims([*chosen, *self._options.validators])
 
 
 def _environ(request: EventRequest) -> dict[str, Any]:
