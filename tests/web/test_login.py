@@ -325,6 +325,23 @@ def test_signing_out_ends_the_session_even_if_its_token_has_expired(
         assert leaving.extensions["stsession"].get_all_session_handles_for_user("alice") == []
 
 
+@pytest.mark.parametrize("allowed", ["cookie", "header"])
+def test_signing_out_ends_no_session_whose_token_came_by_a_method_that_is_not_allowed(
+    make_app: AppFactory, allowed: str
+) -> None:
+    app = make_app(token_transfer_method=allowed)
+    app.add_url_rule("/leave", view_func=lambda: {"ended": sign_out()}, methods=["POST"])
+    client = app.test_client(use_cookies=False)
+    created = client.post("/login")
+    if allowed == "cookie":
+        sent = {"Authorization": f"Bearer {cookies_of(created)['sAccessToken']}"}
+    else:
+        sent = cookie_header(sAccessToken=created.headers["st-access-token"])
+    assert client.post("/leave", headers=sent).get_json() == {"ended": False}
+    with app.app_context():
+        assert app.extensions["stsession"].get_all_session_handles_for_user("alice") != []
+
+
 @pytest.mark.parametrize(
     "headers", [{}, {"Authorization": "Bearer garbage"}, cookie_header(sAccessToken="x")]
 )
