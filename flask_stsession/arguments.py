@@ -1,4 +1,4 @@
-"""What public functions share: the core of the current app, and checks of their arguments."""
+"""Checks of the arguments of public functions, and the core client of the current app."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def core_of_current_app() -> CoreClient:
 
 
 def keyword_only(hint: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Refuse more arguments by position than a function takes, in words that show how to write the call.
+    """Decorate a function to refuse surplus positional arguments with a message that shows the right call.
 
-    supertokens-python has other orders of arguments; a call meant for it must not be mistaken here.
+    supertokens-python has other orders of arguments; a call written for it must fail, and say why.
 
-    :param hint: what differs, as a sentence.
+    :param hint: the difference from supertokens-python, as a sentence.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -56,7 +56,7 @@ def keyword_only(hint: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def _usage(name: str, parameters: Sequence[Parameter]) -> str:
-    """Return a call as it is written: ``f(user_id, *, tenant_id='public')``."""
+    """Return a function's signature for messages: ``f(user_id, *, tenant_id='public')``."""
     shown: list[str] = []
     for each in parameters:
         if each.kind is Parameter.KEYWORD_ONLY and "*" not in shown:
@@ -68,9 +68,9 @@ def _usage(name: str, parameters: Sequence[Parameter]) -> str:
 
 
 def checked_user_id(user_id: str, argument: str = "user_id") -> str:
-    """Return the user's id, if it can be one.
+    """Return a user id, or refuse it.
 
-    :param argument: the caller's name for it.
+    :param argument: the name of the caller's argument.
     :raises TypeError: it is not a non-empty str; the message says what to write.
     """
     if not isinstance(user_id, str) or not user_id:
@@ -81,9 +81,9 @@ def checked_user_id(user_id: str, argument: str = "user_id") -> str:
 
 
 def checked_handle(handle: object, argument: str = "handle") -> str:
-    """Return a session's handle, if it can be one.
+    """Return a session handle, or refuse it.
 
-    :param argument: the caller's name for it.
+    :param argument: the name of the caller's argument.
     :raises TypeError: it is not a str; the message says what to write.
     """
     if not isinstance(handle, str):
@@ -95,9 +95,9 @@ def checked_handle(handle: object, argument: str = "handle") -> str:
 def checked_names(names: str | Sequence[str], argument: str) -> list[str]:
     """Return a name or several as a list.
 
-    :param argument: the caller's name for them.
+    :param argument: the name of the caller's argument.
     :raises TypeError: one of them is not a non-empty str.
-    :raises ValueError: one of them has blanks around it.
+    :raises ValueError: one of them has leading or trailing blanks.
     """
     listed = [names] if isinstance(names, str) else list(names)
     if not all(isinstance(name, str) and name for name in listed):
@@ -106,13 +106,13 @@ def checked_names(names: str | Sequence[str], argument: str) -> list[str]:
 
 
 def checked_name(name: str, argument: str) -> str:
-    """Return the name of a role, a permission or a factor, if it can be one.
+    """Return the name of a role, a permission or a factor, or refuse it.
 
-    A core cuts off blanks around it, so that two spellings would be one name.
+    A core strips leading and trailing blanks, so two spellings would be one name.
 
-    :param argument: the caller's name for it.
+    :param argument: the name of the caller's argument.
     :raises TypeError: it is not a non-empty str.
-    :raises ValueError: it has blanks around it.
+    :raises ValueError: it has leading or trailing blanks.
     """
     if not isinstance(name, str) or not name:
         raise not_text(argument, name)
@@ -121,9 +121,9 @@ def checked_name(name: str, argument: str) -> str:
 
 
 def checked_text(text: str, argument: str) -> str:
-    """Return a text that the core judges, such as the id of a tenant.
+    """Return a text, such as the id of a tenant, whose content the core checks.
 
-    :param argument: the caller's name for it.
+    :param argument: the name of the caller's argument.
     :raises TypeError: it is not a str; the message says what to write.
     """
     if not isinstance(text, str):

@@ -1,4 +1,4 @@
-"""``STSession``: the object that users hold, and the one place where the parts are put together."""
+"""``STSession``, the extension object: its public methods, and the construction of its parts."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ class STSession(Extension):
         app = Flask(__name__)
         stsession = STSession(app)
 
-    or, with an app factory, ``stsession = STSession()`` and ``stsession.init_app(app)``. It is then
-    ``app.extensions["stsession"]``. One object may serve several apps: it then works on ``current_app``, and
-    outside of an app context its methods raise ``RuntimeError``.
+    or, with an app factory, ``stsession = STSession()`` and ``stsession.init_app(app)``. The app then has it
+    as ``app.extensions["stsession"]``. One object may serve several apps: it then works on ``current_app``,
+    and its methods raise ``RuntimeError`` outside of an app context.
 
-    Subclass it to change what it does: every function of this package and every route of ours calls these
-    methods. None of them is awaited, so an ``async def`` among them is a ``TypeError``.
+    Subclass it to change its behaviour: every function of this package and all its routes call these methods.
+    They are synchronous, so an override with ``async def`` is a ``TypeError``.
 
     :param app: initialised at once, if given.
     :param claims: fetched and built into every new session.
@@ -91,7 +91,7 @@ class STSession(Extension):
     :param get_email: ``f(user_id, tenant_id)``, which returns the user's address or ``None``; for e-mail
         verification.
     :raises TypeError: an argument is of a wrong type.
-    :raises ConfigError: ``EmailVerificationClaim`` is among the claims without a ``get_email``.
+    :raises ConfigError: ``EmailVerificationClaim`` is among the claims, but there is no ``get_email``.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -99,7 +99,7 @@ class STSession(Extension):
         for name in dir(STSession):
             if not name.startswith("_"):
                 refuse_asynchronous(getattr(cls, name), f"{cls.__name__}.{name}")
-        # One method with two names: overriding one of them overrides both.
+        # These are two names of one method: an override of one applies to both.
         names = ("sync_get_claim_value", "get_claim_value")
         defined = next(vars(base) for base in cls.__mro__ if any(name in vars(base) for name in names))
         for name in names:
@@ -147,7 +147,7 @@ class STSession(Extension):
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Read the app's settings, and register hooks, an error handler and routes. Make no request.
+        """Read the app's settings, and register hooks, an error handler and routes; make no request.
 
         :raises ConfigError: a setting is wrong, or the app has been initialised before.
         """
@@ -179,11 +179,11 @@ class STSession(Extension):
         app.extensions[STATE] = state
         hooks.register(state)
         app.register_blueprint(state.blueprint)
-        # Again at the first request, for extensions that come later. Those that are there run before that.
+        # Repeated at the first request for later extensions. These run before that, so it is done here too.
         exempt_from_csrf_extensions(app, state.blueprint)
 
     def close(self) -> None:
-        """Close connections and the embedded core's database; for tests and scripts that make many apps."""
+        """Close connections and the embedded core's database: for tests and scripts with many apps."""
         state = self._state
         state.transport.close()
         if state.core is not None:
@@ -210,19 +210,19 @@ class STSession(Extension):
         return self.config.login_url
 
     def get_tenant_id(self) -> str | None:
-        """Return the only tenant whose sessions may pass, by the request's host for example.
+        """Return the only tenant whose sessions may pass, depending on the request's host for example.
 
-        :returns: ``None`` (unless overridden) for any tenant.
+        :returns: ``None`` for any tenant; the default.
         """
         return None
 
     def allow_refresh(self, session: Session) -> bool:
-        """Return whether a session may go on; asked at every refresh.
+        """Return whether a session may be refreshed; called at every refresh.
 
-        Where this returns ``False``, the session is ended in the core and on the client, with a 401.
+        ``False`` ends the session in the core and on the client, with a 401.
 
         :param session: the session with its new tokens, which the client does not have yet.
-        :returns: unless overridden, whether the ``user_loader`` knows its user; ``True`` without one.
+        :returns: unless overridden, whether the ``user_loader`` knows the user; ``True`` without a loader.
         """
         return not self._is_user_gone(session)
 
@@ -231,8 +231,8 @@ class STSession(Extension):
     def user_loader(self, function: F) -> F:
         """Register ``f(user_id)`` or ``f(user_id, tenant_id)``, which returns the user for ``current_user``.
 
-        ``None`` means that there is no such user any more: the session is ended, at the next refresh or
-        where ``current_user`` is used.
+        ``None`` means that the user no longer exists: this ends the session, at the next refresh or where
+        ``current_user`` is used.
 
         :raises TypeError: the function takes other parameters.
         """
@@ -253,18 +253,19 @@ class STSession(Extension):
     def mfa_requirements(self, function: F) -> F:
         """Register ``f(user_id, tenant_id)``, which returns the login factors that the user needs.
 
-        A list of factor ids and groups, ``["password", {"oneOf": ["totp", "otp-email"]}]`` for example;
-        ``{"allOfInAnyOrder": [...]}`` needs all of a group, and ``[]`` nothing. ``MultiFactorAuthClaim`` says
-        whether a session has completed them. It is called when a session is created or completes a factor.
+        It returns a list of factor ids and groups, ``["password", {"oneOf": ["totp", "otp-email"]}]`` for
+        example; ``{"allOfInAnyOrder": [...]}`` needs all of a group, and ``[]`` nothing.
+        ``MultiFactorAuthClaim`` says whether a session has completed them. The function is called when a
+        session is created or completes a factor.
 
         :raises TypeError: the function takes other parameters.
         """
         return self._loaders.register("mfa_requirements", function)
 
     def send_verification_email(self, function: F) -> F:
-        """Register ``f(user_id, email, link, tenant_id)``: it sends the link by which users prove an address.
+        """Register ``f(user_id, email, link, tenant_id)``, which sends the link that verifies an address.
 
-        Called by ``POST {base}/user/email/verify/token``. The link leads to the frontend SDK's page on the
+        ``POST {base}/user/email/verify/token`` calls it. The link leads to the frontend SDK's page on the
         website (``STSESSION_WEBSITE_DOMAIN``, ``STSESSION_WEBSITE_BASE_PATH``).
 
         :raises TypeError: the function takes other parameters.
@@ -272,15 +273,15 @@ class STSession(Extension):
         return self._loaders.register("send_verification_email", function)
 
     def csp_nonce(self, function: F) -> F:
-        """Register ``f()``: the nonce of this request's Content-Security-Policy, for the pages of ours."""
+        """Register ``f()``: the nonce of this request's Content-Security-Policy, for our own pages."""
         return self._loaders.register("csp_nonce", function)
 
     def before_core_request(self, function: F) -> F:
         """Register ``f(request)``, called with each request to the core before it is sent.
 
-        For tracing and for headers that a proxy wants: change ``request.headers``. It is a
-        ``requests.PreparedRequest``; its body and its headers hold secrets. Retries count. There may be no
-        request of the app and no app context, as where signing keys are renewed by a thread of their own.
+        For tracing, and for headers that a proxy needs: change ``request.headers``. The request is a
+        ``requests.PreparedRequest``; its body and its headers hold secrets. Each retry is a request too.
+        There may be neither a Flask request nor an app context: a thread renews the signing keys.
 
         :raises TypeError: the function takes other parameters, or is asynchronous.
         """
@@ -289,8 +290,8 @@ class STSession(Extension):
     def after_core_response(self, function: F) -> F:
         """Register ``f(response)`` or ``f(request, response)``, called with each response of the core.
 
-        It is a ``requests.Response``, whatever its status; its body holds secrets. Where no response came,
-        it is not called. An exception goes to whoever made the call.
+        The response is a ``requests.Response`` with any status; its body holds secrets. If there was no
+        response, the function is not called. Its exceptions reach the caller of the core.
 
         :raises TypeError: the function takes other parameters, or is asynchronous.
         """
@@ -307,8 +308,8 @@ class STSession(Extension):
     ) -> None:
         """Guard every view of an app or a blueprint, before or after ``init_app``.
 
-        Never guarded: static files, our own routes, the login page, URLs without a view, and views that
-        :func:`~flask_stsession.session_exempt` marks.
+        Static files, our own routes, the login page, URLs without a view, and views marked with
+        :func:`~flask_stsession.session_exempt` are never guarded.
 
         :param exempt: endpoint names or view functions to leave out.
         :param verify_arguments: as for :func:`~flask_stsession.verify_session`.
@@ -333,9 +334,9 @@ class STSession(Extension):
         keep_previous: bool = False,
         access_token_validity_seconds: float | None = None,
     ) -> Session:
-        """Sign a user in: create a session, whose tokens go to the client with this response.
+        """Sign a user in: create a session, and send its tokens with this response.
 
-        Check the password (or whatever proves the user) before.
+        Check the password (or another proof of identity) first.
 
         :param user_id: of the user, a non-empty string.
         :param tenant_id: ``"public"`` by default.
@@ -343,17 +344,17 @@ class STSession(Extension):
         :param access_token_payload: JSON; readable by the client.
         :param session_data_in_database: JSON; stays in the core.
         :param disable_anti_csrf: create no anti-CSRF token although ``STSESSION_ANTI_CSRF`` is ``VIA_TOKEN``.
-        :param remember: ``False`` makes cookies that end with the browser, kept so across refreshes. ``True``
-            by default, or as it is for the session that the request carries.
-        :param allow_cross_site: set cookies although another site had the request sent: for the form post by
-            which an identity provider returns the user. Check its ``state`` before.
-        :param keep_previous: ``True`` does not end the session that the request carries, for switching
-            between accounts. By default the new session replaces it: that one is ended in the core, and its
+        :param remember: ``False`` sets cookies that end with the browser, at each refresh too. By default the
+            value of the session that the request carries, or else ``True``.
+        :param allow_cross_site: set cookies although another site caused the request: for the form post with
+            which an identity provider returns the user. Check its ``state`` first.
+        :param keep_previous: ``True`` keeps the session that the request carries, for switching between
+            accounts. By default the new session replaces it: the old one is ended in the core, and its
             transfer method is kept unless the client asks for another.
-        :param access_token_validity_seconds: a shorter life (s) for the first access token; those of later
-            refreshes live as the core is configured. Needs ``STSESSION_CDI_VERSION = "5.6"``.
-        :raises UnauthorisedError: another site had the request sent (login CSRF); nothing is set or cleared.
-        :raises TypeError: the user id is no non-empty string, or arguments come in another SDK's order.
+        :param access_token_validity_seconds: a shorter lifetime (s) for the first access token; those of
+            later refreshes live as the core is configured. Needs ``STSESSION_CDI_VERSION = "5.6"``.
+        :raises UnauthorisedError: another site caused the request (login CSRF); nothing is set or cleared.
+        :raises TypeError: the user id is not a non-empty string, or arguments are in another SDK's order.
         :raises ConfigError: this host is not configured, the token would not fit into a cookie, or the core
             cannot shorten its life.
         :raises CoreUnavailableError: the core does not answer.
@@ -434,8 +435,8 @@ class STSession(Extension):
 
         :param request: the current one, if given.
         :raises UnauthorisedError: no refresh token, or the session has ended; the client is cleared, unless
-            another site had the request sent.
-        :raises TokenTheftError: the token had been replaced; the session is revoked.
+            another site caused the request.
+        :raises TokenTheftError: an older, replaced token was used; the session is revoked.
         :raises CoreUnavailableError: the core does not answer; nothing is cleared.
         """
         state = state_to_change(
@@ -449,12 +450,11 @@ class STSession(Extension):
     def sign_out(self) -> bool:
         """End this request's session, an expired one included, and clear the client in any case.
 
-        A session whose access token can no longer be verified is ended by the refresh token, where the
-        request carries one.
+        If the access token can no longer be verified, uses the refresh token, if the request carries one.
 
-        :returns: ``False`` if a session may live on in the core, which the log says too: its access token can
-            no longer be verified, and no refresh token came along.
-        :raises UnauthorisedError: another site had the request sent by a client with cookies; nothing is
+        :returns: ``False``, with a warning in the log, if the session may still exist in the core: the
+            access token can no longer be verified, and the request carries no refresh token.
+        :raises UnauthorisedError: another site caused the request of a client with cookies; nothing is
             cleared.
         :raises CoreUnavailableError: the core does not answer; nothing is cleared.
         """
@@ -475,9 +475,9 @@ class STSession(Extension):
         disable_anti_csrf: bool = True,
         access_token_validity_seconds: float | None = None,
     ) -> Session:
-        """Create a session whose tokens you hand out yourself: ``get_all_session_tokens_dangerously()``.
+        """Create a session whose tokens you send yourself: ``get_all_session_tokens_dangerously()``.
 
-        The parameters are those of :meth:`create_new_session`; anti-CSRF tokens are made only if asked for.
+        The parameters are those of :meth:`create_new_session`, but without an anti-CSRF token by default.
         """
         new = NewSession(
             user_id=checked_user_id(user_id),
@@ -504,12 +504,12 @@ class STSession(Extension):
         check_database: bool | None = None,
         override_global_claim_validators: OverrideValidators | None = None,
     ) -> Session:
-        """Verify an access token that came by other means than a request.
+        """Verify an access token that did not come with a request.
 
         :param access_token: the raw token.
-        :param anti_csrf_token: what the client sent beside it.
-        :param anti_csrf_check: compare it with the token's own (``VIA_TOKEN``); no by default.
-        :raises UnauthorisedError: this is no token of a session, or it was revoked; ``None`` is no token.
+        :param anti_csrf_token: the anti-CSRF token that the client sent with it.
+        :param anti_csrf_check: compare that with the one in the access token (``VIA_TOKEN``); not by default.
+        :raises UnauthorisedError: this is not a session token, or ``None``, or the session was revoked.
         :raises TryRefreshTokenError: the token has expired, or is not genuine.
         :raises InvalidClaimsError: a validator failed, or the session is of another tenant than
             :meth:`STSession.get_tenant_id` returns.
@@ -527,9 +527,7 @@ class STSession(Extension):
                     clear_tokens=False,
                 )
             if anti_csrf_check:
-                problem = csrf.problem(
-                    "VIA_TOKEN", anti_csrf_token=token.anti_csrf_token, anti_csrf_header=anti_csrf_token
-                )
+                problem = csrf.via_token_problem(token.anti_csrf_token, anti_csrf_token)
                 if problem is not None:
                     reason, message = problem
                     raise TryRefreshTokenError(message, reason=reason)
@@ -551,7 +549,7 @@ class STSession(Extension):
     ) -> Session:
         """Verify an access token outside of a request, for sockets and jobs for example.
 
-        :raises: what :meth:`get_session_without_request_response` raises.
+        :raises: the same as :meth:`get_session_without_request_response`.
         """
         with verdicts_refuse_connections():
             token = _given_token(token, "token", Reason.NO_TOKEN)
@@ -572,15 +570,15 @@ class STSession(Extension):
     ) -> dict[str, Any]:
         """Verify an access token of the core's OAuth2 provider, and return its payload.
 
-        Such a token belongs to no session: guards refuse it, and this refuses a session's.
+        Such a token belongs to no session: guards refuse it, and this method refuses session tokens.
 
-        :param token: the raw token; without ``Bearer``.
-        :param audience: must be among its ``aud``.
+        :param token: the raw token, without ``Bearer``.
+        :param audience: must be in the token's ``aud``.
         :param client_id: the only client whose tokens may pass.
-        :param scopes: all of them must be in its ``scp``.
-        :param check_database: ask the core whether it was revoked (RFC 7662).
-        :raises UnauthorisedError: it is no such token, has expired or was revoked, is not genuine, or is of
-            another audience or client. Nothing is cleared on the client.
+        :param scopes: must all be in the token's ``scp``.
+        :param check_database: ask the core whether the token was revoked (RFC 7662).
+        :raises UnauthorisedError: it is not such a token, has expired or was revoked, is not genuine, or is
+            for another audience or client. Nothing is cleared on the client.
         :raises InvalidClaimsError: scopes are missing (403).
         :raises CoreUnavailableError: the core was needed and did not answer.
         """
@@ -600,12 +598,12 @@ class STSession(Extension):
     def refresh_session_without_request_response(
         self, refresh_token: str, disable_anti_csrf: bool = False, anti_csrf_token: str | None = None
     ) -> Session:
-        """Exchange a refresh token that came by other means than a request for new tokens.
+        """Exchange a refresh token that did not come with a request for new tokens.
 
         :param disable_anti_csrf: do not check ``anti_csrf_token``, although ``STSESSION_ANTI_CSRF`` is
             ``VIA_TOKEN``.
         :raises UnauthorisedError: the session has ended.
-        :raises TokenTheftError: the token had been replaced; the session is revoked.
+        :raises TokenTheftError: an older, replaced token was used; the session is revoked.
         """
         state = self._state
         refresh_token = _given_token(refresh_token, "refresh_token", Reason.REFRESH_TOKEN_MISSING)
@@ -623,15 +621,15 @@ class STSession(Extension):
     def revoke_session(self, handle: str) -> bool:
         """End a session.
 
-        :returns: whether it was still there.
+        :returns: whether it still existed.
         """
         return self.revoke_multiple_sessions([checked_handle(handle)]) == [handle]
 
     def revoke_multiple_sessions(self, handles: Iterable[str]) -> list[str]:
-        """End several sessions in one call of the core.
+        """End several sessions in one request to the core.
 
-        :returns: the handles of those that were still there.
-        :raises TypeError: ``handles`` is one handle, which as text would count as many of one letter.
+        :returns: the handles of those that still existed.
+        :raises TypeError: ``handles`` is a single handle, whose characters would count as handles.
         """
         if isinstance(handles, str | bytes):
             raise TypeError(
@@ -651,7 +649,7 @@ class STSession(Extension):
     ) -> list[str]:
         """End all sessions of a user.
 
-        :param tenant_id: of which tenant, if ``revoke_across_all_tenants=False``.
+        :param tenant_id: the tenant, if ``revoke_across_all_tenants=False``.
         :returns: their handles.
         """
         user_id = checked_user_id(user_id)
@@ -668,7 +666,7 @@ class STSession(Extension):
     ) -> list[str]:
         """Return the handles of a user's sessions.
 
-        :param tenant_id: of which tenant, if ``fetch_across_all_tenants=False``.
+        :param tenant_id: the tenant, if ``fetch_across_all_tenants=False``.
         """
         user_id = checked_user_id(user_id)
         return self.manager.client.list_session_handles(
@@ -678,17 +676,17 @@ class STSession(Extension):
         )
 
     def list_sessions(self, user_id: str, *, tenant_id: str | None = None) -> list[SessionInformation]:
-        """Return a user's sessions, oldest first, for a page on which they end those they do not know."""
+        """Return a user's sessions, oldest first, for a page where users can end unknown ones."""
         user_id = checked_user_id(user_id)
         found = self.manager.client.list_sessions(user_id, tenant_id=tenant_id, all_tenants=tenant_id is None)
         return sorted(found, key=lambda session: session.time_created)
 
     def get_session_information(self, handle: str) -> SessionInformation | None:
-        """Return what the core knows of a session; ``None`` if there is none with that handle."""
+        """Return the core's record of a session; ``None`` if there is none with that handle."""
         return self.manager.by_handle.information(checked_handle(handle))
 
     def update_session_data_in_database(self, handle: str, data: Mapping[str, Any]) -> bool:
-        """Replace the data kept with a session in the core.
+        """Replace the data that the core keeps with a session.
 
         :returns: ``False`` if there is no session with that handle.
         """
@@ -697,13 +695,13 @@ class STSession(Extension):
     def merge_into_access_token_payload(self, handle: str, update: Mapping[str, Any]) -> bool:
         """Merge keys into the payload of a session; its next access token carries them.
 
-        :param update: ``None`` removes a key.
+        :param update: the keys to set; the value ``None`` removes a key.
         :returns: ``False`` if there is no session with that handle.
-        :raises ProtectedClaimError: for a key that belongs to the session itself.
+        :raises ProtectedClaimError: a key is reserved for the session itself.
         """
         return self.manager.default_methods.merge_into_access_token_payload(checked_handle(handle), update)
 
-    # Claims, of this request's session or of the one with a handle
+    # Claims of this request's session, or of the session with a handle
 
     def sync_get_claim_value(self, claim: SessionClaim[Any], *, session_handle: str | None = None) -> Any:
         """Return the value of a claim; ``None`` if the session has none.
@@ -718,11 +716,11 @@ class STSession(Extension):
             return self.manager.default_methods.get_claim_value(claim, session_handle=handle)
 
     def get_claim_value(self, claim: SessionClaim[Any], *, session_handle: str | None = None) -> Any:
-        """Do the same as :meth:`sync_get_claim_value`; an override of one overrides both."""
+        """Do the same as :meth:`sync_get_claim_value`; an override of one applies to both."""
         return STSession.sync_get_claim_value(self, claim, session_handle=session_handle)
 
     def fetch_and_set_claim(self, claim: SessionClaim[Any], *, session_handle: str | None = None) -> bool:
-        """Ask a claim's source, and set the claim to what it returns.
+        """Fetch the value of a claim from its source, and set it.
 
         :returns: ``False`` if there is no session with that handle.
         """
@@ -754,7 +752,7 @@ class STSession(Extension):
     def validate_claims_for_session_handle(
         self, handle: str, *, override_global_claim_validators: Any = None
     ) -> list[ClaimValidationError]:
-        """Run the validators on a session by its handle; fetch and store claims that are due first.
+        """Fetch the claims that need it, then run the validators on the session with this handle.
 
         :param override_global_claim_validators: ``f(global_validators, session_information, user_context)``,
             which returns the validators to run.
@@ -772,7 +770,7 @@ class STSession(Extension):
             override=override_global_claim_validators,
         )
 
-    # Keys, tokens of other kinds, and facts about the interface
+    # Keys, other tokens, and facts about the interface
 
     def create_jwt(
         self,
@@ -781,12 +779,12 @@ class STSession(Extension):
         *,
         use_static_signing_key: bool | None = None,
     ) -> str:
-        """Create a JWT of your own, signed by the core with a key of :meth:`get_jwks`; no session.
+        """Create a JWT of your own, without a session; the core signs it with a key of :meth:`get_jwks`.
 
         :param payload: JSON; ``iss``, ``iat`` and ``exp`` are added.
-        :param validity_seconds: life of the token, a hundred years by default.
-        :param use_static_signing_key: sign with the key that is never renewed; yes by default.
-        :raises CoreError: the core refuses it.
+        :param validity_seconds: the lifetime (s) of the token, a hundred years by default.
+        :param use_static_signing_key: ``False``: sign with a rotating key instead of the static one.
+        :raises CoreError: the core refuses the payload.
         """
         return self.manager.client.create_jwt(
             json_object(payload, argument="payload"),
@@ -821,28 +819,28 @@ class STSession(Extension):
         """Return security schemes of protected views, for ``components.securitySchemes`` (OpenAPI 3.1)."""
         return security_schemes(self.config.cookie_names)
 
-    # The app in question
+    # The current app
 
     @property
     def app(self) -> Flask:
-        """The app that this object works on."""
+        """Return the app that this object works on."""
         return self._state.app
 
     @property
     def config(self) -> Config:
-        """The settings, as read by ``init_app``."""
+        """Return the settings, as read by ``init_app``."""
         return self._state.config
 
     @property
     def manager(self) -> SessionManager:
-        """Verifies and changes sessions, from tokens rather than requests."""
+        """Return the manager, which verifies and changes sessions without a request."""
         return self._state.manager
 
     @property
     def blueprint(self) -> Blueprint:
-        """Our routes, for extensions that take a Blueprint: ``CORS(stsession.blueprint)``.
+        """Return our routes, for extensions that take a Blueprint: ``CORS(stsession.blueprint)``.
 
-        Outside of an app context, as in an app factory, they are those of the app initialised last.
+        Outside of an app context, as in an app factory, these are the routes of the last initialised app.
         """
         if self._newest is not None and not has_app_context():
             return self._newest.blueprint
@@ -850,7 +848,7 @@ class STSession(Extension):
 
     @property
     def _state(self) -> AppState:
-        """What ``init_app`` made for the app in question."""
+        """Return the state that ``init_app`` created for the current app."""
         if self._only is not None:
             return self._only
         if not self._apps:
@@ -860,7 +858,7 @@ class STSession(Extension):
         if not has_app_context():
             raise RuntimeError(
                 f"This STSession serves {self._apps} apps, so outside of an app context it cannot know which "
-                'one is meant. Do it in "with app.app_context():".'
+                'one is meant. Call it in "with app.app_context():".'
             )
         return current_app_state()
 
@@ -868,28 +866,28 @@ class STSession(Extension):
 
     @property
     def session_claims(self) -> tuple[SessionClaim[Any], ...]:
-        """The claims that are built into every new session."""
+        """Return the claims to build into every new session."""
         return self._claims
 
     @property
     def asks_for_tenant(self) -> bool:
-        """Whether ``get_tenant_id`` is overridden, by a subclass or on this object."""
+        """Return whether ``get_tenant_id`` is overridden, by a subclass or on this object."""
         return getattr(self.get_tenant_id, "__func__", None) is not STSession.get_tenant_id
 
     @property
     def asks_for_validators(self) -> bool:
-        """Whether ``get_global_claim_validators`` is overridden, by a subclass or on this object."""
+        """Return whether ``get_global_claim_validators`` is overridden, by a subclass or on this object."""
         ask = self.get_global_claim_validators
         return getattr(ask, "__func__", None) is not STSession.get_global_claim_validators
 
     @property
     def claim_max_age_seconds(self) -> float | None:
-        """``STSESSION_CLAIM_MAX_AGE_SECONDS``, which built-in claims ask for."""
+        """Return ``STSESSION_CLAIM_MAX_AGE_SECONDS``, for built-in claims."""
         return self.config.claim_max_age_seconds
 
     @property
     def global_claim_validators(self) -> tuple[SessionClaimValidator, ...]:
-        """The validators given to the constructor."""
+        """Return the validators given to the constructor."""
         return self._global_claim_validators
 
     def global_validators_for(self, session: Session) -> list[SessionClaimValidator]:
@@ -907,7 +905,7 @@ class STSession(Extension):
 
     @property
     def has_user_loader(self) -> bool:
-        """Whether the app has registered a ``user_loader``."""
+        """Return whether the app has registered a ``user_loader``."""
         return self._loaders.has("user_loader")
 
     def has_loader(self, kind: Literal["roles_loader", "permissions_loader"]) -> bool:
@@ -917,15 +915,15 @@ class STSession(Extension):
     def load_user(self, user_id: str, tenant_id: str) -> Any:
         """Return what the ``user_loader`` returns for a user.
 
-        :raises ConfigError: there is none.
+        :raises ConfigError: there is no ``user_loader``.
         """
         return self._loaders.load_user(self.manager, user_id, tenant_id)
 
     def refuse_refresh_of_ended(self, session: Session) -> None:
-        """End a session that :meth:`allow_refresh` does not let go on.
+        """End the session if :meth:`allow_refresh` refuses it.
 
-        :raises UnauthorisedError: it was ended.
-        :raises TypeError: :meth:`allow_refresh` returned no bool.
+        :raises UnauthorisedError: the session was ended.
+        :raises TypeError: :meth:`allow_refresh` did not return a bool.
         """
         allowed: object = self.allow_refresh(session)
         if not isinstance(allowed, bool):
@@ -952,21 +950,21 @@ class STSession(Extension):
     def permissions_of(self, user_id: str, tenant_id: str, *, max_age: float = 0) -> list[str]:
         """Return the user's permissions, from the ``permissions_loader`` or the core.
 
-        :param max_age: the age (s) up to which a cached response of the core may serve; 0: ask now.
+        :param max_age: the maximum age (s) of a cached response of the core; 0: ask now.
         """
         return self._loaders.permissions_of(self.manager, user_id, tenant_id, max_age=max_age)
 
     @property
     def has_mfa_requirements(self) -> bool:
-        """Whether the app has registered ``mfa_requirements``."""
+        """Return whether the app has registered ``mfa_requirements``."""
         return self._loaders.has("mfa_requirements")
 
     def mfa_requirements_of(self, user_id: str, tenant_id: str) -> Any:
-        """Return the factors that a login of the user needs; ``None`` without ``mfa_requirements``."""
+        """Return the factors that the user needs to log in; ``None`` without ``mfa_requirements``."""
         return self._loaders.mfa_requirements_of(self.manager, user_id, tenant_id)
 
     def allowed_domains_of(self, tenant_id: str, user_context: dict[str, Any]) -> list[str] | None:
-        """Return the domains from which users of a tenant may come; ``None`` without a loader."""
+        """Return the allowed domains of a tenant; ``None`` without an ``allowed_domains_loader``."""
         return self._loaders.allowed_domains_of(self.manager, tenant_id, user_context)
 
     def is_email_of_user_verified(self, user_id: str, tenant_id: str) -> bool:
@@ -975,33 +973,33 @@ class STSession(Extension):
 
     @property
     def has_emails(self) -> bool:
-        """Whether there is a ``get_email``."""
+        """Return whether the app has given a ``get_email``."""
         return self._loaders.get_email is not None
 
     def deliver_verification_email(self, user_id: str, email: str, link: str, tenant_id: str) -> None:
-        """Have the function given to :meth:`send_verification_email` send a link.
+        """Send a link with the function registered by :meth:`send_verification_email`.
 
-        :raises ConfigError: there is none.
+        :raises ConfigError: there is no such function.
         """
         self._loaders.deliver_verification_email(self.manager, user_id, email, link, tenant_id)
 
     def email_of(self, user_id: str, tenant_id: str) -> str | None:
-        """Return the user's address, by ``get_email``.
+        """Return the user's address, as returned by ``get_email``.
 
         :raises ConfigError: there is no ``get_email``.
         """
         return self._loaders.email_of(self.manager, user_id, tenant_id)
 
     def update_email_verification(self, session: Session) -> bool:
-        """Set ``EmailVerificationClaim`` to what the core says about the session's user; return that."""
+        """Set ``EmailVerificationClaim`` to the core's answer for the session's user, and return it."""
         return self._loaders.update_email_verification(self.manager, session)
 
     def nonce_of_this_request(self) -> str | None:
-        """Return what ``csp_nonce`` returns; ``None`` without one."""
+        """Return the nonce of the ``csp_nonce`` function; ``None`` if there is none."""
         return self._loaders.csp_nonce(self.manager)
 
     def require_auth_time(self) -> None:
-        """Refuse ``max_auth_age`` where sessions do not carry the time of the login.
+        """Refuse ``max_auth_age`` if sessions do not carry the time of the login.
 
         :raises ConfigError: ``AuthTimeClaim`` is not among the claims.
         """
@@ -1012,11 +1010,11 @@ class STSession(Extension):
 
     @contextmanager
     def _session_at_hand(self, handle: str | None, by_handle: str, *, changes: bool = True) -> Iterator[str]:
-        """Yield the handle of the session to act on, and have that of this request at hand.
+        """Yield the handle of the session to act on; if it is that of this request, act on its object.
 
         :param handle: ``None`` for the session of this request.
-        :param by_handle: the call to make instead where there is no request or its response is written.
-        :param changes: is the session changed?
+        :param by_handle: the call to suggest if there is no request or its response is written.
+        :param changes: whether the block changes the session.
         """
         if handle is not None:
             yield checked_handle(handle, "session_handle")
@@ -1031,11 +1029,11 @@ class STSession(Extension):
             yield session.get_handle()
 
     def _issuer(self) -> str | None:
-        """Return the ``iss`` of tokens made here, or ``None`` where only a request would tell."""
+        """Return the ``iss`` of our tokens, or ``None`` if it depends on a request and there is none."""
         return self.config.issuer or self._base_url()
 
     def _base_url(self) -> str | None:
-        """Return the URL of our routes; needs a request where the API domain is not configured."""
+        """Return the URL of our routes; ``None`` without a request and a configured API domain."""
         config = self.config
         if has_request_context():
             request = this_request()
@@ -1044,7 +1042,7 @@ class STSession(Extension):
 
 
 def _host(app: Flask) -> HostApp:
-    """Return what decides about the app's core, without Flask."""
+    """Return the facts about the app that the embedded core needs, without Flask."""
     return HostApp(
         instance_path=lambda: app.instance_path,
         is_testing=lambda: app.testing,
@@ -1053,7 +1051,7 @@ def _host(app: Flask) -> HostApp:
 
 
 def _checked_validity(seconds: float | None) -> int:
-    """Return the life of a JWT in whole seconds, by default a hundred years.
+    """Return the lifetime of a JWT in whole seconds, by default a hundred years.
 
     :raises TypeError: it is not a number.
     """
@@ -1065,9 +1063,9 @@ def _checked_validity(seconds: float | None) -> int:
 
 
 def _given_token(token: object, argument: str, reason: Reason) -> MaskedToken:
-    """Return a token under a class that error reporters, which collect local variables, do not show.
+    """Return a token whose ``repr`` is masked, because error reporters collect local variables.
 
-    :raises UnauthorisedError: there is none.
+    :raises UnauthorisedError: there is no token.
     :raises TypeError: it is not a str; the message does not show it.
     """
     if token is None:
@@ -1080,7 +1078,7 @@ def _given_token(token: object, argument: str, reason: Reason) -> MaskedToken:
 
 def _make_manager(app: Flask, config: Config, ext: STSession, transport: CoreTransport) -> SessionManager:
     def on_stale(error: Exception, age_seconds: float) -> None:
-        with app.app_context():  # keys are renewed in a thread of their own
+        with app.app_context():  # a thread renews the keys
             signals.keys_stale.send(app, error=error, age_seconds=age_seconds)
 
     return make_manager(

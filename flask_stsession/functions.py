@@ -1,4 +1,4 @@
-"""The functions of this package: the methods of the current app's extension object."""
+"""The functions of this package: each calls a method of the current app's extension object."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ get_all_cors_headers: Final = STSession.get_all_cors_headers
 def openapi_security_schemes() -> dict[str, Any]:
     """Return security schemes of protected views, for ``components.securitySchemes`` (OpenAPI 3.1).
 
-    Without an app context the cookie is named as without ``STSESSION_COOKIE_PREFIX``.
+    Without an app context, the name of the cookie has no ``STSESSION_COOKIE_PREFIX``.
     """
     if has_app_context():
         return current_extension().openapi_security_schemes()

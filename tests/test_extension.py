@@ -619,14 +619,14 @@ VALIDATOR = PrimitiveClaim("k", lambda *_: "v").validators.has_value("v")
         ({"app": "app"}, "takes the Flask app, not 'app': write STSession(app)."),
         (
             {"claims": ["x"]},
-            "got 'x' among claims=, which is not a SessionClaim. Write UserRoleClaim, or a claim "
+            "got 'x' in claims=, which is not a SessionClaim. Write UserRoleClaim, or a claim "
             "of your own such as PrimitiveClaim(key, fetch_value).",
         ),
         ({"claims": fetched}, "takes a list as claims=: write claims=[...]."),
         ({"claims": "st-role"}, "takes a list of claims as claims=, not 'st-role'."),
         (
             {"claims": [VALIDATOR]},
-            f"got the validator {VALIDATOR!r} among claims=. Write it into global_claim_validators=[...].",
+            f"got the validator {VALIDATOR!r} in claims=. Write it in global_claim_validators=[...].",
         ),
         (
             {"global_claim_validators": VALIDATOR},
@@ -634,7 +634,7 @@ VALIDATOR = PrimitiveClaim("k", lambda *_: "v").validators.has_value("v")
         ),
         (
             {"global_claim_validators": [fetched]},
-            "got the claim <PrimitiveClaim 'fetched'> among "
+            "got the claim <PrimitiveClaim 'fetched'> in "
             "global_claim_validators=, but a claim checks nothing. Write one of its validators, such as "
             "claim.validators.has_value(...).",
         ),

@@ -86,8 +86,8 @@ def test_one_extension_object_may_serve_two_apps(make_app: AppFactory, make_othe
     with pytest.raises(RuntimeError) as caught:
         ext.get_jwks()
     assert str(caught.value) == (
-        "This STSession serves 2 apps, so outside of an app context it cannot know which one is meant. Do it "
-        'in "with app.app_context():".'
+        "This STSession serves 2 apps, so outside of an app context it cannot know which one is meant. "
+        'Call it in "with app.app_context():".'
     )
 
 

@@ -16,6 +16,7 @@ from ..constants import (
     REFRESH_TOKEN_HEADER,
 )
 from ..web.csrf import is_allowed
+from ..web.transport import extended_list
 from .responses import GatewayResponse, gateway_response
 
 if TYPE_CHECKING:
@@ -66,7 +67,5 @@ def replace(headers: list[tuple[str, str]], name: str, value: str) -> None:
 
 def add_to_list(headers: list[tuple[str, str]], name: str, values: Iterable[str]) -> None:
     """Add values to a header that lists some, and write it as one line."""
-    present = ", ".join(value for each, value in headers if each.lower() == name.lower())
-    known = {each.strip().lower() for each in present.split(",")}
-    missing = [value for value in values if value.lower() not in known]
-    replace(headers, name, ", ".join(filter(None, [present, *missing])))
+    present = [value for each, value in headers if each.lower() == name.lower()]
+    replace(headers, name, extended_list(present, values))

@@ -7,7 +7,7 @@ from one invocation to the next. :class:`EventGuard` checks what a guard of view
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,8 +16,7 @@ from ..callables import refuse_asynchronous
 from ..claims.validation import overridden
 from ..claims.validators import quick_checks, surely_pass
 from ..concurrency import AgeClock
-from ..config.domains import origin_of
-from ..constants import ANTI_CSRF_HEADER, RID_HEADER
+from ..config.domains import normal_origin
 from ..errors import ConfigError, SessionHTTPError, TryRefreshTokenError, UnauthorisedError
 from ..sessions.assembly import make_manager, make_transport
 from ..sessions.client_changes import ChangeRecord
@@ -28,7 +27,6 @@ from ..web.transport import Turns, read_tokens
 from ..web.verdict_record import announce_verdict
 
 if TYPE_CHECKING:
-    from ..claims.base import SessionClaimValidator
     from ..config.config import AllowedTransfer, AntiCsrf, Config
     from ..sessions.manager import SessionManager
     from ..sessions.session import Session
@@ -226,36 +224,20 @@ class EventGuard:
 
     def _check_sender(self, request: EventRequest, token: AccessToken) -> None:
         """Check that a page of ours sent a request whose session came by cookie."""
-        headers = request.headers
+        config, origin = self._config, request.origin
         if request.is_handshake:
-            # No script can add headers to a handshake: this is the check, whatever the mode.
-            problem = csrf.socket_problem(
-                origin=headers.get("origin"),
-                sec_fetch_site=headers.get("sec-fetch-site"),
-                needs_origin=True,
-                allowed_origins={
-                    *self._config.trusted_origins(request.origin),
-                    str(origin_of(request.origin)),
-                },
+            # No script can add headers to a handshake: every mode checks its origin instead.
+            allowed = {*config.trusted_origins(origin), normal_origin(origin)}
+            csrf.check_socket(request.headers, needs_origin=True, allowed_origins=allowed)
+            return
+        mode = self._anti_csrf or config.decisions(origin).anti_csrf
+        if csrf.is_checked(mode, request.method, anti_csrf_check=self._options.anti_csrf_check):
+            csrf.check(
+                mode,
+                request.headers,
+                anti_csrf_token=token.anti_csrf_token,
+                allowed_origins=config.trusted_origins(origin),
             )
-            if problem is not None:
-                reason, message = problem
-                raise UnauthorisedError(message, reason=reason, clear_tokens=False)
-            return
-        mode = self._anti_csrf or self._config.decisions(request.origin).anti_csrf
-        if not csrf.is_checked(mode, request.method, anti_csrf_check=self._options.anti_csrf_check):
-            return
-        csrf.check(
-            mode,
-            method=request.method,
-            anti_csrf_check=self._options.anti_csrf_check,
-            anti_csrf_token=token.anti_csrf_token,
-            anti_csrf_header=headers.get(ANTI_CSRF_HEADER),
-            rid_present=RID_HEADER in headers,
-            sec_fetch_site=headers.get("sec-fetch-site"),
-            origin=headers.get("origin"),
-            allowed_origins=self._config.trusted_origins(request.origin),
-        )
 
     def _check_claims(self, session: Session) -> None:
         checks, payload = self._quick_checks, session.shared_payload
@@ -264,11 +246,8 @@ class EventGuard:
         if checks and payload is not None and surely_pass(checks, payload, self._manager.now_ms()):
             return
         override = self._options.override_global_claim_validators
-        validators: Sequence[SessionClaimValidator] = self._options.validators
-        if override is not None:
-            chosen = overridden((), override, session, session.context(), ensure_sync=None)
-            validators = [*chosen, *validators]
-        session.assert_claims(validators)
+        chosen = overridden((), override, session, session.context(), ensure_sync=None)
+        session.assert_claims([*chosen, *self._options.validators])
 
 
 def _environ(request: EventRequest) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the rest of this room knows of the extension: one object for users, one state for each app."""
+"""The interface of the extension object as this package uses it, and the state of each app."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ STATE = "stsession.state"
 
 
 class Extension(ABC):
-    """The methods of ``STSession`` that guards, hooks, routes and pages call, so that overrides count."""
+    """The interface of ``STSession``: guards, hooks, routes and pages call it, so overrides take effect."""
 
     @property
     @abstractmethod
     def session_claims(self) -> tuple[SessionClaim[Any], ...]:
-        """The claims that are built into every new session."""
+        """Return the claims to build into every new session."""
 
     @property
     def asks_for_tenant(self) -> bool:
-        """Whether ``get_tenant_id`` is overridden; where it is not, any tenant's sessions pass."""
+        """Return whether ``get_tenant_id`` is overridden; if not, sessions of any tenant pass."""
         return True
 
     @property
     def asks_for_validators(self) -> bool:
-        """Whether ``get_global_claim_validators`` is overridden; else all sessions have the same."""
+        """Return whether ``get_global_claim_validators`` is overridden; if not, all sessions share them."""
         return True
 
     @property
     @abstractmethod
     def global_claim_validators(self) -> tuple[SessionClaimValidator, ...]:
-        """The validators given to the constructor."""
+        """Return the validators given to the constructor."""
 
     @abstractmethod
     def global_validators_for(self, session: Session) -> list[SessionClaimValidator]:
@@ -53,7 +53,7 @@ class Extension(ABC):
 
     @abstractmethod
     def require_auth_time(self) -> None:
-        """Refuse a guard with ``max_auth_age`` where sessions do not carry the time of the login."""
+        """Refuse a guard with ``max_auth_age`` if sessions do not carry the time of the login."""
 
     @abstractmethod
     def get_login_url(self) -> str | None:
@@ -66,15 +66,15 @@ class Extension(ABC):
     @property
     @abstractmethod
     def has_user_loader(self) -> bool:
-        """Whether the app has registered a ``user_loader``."""
+        """Return whether the app has registered a ``user_loader``."""
 
     @abstractmethod
     def load_user(self, user_id: str, tenant_id: str) -> Any:
-        """Return the user that the ``user_loader`` knows, or ``None``."""
+        """Return what the ``user_loader`` returns for a user."""
 
     @abstractmethod
     def refuse_refresh_of_ended(self, session: Session) -> None:
-        """End a session that ``allow_refresh`` does not let go on."""
+        """End the session if ``allow_refresh`` refuses it."""
 
     @abstractmethod
     def nonce_of_this_request(self) -> str | None:
@@ -87,15 +87,15 @@ class Extension(ABC):
     @property
     @abstractmethod
     def has_emails(self) -> bool:
-        """Whether there is a ``get_email``."""
+        """Return whether the app has given a ``get_email``."""
 
     @abstractmethod
     def deliver_verification_email(self, user_id: str, email: str, link: str, tenant_id: str) -> None:
-        """Have the app send the link by which a user proves to own an address."""
+        """Have the app send the link that verifies an address."""
 
     @abstractmethod
     def email_of(self, user_id: str, tenant_id: str) -> str | None:
-        """Return the user's address, by ``get_email``."""
+        """Return the user's address, as returned by ``get_email``."""
 
     @abstractmethod
     def refresh_session(self, request: Request | None = None) -> Session:
@@ -103,11 +103,11 @@ class Extension(ABC):
 
     @abstractmethod
     def sign_out(self) -> bool:
-        """End this request's session, and clear the client; return whether none lives on in the core."""
+        """End this request's session and clear the client; ``False`` if the core may still have a session."""
 
     @abstractmethod
     def revoke_session(self, handle: str) -> bool:
-        """End a session; return whether it was still there."""
+        """End a session; return whether it still existed."""
 
     @abstractmethod
     def get_jwks(self) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class Extension(ABC):
 
     @abstractmethod
     def openapi_security_schemes(self) -> dict[str, Any]:
-        """Return how tokens are sent, as security schemes of OpenAPI."""
+        """Return the OpenAPI security schemes of protected views."""
 
     @abstractmethod
     def update_email_verification(self, session: Session) -> bool:
@@ -128,17 +128,17 @@ class Extension(ABC):
 
 @dataclass(frozen=True, eq=False)
 class AppState:
-    """What ``init_app`` made for one app, handed down to whatever works for it.
+    """The state of one app, created by ``init_app`` and passed to every part that works for the app.
 
     :param app: the Flask app, sender of all signals.
     :param extension: the object that users hold and may have subclassed.
     :param config: the settings, read once.
     :param manager: verifies and changes sessions.
     :param blueprint: our routes.
-    :param transport: carries requests to the core.
-    :param core: the embedded core in this process, if that is the one.
-    :param refresh_route: the path at which the app itself sees requests for a refresh.
-    :param overrides_get_session: does the extension object override ``get_session``?
+    :param transport: sends requests to the core.
+    :param core: the embedded core in this process, if the app uses it.
+    :param refresh_route: the path of the refresh route within the app.
+    :param overrides_get_session: whether the extension object overrides ``get_session``.
     """
 
     app: Flask
@@ -150,9 +150,9 @@ class AppState:
     core: AppCore | None
     refresh_route: str
     overrides_get_session: bool
-    #: Whether there are routes of ours that renew an expired token for a page, which no guard may stop.
+    #: Whether the routes exist that renew an expired token for a page, which no guard may block.
     has_pages: bool
     #: The clients whose cookies of an older domain were just cleared.
     asked_again: RecentlySeen = field(default_factory=RecentlySeen)
-    #: The guards of the app by their options, each made at its first use.
+    #: The guards of the app by their options, each created at its first use.
     guards: dict[object, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The Blueprint of our own routes: on which hosts they respond, and how other extensions reach it."""
+"""The Blueprint of our own routes: the hosts that they respond on, and hooks for other extensions."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ _SUBDOMAIN: Final = "stsession_subdomain"
 class RoutesBlueprint(Blueprint):
     """A Blueprint of one app that accepts functions after it has been registered.
 
-    ``init_app`` makes and registers it, so other extensions can only use it afterwards. Flask refuses
-    ``CORS(blueprint)`` then, for a Blueprint of its own class.
+    ``init_app`` creates and registers it, so other extensions get it only afterwards. Flask's own Blueprint
+    class would refuse ``CORS(blueprint)`` then.
 
-    :param app: the app, which the Blueprint is for.
+    :param app: the app that the routes belong to.
     :param config: of the app.
-    :raises ConfigError: ``STSESSION_HOST`` or ``STSESSION_SUBDOMAIN`` is set, and the app matches none.
+    :raises ConfigError: ``STSESSION_HOST`` or ``STSESSION_SUBDOMAIN`` is set, but the app does not match
+        hosts or subdomains.
     """
 
     def __init__(self, app: Flask, config: Config) -> None:
@@ -47,7 +48,7 @@ class RoutesBlueprint(Blueprint):
         provide_automatic_options: bool | None = None,
         **options: Any,
     ) -> None:
-        """Add a rule for every place at which our routes respond."""
+        """Add a rule for each host or subdomain that our routes respond on."""
         for place in self._places:
             super().add_url_rule(rule, endpoint, view_func, provide_automatic_options, **place, **options)
 
@@ -67,7 +68,7 @@ class RoutesBlueprint(Blueprint):
         return f
 
     def _set_place(self, endpoint: str, values: dict[str, Any]) -> None:
-        """Have ``url_for`` stay on the host of the request."""
+        """Make ``url_for`` keep the host of the request."""
         if not has_request_context():
             return
         host = this_request().host
@@ -80,7 +81,7 @@ class RoutesBlueprint(Blueprint):
 
 
 def _places(app: Flask, config: Config) -> list[dict[str, str]]:
-    """Return the hosts or subdomains of our rules, as arguments of rules; by default all."""
+    """Return the hosts or subdomains of our rules, as arguments of ``add_url_rule``; all by default."""
     if app.url_map.host_matching:
         if config.subdomain is not None:
             raise _no_effect("STSESSION_SUBDOMAIN", "matches hosts: write STSESSION_HOST instead")
@@ -107,11 +108,11 @@ def _remove_place(_endpoint: str | None, values: dict[str, Any] | None) -> None:
 
 
 def exempt_from_csrf_extensions(app: Flask, blueprint: Blueprint) -> None:
-    """Keep the checks of Flask-WTF and Flask-SeaSurf off our routes, which check for themselves."""
+    """Exempt our routes from the checks of Flask-WTF and Flask-SeaSurf; they make their own."""
     protect = app.extensions.get("csrf")
     if protect is not None and hasattr(protect, "exempt"):
         protect.exempt(blueprint)
-    # Flask-SeaSurf leaves nothing on the app but its functions, and knows views only.
+    # Flask-SeaSurf registers only functions with the app, and exempts only views.
     for function in app.before_request_funcs.get(None, ()):
         sea_surf: Any = getattr(function, "__self__", None)
         if hasattr(sea_surf, "exempt_urls") and hasattr(sea_surf, "exempt"):

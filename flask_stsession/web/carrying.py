@@ -1,7 +1,7 @@
 """Carry a navigation through the refresh and back to its target.
 
-A GET is carried by a small page with one static script; a form, a download and what Turbo or Unpoly fetch by
-two redirects that keep method and body.
+A small page with one static script carries a GET. Two redirects that keep method and body carry a form, a
+download, and requests of Turbo and Unpoly.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ if TYPE_CHECKING:
     from ..errors import SessionHTTPError
     from .base import AppState
 
-#: Below the refresh path, so that browsers send the refresh cookie along.
+#: Below the refresh path, so that browsers send the refresh cookie with it.
 CONTINUE = f"{REFRESH_PATH}/continue"
-#: Beside it, so that they do not.
+#: Beside the refresh path, so that browsers do not send the refresh cookie with it.
 SCRIPT = f"{REFRESH_PATH}.js"
 _SCRIPT_SECONDS = 365 * 24 * 3600
 
 
 class Refused(NamedTuple):
-    """A request that is to be carried, or sent to the login page.
+    """A refused request, to be carried through the refresh or redirected to the login page.
 
     :param login: endpoint or path of the login page.
-    :param error: the verdict on it.
+    :param error: the verdict on the request.
     """
 
     app_state: AppState
@@ -67,12 +67,12 @@ class Refused(NamedTuple):
 
     @property
     def is_form(self) -> bool:
-        """Return whether a form is posted."""
+        """Return whether the request posts a form."""
         return self.request.method == "POST"
 
     @property
     def target(self) -> str | None:
-        """Return where the navigation leads; no route of ours is a page to come back to after signing in."""
+        """Return the URL to go back to after signing in; ``None`` for our own routes."""
         if self.request.endpoint == CONTINUE_ENDPOINT:
             return _next_of(self.app_state, self.request)
         if self.request.blueprint == self.app_state.blueprint.name:
@@ -91,17 +91,17 @@ class Refused(NamedTuple):
 
     @property
     def origin_problem(self) -> tuple[Reason, str] | None:
-        """Return why it may not come from a page of ours, or ``None``."""
+        """Return why the request may not come from one of our pages, or ``None``."""
         return origin_problem(self.app_state.config, self.request, origin_of_api(self.request))
 
     @property
     def is_on_login_page(self) -> bool:
-        """Return whether the login page itself is asked for."""
+        """Return whether the request is for the login page itself."""
         return is_login_page(self.request, self.login)
 
     @property
     def can_be_carried(self) -> bool:
-        """Return whether our route is there, and a cookie brought the session that is to be refreshed."""
+        """Return whether the route for it exists and the session to refresh came by cookie."""
         sent = read_tokens(self.request.environ, self.app_state.config.cookie_names)
         has_cookie = bool(sent.access_cookies) or sent.legacy
         return (
@@ -112,33 +112,33 @@ class Refused(NamedTuple):
         )
 
     def login_url(self, then: str | None) -> str:
-        """Return the URL of the login page, with the way back to ``then``."""
+        """Return the URL of the login page, with ``then`` as its ``next``."""
         return login_url(self.app_state.config, self.request, self.login, then=then)
 
     def url_onwards(self, target: str) -> str:
-        """Return the URL that refreshes and goes on to ``target``, which it names unless it is too long."""
+        """Return the URL that refreshes and redirects to ``target``; too long a target is left out."""
         url = self._continue_url(target)
         return url if len(url) <= LONGEST_URL else self._continue_url(None)
 
     def carried(self) -> BaseResponse | None:
-        """Return what carries a navigation through the refresh; ``None`` for a form that may be forged."""
+        """Return the response that carries a navigation; ``None`` for a form that may be forged."""
         if not is_carried_by_redirects(self.request):
             return self._renewing_page()
         problem = self.origin_problem
         if problem is not None:
-            warn_of_hidden_origin("VIA_ORIGIN", self.request.headers.get("Origin"), problem[1])
+            warn_of_hidden_origin("VIA_ORIGIN", self.request.headers, problem[1])
             return None
-        # 307 keeps method and body (RFC 9110, 15.4.8). Our sign-out is a form's target too.
+        # 307 keeps method and body (RFC 9110, 15.4.8). A form may also be posted to our sign-out.
         target = self.target or url_of(self.app_state.config, self.request) or "/"
         onwards = self._continue_url(target)
         if len(onwards) > LONGEST_URL:
-            # The page is loaded anew by what loaded it: a form is posted again.
+            # The page reloads itself, and so the browser posts the form again.
             return self._renewing_page()
         read_body(self.request)
         return uncached(redirect(onwards, 307))
 
     def asking_again_page(self) -> BaseResponse:
-        """Return the page that asks for itself, which brings cookies of ``SameSite=Strict``."""
+        """Return a page that requests itself again; browsers then send ``SameSite=Strict`` cookies."""
         target = self.target
         return refresh_page.asking_again_page(
             status=self.error.code,
@@ -158,18 +158,18 @@ class Refused(NamedTuple):
             continue_url=self.url_onwards(target or "/"),
             login_url=None if self.is_on_login_page else self.login_url(self.page),
             nonce=self.app_state.extension.nonce_of_this_request(),
-            # A page that comes from itself, without script, has not kept the new cookies.
+            # If a page without script leads back to itself, the browser did not keep the new cookies.
             goes_on_without_script=not comes_from_itself(config, self.request),
         )
 
     def _continue_url(self, target: str | None) -> str:
-        # A token that would be good enough was refused by the core: only a new one helps.
+        # The token is valid here, but the core refused it: only a new one helps.
         flags = ("force",) if holds_good_token(self.app_state) else ()
         return _continue_url(self.app_state, self.request, target, *flags)
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """Add the routes by which navigations are carried through a refresh."""
+    """Add the routes that carry navigations through a refresh."""
     ours = f"{blueprint.name}."
     renew, script = CONTINUE_ENDPOINT.removeprefix(ours), SCRIPT_ENDPOINT.removeprefix(ours)
     blueprint.add_url_rule(CONTINUE, renew, continue_after_refresh, methods=["GET", "POST"])
@@ -177,7 +177,7 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def refresh_script() -> Response:
-    """``GET {base}/session/refresh.js``: return the script of the page; its URL changes when it does."""
+    """``GET {base}/session/refresh.js``: return the script of the page; its URL changes with it."""
     response = Response(refresh_page.script(), mimetype="text/javascript")
     response.cache_control.public = True
     response.cache_control.max_age = _SCRIPT_SECONDS
@@ -187,14 +187,14 @@ def refresh_script() -> Response:
 
 
 def continue_after_refresh() -> BaseResponse:
-    """``{base}/session/refresh/continue?next=…``: refresh, and go back to the target of the navigation.
+    """``{base}/session/refresh/continue?next=…``: refresh, and redirect to the target of the navigation.
 
-    Without ``next`` (the URL would be too long) the page that the ``Referer`` names is the target. A token
-    that is good already, because another tab has refreshed, is left as it is, unless ``force`` says that the
-    core refuses it. POST without a navigation, from the script of the page: 204. A form that seems to come
-    back takes one more turn here (``kept``), which shows whether the browser keeps what the refresh sets.
+    Without ``next`` (the URL would be too long), the target is the page that the ``Referer`` names. A valid
+    token, because another tab has refreshed, is left as it is, unless ``force`` says that the core refuses
+    it. The POST of the page's script, which is no navigation, gets a 204. A form that seems to come back is
+    redirected here once more (``kept``), to find out whether the browser keeps the new cookies.
 
-    :raises SessionHTTPError: nothing proves that one of our pages asked, or the refresh failed.
+    :raises SessionHTTPError: the request may not come from one of our pages, or the refresh failed.
     :raises RequestEntityTooLarge: the form is larger than ``MAX_CONTENT_LENGTH``.
     """
     app_state = current_app_state()
@@ -204,7 +204,7 @@ def continue_after_refresh() -> BaseResponse:
     problem = origin_problem(app_state.config, request, origin_of_api(request))
     if problem is not None:
         reason, message = problem
-        warn_of_hidden_origin("VIA_ORIGIN", request.headers.get("Origin"), message)
+        warn_of_hidden_origin("VIA_ORIGIN", request.headers, message)
         raise TryRefreshTokenError(message, reason=reason)
     request_state(request).origin_checked = True
     read_body(request)
@@ -216,7 +216,7 @@ def continue_after_refresh() -> BaseResponse:
 
 
 def is_carried_by_redirects(request: Request) -> bool:
-    """Return whether the client follows redirects, but cannot show a page on the way."""
+    """Return whether the client follows redirects, but cannot show a page in between."""
     return request.method == "POST" or is_page_fetch(request) or is_download(request)
 
 
@@ -240,7 +240,7 @@ def _refresh_where_needed(app_state: AppState, request: Request, *, navigates: b
         except ClearDuplicateSessionCookiesError:
             if not navigates:
                 raise
-            # Stray cookies go with this response; the view sends us the navigation again.
+            # This response expires the stray cookies; its target redirects the navigation here again.
 
 
 def _back_to_target(app_state: AppState, request: Request) -> BaseResponse:

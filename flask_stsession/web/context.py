@@ -1,6 +1,6 @@
-"""Look up the current app, request and extension, and keep our state of a request on the request itself.
+"""Look up the current app, request and extension, and keep our state of a request on the request object.
 
-State that hangs on the request object cannot leak into another one.
+State on the request object cannot leak into another request.
 """
 
 from __future__ import annotations
@@ -23,32 +23,34 @@ if TYPE_CHECKING:
     from ..errors import SessionHTTPError
     from .base import AppState, Extension
 
-#: Where the state of a request hangs on the request object.
+#: The attribute of a request that holds its state.
 STATE_ATTRIBUTE = "_stsession_state"
-#: On a request that has used no session, once its response has been written.
+#: Set on a request that has used no session, once its response has been written.
 WRITTEN_ATTRIBUTE = "_stsession_written"
 
 
 class RequestState(ChangeRecord):
-    """The session of one request, and what the client must learn of it.
+    """The session of one request, and the changes to send to its client.
 
-    Views read ``g.session``; our own code reads this. A request that has one depends on who asks.
+    Views read ``g.session``; our own code reads this. The response to a request with such a state depends on
+    the user.
     """
 
     #: Verified, created or refreshed in this request.
     session: Session | None = None
-    #: The verdict that was recorded last, so that whoever passes it on does not record it again.
+    #: The verdict that was recorded last, so that it is recorded only once while it propagates.
     refused: SessionHTTPError | None = None
-    #: What ``current_session`` found before there was a ``session``, once it has looked.
+    #: The session that ``current_session`` found before a guard set ``session``.
     peeked: Session | None = None
+    #: Whether ``current_session`` has looked for a session.
     has_peeked: bool = False
-    #: Has it been shown that a page of ours sent the request?
+    #: Whether a check has shown that one of our pages sent the request.
     origin_checked: bool = False
-    #: Has it been ruled out that another site wants the client signed out?
+    #: Whether a check has shown that no other site caused the sign-out.
     sender_checked: bool = False
-    #: The ``Inquiry`` that a guard makes of an overridden ``get_session``, while that runs.
+    #: The ``Inquiry`` of the guard that is calling an overridden ``get_session``.
     inquiry: Any = None
-    #: What the ``user_loader`` returned, and for whom it was asked.
+    #: What the ``user_loader`` returned, and the user id it was called with.
     user: Any = None
     user_id: str | None = None
 
@@ -56,36 +58,36 @@ class RequestState(ChangeRecord):
 
     @property
     def context(self) -> dict[str, Any]:
-        """The ``user_context`` of this request."""
+        """Return the ``user_context`` of this request."""
         if self._context is None:
             self._context = {}
         return self._context
 
     def forget_session(self) -> None:
-        """The session has ended: nobody is signed in for the rest of the request."""
+        """Drop a session that has ended: no user is signed in for the rest of the request."""
         self.session = self.peeked = None
         self.has_peeked = True
 
 
-# Flask types its proxies as what they stand for; the objects themselves are looked up here, once each.
+# Flask annotates its proxies as the objects behind them; these casts give access to the proxies' own method.
 _REQUEST = cast("LocalProxy[Request]", current_request)
 _APP = cast("LocalProxy[Flask]", current_app)
 _APP_CONTEXT = cast("LocalProxy[AppContext]", app_ctx)
 _G = cast("LocalProxy[Any]", g)
 
 
-#: Return the current request itself, not the proxy: looked up once, and what state may be kept on.
+#: Return the current request itself, not the proxy: for repeated reads, and to keep state on.
 this_request: Final = _REQUEST._get_current_object
 #: Return the current app itself, not the proxy.
 this_app: Final = _APP._get_current_object
-#: Return the current app context itself, which has the app and ``g``.
+#: Return the current app context itself, which holds the app and ``g``.
 this_app_context: Final = _APP_CONTEXT._get_current_object
 #: Return the current ``g`` itself, not the proxy.
 this_g: Final = _G._get_current_object
 
 
 def app_state_of(app: Flask) -> AppState:
-    """Return what ``init_app`` made for this app.
+    """Return the state that ``init_app`` created for this app.
 
     :raises RuntimeError: there is no STSession on the app.
     """
@@ -100,7 +102,7 @@ def app_state_of(app: Flask) -> AppState:
 
 
 def current_app_state() -> AppState:
-    """Return what ``init_app`` made for the current app.
+    """Return the state that ``init_app`` created for the current app.
 
     :raises RuntimeError: there is no app context, or no STSession on the app.
     """
@@ -123,10 +125,10 @@ def current_extension() -> Extension:
 
 
 def check_current_request(request: object) -> None:
-    """Refuse a request other than the current one, the only one that can be answered.
+    """Refuse any request but the current one.
 
-    :param request: whatever was given as ``request=``.
-    :raises TypeError: it is another one.
+    :param request: the value given as ``request=``.
+    :raises TypeError: it is not the current request.
     """
     if request is current_request or request is this_request():
         return
@@ -137,12 +139,12 @@ def check_current_request(request: object) -> None:
 
 
 def existing_state(request: Request) -> RequestState | None:
-    """The state of a request that has used a session; ``None`` for all others."""
+    """Return the state of a request; ``None`` if it has not used a session."""
     return request.__dict__.get(STATE_ATTRIBUTE)
 
 
 def request_state(request: Request) -> RequestState:
-    """The state of a request, made at first need."""
+    """Return the state of a request, created at first use."""
     attributes = request.__dict__
     state: RequestState | None = attributes.get(STATE_ATTRIBUTE)
     if state is None:
@@ -153,7 +155,7 @@ def request_state(request: Request) -> RequestState:
 
 
 def _is_of_socket(request: Request) -> bool:
-    # The handshake of a WebSocket, or an event of Flask-SocketIO: no response of ours.
+    # The handshake of a WebSocket, or an event of Flask-SocketIO: no response can carry a change.
     return is_handshake(request) or "sid" in request.__dict__
 
 
@@ -164,7 +166,7 @@ def is_handshake(request: Request) -> bool:
 
 
 def request_of(method: str, *, instead: str) -> Request:
-    """Return the current request, on whose session a method works.
+    """Return the current request, for a method that works on its session.
 
     :param method: the name of the method that was called.
     :param instead: the method to call instead, with its arguments, where there is no request.
@@ -178,7 +180,7 @@ def request_of(method: str, *, instead: str) -> Request:
 
 
 def state_to_change(method: str, *, instead: str) -> RequestState:
-    """Return the state of the current request, whose response is to carry a change of the session.
+    """Return the state of the current request, for a method whose change goes out with the response.
 
     :param method: the name of the method that was called.
     :param instead: the method to call instead, with its arguments, where there is no response.
@@ -193,7 +195,7 @@ def state_to_change(method: str, *, instead: str) -> RequestState:
 
 
 def own_session(handle: str) -> Session | None:
-    """Return the session of the current request if it has this handle and the client can learn of changes."""
+    """Return the session of the current request if it has this handle and the response can carry changes."""
     if not has_request_context():
         return None
     state = existing_state(this_request())
@@ -206,9 +208,9 @@ def own_session(handle: str) -> Session | None:
 def publish(session: Session | None, g: Any) -> None:
     """Put the session on ``g`` for the views.
 
-    :raises ConfigError: something that is not ours lies there.
+    :raises ConfigError: ``g.session`` holds an object that is not ours.
     """
-    present = getattr(g, "session", None)  # the app may have set a namespace class without it, after ours
+    present = getattr(g, "session", None)  # the app may have replaced our namespace class, which sets it
     if present is not None and not isinstance(present, Session):
         kind = type(present)
         raise ConfigError(
@@ -219,27 +221,13 @@ def publish(session: Session | None, g: Any) -> None:
 
 
 def hand_out(state: RequestState, session: Session) -> None:
-    """Make a new or refreshed session this request's, and have its tokens go out with the response."""
+    """Make a new or refreshed session the request's own, and send its tokens with the response."""
     state.session = session
     session.attach(state)
     publish(session, this_g())
 
 
-def sent_site(request: Request, origin: str | None) -> str | None:
-    """Return the header ``Sec-Fetch-Site``, by which browsers say where a request comes from.
-
-    While an app is tested, a request with neither this header nor an ``Origin`` counts as one of a page of
-    ours: test clients send none of the two, browsers at least the latter with every form.
-
-    :param origin: header ``Origin``, or what stands for it.
-    """
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is None and origin is None and this_app().testing:
-        return "same-origin"
-    return site
-
-
 def origin_of_api(request: Request) -> str:
-    """Return scheme and host of this request, as its client wrote them."""
+    """Return scheme and host of this request, as the client sent them."""
     environ = request.environ
     return f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST') or request.host}"

@@ -1,4 +1,4 @@
-"""Say what responses lack for pages of another origin (CORS, Fetch standard). Browsers say little of it."""
+"""Find the CORS headers that a response to a page of another origin lacks (Fetch standard)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALLOW_ORIGIN: Final = "Access-Control-Allow-Origin"
 _ALLOW_CREDENTIALS: Final = "Access-Control-Allow-Credentials"
 _ALLOW_HEADERS: Final = "Access-Control-Allow-Headers"
 
-#: Headers that frontends send, for which browsers ask in a preflight.
+#: Headers that frontends send, and that browsers announce in a preflight.
 SENT_BY_FRONTENDS: Final = (RID_HEADER, FDI_VERSION_HEADER, AUTH_MODE_HEADER, ANTI_CSRF_HEADER)
 
 
@@ -25,12 +25,13 @@ def problem(
     with_credentials: bool,
     requested_headers: Iterable[str] = (),
 ) -> str | None:
-    """Return why a browser keeps a response from a page of another origin, and what to write.
+    """Return why a browser hides a response from a page of another origin, and the remedy.
 
     :param headers: of the response.
     :param origin: of the page, as browsers send it.
-    :param with_credentials: does the page send and receive cookies?
-    :param requested_headers: that the page wants to send, if this is the response to its preflight.
+    :param with_credentials: whether the page sends and receives cookies.
+    :param requested_headers: the headers that the page wants to send, if this is the response to its
+        preflight.
     :returns: ``None`` if the page may send the request and read the response.
     """
     lacks = _origin_problem(headers.get(ALLOW_ORIGIN), origin, with_credentials=with_credentials)
@@ -62,9 +63,9 @@ def _origin_problem(allowed: str | None, origin: str, *, with_credentials: bool)
 
 
 def _refused_headers(allowed: str, requested: Iterable[str], *, with_credentials: bool) -> list[str]:
-    """Return the headers that a page may not send."""
+    """Return the requested headers that the page may not send."""
     names = {name.strip().lower() for name in allowed.split(",")}
-    # With credentials, a star is a name like any other; it never stands for Authorization.
+    # With credentials, a star is no wildcard; and it never includes Authorization.
     takes_any = "*" in names and not with_credentials
     return [
         name

@@ -1,13 +1,13 @@
 """Decide whether a request may use, or change, the cookies of its client: anti-CSRF.
 
-Pure functions over what a request sent. They are for sessions by cookie; a token in a header was put
-there by a script of ours and needs no further proof. The modes are those of ``STSESSION_ANTI_CSRF``:
+Pure functions of a request's headers, for sessions by cookie. A token in a header needs no further proof:
+only our own scripts can put it there. The modes are those of ``STSESSION_ANTI_CSRF``:
 
-- ``VIA_TOKEN``: the header ``anti-csrf`` carries the token that lies in the access token;
-- ``VIA_CUSTOM_HEADER``: a header ``rid`` is there, whatever its value, which a form cannot send and another
-  site's script only after a CORS preflight;
-- ``VIA_ORIGIN``: the browser says that one of our own pages made the request;
-- ``NONE``: nothing is asked for.
+- ``VIA_TOKEN``: the header ``anti-csrf`` must hold the anti-CSRF token of the access token;
+- ``VIA_CUSTOM_HEADER``: there must be a header ``rid``, with any value. A form cannot send it, and a script
+  of another site only after a CORS preflight;
+- ``VIA_ORIGIN``: the browser must say that one of our own pages made the request;
+- ``NONE``: no check.
 """
 
 from __future__ import annotations
@@ -16,19 +16,26 @@ import hmac
 import logging
 from collections.abc import Callable, Collection
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 from ..config.config import AntiCsrf
 from ..constants import ANTI_CSRF_HEADER, RID_HEADER
-from ..errors import Reason, TryRefreshTokenError
+from ..errors import Reason, TryRefreshTokenError, UnauthorisedError
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
 _SETTING: Final = "STSESSION_ANTI_CSRF"
-#: RFC 9110, 9.2.1: these change nothing, so a browser may send them from anywhere.
+#: RFC 9110, 9.2.1: these change nothing, so any page may send them.
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-#: W3C Fetch Metadata: one of our pages, or the user alone (typed, bookmarked).
+#: W3C Fetch Metadata: sent by one of our pages, or by the user (typed, bookmarked).
 _OWN_SITES: Final = frozenset({"same-origin", "none"})
+
+
+class Headers(Protocol):
+    """The headers of a request, by name in any case or, without Flask, in lower case."""
+
+    def get(self, key: str, /) -> str | None:
+        """Return the value of a header."""
 
 
 def is_checked(mode: AntiCsrf, method: str, *, anti_csrf_check: bool | None = None) -> bool:
@@ -36,8 +43,9 @@ def is_checked(mode: AntiCsrf, method: str, *, anti_csrf_check: bool | None = No
 
     :param mode: the mode in effect.
     :param method: of the request, in upper case.
-    :param anti_csrf_check: what the view asked for. With ``None`` the method decides: every method but GET
-        is checked, with ``VIA_ORIGIN`` every unsafe one. OPTIONS never is: preflights carry no cookies.
+    :param anti_csrf_check: the setting of the view. With ``None`` the method decides: every method but GET
+        is checked, with ``VIA_ORIGIN`` every unsafe one. OPTIONS is never checked: preflights carry no
+        cookies.
     """
     if mode == "NONE" or method == "OPTIONS":
         return False
@@ -50,40 +58,37 @@ def is_checked(mode: AntiCsrf, method: str, *, anti_csrf_check: bool | None = No
 
 def problem(
     mode: AntiCsrf,
+    headers: Headers,
     *,
     anti_csrf_token: str | None = None,
-    anti_csrf_header: str | None = None,
-    rid_present: bool = False,
-    sec_fetch_site: str | None = None,
-    origin: str | None = None,
     allowed_origins: Collection[str] = (),
+    is_tested: bool = False,
 ) -> tuple[Reason, str] | None:
-    """Return what a request lacks, whatever its method, for callers with a verdict of their own.
+    """Return why a request of any method fails the check, for callers that raise their own verdict.
 
     :param mode: the mode in effect.
+    :param headers: of the request.
     :param anti_csrf_token: the anti-CSRF token in the access token.
-    :param anti_csrf_header: header ``anti-csrf``.
-    :param rid_present: whether there is a header ``rid``.
-    :param sec_fetch_site: header ``Sec-Fetch-Site``.
-    :param origin: header ``Origin``.
-    :param allowed_origins: of our pages, as browsers write them: ``https://example.com``, lower case, the
-        port only where it is not the scheme's own.
-    :returns: reason and message, or ``None`` if nothing is lacking.
+    :param allowed_origins: the origins of our pages, as browsers write them: ``https://example.com``, in
+        lower case, without the default port of the scheme.
+    :param is_tested: ``app.testing``, as for :func:`via_origin_problem`.
+    :returns: reason and message, or ``None`` if the request passes.
     """
     if mode == "VIA_TOKEN":
-        return _token_problem(anti_csrf_token, anti_csrf_header)
-    if mode == "VIA_CUSTOM_HEADER" and not rid_present:
+        return via_token_problem(anti_csrf_token, headers.get(ANTI_CSRF_HEADER))
+    if mode == "VIA_CUSTOM_HEADER" and headers.get(RID_HEADER) is None:
         return Reason.CSRF_MISSING, _missing(mode, RID_HEADER, "any value will do")
     if mode == "VIA_ORIGIN":
-        return _origin_problem(sec_fetch_site, origin, allowed_origins)
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        return via_origin_problem(site, origin, allowed_origins, is_tested=is_tested)
     return None
 
 
 class Sender(Enum):
-    """Which page sent a request, as far as the browser says."""
+    """The kind of page that sent a request, as far as the browser says."""
 
     OURS_OR_UNKNOWN = "ours or unknown"
-    #: A page of the same site whose origin is not configured: a frontend on another port, for example.
+    #: A page of our site whose origin is not configured, such as a frontend on another port.
     SAME_SITE = "same site"
     ANOTHER_SITE = "another site"
 
@@ -97,16 +102,16 @@ def sender_of(
     allowed_origins: Collection[str],
     is_same_site: Callable[[str], bool],
 ) -> Sender:
-    """Return which page sent a request that is about to change the cookies of its client.
+    """Return the kind of page that sent a request which would change the cookies of its client.
 
-    Unlike :func:`problem` it asks for no proof: clients that are no browsers, and browsers that hide where a
-    request comes from, may sign in, refresh and sign out.
+    Unlike :func:`problem`, this demands no proof: other clients than browsers, and browsers that hide the
+    origin of a request, may sign in, refresh and sign out.
 
     :param sec_fetch_site: header ``Sec-Fetch-Site`` (W3C Fetch Metadata), which no script can set.
     :param sec_fetch_mode: header ``Sec-Fetch-Mode``. A GET navigation is a link that a person followed.
     :param origin: header ``Origin``.
-    :param allowed_origins: of our pages.
-    :param is_same_site: decides for an origin that is not allowed.
+    :param allowed_origins: the origins of our pages.
+    :param is_same_site: returns whether an origin that is not allowed is of our site.
     """
     if origin is not None and is_allowed(origin, allowed_origins):
         return Sender.OURS_OR_UNKNOWN
@@ -122,96 +127,87 @@ def sender_of(
     return Sender.ANOTHER_SITE
 
 
-def socket_problem(
-    *,
-    origin: str | None,
-    sec_fetch_site: str | None,
-    needs_origin: bool,
-    allowed_origins: Collection[str],
-) -> tuple[Reason, str] | None:
-    """Return what the handshake of a socket by cookie lacks, whatever ``STSESSION_ANTI_CSRF`` says.
+def check_socket(headers: Headers, *, needs_origin: bool, allowed_origins: Collection[str]) -> None:
+    """Check the handshake of a socket by cookie, in the same way in every mode of ``STSESSION_ANTI_CSRF``.
 
-    Browsers open WebSockets to any site, with its cookies and without a preflight, and let the page read what
-    arrives. They always send the ``Origin`` along (RFC 6455, 10.2), so its absence excuses nothing.
+    Any page can open a WebSocket to any site: browsers send the site's cookies, make no preflight, and let
+    the page read the messages. They always send an ``Origin`` (RFC 6455, 10.2), so one is required.
 
-    :param origin: header ``Origin``.
-    :param sec_fetch_site: header ``Sec-Fetch-Site``.
+    :param headers: of the handshake.
     :param needs_origin: ``False`` for an ordinary request that begins a socket, such as long polling:
         browsers send no ``Origin`` with a GET of our own pages, and without CORS no other page can read the
         response.
-    :param allowed_origins: of our pages.
-    :returns: reason and message, or ``None`` if nothing is lacking.
+    :param allowed_origins: the origins of our pages.
+    :raises UnauthorisedError: 401, because a refresh does not help; it clears nothing.
     """
-    if origin is not None and is_allowed(origin, allowed_origins):
-        return None
-    if origin is not None:
-        return Reason.CROSS_SITE, (
+    origin = headers.get("origin")
+    if origin is not None and not is_allowed(origin, allowed_origins):
+        message = (
             f"The handshake of a socket comes from {origin.strip()!r}, which is not an origin of ours, and "
             "its session came by cookie; if it is a website of yours, add it to STSESSION_WEBSITE_DOMAIN."
         )
-    if needs_origin or (sec_fetch_site or "none").strip().lower() not in _OWN_SITES:
-        return Reason.CSRF_MISSING, (
-            "The handshake of a socket came without a header 'Origin', and its session came by cookie. "
-            "Browsers always send one; other clients should send one of ours, or use header transfer."
+        raise UnauthorisedError(message, reason=Reason.CROSS_SITE, clear_tokens=False)
+    site = (headers.get("sec-fetch-site") or "none").strip().lower()
+    if origin is None and (needs_origin or site not in _OWN_SITES):
+        message = (
+            "The handshake of a socket has no header 'Origin', and its session came by cookie. Browsers "
+            "always send one; other clients should send one of our origins, or use header transfer."
         )
-    return None
+        raise UnauthorisedError(message, reason=Reason.CSRF_MISSING, clear_tokens=False)
 
 
 def is_hidden(origin: str) -> bool:
-    """Return whether an ``Origin`` is ``null``: of a sandboxed page, or one that hides where it is."""
+    """Return whether an ``Origin`` is ``null``: sent by a sandboxed page, or one that hides its origin."""
     return origin.strip().lower() == "null"
 
 
 def is_allowed(origin: str, allowed_origins: Collection[str]) -> bool:
     """Return whether a header ``Origin`` names one of these origins."""
-    # Browsers send websites in lower case, but app shells as they are named.
+    # Browsers send the origins of websites in lower case, but those of app shells as they are spelled.
     origin = origin.strip()
     return origin in allowed_origins or origin.lower() in allowed_origins
 
 
 def check(
     mode: AntiCsrf,
+    headers: Headers,
     *,
-    method: str,
-    anti_csrf_check: bool | None = None,
     anti_csrf_token: str | None = None,
-    anti_csrf_header: str | None = None,
-    rid_present: bool = False,
-    sec_fetch_site: str | None = None,
-    origin: str | None = None,
     allowed_origins: Collection[str] = (),
+    is_tested: bool = False,
 ) -> None:
-    """Check a request that came with an access token in a cookie.
+    """Check a request whose access token came by cookie, if :func:`is_checked` says so.
 
-    The parameters are those of :func:`is_checked` and :func:`problem`.
+    The parameters are those of :func:`problem`.
 
     :raises TryRefreshTokenError: with ``csrf_missing`` or ``csrf_mismatch`` (FDI: a failed check is answered
         with *try refresh token*).
     """
-    if not is_checked(mode, method, anti_csrf_check=anti_csrf_check):
-        return
     found = problem(
         mode,
+        headers,
         anti_csrf_token=anti_csrf_token,
-        anti_csrf_header=anti_csrf_header,
-        rid_present=rid_present,
-        sec_fetch_site=sec_fetch_site,
-        origin=origin,
         allowed_origins=allowed_origins,
+        is_tested=is_tested,
     )
     if found is not None:
         reason, message = found
-        warn_of_hidden_origin(mode, origin, message)
+        warn_of_hidden_origin(mode, headers, message)
         raise TryRefreshTokenError(message, reason=reason)
 
 
-def warn_of_hidden_origin(mode: AntiCsrf, origin: str | None, message: str) -> None:
+def warn_of_hidden_origin(mode: AntiCsrf, headers: Headers, message: str) -> None:
     """Log why ``VIA_ORIGIN`` refuses a request whose page, perhaps one of ours, hides its origin."""
-    if mode == "VIA_ORIGIN" and origin is not None and is_hidden(origin):
+    if mode == "VIA_ORIGIN" and is_hidden(headers.get("origin") or ""):
         logger.warning("%s", message)
 
 
-def _token_problem(token: str | None, header: str | None) -> tuple[Reason, str] | None:
+def via_token_problem(token: str | None, header: str | None) -> tuple[Reason, str] | None:
+    """Return why ``VIA_TOKEN`` refuses a request, as :func:`problem` does.
+
+    :param token: the anti-CSRF token in the access token.
+    :param header: header ``anti-csrf``.
+    """
     mode: AntiCsrf = "VIA_TOKEN"
     if header is None:
         return Reason.CSRF_MISSING, _missing(
@@ -230,20 +226,31 @@ def _token_problem(token: str | None, header: str | None) -> tuple[Reason, str] 
     return None
 
 
-def _origin_problem(
-    sec_fetch_site: str | None, origin: str | None, allowed_origins: Collection[str]
+def via_origin_problem(
+    sec_fetch_site: str | None,
+    origin: str | None,
+    allowed_origins: Collection[str],
+    *,
+    is_tested: bool,
 ) -> tuple[Reason, str] | None:
-    # No script can set Sec-Fetch-Site. "same-site" and "cross-site" may still be a website of ours on another
-    # host, as its Origin shows.
+    """Return why ``VIA_ORIGIN`` refuses a request, as :func:`problem` does.
+
+    :param sec_fetch_site: header ``Sec-Fetch-Site``.
+    :param origin: header ``Origin``, or the origin that replaces it.
+    :param is_tested: accept a request with neither of the two: test clients send none, while browsers send
+        at least an ``Origin`` with every form.
+    """
+    # No script can set Sec-Fetch-Site. With "same-site" and "cross-site" the page may still be one of our
+    # websites on another host: its Origin decides.
     site = (sec_fetch_site or "").strip().lower()
-    if site in _OWN_SITES:
+    if site in _OWN_SITES or (is_tested and sec_fetch_site is None and origin is None):
         return None
     mode: AntiCsrf = "VIA_ORIGIN"
     if origin is None:
         return Reason.CSRF_MISSING, (
-            "Neither 'Sec-Fetch-Site: same-origin' nor a header 'Origin' came with a request that must show "
-            f"where it comes from ({_SETTING}={mode}); browsers send them by themselves, others should "
-            "use header transfer."
+            "The request has neither 'Sec-Fetch-Site: same-origin' nor a header 'Origin', so it does not "
+            f"show where it comes from ({_SETTING}={mode}). Browsers send at least one of them; other "
+            "clients should use header transfer."
         )
     if not is_allowed(origin, allowed_origins):
         if is_hidden(origin) and site != "cross-site":
@@ -268,5 +275,5 @@ def _missing(mode: AntiCsrf, header: str, how: str) -> str:
 
 
 def _octets(text: str) -> bytes:
-    # ``compare_digest`` takes no text beyond ASCII, and headers may hold anything.
+    # ``compare_digest`` accepts only ASCII text, and headers may hold any.
     return text.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""Warn once of responses that do not reach the client as they are meant to."""
+"""Warn once of responses that a cache may share, and of cookies that browsers drop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 
 
 class Delivery:
-    """Looks at responses that depend on who asks, for one app. Each warning is given once per process.
+    """Checks the responses of one app that depend on the user. Logs each warning once per process.
 
     :param config: of the app.
     """
@@ -26,24 +26,24 @@ class Delivery:
         self._said: set[str] = set()
 
     def warn_of_public(self, request: Request, cache_control: str) -> None:
-        """Warn of a response to a signed-in user that the app lets every cache keep.
+        """Warn of a response to a signed-in user that any cache may store.
 
         :param cache_control: the app's ``Cache-Control``.
         """
         if "public" in cache_control.lower():
             self._warn_once(
                 f"public {request.endpoint}",
-                "The endpoint %r responds to signed-in users with Cache-Control: %s, so that a cache between "
-                "may give it to others. send_file(max_age=...) does so: write "
+                "The endpoint %r responds to signed-in users with Cache-Control: %s, so a shared cache may "
+                "serve that response to other users. send_file(max_age=...) sets it: write "
                 "response.cache_control.public = False.",
                 request.endpoint,
                 cache_control,
             )
 
     def warn_of_lost_cookies(self, request: Request, *, secure: bool, same_site: SameSite) -> None:
-        """Warn of cookies that browsers drop: the reason why a login seems to do nothing.
+        """Warn of cookies that browsers drop: a login then seems to do nothing.
 
-        :param secure: do the cookies have the attribute ``Secure``?
+        :param secure: whether the cookies have the attribute ``Secure``.
         :param same_site: their attribute ``SameSite``.
         """
         if same_site != "none" and _is_inside_of_another_site(request):
@@ -62,7 +62,7 @@ class Delivery:
                 "secure",
                 "Cookies with the attribute Secure are being sent over http to %r, where browsers drop them: "
                 "a login seems to do nothing. Open the website by https. If a proxy speaks https for this "
-                "app, have it send X-Forwarded-Proto, and use werkzeug.middleware.proxy_fix.ProxyFix.",
+                "app, make it send X-Forwarded-Proto, and use werkzeug.middleware.proxy_fix.ProxyFix.",
                 host,
             )
         domain, name = self._config.cookie_domain, host_of(host)
@@ -70,8 +70,8 @@ class Delivery:
             self._warn_once(
                 "domain",
                 "STSESSION_COOKIE_DOMAIN = %r is neither %r, to which cookies are being sent, nor a parent "
-                "of it: browsers drop them. Write the domain of the host that browsers ask. If a proxy "
-                "replaces it, have the proxy send X-Forwarded-Host, and use "
+                "of it: browsers drop them. Set it to the domain of the host that browsers request. If a "
+                "proxy replaces that host, make it send X-Forwarded-Host, and use "
                 "werkzeug.middleware.proxy_fix.ProxyFix.",
                 domain,
                 name,
@@ -84,9 +84,9 @@ class Delivery:
 
 
 def _is_inside_of_another_site(request: Request) -> bool:
-    """Return whether a page of another site sent a request for itself: a script of it, or a frame in it.
+    """Return whether a script or a frame in a page of another site sent the request.
 
-    A navigation of the whole window is none: cookies are set by it (RFC 6265bis, 5.7).
+    Navigations of the whole window do not count: browsers keep cookies from them (RFC 6265bis, 5.7).
     """
     headers = request.headers
     if headers.get("Sec-Fetch-Site") != "cross-site":
@@ -95,7 +95,7 @@ def _is_inside_of_another_site(request: Request) -> bool:
 
 
 def _arrives_by_https(request: Request) -> bool:
-    """Return whether a request came by https, or a proxy says that it came so."""
+    """Return whether a request came by https, as this app or a proxy sees it."""
     forwarded = request.headers.get("Forwarded", "").lower().replace(" ", "").replace('"', "")
     proto = request.headers.get("X-Forwarded-Proto", "").lower()
     return request.is_secure or "https" in proto or "proto=https" in forwarded

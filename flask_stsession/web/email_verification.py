@@ -1,4 +1,4 @@
-"""E-mail verification for frontend SDKs: send the link, use its token, tell whether it was used.
+"""E-mail verification for frontend SDKs: send the link, use its token, report whether it was used.
 
 Source: Frontend Driver Interface, EmailVerification recipe.
 """
@@ -30,7 +30,7 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 
 VERIFY: Final = "/user/email/verify"
 SEND: Final = "/user/email/verify/token"
-#: Frontend SDKs put the tenant before the path of a request, unless it is the default one.
+#: Frontend SDKs prefix the path with the tenant, unless that is the default tenant.
 OF_TENANT: Final = "/<tenant_id>"
 
 #: A core keeps tenant ids in lower case; ``appid-…`` would address another app of the same core.
@@ -58,7 +58,7 @@ def is_verified() -> Response:
 def send_link(tenant_id: str = DEFAULT_TENANT) -> Response:
     """``POST {base}/user/email/verify/token``: send the link to the address of the session's user.
 
-    :param tenant_id: ignored; the tenant of the session counts.
+    :param tenant_id: ignored; the session's own tenant is used.
     """
     app_state = current_app_state()
     extension = app_state.extension
@@ -73,7 +73,7 @@ def send_link(tenant_id: str = DEFAULT_TENANT) -> Response:
         extension.update_email_verification(session)
         return jsonify({"status": "EMAIL_ALREADY_VERIFIED_ERROR"})
     if session.get_claim_value(EmailVerificationClaim) is not False:
-        # It may have been unverified elsewhere since.
+        # The address may have become unverified since, by another app for example.
         extension.update_email_verification(session)
     link = _link(app_state.config, this_request(), token, tenant_id)
     extension.deliver_verification_email(user_id, email, link, tenant_id)
@@ -81,9 +81,9 @@ def send_link(tenant_id: str = DEFAULT_TENANT) -> Response:
 
 
 def use_token(tenant_id: str | None = None) -> tuple[Response, int] | Response:
-    """``POST {base}/user/email/verify``: use the token of a link; there may be a session.
+    """``POST {base}/user/email/verify``: use the token of a link; the session is optional.
 
-    :param tenant_id: as in the path; by default :meth:`STSession.get_tenant_id`, else the default tenant.
+    :param tenant_id: of the path; by default that of :meth:`STSession.get_tenant_id`, or the default tenant.
     """
     app_state = current_app_state()
     if tenant_id is None:
@@ -95,7 +95,7 @@ def use_token(tenant_id: str | None = None) -> tuple[Response, int] | Response:
     if not isinstance(token, str):
         message = 'The body must be JSON with the token of the link: {"method": "token", "token": …}.'
         return jsonify({"message": message}), 400
-    # First: an expired session makes the SDK refresh and send the token again, which works only once.
+    # Before the token is used, which works only once: an expired session makes the SDK refresh and retry.
     load_session(app_state, OPTIONAL_SESSION_ONLY)
     verified = _verified(app_state, token, tenant_id)
     return jsonify({"status": "OK" if verified else "EMAIL_VERIFICATION_INVALID_TOKEN_ERROR"})
@@ -104,7 +104,7 @@ def use_token(tenant_id: str | None = None) -> tuple[Response, int] | Response:
 def verify_with_token(app_state: AppState, token: str, *, tenant_id: str) -> VerifiedEmail | None:
     """Use the token of a link, and update the claim in the session of the current request, if it has one.
 
-    :returns: the user and the address that is verified now; ``None`` if the token is invalid.
+    :returns: the user and the verified address; ``None`` if the token is invalid.
     """
     verified = app_state.manager.client.verify_email_with_token(token, tenant_id=tenant_id)
     if verified is not None:
@@ -131,15 +131,15 @@ def _update_own_session(app_state: AppState, verified: VerifiedEmail) -> None:
     try:
         app_state.manager.methods.fetch_and_set_claim(EmailVerificationClaim, session_handle=handle)
     except (UnauthorisedError, CoreUnavailableError) as error:
-        # The address is verified, and the token is used up: the caller must hear of that.
+        # The address is verified and the token is used up, so this must not fail the request.
         logger.warning("Session %r does not know yet that its user's address is verified: %s", handle, error)
 
 
 def _link(config: Config, request: Request, token: str, tenant_id: str) -> str:
     """Return the link to send: a page of the frontend SDK on the website.
 
-    The ``Origin`` of the request only chooses among the configured websites, so that nobody can have a
-    token sent to another site.
+    The ``Origin`` of the request only selects one of the configured websites, so that no request can direct
+    a token to another site.
     """
     websites = list(map(str, config.websites))
     sent = request.headers.get("Origin", "")

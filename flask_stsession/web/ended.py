@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def clear_revoked(app_state: AppState, handles: Collection[str]) -> None:
-    """Clear the client if one of these sessions, which have been revoked, is the one of this request.
+    """Clear the client if one of these revoked sessions is that of the current request.
 
-    Nobody is signed in for the rest of the request then. The tokens of a request that has used no session
-    are looked at as well; clearing them takes no proof of who made them.
+    No user is signed in for the rest of the request then. If the request has not used a session, the tokens
+    it carries are read without verification: clearing a forged one does no harm.
 
-    :param handles: of the sessions that were revoked.
+    :param handles: of the revoked sessions.
     """
     if not has_request_context() or not handles:
         return
@@ -38,9 +38,7 @@ def clear_revoked(app_state: AppState, handles: Collection[str]) -> None:
         session.clear_on_client()
     else:
         sent = read_tokens(request.environ, app_state.config.cookie_names)
-        candidates: list[tuple[str, TransferMethod]] = [(value, "cookie") for value in sent.access_cookies]
-        if sent.bearer is not None:
-            candidates.append((sent.bearer, "header"))
+        candidates = sent.access_candidates()
         ended: set[TransferMethod] = {method for raw, method in candidates if _handle_of(raw) in handles}
         if not ended:
             return

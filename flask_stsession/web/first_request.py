@@ -1,4 +1,4 @@
-"""What can be known only once the app is complete, checked when the first request comes."""
+"""Checks of the complete app: its routes, guards and error handlers, made at the first request."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
 
-#: What Flask-Caching, ``functools`` and ``cachetools`` leave on functions that they cache.
+#: The attributes that Flask-Caching, ``functools`` and ``cachetools`` set on functions that they cache.
 _CACHE_MARKS = ("uncached", "make_cache_key", "cache_info", "cache_key")
 
 _VERDICTS = (
@@ -55,24 +55,24 @@ _VERDICTS = (
 
 
 class FirstRequest:
-    """Look once, when the first request comes, at all that has been registered with the app.
+    """Checks once, at the first request, everything that has been registered with the app.
 
     :param app_state: of the app.
     """
 
     def __init__(self, app_state: AppState) -> None:
         self._state = app_state
-        #: Is there anything to check at a request: all at the first, misplaced guards at all later ones?
+        #: Whether a request needs :meth:`check`: the first, and all later ones if a guard is misplaced.
         self.checks: bool = True
         self._is_complete = False
-        #: What is wrong with an endpoint, or with the whole app (``None``).
+        #: The message by endpoint; ``None`` stands for the whole app.
         self._problems: dict[str | None, str] = {}
         self._hints: Hints | None = None
 
     def check(self) -> None:
-        """Look at what has been registered, and serve nothing that its author takes for guarded.
+        """Check the app at the first request, and refuse to serve views whose guard is misplaced.
 
-        :raises ConfigError: saying what to put where; so at every request that it concerns.
+        :raises ConfigError: at every request to such a view; the message says what to write where.
         """
         if not self._is_complete:
             self._check_app()
@@ -81,9 +81,9 @@ class FirstRequest:
             raise ConfigError(problem)
 
     def _check_app(self) -> None:
-        """Look at the app; Flask lets nothing be registered from now on."""
+        """Check the app; from now on Flask refuses to register anything."""
         app = self._state.app
-        # All of this before ``checks`` falls: the request of another thread must not slip by.
+        # ``checks`` becomes false last: until then no request of another thread skips the check.
         for problem in reasons_to_serve_nothing(self._state):
             raise ConfigError(problem)
         for endpoint, problem in misplaced_guards(app):
@@ -102,7 +102,7 @@ class FirstRequest:
 
 
 def reasons_to_serve_nothing(app_state: AppState) -> Iterator[str]:
-    """Yield a message, with the remedy, for each mistake that concerns every request."""
+    """Yield a message, with the remedy, for each mistake that stops every request."""
     changed = app_state.config.changed_since(app_state.app.config)
     if changed:
         yield _set_too_late(changed)
@@ -115,7 +115,7 @@ def reasons_to_serve_nothing(app_state: AppState) -> Iterator[str]:
 
 
 def suspicious_routes(app_state: AppState) -> Iterator[str]:
-    """Yield a message, with the remedy, for each route that may not be meant as it is."""
+    """Yield a message, with the remedy, for each route that is probably a mistake."""
     yield from _shared_rules(app_state)
     yield from _lost_exemptions(app_state.app)
 
@@ -141,7 +141,7 @@ def _set_too_late(keys: list[str]) -> str:
     return (
         f"app.config has another value for {' and '.join(keys)} than STSession has read, which would have no "
         "effect: settings are read once, by STSession(app) or stsession.init_app(app). Set them before that. "
-        "An app factory takes what tests and deployments set as an argument, and sets it first."
+        "An app factory should take the settings of tests and deployments as an argument, and set them first."
     )
 
 
@@ -162,7 +162,7 @@ def _guard_options(app: Flask) -> Iterator[VerifyOptions]:
 
 
 def misplaced_guards(app: Flask) -> Iterator[tuple[str | None, str]]:
-    """Yield every guard that does not protect what it stands at.
+    """Yield each guard that does not protect the function it decorates.
 
     :returns: the endpoint whose view must not run, or ``None`` for the whole app; the problem and the remedy.
     """
@@ -180,7 +180,7 @@ def misplaced_guards(app: Flask) -> Iterator[tuple[str | None, str]]:
 
 
 def _unknown_exemptions(app: Flask) -> Iterator[str]:
-    """Yield a message, with the remedy, for each exemption of ``protect`` that names nothing."""
+    """Yield a message, with the remedy, for each exemption of ``protect`` that matches no view."""
     for protection in _protections(app):
         for endpoint in sorted(protection.endpoints - app.view_functions.keys()):
             yield (
@@ -207,11 +207,11 @@ def _lost_exemptions(app: Flask) -> Iterator[str]:
 
 
 def _let_own_handlers_record(app_state: AppState) -> None:
-    """Have the app's own error handlers record a verdict before they respond to it.
+    """Make the app's own error handlers record a verdict before they respond to it.
 
-    A handler of a status, or of a blueprint, is found before ours. It may change the body; what the verdict
-    clears on the client stays cleared, and a browser is still sent to where it gets a session, unless the
-    handler is for our exceptions and so knows what it does.
+    Flask finds a handler of a status, or of a blueprint, before ours. Such a handler may change the body, but
+    the verdict still clears the client, and a browser is still redirected to the login page. Only a handler
+    of our own exceptions also replaces the redirect.
     """
     for handlers_by_code in app_state.app.error_handler_spec.values():
         for handlers in handlers_by_code.values():
@@ -242,11 +242,11 @@ def _recording(
 
 
 def _record_before_apis_respond(app_state: AppState) -> None:
-    """Record verdicts that views raise under Flask-RESTful or Flask-RESTX, before those respond to them.
+    """Record verdicts that views raise under Flask-RESTful or Flask-RESTX, before these respond to them.
 
-    Both replace this method of the app when they are initialised, and respond to the errors of their views
-    without asking any error handler of Flask's: nothing else would see that a verdict clears tokens, or send
-    a browser on. So it is replaced once more, around theirs, and only where one of them is.
+    Both replace ``app.handle_user_exception`` at their initialisation, and respond to the errors of their
+    views without calling Flask's error handlers, so that no verdict would clear tokens or redirect a browser.
+    This wraps their method once more, and only if one of them is in use.
     """
     app = app_state.app
     handle = app.handle_user_exception
@@ -273,7 +273,7 @@ def _record_before_apis_respond(app_state: AppState) -> None:
 def _handlers_of_apis(handle: Any) -> Iterator[dict[type[Exception], Callable[..., Any]]]:
     """Yield the error handlers of each API of Flask-RESTX, and of its namespaces.
 
-    :param handle: ``app.handle_user_exception``, into which each API has put itself around the one before.
+    :param handle: ``app.handle_user_exception``, which each API has wrapped around that of the one before.
     """
     while isinstance(handle, partial):
         api = getattr(handle.func, "__self__", None)
@@ -285,13 +285,13 @@ def _handlers_of_apis(handle: Any) -> Iterator[dict[type[Exception], Callable[..
 
 
 def _sent_as_returned(handler: Callable[[Exception], Any]) -> Callable[[Exception], Any]:
-    """Have Flask-RESTX send what its error handler returns for a verdict, not the body of the verdict."""
+    """Make Flask-RESTX send what its error handler returns for a verdict, not the body of the verdict."""
 
     @wraps(handler)
     def handle(error: Exception) -> Any:
         result = handler(error)
         if isinstance(error, SessionHTTPError):
-            # A copy: the API adds the message of the exception to what the handler has returned.
+            # A copy, because the API adds the message of the exception to it.
             error.data = copy(result[0] if isinstance(result, tuple) else result)
         return result
 
@@ -299,9 +299,9 @@ def _sent_as_returned(handler: Callable[[Exception], Any]) -> Callable[[Exceptio
 
 
 def _has_own_handler(app: Flask, error: SessionHTTPError, *, by_status: bool = False) -> bool:
-    """Return whether the app handles this error by its class, not with all others.
+    """Return whether the app has a handler for one of our exceptions that matches this error.
 
-    :param by_status: a handler of its status counts as well.
+    :param by_status: count a handler of its status too.
     """
     return any(
         (issubclass(kind, SessionHTTPError) or (by_status and code == error.code))
@@ -314,17 +314,17 @@ def _has_own_handler(app: Flask, error: SessionHTTPError, *, by_status: bool = F
 
 
 def _layers(function: Any) -> Iterator[Any]:
-    """Yield a function, and what decorators of it have wrapped."""
+    """Yield a function, and each function below it that its decorators have wrapped."""
     while function is not None:
         yield function
         function = getattr(function, "__wrapped__", None)
 
 
 def is_cached_above_guard(view: Any) -> bool:
-    """Return whether a decorator keeps what a guarded view returned, and so shows it to anybody.
+    """Return whether a decorator caches the responses of a guarded view, and so shows them to all users.
 
-    ``functools.wraps`` copies the marks of a cache to the decorators above it: the innermost function with
-    them is the cache.
+    ``functools.wraps`` copies the attributes of a cache to the decorators above it: the innermost function
+    with such an attribute is the cache.
     """
     methods = getattr(getattr(view, "view_class", None), "methods", None) or ()
     functions = [view, *(getattr(view.view_class, method.lower(), None) for method in methods)]
@@ -337,22 +337,22 @@ def is_cached_above_guard(view: Any) -> bool:
 
 def _cached_above(endpoint: str) -> str:
     return (
-        f"The view of the endpoint {endpoint!r} is cached above @verify_session(): what one user was shown "
+        f"The view of the endpoint {endpoint!r} is cached above @verify_session(): the response to one user "
         "would be shown to everybody, with a session or without. Put the caching decorator below "
-        "@verify_session(), with a key that has the user id in it."
+        "@verify_session(), with a key that contains the user id."
     )
 
 
 def _guard_handshakes(app: Flask) -> None:
-    """Have the guards of WebSocket routes run before anything that a decorator above them does.
+    """Make the guards of WebSocket routes run before any decorator above them.
 
-    The route of flask-sock accepts the handshake, and only then calls the function that it was given: too
-    late for an HTTP response.
+    The route of flask-sock accepts the handshake before it calls the guarded function: too late for an HTTP
+    response.
     """
     for rule in app.url_map.iter_rules():
         view: Any = app.view_functions.get(rule.endpoint) if rule.websocket else None
         if view is None or is_bypassed(getattr(view, "__wrapped__", None)):
-            continue  # no guard, or it is outermost already
+            continue  # no guard, or the guard is outermost already
         guards = dict.fromkeys(vars(each).get(OPTIONS) for each in _layers(view) if hasattr(each, "__dict__"))
         for options in reversed(list(filter(None, guards))):
             view = guard_view(view, options)
@@ -360,7 +360,7 @@ def _guard_handshakes(app: Flask) -> None:
 
 
 def _unguarded_event(app: Flask) -> str | None:
-    """Return an event of Flask-SocketIO whose handler was registered without its guard, if there is one."""
+    """Return the name of an event of Flask-SocketIO whose handler was registered without its guard."""
     server = getattr(app.extensions.get("socketio"), "server", None)
     for handlers in getattr(server, "handlers", {}).values():
         for event, handler in handlers.items():

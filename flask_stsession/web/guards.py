@@ -1,4 +1,4 @@
-"""Guards: ``verify_session`` for a view, ``protect`` for an app or a blueprint, and the exceptions."""
+"""Guards: ``verify_session`` for a view, ``protect`` for an app or a blueprint, ``session_exempt``."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 V = TypeVar("V", bound=Callable[..., Any])
 
-#: On a guard and on the decorator that makes it: the options, also behind decorators that use
-#: ``functools.wraps``.
+#: Holds the options, on a guard and on the decorator that makes it; ``functools.wraps`` copies it upwards.
 OPTIONS = "__stsession_options__"
-#: On a function that ``verify_session`` has wrapped, and naming it: the wrapper is what must be registered.
+#: Holds the function itself, on a function that ``verify_session`` has wrapped: only the wrapper may be
+#: registered.
 GUARDED = "__stsession_guarded__"
-#: On a view function or class that ``session_exempt`` marked, and naming it.
+#: Holds the function or class itself, on one that ``session_exempt`` marked.
 EXEMPT = "__stsession_exempt__"
 
 
@@ -63,7 +63,7 @@ def verify_session(
 
 
 def verify_session(*arguments: Any, **options: Any) -> Any:
-    """Protect a view: it runs only with a verified session, which it finds in ``g.session``.
+    """Protect a view: run it only with a verified session, and put that into ``g.session``.
 
     ::
 
@@ -79,29 +79,30 @@ def verify_session(*arguments: Any, **options: Any) -> Any:
             get_session()          # raises where there is no session
             return {"userId": g.session.get_user_id()}
 
-    With or without parentheses; on functions, ``async def`` functions, methods of a ``MethodView`` and
-    ``before_request`` functions. Below the route, never above it; above a CORS decorator, never below it.
-    OPTIONS requests never reach the view: they get Flask's default response. Where a POST reaches the guard
-    on the path of our refresh route, it refreshes the session.
+    Works with or without parentheses; on functions, ``async def`` functions, methods of a ``MethodView`` and
+    ``before_request`` functions. Put it below the route, never above it; below a CORS decorator, never above
+    it. OPTIONS requests never reach the view: they get Flask's default response. A POST to the path of our
+    refresh route refreshes the session.
 
-    On handlers of Flask-SocketIO it refuses the connection or the event, below ``@socketio.on``; below
-    flask-sock's route it refuses the handshake. A socket by cookie needs an ``Origin`` of ours.
+    Below ``@socketio.on`` of Flask-SocketIO it refuses the connection or the event; below the route of
+    flask-sock it refuses the handshake. A socket by cookie needs one of our origins as ``Origin``.
 
-    :param anti_csrf_check: ``None``: for every method but GET, as ``STSESSION_ANTI_CSRF`` says.
+    :param anti_csrf_check: check this method or not; ``None``: every method but GET, as
+        ``STSESSION_ANTI_CSRF`` says.
     :param session_required: ``False`` runs the view without a session too; ``g.session`` is then ``None``.
-    :param check_database: ask the core whether the session is still there; ``None``: as
+    :param check_database: ask the core whether the session still exists; ``None``: as
         ``STSESSION_CHECK_DATABASE`` says.
     :param override_global_claim_validators: ``f(global_validators, session, user_context)``, which returns
         the validators to run.
     :param roles: a role, a list of them (all are needed), or :func:`any_of`.
     :param permissions: the same for permissions.
     :param validators: run beside the global ones.
-    :param max_age_in_sec: of the claims behind ``roles`` and ``permissions``, in s: 0 asks their source now.
+    :param max_age_in_sec: of the claims behind ``roles`` and ``permissions``, in s; 0: fetch them now.
     :param max_auth_age: how long ago the user may have signed in, in s; needs ``AuthTimeClaim`` among the
         ``claims``.
     :param tenant: the only tenant whose sessions may pass.
-    :param ignore_invalid: with ``session_required=False``: an expired or broken session counts as none.
-    :param user_context: copied into the request's own.
+    :param ignore_invalid: with ``session_required=False``: treat an expired or invalid session as none.
+    :param user_context: copied into that of the request.
     :raises TypeError: at decoration, for an argument of a wrong type.
     :raises ConfigError: at decoration, for arguments that could protect nothing.
     """
@@ -120,13 +121,13 @@ def verify_session(*arguments: Any, **options: Any) -> Any:
 
 
 verify_session.__signature__ = SIGNATURE  # type: ignore[attr-defined]
-setattr(verify_session, OPTIONS, REQUIRED)  # those of the decorator without parentheses
+setattr(verify_session, OPTIONS, REQUIRED)  # for the decorator without parentheses
 
 
 def guard_view(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:
-    """Return the view behind a guard with these options.
+    """Wrap a view in a guard with these options.
 
-    :raises TypeError: the view is a class, or nothing that can be called.
+    :raises TypeError: the view is a class, or not callable.
     """
     if not callable(view):
         raise _nothing_to_guard()
@@ -157,11 +158,11 @@ def guard_view(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:
 
     setattr(guarded, OPTIONS, options)
     if is_exempt(view):
-        session_exempt(guarded)  # what ``protect`` leaves out may still be guarded by itself
-    # Whoever registers one of these, and not the wrapper, misses the guard.
+        session_exempt(guarded)  # a view that ``protect`` leaves out may have a guard of its own
+    # To register one of these instead of the wrapper would bypass the guard.
     inner: Any = view
     while inner is not None:
-        with suppress(AttributeError):  # a bound method takes no attributes, and stands below no route
+        with suppress(AttributeError):  # a bound method takes no attributes
             setattr(inner, GUARDED, inner)
         inner = getattr(inner, "__wrapped__", None)
     return guarded
@@ -195,7 +196,7 @@ def _handle_event(
     try:
         return current_app.ensure_sync(handler)(*args, **kwargs)  # type: ignore[no-any-return]
     except SessionHTTPError as error:
-        # A verdict of the handler's own: no error handler of Flask's stands behind it here.
+        # The handler itself raised the verdict, and Flask runs no error handler here.
         record_verdict(app_state, error)
         return _refuse_event(error, request, *args)  # type: ignore[no-any-return]
 
@@ -210,12 +211,12 @@ def _refuse_event(error: SessionHTTPError, request: Request, *args: Any) -> Any:
 
 
 def default_options_response() -> Response:
-    """Return Flask's answer to OPTIONS: preflights carry no tokens (Fetch standard, CORS protocol)."""
+    """Return Flask's response to OPTIONS: preflights carry no tokens (Fetch standard, CORS protocol)."""
     return current_app.make_default_options_response()
 
 
 def _warn_of_cors_below(view: Callable[..., Any]) -> None:
-    """Name a decorator below the guard that answers OPTIONS itself: preflights never reach it."""
+    """Warn of a decorator below the guard that answers OPTIONS itself: preflights never reach it."""
     methods = getattr(view, "required_methods", ())
     if getattr(view, "provide_automatic_options", None) is False and "OPTIONS" in methods:
         logger.warning(
@@ -227,9 +228,9 @@ def _warn_of_cors_below(view: Callable[..., Any]) -> None:
 
 
 def session_exempt(view: V) -> V:
-    """Leave a view (a function or a ``View`` class) out of what :meth:`STSession.protect` guards.
+    """Exempt a view (a function or a ``View`` class) from :meth:`STSession.protect`.
 
-    Only the very function or class counts: neither a subclass, nor a wrapper that a decorator makes of it.
+    The mark counts only on this very function or class: not on a subclass, nor on a decorator's wrapper.
     """
     setattr(view, EXEMPT, view)
     return view
@@ -252,7 +253,7 @@ def is_bypassed(view: Any) -> bool:
 
 
 def guards_on(view: Any, method: str) -> list[VerifyOptions]:
-    """Return the options of the guards that a view has for a method: its own, and those in its class."""
+    """Return the options of the guards on a view function, and on the method of its view class."""
     view_class: Any = getattr(view, "view_class", None)
     name = method.lower()
     decorators: Any = getattr(view_class, "method_decorators", ())  # of Flask-RESTful and Flask-RESTX
@@ -264,17 +265,17 @@ def guards_on(view: Any, method: str) -> list[VerifyOptions]:
 
 
 def _is_marked(target: Any, mark: str) -> bool:
-    # ``functools.wraps`` and inheritance hand attributes on, so a mark counts only on what it names.
+    # ``functools.wraps`` and inheritance copy attributes, so a mark counts only on the object that it holds.
     attributes = getattr(target, "__dict__", {})
     return mark in attributes and attributes[mark] is target
 
 
 class Protection:
-    """Verify the session of every request but those exempt: the ``before_request`` function of ``protect``.
+    """Verify the session of every request that is not exempt: the ``before_request`` function of ``protect``.
 
     :param exempt: endpoint names or view functions.
     :param options: of the guard.
-    :raises TypeError: ``exempt`` is one of them rather than a list, or holds something else.
+    :raises TypeError: ``exempt`` is not a list, or an item is neither a name nor a function.
     """
 
     def __init__(self, exempt: Sequence[str | Callable[..., Any]], options: VerifyOptions) -> None:
@@ -292,7 +293,7 @@ class Protection:
         self.options = options
 
     def exempts(self, app: Flask, endpoint: str) -> bool:
-        """Return whether an endpoint is left out, by its name, its view or a mark, or serves static files."""
+        """Return whether an endpoint is exempt by name, view or mark, or serves static files."""
         if endpoint in self.endpoints or _serves_static_files(app, endpoint):
             return True
         view = app.view_functions.get(endpoint)

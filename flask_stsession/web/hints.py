@@ -1,6 +1,6 @@
-"""Tell developers why a page of another origin gets no session; browsers and their consoles say little of it.
+"""Tell developers why a page of another origin gets no session, which browsers hardly explain.
 
-Only with ``app.debug`` or ``app.testing``: what is wrong with a response may be no business of its readers.
+Only with ``app.debug`` or ``app.testing``: in production the client should not learn such details.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 
 _WITHOUT_COOKIES = (
     "A page of {!r} sent a request without a session. fetch() sends and keeps cookies of another origin only "
-    'if it is told to: write fetch(url, {{credentials: "include"}}), also where the page signs in.'
+    'with the option credentials: write fetch(url, {{credentials: "include"}}), also where the page signs in.'
 )
 
 
 def is_in_development(app: Flask) -> bool:
-    """Return whether responses may say why they refuse: ``app.debug`` or ``app.testing``."""
+    """Return whether responses may say why a request is refused: ``app.debug`` or ``app.testing``."""
     return app.debug or app.testing
 
 
 def page_elsewhere(config: Config, request: Request) -> str | None:
-    """Return the origin of the page that sent a request, if it is of ours and not the API's own origin.
+    """Return the origin of the page that sent a request, if it is one of ours but not that of the API.
 
-    Pages on another port of the same host count as ours, as in development they mostly are.
+    Pages on another port of the same host count as ours; in development they mostly are.
     """
     sent = request.headers.get("Origin")
     here = origin_of_api(request)
@@ -53,7 +53,7 @@ def page_elsewhere(config: Config, request: Request) -> str | None:
 
 
 class Hints:
-    """Looks at every finished response of one app, and logs once what a page of another origin lacks.
+    """Checks every finished response of one app, and logs each problem of a page of another origin once.
 
     :param app_state: of the app.
     """
@@ -61,7 +61,7 @@ class Hints:
     def __init__(self, app_state: AppState) -> None:
         self._config = app_state.config
         self._said: set[str] = set()
-        # The signal keeps a weak reference. What has this object belongs to the app, and goes with it.
+        # The signal keeps a weak reference only; the app owns this object.
         request_finished.connect(self._look, app_state.app)
 
     def _look(self, _sender: object, *, response: Response, **_: Any) -> None:
@@ -77,7 +77,7 @@ class Hints:
     def _hint(
         self, request: Request, response: Response, page: str, state: RequestState | None
     ) -> str | None:
-        """Return what the page lacks, and what to write."""
+        """Return the page's problem with the response, and the remedy."""
         allows_cookies = self._config.token_transfer_method != "header"
         if request.method == "OPTIONS":
             return self._hint_at_preflight(request, response, page, allows_cookies=allows_cookies)

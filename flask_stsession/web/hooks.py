@@ -1,4 +1,4 @@
-"""What Flask calls around every request: reset, write the response, answer verdicts."""
+"""The hooks that Flask calls around every request: reset ``g``, write the response, handle verdicts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def register(app_state: AppState) -> None:
     delivery = Delivery(app_state.config)
 
     def reset() -> None:
-        # An app context that outlives requests (a test's, a shell's) still holds the last one's session.
+        # An app context that outlives a request (in a test, in a shell) still holds that request's session.
         g = this_g()
         if isinstance(getattr(g, "session", None), Session) and existing_state(this_request()) is None:
             del g.session
@@ -78,7 +78,7 @@ def register(app_state: AppState) -> None:
                 turns=turns,
             )
             writer.write(changes, response)
-            response.headers["Cache-Control"] = "no-store"  # tokens, whatever the app says of it
+            response.headers["Cache-Control"] = "no-store"  # it carries tokens, whatever the app has set
             issued = changes.issued
             if issued is not None and issued.method == "cookie":
                 delivery.warn_of_lost_cookies(request, secure=writer.secure, same_site=writer.same_site)
@@ -86,26 +86,26 @@ def register(app_state: AppState) -> None:
         return response
 
     if app.before_request_funcs.get(None):
-        # They come before ``start``; URL preprocessors come before them, and cost every request.
+        # These run before ``start``. URL preprocessors run before these, but at a cost for every request.
         app.url_value_preprocessor(lambda *_: reset())
     app.before_request(start)
     app.after_request(finish)
     app.register_error_handler(SessionHTTPError, pages.handle_verdict)
-    # First of all, so that whatever else an app or an extension puts into templates prevails.
+    # First, so that the names of the app and other extensions replace ours.
     app.template_context_processors[None].insert(0, lambda: _template_names(app_state))
 
 
 def _tell_caches(response: Response) -> str | None:
-    """Tell caches that a response depends on who asks, and let no shared one keep it.
+    """Tell caches that a response depends on the user, and keep it out of shared caches.
 
-    ``Vary`` is added to what the app says; of ``Cache-Control`` the app's own word counts.
+    Adds to the app's ``Vary``, and leaves the app's ``Cache-Control`` as it is.
 
-    :returns: the app's ``Cache-Control``, if there is one.
+    :returns: the app's ``Cache-Control``, or ``None``.
     """
     headers = response.headers
     vary: list[str] = []
     said: str | None = None
-    for name, value in headers:  # one pass: each look-up of Werkzeug's costs more than all of this
+    for name, value in headers:  # one pass: a single look-up by Werkzeug costs more
         if name in _OF_EVERY_RESPONSE:
             continue
         lowered = name.lower()
@@ -113,10 +113,10 @@ def _tell_caches(response: Response) -> str | None:
             vary.append(value)
         elif lowered == "cache-control":
             said = value
-    if not vary:  # as nearly always: nothing to parse and merge with
+    if not vary:  # nearly always: no need to parse and merge
         headers.add("Vary", "Cookie, Authorization")
     else:
-        if len(vary) > 1:  # Werkzeug looks at the first only, and would write that back for all
+        if len(vary) > 1:  # Werkzeug reads only the first, and would replace all by it
             headers["Vary"] = ", ".join(vary)
         response.vary.update(("Cookie", "Authorization"))
     if said is None:
@@ -125,7 +125,7 @@ def _tell_caches(response: Response) -> str | None:
 
 
 def _template_names(app_state: AppState) -> dict[str, Any]:
-    """Return what templates find of ours, without the names that they find already."""
+    """Return our names for templates, except those that are globals of the app's Jinja environment."""
     names: dict[str, Any] = {"current_session": current_session}
     if app_state.extension.has_user_loader:
         names["current_user"] = current_user

@@ -1,4 +1,4 @@
-"""Sign in and sign out: create the session of the current request, and end it."""
+"""Sign in and sign out: create and end the session of the current request."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ _FORWARDING = re.compile("HTTP_(FORWARDED|X_REAL_IP|X_FORWARDED_.*)").fullmatch
 
 
 def create(app_state: AppState, state: RequestState, new: NewSession) -> Session:
-    """Create a session for the client of this request; its tokens go out with the response.
+    """Create a session for the client of this request; the response carries its tokens.
 
     :param state: of this request.
-    :raises UnauthorisedError: another site had the request sent, and the tokens would go by cookie.
-    :raises ConfigError: the app is not configured for this host, or browsers would not keep its cookies.
+    :raises UnauthorisedError: another site caused the request, and cookies would carry the tokens.
+    :raises ConfigError: the app is not configured for this host, or browsers would drop its cookies.
     """
     config = app_state.config
     request = this_request()
@@ -95,14 +95,14 @@ def create(app_state: AppState, state: RequestState, new: NewSession) -> Session
 
 
 def _warn_of_lost_tokens(app_state: AppState, request: Request, *, carries_session: bool) -> None:
-    """Warn of tokens that go by header to a client that may not expect them there.
+    """Warn of tokens in headers for a client that may not expect them there.
 
-    :param carries_session: did the request carry a session, so that the client has kept tokens before?
+    :param carries_session: whether the request carried a session, so that the client can keep tokens.
     """
     if accepts_html(request):
         logger.warning(
-            "A new session's tokens go by header to a client that accepts text/html, which will not keep "
-            "them. If it is a browser without a SuperTokens SDK, set "
+            "The tokens of a new session are sent in headers to a client that accepts text/html. A browser "
+            "without a SuperTokens SDK does not keep them: for such clients, set "
             "STSESSION_TOKEN_TRANSFER_METHOD = 'cookie'."
         )
     elif (
@@ -112,9 +112,9 @@ def _warn_of_lost_tokens(app_state: AppState, request: Request, *, carries_sessi
         and (is_in_development(app_state.app) or is_sent_by_browser(request))
     ):
         logger.warning(
-            "A new session's tokens go by header, since %s %r came without the header st-auth-mode. Write "
-            'fetch(url, {headers: {"st-auth-mode": "cookie"}}) to have the browser keep them, or "header" '
-            "if the client keeps them itself.",
+            "The tokens of a new session are sent in headers, because %s %r has no header st-auth-mode. "
+            'Write fetch(url, {headers: {"st-auth-mode": "cookie"}}) to make the browser keep them, or '
+            '"header" if the client keeps them itself.',
             request.method,
             request.path,
         )
@@ -123,15 +123,15 @@ def _warn_of_lost_tokens(app_state: AppState, request: Request, *, carries_sessi
 def _end_replaced(app_state: AppState, handle: str) -> None:
     try:
         app_state.extension.revoke_session(handle)
-    except CoreUnavailableError as error:  # the new session is there, and its client must hear of it
+    except CoreUnavailableError as error:  # the client must still receive its new session
         logger.error("Session %r has been replaced, but could not be ended: %s", handle, error)
 
 
 def sign_out(app_state: AppState) -> bool:
     """End the session of this request, if there is one; clear the client in any case.
 
-    :returns: ``False`` if a session may live on in the core.
-    :raises UnauthorisedError: another site had the request sent; nothing is ended or cleared.
+    :returns: ``False`` if the session may still exist in the core.
+    :raises UnauthorisedError: another site caused the request; nothing is ended or cleared.
     :raises CoreUnavailableError: the core did not answer; nothing is cleared.
     """
     request = this_request()
@@ -156,27 +156,27 @@ def sign_out(app_state: AppState) -> bool:
 
 
 def _ended_without_access_token(app_state: AppState, sent: RequestTokens) -> bool:
-    """End the session of a client whose access token, if it has one, cannot be verified.
+    """End the session of a client whose access token is missing or cannot be verified.
 
     :param sent: the tokens of this request.
-    :returns: ``False`` if a session may live on in the core.
+    :returns: ``False`` if the session may still exist in the core.
     """
     refresh_tokens = refresh_tokens_of(app_state)
     for refresh_token in refresh_tokens:
         try:
-            session = app_state.manager.refresh(refresh_token)  # the only way to learn its handle
+            session = app_state.manager.refresh(refresh_token)  # the only way to get the handle
         except (UnauthorisedError, TokenTheftError):
             continue  # it has ended
         app_state.extension.revoke_session(session.get_handle())
-    candidates = [raw for raw in (sent.bearer, *sent.access_cookies) if raw is not None]
-    unverified = [token for token in map(tokens.parse, candidates) if token is not None]
-    if not unverified or refresh_tokens:
+    parsed = (tokens.parse(raw) for raw, _ in sent.access_candidates())
+    unverified = next((token for token in parsed if token is not None), None)
+    if unverified is None or refresh_tokens:
         return True
     logger.warning(
         "Signed out on the client only: the access token of session %r can no longer be verified, so the "
         "session was not ended in the core. It ends there unless it is refreshed. Use revoke_session(handle) "
         "to end it now.",
-        unverified[0].session_handle,
+        unverified.session_handle,
     )
     return False
 
@@ -192,7 +192,7 @@ def refresh_tokens_of(app_state: AppState) -> list[str]:
 
 
 class _Carried(NamedTuple):
-    """The session that a request carries, which a new session replaces."""
+    """The session that a request carries, and that a new session replaces."""
 
     handle: str
     method: TransferMethod | None
@@ -213,7 +213,7 @@ def _carried_session(
 
 
 def refuse_foreign_sign_out(app_state: AppState) -> None:
-    """Refuse to sign out a client by cookie at the wish of another site, before the core is asked.
+    """Refuse a sign-out by cookie that another site caused, before any request to the core.
 
     :raises UnauthorisedError: with ``cross_site``; it clears nothing.
     """
@@ -248,7 +248,7 @@ def _refuse_unconfigured_host(config: Config, request: Request) -> None:
         scheme=request.scheme,
         forwarded=is_forwarded,
     )
-    # A proxy may have put an address of its own in the place of the host that the browser uses.
+    # A proxy may have replaced the browser's Host by an address of its own.
     for scheme, host in _forwarded_hosts(request) if is_forwarded else ():
         problem = unconfigured_host_problem(config, host, scheme=scheme, forwarded=False) or problem
     if problem is not None:
@@ -256,7 +256,7 @@ def _refuse_unconfigured_host(config: Config, request: Request) -> None:
 
 
 def _forwarded_hosts(request: Request) -> Iterator[tuple[str, str]]:
-    """Yield the hosts that proxies say they were asked for, each with its scheme (RFC 7239, 5.3)."""
+    """Yield scheme and host of the original request, as each proxy reports them (RFC 7239, 5.3)."""
     for element in request.headers.get("Forwarded", "").split(","):
         pairs = (pair.partition("=") for pair in element.split(";"))
         named = {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
@@ -274,16 +274,11 @@ def _scheme(request: Request, named: str) -> str:
 def _authentic_token(
     app_state: AppState, request: Request, sent: RequestTokens
 ) -> tuple[AccessToken | None, TransferMethod | None]:
-    """Return this request's access token, expired or not, if the core made it."""
+    """Return this request's access token, expired or not, if the core signed it."""
     if sent.bearer is None and not sent.access_cookies:
         return None, None
     allowed = allowed_transfer(app_state.config, request, for_create_new_session=False)
-    candidates: list[tuple[str, TransferMethod]] = []
-    if sent.bearer is not None and allowed != "cookie":
-        candidates.append((sent.bearer, "header"))
-    if allowed != "header":
-        candidates.extend((value, "cookie") for value in sent.access_cookies)
-    for raw, method in candidates:
+    for raw, method in sent.access_candidates(allowed):
         try:
             token = app_state.manager.verifier.verify(raw, allow_expired=True)
         except TryRefreshTokenError:

@@ -1,6 +1,6 @@
 """Decide whether a request is for a page that a person will see, and which redirects are safe.
 
-Decisions only; :mod:`flask_stsession.web.pages` responds by them. Sources: W3C Fetch Metadata for
+:mod:`flask_stsession.web.pages` makes the responses. Sources: W3C Fetch Metadata for
 ``Sec-Fetch-*``, the Fetch standard for ``Sec-Purpose``, the references of htmx 2 (``HX-*``), Turbo 8
 (``Turbo-Frame``, ``X-Turbo-Request-Id``, ``X-Sec-Purpose``) and Unpoly 3 (``X-Up-*``).
 """
@@ -18,8 +18,8 @@ from flask import request as current_request, url_for
 from ..config.domains import normal_origin, origin_of
 from ..constants import REFRESH_PATH
 from ..errors import Reason, UnauthorisedError
-from .context import origin_of_api, sent_site, this_app
-from .csrf import Sender, problem, sender_of
+from .context import origin_of_api, this_app
+from .csrf import Sender, sender_of, via_origin_problem
 
 if TYPE_CHECKING:
     from flask import Request
@@ -36,23 +36,23 @@ SCRIPT_ENDPOINT = "stsession.refresh_script"
 
 _TURBO_STREAM = "text/vnd.turbo-stream.html"
 _FORM_TYPES = frozenset({"", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
-#: RFC 3986, 3.3: what a path may hold unquoted.
+#: RFC 3986, 3.3: the characters that a path may contain unquoted.
 _PATH_CHARACTERS = "/!$&'()*+,;=:@~"
 _QUERY_CHARACTERS = _PATH_CHARACTERS + "?%"
 
-#: URLs of ours with a ``next`` are no longer than this. Gunicorn takes request lines of 4094 bytes, and nginx
-#: reads response headers of 4 KB, new cookies among them.
+#: The maximum length of our URLs with a ``next``. Gunicorn accepts request lines of 4094 bytes, and nginx
+#: reads response headers of 4 KB, which include new cookies.
 LONGEST_URL = 2000
 
 
 def next_url(default: str = "/") -> str:
     """Return the ``next`` of this request for a login view to redirect to, if it is safe.
 
-    It is read from the form, else from the query. Only a path of this site passes: exactly one leading
-    slash, not followed by a slash or a backslash (browsers read both as the start of another host), and no
-    control characters (browsers drop them before they parse).
+    Reads the form, then the query. Only a path of this site is safe: one leading slash, not followed by a
+    slash or a backslash (browsers read both as the start of another host), and no control characters
+    (browsers drop them before they parse).
 
-    :param default: returned where there is none, or none that is safe.
+    :param default: returned if there is no safe ``next``.
     """
     wanted = current_request.form.get("next") or current_request.args.get("next")
     return wanted if wanted is not None and is_local_path(wanted) else default
@@ -66,12 +66,12 @@ def is_local_path(target: str) -> bool:
 
 
 def is_navigation(request: Request) -> bool:
-    """Return whether a person will see the response: a link followed, a form sent, an address typed.
+    """Return whether a person will see the response: after following a link, sending a form, typing a URL.
 
     ``Sec-Fetch-Mode`` decides; no script can set it. Browsers omit it on plain http; then ``Accept`` decides,
-    unless no link and no form can make such a request. What Turbo and Unpoly fetch is a navigation too: they
-    follow redirects, and show the page in which those end. While an app is tested, a request without any
-    ``Accept`` is one as well, but for a refresh: test clients send none.
+    unless no link and no form can make such a request. Requests of Turbo and Unpoly are navigations too:
+    they follow redirects and show the final page. While an app is tested, a request without ``Accept`` is
+    one as well, because test clients send none; a refresh is not.
     """
     if is_htmx(request):
         return False
@@ -89,12 +89,12 @@ def is_navigation(request: Request) -> bool:
 
 
 def is_htmx(request: Request) -> bool:
-    """Return whether htmx sent this request: it follows ``HX-Redirect``, and no other redirect of a page."""
+    """Return whether htmx sent this request: only ``HX-Redirect`` makes it load another page."""
     return request.headers.get("HX-Request", "").strip().lower() == "true"
 
 
 def is_page_fetch(request: Request) -> bool:
-    """Return whether Turbo or Unpoly fetches a page, which it shows in place of a navigation."""
+    """Return whether Turbo or Unpoly fetches a page in place of a navigation."""
     headers = request.headers
     return (
         "X-Turbo-Request-Id" in headers
@@ -105,65 +105,62 @@ def is_page_fetch(request: Request) -> bool:
 
 
 def is_for_part_of_page(request: Request) -> bool:
-    """Return whether the response becomes a part of the page, so that it cannot become another page.
+    """Return whether the response becomes a part of the page, and so cannot redirect to another page.
 
-    A redirect to the login page shows nothing in a frame of Turbo, and is an error in a layer of Unpoly.
+    The login page shows nothing in a frame of Turbo, and is an error in a layer of Unpoly.
     """
     return "Turbo-Frame" in request.headers or "X-Up-Version" in request.headers
 
 
 def is_download(request: Request) -> bool:
-    """Return whether the browser saves the response (``<a download>``), and shows nothing of it."""
+    """Return whether the browser saves the response (``<a download>``) instead of showing it."""
     headers = request.headers
     mode, destination = headers.get("Sec-Fetch-Mode", ""), headers.get("Sec-Fetch-Dest", "")
     return mode.strip().lower() == "navigate" and destination.strip().lower() == "empty"
 
 
 def is_kept_by_same_site_strict(request: Request) -> bool:
-    """Return whether ``SameSite=Strict`` keeps our cookies back: another site led a person here.
+    """Return whether the browser withholds ``SameSite=Strict`` cookies because another site led here.
 
-    A link in a web mail does. The page that it opens is of our site, and so is what that page asks for.
+    A link in a web mail does. The page that it opens is of our site: its own requests carry the cookies.
     """
     headers = request.headers
     return request.method == "GET" and headers.get("Sec-Fetch-Site", "").strip().lower() == "cross-site"
 
 
 def is_ahead_of_time(request: Request) -> bool:
-    """Return whether the page is prefetched, before anybody asked for it: it should change nothing."""
+    """Return whether the browser prefetches the page, which should then change nothing."""
     names = ("Sec-Purpose", "X-Sec-Purpose", "Purpose", "X-Moz")
     purposes = (request.headers.get(name, "") for name in names)
     return any("prefetch" in purpose.lower() for purpose in purposes)
 
 
 def origin_problem(config: Config, request: Request, origin_of_api: str) -> tuple[Reason, str] | None:
-    """Return why this request may not come from a page of ours, or ``None``.
+    """Return why this request may not come from one of our pages, or ``None``.
 
-    The rules are those of ``VIA_ORIGIN``, but a GET without ``Sec-Fetch-Site`` and ``Origin`` (a link on
-    plain http has neither) may show its ``Referer`` instead.
+    The rules are those of ``VIA_ORIGIN``, except that the ``Referer`` replaces a missing ``Origin`` of a
+    GET: a link on plain http has neither ``Sec-Fetch-Site`` nor ``Origin``.
     """
     origin = request.headers.get("Origin")
     if origin is None and request.method == "GET":
         origin = _origin(request.headers.get("Referer", ""))
-    return problem(
-        "VIA_ORIGIN",
-        sec_fetch_site=sent_site(request, origin),
-        origin=origin,
-        allowed_origins=config.trusted_origins(origin_of_api),
-    )
+    site, allowed = request.headers.get("Sec-Fetch-Site"), config.trusted_origins(origin_of_api)
+    return via_origin_problem(site, origin, allowed, is_tested=this_app().testing)
 
 
 def keep_cookies_from_other_sites(
     config: Config, request: Request, record: ChangeRecord, method: TransferMethod
 ) -> bool:
-    """Let no other site set, replace or clear cookies.
+    """Keep other sites from setting, replacing or clearing cookies.
 
-    A form on any page can be posted to us: it would sign the visitor out, or in as somebody else (login
-    CSRF). To be called before the core is.
+    A form on any page can be posted to us: it would sign the visitor out, or in as another user (login
+    CSRF). Call this before any request to the core.
 
-    :param record: of this request; where tokens go by header, cookies are left out of its changes.
-    :param method: how the tokens go.
-    :returns: whether another site had the request sent.
-    :raises UnauthorisedError: with ``cross_site``, where they go by cookie; it clears nothing.
+    :param record: of this request; if headers carry the tokens, its changes leave cookies alone.
+    :param method: the transfer method of the tokens.
+    :returns: whether another site caused the request.
+    :raises UnauthorisedError: another site did, and cookies carry the tokens (``cross_site``). It clears
+        nothing.
     """
     if not is_of_another_site(config, request):
         return False
@@ -184,10 +181,10 @@ def keep_cookies_from_other_sites(
 def is_of_another_site(config: Config, request: Request) -> bool:
     """Return whether a page of another site made the browser send this request.
 
-    A page of our site that is not configured is logged.
+    Logs a warning if the page is of our site but its origin is not configured.
     """
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-    if origin is None and site is None:  # a client that is no browser, or that says nothing
+    if origin is None and site is None:  # no browser, or one that says nothing
         return False
     origin_of_request = origin_of_api(request)
     trusted = {*config.trusted_origins(origin_of_request), normal_origin(origin_of_request)}
@@ -201,8 +198,8 @@ def is_of_another_site(config: Config, request: Request) -> bool:
     )
     if sender is Sender.SAME_SITE:
         logger.warning(
-            "%s %r comes from %r, which is of our site but not configured. If it is a website of yours, add "
-            "it to STSESSION_WEBSITE_DOMAIN.",
+            "%s %r comes from %r, an origin of our site that is not configured. If it is a website of yours, "
+            "add it to STSESSION_WEBSITE_DOMAIN.",
             request.method,
             request.path,
             origin,
@@ -211,10 +208,10 @@ def is_of_another_site(config: Config, request: Request) -> bool:
 
 
 def is_same_site(config: Config, sent: str, trusted: Iterable[str]) -> bool:
-    """Return whether an ``Origin`` is certainly of one site with one of ours.
+    """Return whether an ``Origin`` is certainly same-site with one of ours.
 
     :param sent: the header.
-    :param trusted: origins of ours.
+    :param trusted: our origins.
     """
     origin = origin_of(sent.strip())
     own = filter(None, map(origin_of, trusted))
@@ -222,7 +219,7 @@ def is_same_site(config: Config, sent: str, trusted: Iterable[str]) -> bool:
 
 
 def url_of(config: Config, request: Request) -> str | None:
-    """Return path and query of this request as its client wrote them; ``None`` if that is no safe target."""
+    """Return path and query of this request as the client sent them; ``None`` if they are no safe target."""
     target = _public_root(config, request) + quote(request.path, safe=_PATH_CHARACTERS)
     if request.query_string:
         target += "?" + quote(request.query_string, safe=_QUERY_CHARACTERS)
@@ -240,7 +237,7 @@ def is_page(config: Config, request: Request, target: str) -> bool:
 
 
 def page_of(config: Config, request: Request, origin_of_api: str) -> str | None:
-    """Return the page from which htmx sent this request; what is asked for, where that becomes the page."""
+    """Return the page that htmx sent this request from, or that the response will become."""
     headers = request.headers
     if request.method == "GET" and ("HX-Boosted" in headers or "HX-History-Restore-Request" in headers):
         return url_of(config, request)
@@ -260,16 +257,16 @@ def _own_path(config: Config, url: str, origin_of_api: str) -> str | None:
 
 
 def comes_from_itself(config: Config, request: Request) -> bool:
-    """Return whether this page asked for itself, as far as the ``Referer`` says."""
+    """Return whether this page requested itself, as far as the ``Referer`` says."""
     referrer = request.headers.get("Referer")
     return referrer is not None and _path_and_query(referrer) == url_of(config, request)
 
 
 def may_have_been_here(request: Request) -> bool:
-    """Return whether the ``Referer`` is cut down to the origin, as by our redirect back to a form's target.
+    """Return whether the ``Referer`` is only an origin, as after our redirect back to a form's target.
 
-    Browsers apply a ``Referrer-Policy`` to the redirect that it comes with (Fetch standard, 4.4), so a form
-    that is redirected in a circle shows it the second time. So do forms on pages with such a policy.
+    Browsers apply the ``Referrer-Policy`` of a redirect to the redirected request (Fetch standard, 4.4), so
+    a form in a redirect loop has such a ``Referer`` the second time. So do forms on pages with such a policy.
     """
     try:
         referrer = urlsplit(request.headers.get("Referer", ""))
@@ -287,14 +284,14 @@ def is_login_page(request: Request, login: str) -> bool:
 
 
 def login_url(config: Config, request: Request, login: str, *, then: str | None = None) -> str:
-    """Return the URL of the login page, as clients write it.
+    """Return the URL of the login page, as clients see it.
 
     :param login: its endpoint, or its path in this app.
-    :param then: path and query to come back to. The query is left out where the URL would be too long for
-        servers and proxies, and so is the path.
+    :param then: path and query to come back to. If the URL would be too long for servers and proxies, the
+        query is left out; if that is not enough, the path too.
     """
     path = login if login.startswith("/") else url_for(login).removeprefix(request.script_root)
-    # ``url_for`` names the host where the endpoint has another one than this request.
+    # ``url_for`` returns a full URL if the endpoint is on another host than this request.
     url = _public_root(config, request) + path if path.startswith("/") else path
     for target in (then, (then or "").partition("?")[0]):
         whole = f"{url}{'&' if '?' in url else '?'}{urlencode({'next': target})}"
@@ -313,7 +310,7 @@ def _path_and_query(url: str) -> str:
 
 
 def _origin(url: str) -> str | None:
-    """Return the origin of a URL with path and query, as browsers write it."""
+    """Return the origin of a URL, as browsers write it."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -323,5 +320,5 @@ def _origin(url: str) -> str | None:
 
 
 def _public_root(config: Config, request: Request) -> str:
-    """Return what clients write before the paths of this app."""
+    """Return the prefix of the app's paths, as clients see it."""
     return config.mount_path(request.script_root.rstrip("/")).removesuffix(config.api_base_path)

@@ -1,4 +1,4 @@
-"""The options of a guard: what users may ask of a session, checked when they write it."""
+"""The options of a guard, and the checks of its arguments."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ OverrideValidators = Callable[
 
 @dataclass(frozen=True, eq=False)
 class VerifyOptions:
-    """What a guard asks of a session; see :func:`~flask_stsession.verify_session`."""
+    """The checks that a guard makes; see :func:`~flask_stsession.verify_session`."""
 
     anti_csrf_check: bool | None = None
     session_required: bool = True
     check_database: bool | None = None
     override_global_claim_validators: OverrideValidators | None = None
     validators: tuple[SessionClaimValidator, ...] = ()
-    #: Is one of the validators about the time of the login?
+    #: Whether one of the validators needs the time of the login.
     needs_auth_time: bool = False
     tenant: str | None = None
     ignore_invalid: bool = False
@@ -41,13 +41,13 @@ class VerifyOptions:
 
 
 REQUIRED = VerifyOptions()
-#: What our own routes ask for: a session, whatever it proves.
+#: For our own routes: a session, without validators.
 SESSION_ONLY = VerifyOptions(override_global_claim_validators=lambda *_: [])
-#: What our routes ask for that serve everybody: a session that is carried must be valid.
+#: For our public routes: if the request carries a session, it must be valid.
 OPTIONAL_SESSION_ONLY = VerifyOptions(session_required=False, override_global_claim_validators=lambda *_: [])
-#: What sign-out asks for: signing out twice is no error.
+#: For sign-out: a revoked session passes, so signing out twice is no error.
 SESSION_TO_END = VerifyOptions(override_global_claim_validators=lambda *_: [], allow_revoked=True)
-#: What ``current_session`` asks for: an optional guard that ignores invalid sessions.
+#: For ``current_session``: an optional guard that ignores invalid sessions.
 OPTIONAL = VerifyOptions(session_required=False, ignore_invalid=True)
 
 
@@ -65,7 +65,7 @@ def any_of(*values: str) -> AnyOf:
 
         @verify_session(roles=any_of("admin", "editor"))
 
-    :raises TypeError: without values, or with one that is no string.
+    :raises TypeError: there are no values, or one is not a non-empty string.
     """
     if not values or not all(isinstance(value, str) and value for value in values):
         raise TypeError(f'any_of takes one or more names, any_of("admin", "editor"), not {values!r}.')
@@ -92,7 +92,7 @@ def verify_options(
     user_context: Mapping[str, Any] | None = None,
     **unknown: Any,
 ) -> VerifyOptions:
-    """Check the arguments of a guard, and reduce them to what verification needs.
+    """Check the arguments of a guard, and return its options.
 
     :param caller: ``verify_session()`` or ``protect()``, for messages.
     :raises TypeError: an argument is unknown, or of a wrong type.
@@ -118,7 +118,7 @@ def verify_options(
         )
     if ignore_invalid and session_required:
         raise ConfigError(
-            f"{caller} got ignore_invalid=True, which turns an invalid session into none, while a session is "
+            f"{caller} got ignore_invalid=True, which treats an invalid session as none, while a session is "
             "required. Write session_required=False, ignore_invalid=True."
         )
     return VerifyOptions(
@@ -194,13 +194,13 @@ def _needed_validators(
     max_age_in_sec: float | None,
     max_auth_age: float | None,
 ) -> tuple[SessionClaimValidator, ...]:
-    """Return one validator for each demand of a guard."""
+    """Return one validator for each argument that demands something of a session."""
     for name, seconds in (("max_age_in_sec", max_age_in_sec), ("max_auth_age", max_auth_age)):
         _check_seconds(caller, name, seconds)
     if max_age_in_sec is not None and roles is None and permissions is None:
         raise ConfigError(
-            f"{caller} got max_age_in_sec= without roles= or permissions=, to which alone it applies. "
-            "Give it to a validator of your own where that is created."
+            f"{caller} got max_age_in_sec= without roles= or permissions=, to which alone it applies. For a "
+            "validator of your own, pass the maximum age where you create the validator."
         )
     needed: list[SessionClaimValidator] = []
     if roles is not None:
@@ -225,8 +225,8 @@ def checked_validators(caller: str, validators: object, argument: str = "validat
     """Return validators as a tuple.
 
     :param caller: the function that got them, for messages.
-    :param argument: their name there.
-    :raises TypeError: they are not several validators.
+    :param argument: the name of its argument.
+    :raises TypeError: this is not a list of validators.
     """
     if isinstance(validators, SessionClaimValidator):
         raise TypeError(f"{caller} takes a list as {argument}=: write {argument}=[...].")
@@ -234,11 +234,11 @@ def checked_validators(caller: str, validators: object, argument: str = "validat
     for each in listed:
         if isinstance(each, SessionClaim):
             raise TypeError(
-                f"{caller} got the claim {each!r} among {argument}=, but a claim checks nothing. Write one "
-                "of its validators, such as claim.validators.has_value(...)."
+                f"{caller} got the claim {each!r} in {argument}=, but a claim checks nothing. Write one of "
+                "its validators, such as claim.validators.has_value(...)."
             )
         if not isinstance(each, SessionClaimValidator):
-            raise TypeError(f"{caller} got {each!r} among {argument}=, which is not a SessionClaimValidator.")
+            raise TypeError(f"{caller} got {each!r} in {argument}=, which is not a SessionClaimValidator.")
     return listed
 
 
@@ -246,7 +246,7 @@ def checked_claims(caller: str, claims: object) -> tuple[Any, ...]:
     """Return claims as a tuple.
 
     :param caller: the function that got them, for messages.
-    :raises TypeError: they are not several claims.
+    :raises TypeError: this is not a list of claims.
     """
     if isinstance(claims, SessionClaim):
         raise TypeError(f"{caller} takes a list as claims=: write claims=[...].")
@@ -254,13 +254,12 @@ def checked_claims(caller: str, claims: object) -> tuple[Any, ...]:
     for each in listed:
         if isinstance(each, SessionClaimValidator):
             raise TypeError(
-                f"{caller} got the validator {each!r} among claims=. Write it into "
-                "global_claim_validators=[...]."
+                f"{caller} got the validator {each!r} in claims=. Write it in global_claim_validators=[...]."
             )
         if not isinstance(each, SessionClaim):
             raise TypeError(
-                f"{caller} got {each!r} among claims=, which is not a SessionClaim. Write UserRoleClaim, or "
-                "a claim of your own such as PrimitiveClaim(key, fetch_value)."
+                f"{caller} got {each!r} in claims=, which is not a SessionClaim. Write UserRoleClaim, or a "
+                "claim of your own such as PrimitiveClaim(key, fetch_value)."
             )
     return listed
 

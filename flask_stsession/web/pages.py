@@ -1,8 +1,8 @@
-"""Server-rendered pages: respond to verdicts as browsers that navigate need it (``STSESSION_LOGIN_URL``).
+"""Server-rendered pages: respond to verdicts on navigations of browsers (``STSESSION_LOGIN_URL``).
 
-No SDK can refresh the session of a navigation. One with an expired access token is carried through the
-refresh and back to its target (:mod:`flask_stsession.web.carrying`); one without a session is redirected to
-the login page. All other clients (``fetch``, SDKs, command lines) get the JSON of the Frontend Driver
+No SDK can refresh the session of a navigation. A navigation with an expired access token is carried through
+the refresh and back to its target (:mod:`flask_stsession.web.carrying`); one without a session is redirected
+to the login page. All other clients (``fetch``, SDKs, command lines) get the JSON of the Frontend Driver
 Interface.
 """
 
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
     from ..errors import SessionHTTPError
     from .base import AppState
 
-#: Refreshing does not help against these.
+#: A refresh does not help against these.
 _FORGERIES = frozenset({Reason.CSRF_MISSING, Reason.CSRF_MISMATCH})
 
-#: After the cookies' prefix: the cookie that says which page led to the login page because of an old login.
+#: The cookie, after the cookies' prefix, that remembers which page has redirected because of an old login.
 _OLD_LOGIN_COOKIE = "sOldLogin"
-#: The same page within this time has not led to a new login.
+#: If the same page redirects again within this time, the login page has not asked for a new login.
 _OLD_LOGIN_SECONDS = 10
 
 
 def handle_verdict(error: SessionHTTPError) -> BaseResponse:
-    """Record a verdict and return the response to it: the one error handler of ours."""
+    """Record a verdict and return the response to it: our only error handler."""
     app_state = current_app_state()
     record_verdict(app_state, error)
     redirect_to_session = redirect_for(app_state, error)
@@ -59,7 +59,7 @@ def handle_verdict(error: SessionHTTPError) -> BaseResponse:
 
 
 def redirect_for(app_state: AppState, error: SessionHTTPError) -> BaseResponse | None:
-    """Return the redirect to a session for a browser, or ``None`` where it gets the verdict itself."""
+    """Return the redirect by which a browser gets a session; ``None``: respond with the verdict itself."""
     needs_login = isinstance(error, InvalidClaimsError) and error.reason is Reason.AUTH_TOO_OLD
     if not (needs_login or isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError)):
         return None
@@ -76,7 +76,7 @@ def redirect_for(app_state: AppState, error: SessionHTTPError) -> BaseResponse |
 
 
 def signed_out(app_state: AppState) -> BaseResponse | None:
-    """Return the redirect to the login page for a form that has signed out; ``None`` if it was not a form."""
+    """Return the redirect to the login page after a form has signed out; ``None`` if it was not a form."""
     request = this_request()
     login = app_state.extension.get_login_url()
     if login is None or not is_navigation(request):
@@ -90,14 +90,14 @@ def _shows_page(request: Request) -> bool:
 
 
 def _sent_by_htmx(refused: Refused) -> BaseResponse | None:
-    """Return an API's JSON with ``HX-Redirect``: htmx 1 and 2 follow it whatever the status, but for 3xx."""
+    """Return the verdict's JSON with ``HX-Redirect``: htmx 1 and 2 follow it unless the status is 3xx."""
     page = page_of(refused.app_state.config, refused.request, origin_of_api(refused.request))
     if isinstance(refused.error, TryRefreshTokenError) and refused.can_be_carried:
         target = refused.url_onwards(page or "/")
     else:
         target = refused.login_url(page)
         if _is_same_page(page, target):
-            return None  # the login page itself may use htmx
+            return None  # the login page itself sent the request
     response = uncached(refused.error.get_response())
     response.headers["HX-Redirect"] = target
     return response
@@ -129,7 +129,7 @@ def _to_login(refused: Refused) -> BaseResponse | None:
         is_page_itself = not refused.is_form and "Turbo-Frame" not in request.headers
         target = refused.login_url(refused.page if is_page_itself or page is None else page)
         if _is_same_page(page, target):
-            return None  # the login page has such parts itself
+            return None  # the part belongs to the login page
         response = refresh_page.leaving_page(status=refused.error.code, url=target)
     if refused.error.reason is Reason.AUTH_TOO_OLD:
         return _once_within_seconds(refused, response, target)
@@ -137,11 +137,11 @@ def _to_login(refused: Refused) -> BaseResponse | None:
 
 
 def _once_within_seconds(refused: Refused, response: BaseResponse, target: str) -> BaseResponse | None:
-    """Let a login that is too old lead to the login page, unless it has just done so in vain.
+    """Return the redirect for a login that is too old, unless the last one has just failed.
 
-    A login page that redirects whoever is signed in would make a circle of it.
+    A login page that redirects signed-in users would otherwise cause a redirect loop.
 
-    :returns: ``None`` where it has.
+    :returns: ``None`` if the same page redirected within the last seconds.
     """
     config = refused.app_state.config
     name = config.cookie_prefix + _OLD_LOGIN_COOKIE
@@ -155,7 +155,7 @@ def _once_within_seconds(refused: Refused, response: BaseResponse, target: str) 
         max_age=_OLD_LOGIN_SECONDS,
         secure=secure,
         httponly=True,
-        # Strict ones do not come along when another site has led here.
+        # Browsers do not send Strict cookies when another site has led here.
         samesite="None" if same_site == "none" else "Lax",
         partitioned=config.cookie_partitioned,
     )
@@ -173,7 +173,7 @@ def _may_hide_cookies(refused: Refused) -> bool:
 
 
 def _error_page(error: SessionHTTPError) -> BaseResponse:
-    """Return what the app shows for this status: its own page, else Flask's."""
+    """Return the app's error page for this status, or Flask's own."""
     code = error.code or 500
     plain = http.default_exceptions.get(code, http.HTTPException)()
     plain.code = code

@@ -31,12 +31,12 @@ def _current_user() -> Any:
     app_state: AppState = this_app().extensions[STATE]
     state = request_state(this_request())
     user_id = session.get_user_id()
-    if state.user_id != user_id:  # a view may sign somebody else in
+    if state.user_id != user_id:  # a view may sign in another user
         user = app_state.extension.load_user(user_id, session.get_tenant_id())
         if user is None:
             app_state.extension.revoke_session(session.get_handle())
             error = UnauthorisedError(
-                f"The user_loader knows no user {user_id!r}, whose session was still alive.",
+                f"The user_loader knows no user {user_id!r}, although a session of that user exists.",
                 reason=Reason.USER_GONE,
             )
             record_verdict(app_state, error)
@@ -47,23 +47,23 @@ def _current_user() -> Any:
 
 
 class _UserProxy(LocalProxy[Any]):
-    """The current user, who is signed in or not whatever the class of the app's users says of that."""
+    """The current user, with our own ``is_authenticated`` and ``is_anonymous`` in place of the user's."""
 
     __slots__ = ()
 
     @property
     def is_authenticated(self) -> bool:
-        """Whether somebody is signed in."""
+        """Return whether a user is signed in."""
         return _current_user() is not None
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether nobody is signed in."""
+        """Return whether no user is signed in."""
         return _current_user() is None
 
 
-#: This request's session, on any view, verified at first use; falsy where there is none or no request.
+#: This request's session, on any view, verified at first use; falsy without a session or a request.
 current_session: Session = LocalProxy(_current_session)  # type: ignore[assignment]
 
-#: The user that the ``user_loader`` returns for ``current_session``; falsy where nobody is signed in.
+#: The user that the ``user_loader`` returns for ``current_session``; falsy if no user is signed in.
 current_user: Any = _UserProxy(_current_user)

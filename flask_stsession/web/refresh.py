@@ -6,7 +6,7 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING
 
-from ..constants import ANTI_CSRF_HEADER, RID_HEADER, TransferMethod
+from ..constants import ANTI_CSRF_HEADER, TransferMethod
 from ..errors import (
     ClearDuplicateSessionCookiesError,
     DuplicateSessionCookiesError,
@@ -19,7 +19,7 @@ from ..sessions.client_changes import StrayCookie
 from ..tokens import access_token as tokens
 from ..tokens.refresh_token import has_shape_of_refresh_token
 from . import csrf
-from .context import RequestState, hand_out, origin_of_api, sent_site, this_request
+from .context import RequestState, hand_out, origin_of_api, this_request
 from .navigation import keep_cookies_from_other_sites
 from .stray_cookies import left_behind, strays_of, warn_of
 from .transport import RequestTokens, allowed_transfer, read_tokens
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..tokens.access_token import AccessToken
     from .base import AppState
 
-#: So many expired cookies fit beside new tokens, and into a response without (of 4 KB, which nginx reads).
+#: How many expired cookies fit into a response with new tokens, and into one without (nginx reads 4 KB).
 _FEW, _MANY = 12, 24
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
@@ -73,7 +73,7 @@ def _refreshed(app_state: AppState, state: RequestState) -> Session:
             reason=Reason.REFRESH_TOKEN_MISSING,
         )
     if method == "cookie" and not state.origin_checked:
-        _check_anti_csrf(config, request)
+        _check_anti_csrf(app_state, request)
     try:
         session = app_state.manager.refresh(
             refresh_token,
@@ -99,11 +99,11 @@ def _refreshed(app_state: AppState, state: RequestState) -> Session:
 
 
 def _warn_of_lost_refresh_cookie(config: Config, request: Request) -> None:
-    """Say why an access cookie may come without the refresh cookie: browsers know another path."""
+    """Log why the refresh cookie may be missing beside an access cookie: browsers see another path."""
     logger.warning(
         "A refresh at %r came with the cookie %s, but without %s, whose path is %r. Unless it has expired, "
-        "browsers know this route by another path: if a proxy strips a prefix, write it in "
-        "STSESSION_API_GATEWAY_PATH. Until then every refresh signs its user out.",
+        "browsers see this route at another path: if a proxy strips a prefix, set STSESSION_API_GATEWAY_PATH "
+        "to that prefix. Until then every refresh signs its user out.",
         request.script_root + request.path,
         config.cookie_names.access,
         config.cookie_names.refresh,
@@ -112,27 +112,27 @@ def _warn_of_lost_refresh_cookie(config: Config, request: Request) -> None:
 
 
 def _warn_of_another_app(config: Config, request: Request, sent: RequestTokens) -> None:
-    """Say what happened where an access token that came along is of another app on this host name.
+    """Log that the request carries an access token of another app on this host name.
 
-    Browsers tell no ports apart: the cookies of two such apps replace each other.
+    Cookies ignore the port: those of two such apps replace each other.
     """
     ours = config.issuer or config.base_url(origin_of_api(request), request.script_root)
     parsed = filter(None, map(tokens.parse, sent.access_cookies))
     issuers = {issuer for each in parsed if isinstance(issuer := each.shared_payload.get("iss"), str)}
     if issuers and ours not in issuers:
         logger.warning(
-            "A refresh token of no session here came with an access token of the issuer %.200r; ours is %r. "
-            "If that is another app on this host name, its cookies and ours replace each other: give each of "
-            "the two its own STSESSION_COOKIE_PREFIX.",
+            "A refresh token that belongs to no session here came with an access token of the issuer %.200r; "
+            "ours is %r. If that is another app on this host name, its cookies and ours replace each other: "
+            "give each of the two its own STSESSION_COOKIE_PREFIX.",
             min(issuers),
             ours,
         )
 
 
 def _refresh_token(sent: RequestTokens, allowed: str) -> tuple[TransferMethod, str | None]:
-    """Return the refresh token that counts: the bearer token, else the cookie (FDI).
+    """Return the refresh token to use: the bearer token, or else the cookie (FDI).
 
-    Beside a cookie, a bearer token of another shape is none: proxies add their own.
+    Beside a cookie, a bearer token of another format is ignored: proxies add their own.
     """
     cookie = sent.refresh_cookies[0] if sent.refresh_cookies and allowed != "header" else None
     bearer = sent.bearer if allowed != "cookie" else None
@@ -141,33 +141,27 @@ def _refresh_token(sent: RequestTokens, allowed: str) -> tuple[TransferMethod, s
     return ("cookie", cookie) if cookie else ("header", None)
 
 
-def _check_anti_csrf(config: Config, request: Request) -> None:
-    """Check what needs no core; the core itself checks the token of ``VIA_TOKEN``."""
-    origin = origin_of_api(request)
+def _check_anti_csrf(app_state: AppState, request: Request) -> None:
+    """Check anti-CSRF in all modes but ``VIA_TOKEN``, whose token the core checks itself."""
+    config, origin, headers = app_state.config, origin_of_api(request), request.headers
     mode = config.decisions(origin).anti_csrf
     if mode == "VIA_TOKEN":
         return
-    sent_origin = request.headers.get("Origin")
-    found = csrf.problem(
-        mode,
-        rid_present=RID_HEADER in request.headers,
-        sec_fetch_site=sent_site(request, sent_origin),
-        origin=sent_origin,
-        allowed_origins=config.trusted_origins(origin),
-    )
+    allowed = config.trusted_origins(origin)
+    found = csrf.problem(mode, headers, allowed_origins=allowed, is_tested=app_state.app.testing)
     if found is not None:
         reason, message = found
-        csrf.warn_of_hidden_origin(mode, sent_origin, message)
-        # VIA_ORIGIN cannot tell who asks: it may be another site.
+        csrf.warn_of_hidden_origin(mode, headers, message)
+        # Under VIA_ORIGIN the request may come from another site, which must not clear anything.
         raise UnauthorisedError(message, reason=reason, clear_tokens=mode != "VIA_ORIGIN")
 
 
 def _clear_older_domain(
     app_state: AppState, request: Request, sent: RequestTokens, state: RequestState
 ) -> None:
-    """Expire what a change of the cookie domain left behind, and have the client ask again.
+    """Expire the cookies of an older cookie domain, and make the client refresh again.
 
-    :raises ClearDuplicateSessionCookiesError: there is a second cookie.
+    :raises ClearDuplicateSessionCookiesError: there are two cookies of one name.
     """
     config = app_state.config
     names = config.cookie_names
@@ -175,8 +169,8 @@ def _clear_older_domain(
         (names.access, "/", sent.access_cookies),
         (names.refresh, config.refresh_path(request.script_root), sent.refresh_cookies),
     )
-    # With more than two of one name, others than those of the older domain are among them. If the same
-    # cookies come again, they do not lie there: the client would be asked to come again for ever.
+    # More than two of one name cannot all come from the two domains. If the same cookies come again, they do
+    # not belong to the older domain: the client would be made to refresh for ever.
     if not any(len(values) == 2 for *_, values in found) or app_state.asked_again.again(sent):
         return
     older = config.older_cookie_domain or None
@@ -190,10 +184,11 @@ def _clear_older_domain(
 def _own_refresh_token(
     config: Config, request: Request, sent: RequestTokens, state: RequestState
 ) -> str | None:
-    """Return which of several refresh tokens belongs to the newest access token, whose payload has its hash.
+    """Return the refresh token whose hash is in the payload of the newest access token.
 
-    :raises SessionHTTPError: none does, or there are too many places to clear beside new tokens. The client
-        asks again, or signs in again where no access token came that a frontend SDK could be told of.
+    :raises SessionHTTPError: there is none, or a response with new tokens has no room to expire the others.
+        The client refreshes again; or the user signs in again, if there is no access token for the front
+        token that SDKs need.
     """
     candidates = list(dict.fromkeys(filter(has_shape_of_refresh_token, sent.refresh_cookies)))
     hashes = {hashlib.sha256(each.encode()).hexdigest(): each for each in candidates}
@@ -220,7 +215,7 @@ def _newest_first(sent: RequestTokens) -> list[AccessToken]:
 
 
 def _newest_front_token(sent: RequestTokens) -> str | None:
-    """Return the front token of the newest access token: frontend SDKs take no 200 without one."""
+    """Return the front token of the newest access token: frontend SDKs accept no 200 without one."""
     newest = _newest_first(sent)
     return tokens.front_token(newest[0].shared_payload) if newest else None
 
@@ -230,7 +225,7 @@ def _expire_strays(
 ) -> None:
     if state.pending is not None and state.pending.strays is not None:
         return
-    if config.token_transfer_method == "header":  # then those of these names are another app's
+    if config.token_transfer_method == "header":  # cookies of these names belong to another app
         sent = sent._replace(access_cookies=[], refresh_cookies=[])
     strays = strays_of(config, request, sent)
     if strays is not None:

@@ -1,15 +1,15 @@
-"""The pages of ours that a navigation sees before its target: one renews the session, two only lead on.
+"""The pages that we show before the target of a navigation: one renews the session, two only redirect.
 
-An app that has a template ``stsession/refresh.html`` shows that instead of ours. It gets these variables:
+An app's template ``stsession/refresh.html`` replaces the first. It gets these variables:
 
-- ``stsession_head``: the elements that do the work, to be put into ``<head>``;
-- ``continue_url``: where a link leads on, for people who run no script;
-- ``login_url``: the login page, with the way back; ``None`` on the login page itself;
-- ``csp_nonce``: what ``@stsession.csp_nonce`` returned; ``None`` without one.
+- ``stsession_head``: the elements that do the work; put them into ``<head>``;
+- ``continue_url``: the URL of a link for browsers without script;
+- ``login_url``: the login page, with its ``next``; ``None`` on the login page itself;
+- ``csp_nonce``: the return value of ``@stsession.csp_nonce``; ``None`` without one.
 
-The script looks for the elements ``#message`` (it writes there), ``#retry`` and ``#back`` (hidden, with a
-button in each) and ``#carry`` (the link, which it hides). Each may be missing. The texts of ``#message`` are
-its attributes ``data-renewing``, ``data-renewed``, ``data-ended`` and ``data-unreachable``, or English.
+The script uses the elements ``#message`` (it writes there), ``#retry`` and ``#back`` (hidden, with a button
+in each) and ``#carry`` (the link, which it hides). Each may be missing. The texts of ``#message`` are its
+attributes ``data-renewing``, ``data-renewed``, ``data-ended`` and ``data-unreachable``, or English.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = "stsession/refresh.html"
 
-# No inline code or style, nothing from elsewhere: the strictest Content-Security-Policy lets it pass.
+# No inline code or style, and no other host: the page passes the strictest Content-Security-Policy.
 _PAGE = Markup("""<!doctype html>
 <html lang="en">
 <head>
@@ -46,10 +46,10 @@ _PAGE = Markup("""<!doctype html>
 """)
 _SCRIPT = Markup('<script src="{src}"{attributes} defer></script>\n')
 _WITHOUT_SCRIPT = Markup('<noscript><meta http-equiv="refresh" content="0; url={url}"></noscript>\n')
-# With its URL: where that has a #, browsers would only scroll otherwise.
+# The URL is written out: without it, browsers would only scroll on a URL with a #.
 _ASK_AGAIN = Markup('<meta http-equiv="refresh" content="0; url={url}">\n')
-# Turbo takes it for a whole page because of the first meta element, and Unpoly because of our header. The
-# browser then obeys the second one, wherever it is put.
+# The turbo-visit-control element makes Turbo load a whole page, and our header makes Unpoly replace the body.
+# The browser then obeys the refresh element, even inside the body.
 _LEAVE = Markup("""<!doctype html>
 <html lang="en">
 <head>
@@ -66,12 +66,12 @@ _LEAVE = Markup("""<!doctype html>
 
 
 def script() -> bytes:
-    """Return the script of the page, also where the package is imported from a zip file."""
+    """Return the script of the page, also if the package is imported from a zip file."""
     return (files(__name__.rpartition(".")[0]) / "static" / "refresh.js").read_bytes()
 
 
 def script_version() -> str:
-    """Return what tells this script from that of other versions, for its URL."""
+    """Return a hash of the script, for its URL."""
     return hashlib.sha256(script()).hexdigest()[:16]
 
 
@@ -85,14 +85,14 @@ def renewing_page(
     nonce: str | None,
     goes_on_without_script: bool,
 ) -> BaseResponse:
-    """Return the page that renews the session, then shows what was asked for.
+    """Return the page that renews the session, then loads the requested page.
 
     :param script_url: of :func:`script`.
-    :param renew_url: where the script asks for new tokens.
-    :param continue_url: refreshes and leads back, for browsers that run no script.
-    :param login_url: where to go when there is nothing to renew.
+    :param renew_url: the URL from which the script gets new tokens.
+    :param continue_url: refreshes and redirects back, for browsers without script.
+    :param login_url: where to go if there is no session to renew.
     :param nonce: of the request's Content-Security-Policy.
-    :param goes_on_without_script: go to ``continue_url`` without a click.
+    :param goes_on_without_script: open ``continue_url`` without a click if scripts are disabled.
     """
     attributes = {
         "data-continue": renew_url,
@@ -110,7 +110,7 @@ def renewing_page(
 def asking_again_page(
     *, status: int | None, url: str, login_url: str | None, nonce: str | None
 ) -> BaseResponse:
-    """Return a page that asks for itself again, now by a request of our own site.
+    """Return a page that requests itself again, now as a request of our own site.
 
     :param url: of the page.
     """
@@ -118,7 +118,7 @@ def asking_again_page(
 
 
 def leaving_page(*, status: int | None, url: str) -> BaseResponse:
-    """Return a page by which Turbo and Unpoly leave the page that they put parts into.
+    """Return a page that makes Turbo and Unpoly leave the current page instead of replacing a part of it.
 
     :param url: where to go.
     """
@@ -140,6 +140,6 @@ def _page(status: int | None, head: Markup, **variables: str | None) -> BaseResp
 def _uncached(body: str, status: int | None) -> BaseResponse:
     response = Response(body, status, mimetype="text/html")
     response.headers["Cache-Control"] = "no-store"
-    # The requests that follow show where they come from, but not to other sites.
+    # The next requests carry a Referer, but not those to other sites.
     response.headers["Referrer-Policy"] = "same-origin"
     return response

@@ -1,4 +1,4 @@
-"""Read what a request still sends, so that its client can read the response."""
+"""Read the rest of a request's body, so that its client can read the response."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from flask import Request
 
 _CHUNK_BYTES = 65536
-#: Of the body of a request that is refused, no more is read than this.
+#: The maximum number of bytes to read of the body of a refused request.
 REFUSED_BYTES = 16 * 1024 * 1024
 
 
 def read_body(request: Request, limit: int | None = None) -> None:
     """Read the rest of the request's body, and drop it.
 
-    A server that closes a connection with unread data on it resets it (RFC 1122, 4.2.2.13), and the client
-    never sees the response: gunicorn does with any body of some size.
+    A server that closes a connection with unread data resets it (RFC 1122, 4.2.2.13), and the client never
+    sees the response. Gunicorn does so with larger bodies.
 
-    :param limit: the number of bytes after which to give up; ``None``: only ``MAX_CONTENT_LENGTH`` counts.
+    :param limit: the maximum number of bytes to read; ``None``: only ``MAX_CONTENT_LENGTH`` counts.
     :raises RequestEntityTooLarge: the body is larger than ``MAX_CONTENT_LENGTH``.
-    :raises ClientDisconnected: the client has gone.
+    :raises ClientDisconnected: the client has closed the connection.
     """
     left = limit
     while left is None or left > 0:
@@ -40,7 +40,7 @@ def read_body(request: Request, limit: int | None = None) -> None:
 
 
 def read_refused_body(request: Request) -> None:
-    """Read the body of a request that is refused, as far as that is worth it: up to 16 MiB."""
+    """Read the body of a refused request, up to 16 MiB."""
     if request.method in ("GET", "HEAD", "OPTIONS") or (request.content_length or 0) > REFUSED_BYTES:
         return
     with suppress(HTTPException, OSError):

@@ -1,7 +1,7 @@
-"""Our own routes, as a Blueprint: refresh, sign-out, JWKS, discovery, and those of e-mail verification.
+"""Our own routes, as a Blueprint: refresh, sign-out, JWKS, discovery, and e-mail verification.
 
-Source: Frontend Driver Interface. They dispatch to the app's extension object, so that an overridden
-``refresh_session`` is what the route runs.
+Source: Frontend Driver Interface. The routes call the app's extension object, and so run an overridden
+``refresh_session``.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ DISCOVERY = "/.well-known/openid-configuration"
 
 
 def make_blueprint(app: Flask, config: Config, *, with_email: bool) -> Blueprint:
-    """Return the routes that ``STSESSION_ROUTES`` asks for.
+    """Return a Blueprint of the routes that ``STSESSION_ROUTES`` names.
 
-    :param with_email: can e-mail verification be answered (was ``get_email`` given)?
+    :param with_email: whether the app has given a ``get_email``, which e-mail verification needs.
     """
     blueprint = RoutesBlueprint(app, config)
     views = {
@@ -54,13 +54,13 @@ def make_blueprint(app: Flask, config: Config, *, with_email: bool) -> Blueprint
 
 
 def refresh() -> Response:
-    """``POST {base}/session/refresh``: new tokens."""
+    """``POST {base}/session/refresh``: exchange the refresh token for new tokens."""
     current_app_state().extension.refresh_session()
     return jsonify({})
 
 
 def sign_out() -> BaseResponse:
-    """``POST {base}/signout``: end this request's session; there must be one."""
+    """``POST {base}/signout``: end this request's session, which is required."""
     app_state = current_app_state()
     login.refuse_foreign_sign_out(app_state)
     try:
@@ -74,7 +74,7 @@ def sign_out() -> BaseResponse:
 
 
 def jwks() -> Response:
-    """``GET {base}/jwt/jwks.json``: the public keys of our tokens (RFC 7517), for anybody."""
+    """``GET {base}/jwt/jwks.json``: return the public keys of our tokens (RFC 7517), to any client."""
     app_state = current_app_state()
     response = jsonify(app_state.extension.get_jwks())
     age = int(app_state.manager.keys.age_seconds())
@@ -85,16 +85,17 @@ def jwks() -> Response:
 
 
 def openid_configuration() -> Response:
-    """``GET {base}/.well-known/openid-configuration`` (OpenID Connect Discovery 1.0, section 4)."""
+    """``GET {base}/.well-known/openid-configuration``: OpenID Connect Discovery 1.0, section 4."""
     response = jsonify(current_app_state().extension.get_open_id_discovery_configuration())
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 
 
 def _key_lead_seconds(config: Config) -> float:
-    """Return how long a new key is in the set before it signs: caches of the set must not be older.
+    """Return how long a new key is published before it signs: caches may keep the set no longer.
 
-    A SuperTokens core publishes keys 60 s ahead; the embedded one, if they rotate quickly, half the interval.
+    A SuperTokens core publishes keys 60 s ahead. The embedded core does too, or half the rotation interval
+    ahead if that is shorter.
     """
     interval_hours = config.embedded_core.get("access_token_dynamic_signing_key_update_interval")
     if not config.is_embedded or interval_hours is None:

@@ -1,7 +1,7 @@
 """Sockets: the handshakes of WebSockets, and the connections and events of Flask-SocketIO.
 
-Flask-SocketIO runs its handlers in a request context that it makes of the handshake, outside of Flask's
-dispatch: no error handler responds to a verdict there, and no response carries a change to the client.
+Flask-SocketIO runs its handlers outside of Flask's dispatch, in a request context that it creates from the
+handshake: no error handler responds to a verdict there, and no response carries a change to the client.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import has_request_context
 
 from ..config.domains import normal_origin
-from ..errors import SessionHTTPError, UnauthorisedError
+from ..errors import SessionHTTPError
 from . import csrf
 from .context import is_handshake, origin_of_api, this_request
 
@@ -33,7 +33,7 @@ _SOCKETIO: Final = "flask_socketio"
 
 def is_event(request: Request) -> bool:
     """Return whether a handler of Flask-SocketIO is running, for a connection or an event of one."""
-    # Only code that has imported it can be called by it.
+    # Flask-SocketIO can only call a handler once it has been imported.
     return request.__dict__.keys() >= _MARKS and _SOCKETIO in sys.modules
 
 
@@ -43,35 +43,32 @@ def is_connecting(request: Request) -> bool:
 
 
 def check_origin_of_socket(config: Config, request: Request) -> None:
-    """Refuse a socket by cookie that no page of ours has opened.
+    """Refuse a socket by cookie unless one of our pages has opened it.
 
-    A page on the host that the socket leads to is ours, whatever ``STSESSION_API_DOMAIN`` says.
+    A page on the host of the socket is ours, whatever ``STSESSION_API_DOMAIN`` says.
 
-    :raises UnauthorisedError: 401, because refreshing does not help; nothing is cleared.
+    :raises UnauthorisedError: 401, because a refresh does not help; it clears nothing.
     """
     api = origin_of_api(request)
-    problem = csrf.socket_problem(
-        origin=request.headers.get("Origin"),
-        sec_fetch_site=request.headers.get("Sec-Fetch-Site"),
-        # JSONP (Engine.IO's parameter "j") lets the page of any site read the response.
+    csrf.check_socket(
+        request.headers,
+        # JSONP (Engine.IO's parameter "j") lets a page of any site read the response.
         needs_origin=is_handshake(request) or "j" in request.args,
         allowed_origins={*config.trusted_origins(api), normal_origin(api)},
     )
-    if problem is not None:
-        reason, message = problem
-        raise UnauthorisedError(message, reason=reason, clear_tokens=False)
 
 
 def details_of(error: SessionHTTPError) -> dict[str, Any]:
-    """Return what a client of Flask-SocketIO is told: the body of the HTTP response, and ``statusCode``."""
+    """Return the verdict as Flask-SocketIO sends it: the body of the HTTP response, and ``statusCode``."""
     return {**error.data, "statusCode": error.code}
 
 
 def let_refuse(error: SessionHTTPError) -> None:
-    """Make a verdict that leaves a ``connect`` handler of Flask-SocketIO refuse the connection.
+    """Make a verdict raised in a ``connect`` handler of Flask-SocketIO refuse the connection.
 
-    python-socketio takes one exception as a refusal. After any other the client stays in the room of all
-    clients and receives every broadcast. So the verdict becomes that exception too, and stays what it is.
+    For python-socketio, only ``ConnectionRefusedError`` is a refusal. After any other exception the client
+    stays in the room of all clients and receives every broadcast. So the verdict gets a class derived from
+    both.
     """
     if has_request_context() and is_connecting(this_request()):
         refusal = _refusal()
@@ -83,8 +80,8 @@ def let_refuse(error: SessionHTTPError) -> None:
 
 @contextmanager
 def verdicts_refuse_connections() -> Iterator[None]:
-    """Have every verdict raised in the block refuse the connection whose ``connect`` handler is running."""
-    # No decorator: its frame would show the arguments, tokens among them, to error reporters.
+    """Make every verdict raised in the block refuse the connection, if a ``connect`` handler is running."""
+    # Not a decorator: error reporters would read the arguments, and so the tokens, from its frame.
     try:
         yield
     except SessionHTTPError as error:
@@ -93,7 +90,7 @@ def verdicts_refuse_connections() -> Iterator[None]:
 
 
 def refused_for_fault(error: Exception) -> Exception:
-    """Log why the session of a connection cannot be verified, and return what refuses the connection."""
+    """Log why a session cannot be verified, and return the exception that refuses the connection."""
     logger.error("A connection of Flask-SocketIO is refused: its session cannot be verified.", exc_info=error)
     made: Exception = _refusal()("Internal Server Error", {"statusCode": 500})
     return made

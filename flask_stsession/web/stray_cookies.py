@@ -1,7 +1,7 @@
-"""Expire cookies of our names that lie where this app does not set them.
+"""Expire cookies with our names, but a domain or path that this app does not use.
 
-They are left over from another cookie domain, base path or SDK, or belong to another app. Browsers send
-them along with ours and do not say which is which, so that every request is refused until they are gone.
+They are left over from another cookie domain, base path or SDK, or belong to another app. Browsers send them
+together with ours and do not say which is which, so every request is refused until they are gone.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
-#: More ancestors than any app's cookies have; a URL may have thousands.
+#: More parent paths than the cookies of any app have; a URL may have thousands.
 _MAX_ANCESTORS = 16
-#: How many clients are remembered that were asked to come again, and for how long (s).
+#: The maximum number of clients to remember, and for how long (s).
 _MOST_SEEN: Final = 1000
 _SEEN_SECONDS: Final = 60.0
 _PATH_CHARACTERS = "/!$&'()*+,=:@~"
 
 
 class RecentlySeen:
-    """Remembers for a minute which cookies came, by a digest of all of them together.
+    """Remembers for a minute which sets of cookies it has seen, by their digests.
 
-    :param timer: seconds from a clock for ages.
+    :param timer: returns the current time (s) of a monotonic clock.
     """
 
     def __init__(self, timer: Callable[[], float] | None = None) -> None:
@@ -50,7 +50,7 @@ class RecentlySeen:
         self._lock = Lock()
 
     def again(self, sent: RequestTokens) -> bool:
-        """Return whether the same cookies have come before, and remember them."""
+        """Return whether the same cookies have been seen before, and remember them."""
         values = "\0".join((sent.bearer or "", *sent.access_cookies, "", *sent.refresh_cookies))
         digest = sha256(values.encode("utf-8", "surrogatepass")).digest()
         with self._lock:
@@ -60,10 +60,10 @@ class RecentlySeen:
 
 
 def strays_of(config: Config, request: Request, sent: RequestTokens) -> StrayCookies | None:
-    """Return where cookies of our names may lie beside ours, the likeliest places first.
+    """Return the stray cookies that the client may have, the likeliest domains and paths first.
 
     :param sent: the tokens of this request.
-    :returns: ``None`` if each name came once at most, which need not be a stray.
+    :returns: ``None`` if no name occurs twice, so that there need not be a stray.
     """
     if not (sent.access_cookies or sent.refresh_cookies or sent.legacy):
         return None
@@ -75,7 +75,7 @@ def strays_of(config: Config, request: Request, sent: RequestTokens) -> StrayCoo
         troubled.append(names.legacy)
     if len(sent.access_cookies) > 1:
         troubled.append(names.access)
-    # On other paths than that of our route, even a single one is a stray.
+    # On any path but that of the refresh route, even a single refresh cookie is a stray.
     if len(sent.refresh_cookies) > (refresh_path in paths):
         troubled.append(names.refresh)
     if not troubled:
@@ -83,7 +83,7 @@ def strays_of(config: Config, request: Request, sent: RequestTokens) -> StrayCoo
     domain = _own_domain(config)
     own = {names.access: (domain, "/"), names.refresh: (domain, refresh_path)}
     domains = _domains(config, request)
-    # A cookie's path may end in a slash, and is another one then (RFC 6265, 5.1.4).
+    # The same path with a slash at its end is a different one (RFC 6265, 5.1.4).
     slashed = [f"{path}/" for path in paths[1:]]
     every = (names.access, names.refresh, names.legacy)
     untroubled = [each for each in every if each is not None and each not in troubled]
@@ -95,9 +95,9 @@ def strays_of(config: Config, request: Request, sent: RequestTokens) -> StrayCoo
 
 
 def left_behind(config: Config, request: Request, sent: RequestTokens) -> StrayCookies | None:
-    """Return where the cookies of a session that has ended may lie on parent domains, as ours no longer do.
+    """Return the cookies that an ended session may have left on parent domains.
 
-    A single one there is taken for ours, and would be refused for as long as nobody signs in.
+    We would take a single cookie there for ours, and refuse every request until the user signs in.
     """
     names = config.cookie_names
     domains = [each for each in _domains(config, request) if each not in (None, _own_domain(config))]
@@ -110,12 +110,12 @@ def left_behind(config: Config, request: Request, sent: RequestTokens) -> StrayC
 
 
 def warn_of(strays: StrayCookies) -> None:
-    """Log that cookies are being expired, which may be another app's."""
+    """Log that stray cookies are being expired; they may belong to another app."""
     names = sorted({each.name for each in strays.likely})
     logger.warning(
-        "A request carries cookies named %s that lie where this app does not set them, left over from "
-        "another cookie domain or path. They are being expired. If they are another app's, on this host name "
-        "or a parent of it, its users are signed out: give each app its own STSESSION_COOKIE_PREFIX.",
+        "A request carries cookies named %s with a domain or path that this app does not use. They are being "
+        "expired. If they belong to another app on this host name or a parent of it, its users are signed "
+        "out: give each app its own STSESSION_COOKIE_PREFIX.",
         " and ".join(names),
     )
 
@@ -130,12 +130,12 @@ def _places(
         for name in names
         if own.get(name) != (domain, path)
     ]
-    # Most are left over from another domain: they have the path of ours.
+    # Most are left over from another domain, with the same path as ours.
     return sorted(found, key=lambda stray: stray.name in own and own[stray.name][1] != stray.path)
 
 
 def _own_domain(config: Config) -> str | None:
-    # A leading dot makes no other cookie (RFC 6265, 5.2.3).
+    # A leading dot is ignored (RFC 6265, 5.2.3).
     return None if config.cookie_domain is None else config.cookie_domain.lstrip(".")
 
 

@@ -1,4 +1,4 @@
-"""Choose the access token that counts among those that a request carries, and say why none does.
+"""Choose one of the access tokens that a request carries, or say why there is none to use.
 
 Source: the Frontend Driver Interface (FDI). Pure functions, for callers with and without Flask.
 """
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 def verified_token(
     environ: dict[str, Any], names: CookieNames, allowed: AllowedTransfer, manager: SessionManager
 ) -> tuple[AccessToken | None, TransferMethod | None]:
-    """Return the token of a request that counts, verified, and how it came; ``None`` twice without one.
+    """Return the verified access token of a request and its transfer method, or ``(None, None)``.
 
     :param environ: the WSGI environment.
     :param names: of our cookies.
-    :param allowed: the transfer methods to look at.
-    :raises TryRefreshTokenError: it has expired or is not genuine, or nobody can tell which one counts.
+    :param allowed: the allowed transfer methods.
+    :raises TryRefreshTokenError: the token has expired or is not genuine, or there are several cookies.
     """
     raw, method = sole_access_token(environ, names)
     if raw is not None and (allowed == "any" or allowed == method):
-        # Nearly every request: one token, and nothing to weigh it against. No token has a quote, a blank or a
-        # percent sign in it, so with those the value counts as none.
+        # Nearly every request carries a single token. A value with a quote, a blank or a percent sign is not
+        # a token as it stands, so the checks below decode it.
         token = manager.verifier.verify_known(raw) or manager.verifier.verify_unknown(raw)
         if token is not None:
             return token, method
@@ -43,12 +43,12 @@ def verified_token(
 def sole_access_token(
     environ: dict[str, Any], names: CookieNames
 ) -> tuple[str, TransferMethod] | tuple[None, None]:
-    """Return the only access token of a request as clients send it, and how it came.
+    """Return the only access token of a request, undecoded, and its transfer method.
 
-    The value is as it stands in the header: quotes, blanks and percent signs included. It counts if it is a
-    token; else :func:`read_tokens` has to look closer.
+    The value is as it stands in the header, with quotes, blanks and percent signs. If it is not a token,
+    :func:`read_tokens` has to decode it.
 
-    :returns: ``None`` twice where there is none, or several.
+    :returns: ``(None, None)`` if there is none, or if there may be several.
     """
     authorization: str | None = environ.get("HTTP_AUTHORIZATION")
     cookies: str | None = environ.get("HTTP_COOKIE")
@@ -75,23 +75,23 @@ def choose_token(
     verify: Callable[[str], AccessToken | None],
     is_revoked: Callable[[str], bool],
 ) -> tuple[AccessToken | None, TransferMethod | None]:
-    """Return the token that counts: the header's if it is a session's at all, else the cookie's.
+    """Return the token of the header if it is a session token, or else that of the cookie.
 
     :param sent: the tokens of the request.
-    :param allowed: the transfer methods to look at.
-    :param verify: verifies a token; returns ``None`` for one that is not a session's.
-    :param is_revoked: returns whether the session with a handle was revoked through this process.
-    :raises TryRefreshTokenError: it has expired or is not genuine, or nobody can tell which one counts.
+    :param allowed: the allowed transfer methods.
+    :param verify: verifies a token; returns ``None`` if it is not a session token.
+    :param is_revoked: returns whether this process has revoked the session with a handle.
+    :raises TryRefreshTokenError: the token has expired or is not genuine, or there are several cookies.
     """
     if sent.legacy:
         raise TryRefreshTokenError(
             "The request carries a session of an SDK older than 2022 (cookie sIdRefreshToken); "
-            "refreshing ends that.",
+            "a refresh ends it.",
             reason=Reason.LEGACY_SESSION,
         )
     if sent.bearer is not None and allowed != "cookie":
         token = verify(sent.bearer)
-        # Behind a proxy that drops empty headers, a client keeps a token that a cookie has replaced.
+        # Behind a proxy that drops empty headers, a client keeps a header token after cookies replaced it.
         is_replaced = bool(sent.access_cookies) and allowed == "any"
         if token is not None and not (is_replaced and is_revoked(token.session_handle)):
             return token, "header"
@@ -99,8 +99,8 @@ def choose_token(
         if len(sent.access_cookies) > 1:
             if any(tokens.parse(value) is not None for value in sent.access_cookies):
                 raise TryRefreshTokenError(
-                    "The request carries several sAccessToken cookies, left over from another cookie "
-                    "domain; refreshing clears them.",
+                    "The request carries several sAccessToken cookies, some left over from another cookie "
+                    "domain; a refresh clears them.",
                     reason=Reason.DUPLICATE_COOKIES,
                 )
             return None, None
@@ -111,9 +111,9 @@ def choose_token(
 
 
 def no_token(sent: RequestTokens) -> UnauthorisedError:
-    """Return the verdict on a request without an access token that counts.
+    """Return the verdict on a request without an access token to use.
 
-    Nothing is cleared: another request of the same client may be refreshing at this moment.
+    It clears nothing: another request of the same client may be refreshing at this moment.
     """
     candidates = [sent.bearer, *sent.access_cookies]
     if any(value and tokens.parse(value) is not None for value in candidates):

@@ -1,7 +1,7 @@
-"""Tokens on the wire: reading them from a request, writing them to a response.
+"""Read tokens from a request, and write them to a response.
 
-Source: the Frontend Driver Interface (FDI). The only place that knows the names and attributes of
-our cookies and headers, and the only one that writes to a response.
+Source: the Frontend Driver Interface (FDI). Only this module knows the names and attributes of our cookies
+and headers, and only this module writes them to a response.
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ if TYPE_CHECKING:
 _BEARER = "Bearer "
 _SEPARATORS = re.compile("[;,]")
 _EPOCH = datetime.fromtimestamp(0, timezone.utc)
+#: Names are added beside a star too: it is no wildcard for requests with credentials (Fetch standard).
+_EXPOSE = "Access-Control-Expose-Headers"
 
-
-#: Bytes of expired cookies in one response: nginx reads 4 KB of a response's head, as it is installed.
+#: Bytes of expired cookies in one response: by default nginx reads 4 KB of a response's head.
 _MAX_EXPIRED_BYTES = 2048
-#: Beside new tokens there is less room.
+#: The same in a response with new tokens.
 _MAX_EXPIRED_BYTES_BESIDE_TOKENS = 1024
 
 
@@ -52,7 +53,7 @@ class RequestTokens(NamedTuple):
     :param bearer: the token of ``Authorization: Bearer``.
     :param access_cookies: every cookie of the access token, in order.
     :param refresh_cookies: every cookie of the refresh token, in order.
-    :param legacy: is there a ``sIdRefreshToken``, even an empty one?
+    :param legacy: whether there is a ``sIdRefreshToken``, even an empty one.
     """
 
     bearer: str | None
@@ -60,12 +61,19 @@ class RequestTokens(NamedTuple):
     refresh_cookies: list[str]
     legacy: bool
 
+    def access_candidates(self, allowed: AllowedTransfer = "any") -> Iterator[tuple[str, TransferMethod]]:
+        """Yield each value that may be an access token, and its transfer method, if that is allowed."""
+        if self.bearer is not None and allowed != "cookie":
+            yield self.bearer, "header"
+        if allowed != "header":
+            for value in self.access_cookies:
+                yield value, "cookie"
+
 
 def read_tokens(environ: dict[str, Any], names: CookieNames) -> RequestTokens:
     """Read our tokens in one pass over the request's headers.
 
-    Werkzeug's cookie parser keeps what it cannot tell apart and decodes every cookie of the
-    request; this looks at three names only.
+    Werkzeug's cookie parser decodes every cookie of the request; this looks at three names only.
 
     :param environ: the WSGI environment.
     :param names: of our cookies.
@@ -81,8 +89,8 @@ def read_tokens(environ: dict[str, Any], names: CookieNames) -> RequestTokens:
         return RequestTokens(bearer, [], [], legacy=False)
     found = _read_cookies(cookies.split(";"), names)
     if "," in cookies and not _is_complete(found):
-        # Some gateways send a line for each cookie, and WSGI servers join lines by a comma (RFC 9110, 5.3),
-        # also those of ``Cookie``. No token of ours has a comma in it.
+        # Some gateways send one Cookie line per cookie, and WSGI servers join lines with commas
+        # (RFC 9110, 5.3). None of our tokens contains a comma.
         found = _read_cookies(_SEPARATORS.split(cookies), names)
     return RequestTokens(bearer, *found)
 
@@ -104,7 +112,7 @@ def _read_cookies(pairs: Iterable[str], names: CookieNames) -> tuple[list[str], 
 
 
 def _is_complete(found: tuple[list[str], list[str], bool]) -> bool:
-    """Return whether cookies were found between semicolons, none of which has others in its value."""
+    """Return whether cookies were found, and no value contains a comma, which may hide others."""
     access, refresh, legacy = found
     values = access + refresh
     return bool(values or legacy) and not any("," in value for value in values)
@@ -114,12 +122,12 @@ def _cookie_value(raw: str) -> str:
     value = raw.strip()
     if len(value) > 1 and value[0] == value[-1] == '"':  # RFC 6265, 4.1.1
         value = value[1:-1]
-    # supertokens-node percent-encodes what it sets; its sessions stay good when an app changes over.
+    # supertokens-node percent-encodes its cookies; its sessions stay valid when an app migrates.
     return MaskedToken(unquote(value) if "%" in value else value)
 
 
 def security_schemes(names: CookieNames) -> dict[str, Any]:
-    """Return how tokens are sent, as security schemes of OpenAPI 3.1.
+    """Return the security schemes of protected views (OpenAPI 3.1).
 
     :param names: of our cookies.
     """
@@ -145,17 +153,17 @@ def method_of_new_session(
     allow_cross_site: bool = False,
     is_tested: bool = False,
 ) -> TransferMethod:
-    """Return how a new session's tokens travel: by cookie or by header.
+    """Return the transfer method of a new session: by cookie or by header.
 
-    Where the app allows any, the client says it in ``st-auth-mode``. A client that does not (a form in
-    a browser has no SDK) keeps the method of the session that its request carries. Without one, it gets
-    cookies when it is a navigation from our own site or the app has a login page, else headers, as the
-    interface says.
+    If the app allows any, the client chooses it in ``st-auth-mode``. A client that does not (a form in a
+    browser has no SDK) keeps the method of the session that its request carries. Without such a session, it
+    gets cookies if the request is a navigation from our own site or the app has a login page, or else
+    headers, as the interface says.
 
     :param carried: the transfer method of the session that the request carries.
-    :param allow_cross_site: a navigation from another site counts as one from ours.
-    :param is_tested: ``app.testing``: a form and a GET without any ``Accept`` are navigations, because
-        test clients send none.
+    :param allow_cross_site: accept a navigation from another site as one from ours.
+    :param is_tested: ``app.testing``: a form and a GET without ``Accept`` are navigations, because test
+        clients send none.
     """
     allowed = allowed_transfer(config, request, for_create_new_session=True)
     if allowed != "any":
@@ -174,7 +182,7 @@ def method_of_new_session(
 
 
 def _is_navigation(request: Request, *, allow_cross_site: bool, is_tested: bool) -> bool:
-    # Another provider's callback is a GET that a person followed to us.
+    # The callback of an identity provider is a GET from another site.
     allows_other_sites = allow_cross_site or request.method == "GET"
     if request.headers.get("Sec-Fetch-Site") == "cross-site" and not allows_other_sites:
         return False
@@ -188,7 +196,7 @@ def _is_navigation(request: Request, *, allow_cross_site: bool, is_tested: bool)
 
 
 def accepts_html(request: Request) -> bool:
-    """Return whether the client asks for pages, as browsers do."""
+    """Return whether the client accepts pages, as browsers do."""
     return "text/html" in request.headers.get("Accept", "")
 
 
@@ -198,10 +206,10 @@ def is_sent_by_browser(request: Request) -> bool:
 
 
 class Turns(NamedTuple):
-    """Count the responses that had no room for all stray cookies, so that the next one expires others.
+    """Counters of the responses without room for all stray cookies, so that the next one expires others.
 
-    There is a counter for each kind of response. A client gets the kinds in turn, and with one counter for
-    all of them could get the same part of each again and again.
+    Each kind of response has its own: a client may get the kinds alternately, and with one common counter it
+    could get the same part of each kind every time.
     """
 
     alone: Iterator[int]
@@ -218,7 +226,7 @@ class ResponseWriter:
     """Writes the final state of a request's changes to its response.
 
     :param config: of the app.
-    :param root_url: ``request.root_url``: where ``STSESSION_API_DOMAIN`` is unset, the origin that decides.
+    :param root_url: the URL of this API as the client sees it, used if ``STSESSION_API_DOMAIN`` is unset.
     :param refresh_path: ``Path`` of the refresh-token cookie.
     :param turns: of the app.
     """
@@ -231,21 +239,21 @@ class ResponseWriter:
         decided = config.decisions(root_url)
         #: The attribute ``SameSite`` of the cookies.
         self.same_site: SameSite = decided.same_site
-        #: Do the cookies have the attribute ``Secure``?
+        #: Whether the cookies have the attribute ``Secure``.
         self.secure: bool = decided.secure
 
     def write(self, changes: ClientChanges, response: Response) -> None:
-        """Write cookies and headers; expose to scripts every header that was set."""
+        """Write cookies and headers, and expose the headers to scripts."""
         headers: dict[str, str] = {}
         if "header" in changes.cleared:
             headers[ACCESS_TOKEN_HEADER] = headers[REFRESH_TOKEN_HEADER] = ""
         if changes.cleared:
             headers[FRONT_TOKEN_HEADER] = FRONT_TOKEN_REMOVE
         if "cookie" in changes.cleared:
-            self._expire(response, self._names.access, "/")
-            self._expire(response, self._names.refresh, self._refresh_path)
+            self._set(response, self._names.access, "", "/", _EPOCH)
+            self._set(response, self._names.refresh, "", self._refresh_path, _EPOCH)
         for older in changes.older_cookies:
-            self._expire(response, older.name, older.path, domain=older.domain)
+            self._set(response, older.name, "", older.path, _EPOCH, domain=older.domain)
         if changes.issued is not None:
             self._write_issued(changes.issued, response, headers)
         elif changes.front_token is not None:
@@ -255,7 +263,7 @@ class ResponseWriter:
         for name, value in headers.items():
             response.headers[name] = value
         if headers:
-            _expose(response, list(headers))
+            response.headers[_EXPOSE] = extended_list(response.headers.getlist(_EXPOSE), headers)
 
     def _write_issued(self, issued: IssuedTokens, response: Response, headers: dict[str, str]) -> None:
         token = issued.access_token
@@ -280,7 +288,7 @@ class ResponseWriter:
             headers[ANTI_CSRF_HEADER] = issued.anti_csrf_token
 
     def _expire_strays(self, strays: StrayCookies, response: Response, *, beside_tokens: bool) -> None:
-        """Expire strays as far as there is room; clients that have more of them come again."""
+        """Expire as many stray cookies as fit; the client's next responses expire the rest."""
         room = _MAX_EXPIRED_BYTES_BESIDE_TOKENS if beside_tokens else _MAX_EXPIRED_BYTES
         if not beside_tokens:
             room -= sum(map(_size_of, response.headers.getlist("Set-Cookie")))
@@ -297,37 +305,33 @@ class ResponseWriter:
                 response.headers.add("Set-Cookie", line)
 
     def _expired(self, stray: StrayCookie) -> str:
-        """Return the shortest line that expires a cookie."""
+        """Return the shortest ``Set-Cookie`` value that expires a cookie."""
         parts = [f"{stray.name}=", f"Path={stray.path}", "Max-Age=0"]
         if stray.domain is not None:
             parts.insert(1, f"Domain={stray.domain}")
-        # Browsers want it for names that begin with __Secure-, and in answers to other sites.
+        # Browsers require Secure for names that begin with __Secure-, and in responses to other sites.
         if self.secure and (self.same_site == "none" or stray.name.startswith("__")):
             parts += ["Secure", f"SameSite={self.same_site.capitalize()}"]
         return "; ".join(parts)
 
-    def _set(self, response: Response, name: str, value: str, path: str, expires: datetime | None) -> None:
+    _OURS: Any = object()
+
+    def _set(
+        self,
+        response: Response,
+        name: str,
+        value: str,
+        path: str,
+        expires: datetime | None,
+        *,
+        domain: str | None = _OURS,
+    ) -> None:
         response.set_cookie(
             name,
             value,
             expires=expires,
             path=path,
-            domain=self._config.cookie_domain,
-            secure=self.secure,
-            httponly=True,
-            samesite=self.same_site.capitalize(),
-            partitioned=self._config.cookie_partitioned,
-        )
-
-    _UNSET: Any = object()
-
-    def _expire(self, response: Response, name: str, path: str, *, domain: str | None = _UNSET) -> None:
-        response.set_cookie(
-            name,
-            "",
-            expires=_EPOCH,
-            path=path,
-            domain=self._config.cookie_domain if domain is self._UNSET else domain,
+            domain=self._config.cookie_domain if domain is self._OURS else domain,
             secure=self.secure,
             httponly=True,
             samesite=self.same_site.capitalize(),
@@ -340,7 +344,7 @@ def _fits(lines: Iterable[str], room: int) -> bool:
 
 
 def _in_parts(lines: Sequence[str], *, room: int) -> list[list[str]]:
-    """Divide lines of ``Set-Cookie`` into parts, of which each takes no more bytes than there is room for."""
+    """Divide lines of ``Set-Cookie`` into parts that each take at most ``room`` bytes."""
     parts: list[list[str]] = [[]]
     left = room
     for line in lines:
@@ -356,28 +360,26 @@ def _in_parts(lines: Sequence[str], *, room: int) -> list[list[str]]:
 
 
 def _size_of(line: str) -> int:
-    """Return the bytes of a ``Set-Cookie`` line in a response's head, its end included."""
+    """Return the length (bytes) of a ``Set-Cookie`` line in a response's head, its line end included."""
     return len("Set-Cookie: \r\n") + len(line.encode())
 
 
 def write_reason(response: Response, reason: Reason, *, exposed: bool) -> None:
-    """Say in a header why a request was refused.
+    """Write into a header why a request was refused.
 
     :param exposed: let scripts of another origin read it.
     """
     response.headers[REASON_HEADER] = reason.value
     if exposed:
-        _expose(response, [REASON_HEADER])
+        response.headers[_EXPOSE] = extended_list(response.headers.getlist(_EXPOSE), [REASON_HEADER])
 
 
-def _expose(response: Response, names: list[str]) -> None:
-    """Name headers in ``Access-Control-Expose-Headers``, beside those that the app exposes already."""
-    key = "Access-Control-Expose-Headers"
-    present = ", ".join(response.headers.getlist(key))
+def extended_list(lines: Iterable[str], values: Iterable[str]) -> str:
+    """Return the lines of a header that holds a list as one line, with the values that it lacks added."""
+    present = ", ".join(lines)
     known = set(map(str.strip, present.lower().split(",")))
-    # Also beside a star, which is no wildcard where credentials are sent (Fetch standard).
-    exposed = [present] if present else []
-    for name in names:
-        if name.lower() not in known:
-            exposed.append(name)
-    response.headers[key] = ", ".join(exposed)
+    extended = [present] if present else []
+    for value in values:
+        if value.lower() not in known:
+            extended.append(value)
+    return ", ".join(extended)

@@ -1,4 +1,4 @@
-"""Give a verdict the status that the app has configured, and tell the log and the signals of it."""
+"""Give a verdict the status that the app has configured, log it and send its signal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 
 
 def configured_status(config: Config, error: STSessionError) -> int | None:
-    """Return the status that the app has configured for errors like this one; ``None`` if it cannot."""
+    """Return the status that the app has configured for this error; ``None`` if it is not configurable."""
     if isinstance(error, InvalidClaimsError):
         return config.invalid_claim_status_code
     if isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError):
@@ -41,19 +41,19 @@ def announce_verdict(
     session: Session | None,
     level: int = logging.INFO,
 ) -> None:
-    """Set the configured status of a verdict, and write it to the log and the signals.
+    """Set the configured status of a verdict, log the verdict and send its signal.
 
     :param sender: of the signals.
     :param asked: method and path of the request, for the log.
     :param session: the session that was refused, if it was verified before.
-    :param level: of the log record, outages aside, which are errors.
+    :param level: of the log record; outages are always errors.
     """
     if isinstance(error, CoreUnavailableError):
         logger.error("503 for %s: %s (%s)", asked, error, error.reason)
         signals.core_unavailable.send(sender, error=error, reason=error.reason)
         return
     status = configured_status(config, error)
-    if status is not None and error.code == type(error).code:  # not given ``status=``
+    if status is not None and error.code == type(error).code:  # ``status=`` was not given
         error.code = status
     logger.log(level, "%s for %s: %s (%s)", error.code, asked, error, error.reason)
     if isinstance(error, InvalidClaimsError):

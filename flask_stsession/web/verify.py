@@ -1,7 +1,7 @@
-"""The session of a request: verified once, with the checks that each guard asks for.
+"""Verify the session of a request once, and make the checks of each guard.
 
-Reads top to bottom: :func:`load_session` takes the tokens off the request, has the manager verify
-them, runs the claims, and only then writes ``g.session``.
+:func:`load_session` reads the tokens of the request, calls the manager to verify them, runs the validators,
+and only then writes ``g.session``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from .. import signals
 from ..claims.validation import overridden
 from ..claims.validators import QuickCheck, quick_checks, surely_pass
-from ..constants import ANTI_CSRF_HEADER, RID_HEADER
 from ..errors import (
     CoreUnavailableError,
     Reason,
@@ -28,7 +27,6 @@ from .context import (
     origin_of_api,
     publish,
     request_state,
-    sent_site,
     this_g,
     this_request,
 )
@@ -64,11 +62,11 @@ def load_session(app_state: AppState, options: VerifyOptions = REQUIRED) -> Sess
 
 @dataclass(eq=False)
 class Inquiry:
-    """What a guard asks of an overridden ``get_session``, which passes on four of its options only.
+    """The options of a guard that is calling an overridden ``get_session``, which takes only four of them.
 
     :param options: of the guard.
-    :param promotes: may the core be told of the first use of a token?
-    :param passed: the session that last passed all that the guard asks for.
+    :param promotes: whether to tell the core of the first use of a refreshed token.
+    :param passed: the session that last passed all checks of the guard.
     """
 
     options: VerifyOptions
@@ -84,7 +82,7 @@ def answer_inquiry(
     check_database: bool | None,
     override_global_claim_validators: OverrideValidators | None,
 ) -> Session | None:
-    """Do what ``get_session`` does unless overridden; the further options of a guard that asks count too."""
+    """Do the work of ``get_session``; if a guard is calling, with the guard's other options too."""
     request = this_request()
     state = request_state(request)
     inquiry: Inquiry | None = state.inquiry
@@ -103,7 +101,7 @@ def answer_inquiry(
 
 
 def guard_of(app_state: AppState, options: VerifyOptions) -> Guard:
-    """Return the guard of this app with these options, made at its first use."""
+    """Return the guard of this app with these options, created at its first use."""
     guard: Guard | None = app_state.guards.get(options)
     if guard is not None:
         return guard
@@ -112,9 +110,9 @@ def guard_of(app_state: AppState, options: VerifyOptions) -> Guard:
 
 
 class Guard:
-    """Verifies the sessions of requests to one app, with the checks that its options ask for.
+    """Verifies the sessions of requests to one app, with the checks that its options demand.
 
-    Whatever follows from the options and the settings alone is worked out once.
+    The constructor computes everything that depends only on the options and the settings.
 
     :param app_state: of the app.
     :param options: of the guard.
@@ -131,21 +129,21 @@ class Guard:
         self._asks_override = app_state.overrides_get_session
         checks = options.check_database
         self._checks_database = config.check_database if checks is None else checks
-        #: Whether the core may be needed, or a revoked session may pass.
+        #: Whether the core is asked for every token, or a revoked session may pass.
         self._asks_more_of_manager = self._checks_database or options.allow_revoked
         transfer = config.token_transfer_method
-        #: ``None`` where a function of the app's decides for each request.
+        #: ``None`` if a function of the app decides for each request.
         self._transfer: AllowedTransfer | None = None if callable(transfer) else transfer
         self._cookie_names = config.cookie_names
         self._enables_anti_csrf = config.anti_csrf == "VIA_TOKEN"
-        #: ``None`` where it depends on the request.
+        #: ``None`` if it depends on the request.
         self._anti_csrf: AntiCsrf | None = config.anti_csrf_of_all_requests
         self._checks_tenant = options.tenant is not None or extension.asks_for_tenant
-        #: ``None`` where the app's own functions decide for each session.
+        #: ``None`` if functions of the app choose them for each session.
         self._validators: tuple[SessionClaimValidator, ...] | None = None
         if options.override_global_claim_validators is None and not extension.asks_for_validators:
             self._validators = (*extension.global_claim_validators, *options.validators)
-        #: The validators as plain data, where no code of the app's has a part in them.
+        #: The validators as plain data; ``None`` if one of them needs code of the app.
         self._quick_checks: tuple[QuickCheck, ...] | None = None
         if self._validators is not None:
             self._quick_checks = quick_checks(self._validators, config.claim_max_age_seconds)
@@ -157,8 +155,8 @@ class Guard:
 
         :param request: the current one.
         :param g: the current one.
-        :param by_override: ask an overridden ``get_session``.
-        :returns: ``None`` where a session is optional and there is none.
+        :param by_override: call an overridden ``get_session``.
+        :returns: ``None`` if the session is optional and there is none.
         :raises SessionHTTPError: the verdict, with what it clears on the client already recorded.
         """
         state = request_state(request)
@@ -175,7 +173,7 @@ class Guard:
             else:
                 session = self.checked_session(request, state)
         except SessionHTTPError as error:
-            # Its frames hold tokens, which an error reporter would show if a receiver or handler raised now.
+            # Its frames hold tokens, which an error reporter would show if a receiver or handler failed.
             session = None
             refused = error.with_traceback(None)
         if refused is not None:
@@ -195,10 +193,10 @@ class Guard:
     def session_by_override(
         self, request: Request, state: RequestState, *, promotes: bool = True
     ) -> Session | None:
-        """Ask the overridden ``get_session``, unless it is the one that asks.
+        """Call the overridden ``get_session``, unless the call comes from there.
 
         :param promotes: tell the core of the first use of a refreshed token (CDI up to 5.5).
-        :returns: ``None`` where a session is optional and there is none.
+        :returns: ``None`` if the session is optional and there is none.
         :raises SessionHTTPError: the verdict.
         """
         if state.inquiry is not None:
@@ -217,7 +215,7 @@ class Guard:
         if session is None and options.session_required:
             raise no_token(read_tokens(request.environ, self._cookie_names))
         if session is not None and session is not inquiry.passed:
-            # It did not come from our get_session: check all that a further guard of the request checks.
+            # The override did not get it from our get_session: make the checks of a second guard.
             before, state.session = state.session, session
             try:
                 self.checked_session(request, state, promotes=promotes)
@@ -232,7 +230,7 @@ class Guard:
         """Return the session of a request if it passes every check; write nothing.
 
         :param promotes: tell the core of the first use of a refreshed token (CDI up to 5.5).
-        :returns: ``None`` where a session is optional and there is none.
+        :returns: ``None`` if the session is optional and there is none.
         :raises SessionHTTPError: the verdict.
         """
         session = state.session
@@ -240,7 +238,7 @@ class Guard:
             self._check_again(request, session)
         else:
             allowed = self._transfer
-            if allowed is None:  # a function of the app's may raise, so no variable holds a token yet
+            if allowed is None:  # a function of the app may raise here, so no variable holds a token yet
                 allowed = allowed_transfer(self._app_state.config, request, for_create_new_session=False)
             token, method = verified_token(request.environ, self._cookie_names, allowed, self._manager)
             if token is None:
@@ -251,7 +249,7 @@ class Guard:
             if by_cookie and (
                 request.method != "GET"
                 or self._options.anti_csrf_check
-                or state.is_written  # so it is from the start where a socket is behind the request
+                or state.is_written  # true from the start for a socket
             ):
                 self._check_sender(request, token)
             if token.parent_refresh_token_hash1 is None and not self._asks_more_of_manager:
@@ -272,14 +270,14 @@ class Guard:
             if self._validators is None or self._validators:
                 self._check_claims(session)
         except SessionHTTPError:
-            # A token that the core renewed, or that carries what was fetched: a refusal hands out none.
+            # A refusal sends no token, neither one that the core renewed nor one with fetched claims.
             if state.pending is not None:
                 state.pending.withdraw(session.get_handle())
             raise
         return session
 
     def _check_again(self, request: Request, session: Session) -> None:
-        """Check what a further guard of the same request asks for beyond what was checked already."""
+        """Make the checks of a second guard that the first one may not have made."""
         if session.transfer_method == "cookie" and not session.is_new:
             self._check_sender(request, session.access_token)
         if self._checks_database and not session.database_checked:
@@ -288,7 +286,7 @@ class Guard:
     def _check_sender(self, request: Request, token: AccessToken) -> None:
         """Check that a page of ours sent a request whose session came by cookie."""
         if request.method == "GET" and (is_handshake(request) or is_event(request)):
-            # No script can add headers to a handshake: this is the check, whatever the mode.
+            # No script can add headers to a handshake: every mode checks its origin instead.
             check_origin_of_socket(self._app_state.config, request)
         else:
             self._check_anti_csrf(request, token)
@@ -296,21 +294,16 @@ class Guard:
     def _check_anti_csrf(self, request: Request, token: AccessToken) -> None:
         if self._anti_csrf == "NONE":
             return
-        config = self._app_state.config
-        origin = origin_of_api(request)
-        headers = request.headers
-        sent_origin = headers.get("Origin")
-        csrf.check(
-            self._anti_csrf or config.decisions(origin).anti_csrf,
-            method=request.method,
-            anti_csrf_check=self._options.anti_csrf_check,
-            anti_csrf_token=token.anti_csrf_token,
-            anti_csrf_header=headers.get(ANTI_CSRF_HEADER),
-            rid_present=RID_HEADER in headers,
-            sec_fetch_site=sent_site(request, sent_origin),
-            origin=sent_origin,
-            allowed_origins=config.trusted_origins(origin),
-        )
+        config, origin = self._app_state.config, origin_of_api(request)
+        mode = self._anti_csrf or config.decisions(origin).anti_csrf
+        if csrf.is_checked(mode, request.method, anti_csrf_check=self._options.anti_csrf_check):
+            csrf.check(
+                mode,
+                request.headers,
+                anti_csrf_token=token.anti_csrf_token,
+                allowed_origins=config.trusted_origins(origin),
+                is_tested=self._app_state.app.testing,
+            )
 
     def _check_claims(self, session: Session) -> None:
         checks, payload = self._quick_checks, session.shared_payload
@@ -323,7 +316,7 @@ class Guard:
 
 
 def required_session(app_state: AppState, options: VerifyOptions = REQUIRED) -> Session:
-    """Do as :func:`load_session` does where a session is required.
+    """Do the same as :func:`load_session`, where a session is required.
 
     :raises SessionHTTPError: there is none.
     """
@@ -334,12 +327,12 @@ def required_session(app_state: AppState, options: VerifyOptions = REQUIRED) -> 
 
 
 def renews_by_itself(request: Request) -> bool:
-    """Return whether this is a route of ours that renews an expired token, which no guard may stop."""
+    """Return whether this is one of our routes that renew an expired token, which no guard may block."""
     return request.endpoint in (CONTINUE_ENDPOINT, SCRIPT_ENDPOINT)
 
 
 def peek_session(app_state: AppState) -> Session | None:
-    """Return the session of this request, or ``None``: what an optional guard would let pass.
+    """Return the session of this request if an optional guard would accept it, or else ``None``.
 
     Ignores invalid sessions, failed claims and (with an ERROR in the log) an outage of the core, so that
     public pages stay up. Runs once per request, and writes nothing to ``g``: a guard of the same request
@@ -362,7 +355,7 @@ def peek_session(app_state: AppState) -> Session | None:
 
 
 def holds_good_token(app_state: AppState) -> bool:
-    """Return whether this request's access token is genuine and alive, whatever guards would say of it."""
+    """Return whether this request's access token is valid, without the checks of guards."""
     request = this_request()
     if request_state(request).session is not None:
         return True
@@ -379,7 +372,7 @@ def holds_good_token(app_state: AppState) -> bool:
 
 
 def record_verdict(app_state: AppState, error: SessionHTTPError) -> None:
-    """Record a verdict once: what it clears on the client, its status, a log record and a signal."""
+    """Record a verdict once: clear the client if it says so, set its status, log it, send its signal."""
     request = this_request()
     state = request_state(request)
     if state.refused is error:
@@ -399,7 +392,7 @@ def record_verdict(app_state: AppState, error: SessionHTTPError) -> None:
 
 
 def expire_strays(app_state: AppState, error: SessionHTTPError) -> None:
-    """Expire the cookies beside ours that made verification fail, with the response that says so."""
+    """Expire the stray cookies that made verification fail."""
     if error.reason not in (Reason.DUPLICATE_COOKIES, Reason.LEGACY_SESSION):
         return
     request = this_request()
@@ -416,7 +409,7 @@ def expire_strays(app_state: AppState, error: SessionHTTPError) -> None:
 
 
 def check_tenant(app_state: AppState, session: Session, tenant: str | None) -> None:
-    """Refuse the session of another tenant than the guard or the app names.
+    """Refuse a session of another tenant than that of the guard or the app.
 
     :param tenant: of the guard; ``None``: the app's ``get_tenant_id()``.
     :raises InvalidClaimsError: a 403, because a 401 makes the frontend SDKs refresh again and again.
@@ -430,7 +423,7 @@ def check_tenant(app_state: AppState, session: Session, tenant: str | None) -> N
 def validators_for(
     app_state: AppState, session: Session, options: VerifyOptions
 ) -> list[SessionClaimValidator]:
-    """Return what the session has to satisfy: the global validators, as overridden, and the guard's."""
+    """Return the validators to run: the global ones, as overridden, and those of the guard."""
     if options.needs_auth_time:
         app_state.extension.require_auth_time()
     validators = app_state.extension.global_validators_for(session)

@@ -200,6 +200,16 @@ def test_a_socket_by_cookie_needs_an_origin_of_ours_whatever_the_mode(
     assert caught.value.reason in (Reason.CROSS_SITE, Reason.CSRF_MISSING)
 
 
+def test_a_handshake_without_a_host_has_no_origin_of_its_own(
+    function: dict[str, Any], sign_in: SignIn
+) -> None:
+    connect = {"eventType": "CONNECT", "connectionId": "x", "domainName": None}
+    headers = {"Host": "", "Origin": "None"}
+    with pytest.raises(UnauthorisedError) as caught:
+        verified(function, sign_in(), by="cookie", headers=headers, context=connect)
+    assert caught.value.reason is Reason.CROSS_SITE
+
+
 # What the core knows
 
 

@@ -11,13 +11,13 @@ from flask_stsession import STSession
 from flask_stsession.web.base import STATE, AppState, Extension
 
 
-def test_the_extension_has_all_that_this_room_calls() -> None:
+def test_the_extension_implements_every_method_that_web_calls() -> None:
     assert Extension.__abstractmethods__
     assert not STSession.__abstractmethods__
     assert STSession.__mro__ == (STSession, *Extension.__mro__)
 
 
-def test_the_state_of_an_app_is_frozen_and_names_what_belongs_together(app: Flask) -> None:
+def test_the_state_of_an_app_is_frozen_and_holds_its_parts(app: Flask) -> None:
     state: AppState = app.extensions[STATE]
     ext = app.extensions["stsession"]
     assert (state.app, state.extension, state.config) == (app, ext, ext.config)

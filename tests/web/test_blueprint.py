@@ -50,12 +50,12 @@ def statuses(app: Flask, *urls: str) -> list[int]:
 # Hosts
 
 
-def test_an_app_that_matches_hosts_has_our_routes_on_all_of_them(make: MakeApp) -> None:
+def test_with_host_matching_our_routes_respond_on_all_hosts(make: MakeApp) -> None:
     app = make(host_matching=True, static_host="static.example.com")
     assert statuses(app, "http://localhost", "https://a.example.com", "http://127.0.0.1:5000") == [200] * 3
 
 
-def test_an_app_that_matches_hosts_has_our_routes_on_the_host_that_is_set(make: MakeApp) -> None:
+def test_with_host_matching_our_routes_respond_on_the_configured_host(make: MakeApp) -> None:
     app = make(
         host_matching=True,
         static_host="static.example.com",
@@ -65,14 +65,14 @@ def test_an_app_that_matches_hosts_has_our_routes_on_the_host_that_is_set(make: 
     assert statuses(app, *urls) == [200, 404, 404]
 
 
-def test_an_app_that_matches_subdomains_has_our_routes_on_all_of_them(make: MakeApp) -> None:
+def test_with_subdomain_matching_our_routes_respond_on_all_subdomains(make: MakeApp) -> None:
     app = make(subdomain_matching=True, config={"SERVER_NAME": "shop.localhost:5000"})
     urls = ("http://shop.localhost:5000", "http://a.shop.localhost:5000", "http://b.a.shop.localhost:5000")
     assert statuses(app, *urls) == [200] * 3
 
 
 @pytest.mark.parametrize(("subdomain", "found"), [("api", [404, 200, 404]), ("", [200, 404, 404])])
-def test_an_app_that_matches_subdomains_has_our_routes_on_the_one_that_is_set(
+def test_with_subdomain_matching_our_routes_respond_on_the_configured_subdomain(
     make: MakeApp, subdomain: str, found: list[int]
 ) -> None:
     config = {"SERVER_NAME": "shop.localhost", "STSESSION_SUBDOMAIN": subdomain}
@@ -84,7 +84,7 @@ def test_an_app_that_matches_subdomains_has_our_routes_on_the_one_that_is_set(
 @pytest.mark.parametrize(
     "arguments", [{"host_matching": True, "static_host": "s"}, {"subdomain_matching": True}]
 )
-def test_sessions_live_on_a_host_of_their_own(make: MakeApp, arguments: dict[str, Any]) -> None:
+def test_sessions_work_on_a_separate_host(make: MakeApp, arguments: dict[str, Any]) -> None:
     config = {"SERVER_NAME": "localhost", "STSESSION_LOGIN_URL": "/sign-in"}
     app = make(config=config, **arguments)
 
@@ -115,7 +115,7 @@ def test_sessions_live_on_a_host_of_their_own(make: MakeApp, arguments: dict[str
         ),
     ],
 )
-def test_a_place_that_the_app_does_not_match_is_refused(
+def test_a_host_or_subdomain_that_the_app_does_not_match_is_refused(
     arguments: dict[str, Any], key: str, problem: str
 ) -> None:
     app = Flask("app", **arguments)
@@ -126,7 +126,7 @@ def test_a_place_that_the_app_does_not_match_is_refused(
 
 
 @pytest.mark.parametrize("host", ["https://a.example.com", "a.example.com/path", "<any>.example.com", ""])
-def test_what_is_no_host_is_refused(host: str) -> None:
+def test_an_invalid_host_is_refused(host: str) -> None:
     app = Flask("app", host_matching=True, static_host="s")
     app.config.update(NO_CORE, STSESSION_HOST=host)
     with pytest.raises(ConfigError, match=r"^STSESSION_HOST = "):
@@ -134,7 +134,7 @@ def test_what_is_no_host_is_refused(host: str) -> None:
 
 
 @pytest.mark.parametrize("subdomain", ["<tenant>", "a.", "a/b", "a:80"])
-def test_what_is_no_subdomain_is_refused(subdomain: str) -> None:
+def test_an_invalid_subdomain_is_refused(subdomain: str) -> None:
     app = Flask("app", subdomain_matching=True)
     app.config.update(NO_CORE, STSESSION_SUBDOMAIN=subdomain)
     with pytest.raises(ConfigError, match=r"^STSESSION_SUBDOMAIN = "):
@@ -162,7 +162,7 @@ def test_cors_can_be_allowed_for_our_routes_alone(make: MakeApp) -> None:
     assert "Access-Control-Allow-Origin" not in preflight(client, "/user")
 
 
-def test_functions_of_others_run_around_our_routes_only(make: MakeApp) -> None:
+def test_hooks_of_other_extensions_run_for_our_routes_only(make: MakeApp) -> None:
     app = make()
     blueprint: Blueprint = app.extensions["stsession"].blueprint
     ran: list[str] = []
@@ -188,7 +188,7 @@ def test_functions_of_others_run_around_our_routes_only(make: MakeApp) -> None:
     assert ran == ["before", "after", "teardown"]
 
 
-def test_an_app_factory_may_ask_for_the_blueprint_of_each_app(make: MakeApp) -> None:
+def test_an_app_factory_gets_the_blueprint_of_each_app(make: MakeApp) -> None:
     stsession = STSession()
     with pytest.raises(RuntimeError, match="has no app yet"):
         _ = stsession.blueprint

@@ -68,7 +68,7 @@ def test_the_script_refreshes_by_a_fetch(visitor: Visitor) -> None:
     assert visitor.get("/page").text == "the page of alice"
 
 
-def test_several_tabs_at_once_refresh_once(visitor: Visitor, app: Flask) -> None:
+def test_several_tabs_refresh_only_once(visitor: Visitor, app: Flask) -> None:
     refreshed: list[object] = []
 
     def note(sender: Flask, **_: object) -> None:
@@ -150,7 +150,7 @@ def test_the_script_is_cached_for_a_year(visitor: Visitor) -> None:
         assert again.status_code == 304
 
 
-def test_without_script_the_page_goes_on_once(visitor: Visitor) -> None:
+def test_without_script_the_page_redirects_only_once(visitor: Visitor) -> None:
     automatic = '<noscript><meta http-equiv="refresh" content="0; url=/auth/session/refresh/continue?next='
     assert automatic in visitor.get("/page").text
     again = visitor.get("/page", Referer="http://localhost/page")
@@ -326,7 +326,7 @@ def test_without_our_refresh_route_an_expired_session_leads_to_the_login_page(
         ("/mounted", {"api_base_path": "/accounts"}, "/mounted"),
     ],
 )
-def test_apps_that_are_mounted_below_a_path_are_carried(
+def test_navigations_of_mounted_apps_are_carried(
     make_app: AppFactory, expiring: ServedCore, root: str, settings: dict[str, Any], mount: str
 ) -> None:
     app = add_pages(make_app(connection_uri=expiring.url, login_url="/sign-in", **settings))
@@ -373,7 +373,7 @@ def test_a_guard_before_every_request_does_not_stop_the_refresh(
     app.extensions["stsession"].close()
 
 
-def test_a_good_token_that_the_core_refuses_is_refreshed_all_the_same(
+def test_a_valid_token_that_the_core_refuses_is_refreshed(
     make_app: AppFactory, served_core: ServedCore
 ) -> None:
     settings: Any = {"login_url": "/sign-in", "check_database": True, "cdi_version": "5.6"}

@@ -45,7 +45,7 @@ def test_the_openapi_scheme_has_the_prefix(make_app: AppFactory) -> None:
 
 
 @pytest.mark.parametrize("prefixes", [("", "two_"), ("one_", "two_")])
-def test_two_apps_on_one_host_name_are_kept_apart_by_it(new_core: NewCore, prefixes: tuple[str, str]) -> None:
+def test_the_prefix_separates_two_apps_on_one_host_name(new_core: NewCore, prefixes: tuple[str, str]) -> None:
     with new_core() as first, new_core() as second:
         one = app_on(first, "one", cookie_prefix=prefixes[0], token_transfer_method="cookie")
         two = app_on(second, "two", cookie_prefix=prefixes[1], token_transfer_method="cookie")
@@ -65,7 +65,9 @@ def test_two_apps_on_one_host_name_are_kept_apart_by_it(new_core: NewCore, prefi
         close(one, two)
 
 
-def test_without_it_the_log_says_what_happened(new_core: NewCore, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_prefix_the_log_explains_the_conflict(
+    new_core: NewCore, caplog: pytest.LogCaptureFixture
+) -> None:
     with new_core() as first, new_core() as second:
         one = app_on(first, "one", token_transfer_method="cookie")
         two = app_on(second, "two", token_transfer_method="cookie")
@@ -80,14 +82,14 @@ def test_without_it_the_log_says_what_happened(new_core: NewCore, caplog: pytest
         close(one, two)
     [logged] = [record.getMessage() for record in caplog.records if "PREFIX" in record.getMessage()]
     assert logged == (
-        "A refresh token of no session here came with an access token of the issuer "
+        "A refresh token that belongs to no session here came with an access token of the issuer "
         "'http://localhost:5000/auth'; ours is 'http://localhost:5001/auth'. If that is another app on this "
         "host name, its cookies and ours replace each other: give each of the two its own "
         "STSESSION_COOKIE_PREFIX."
     )
 
 
-def test_a_session_that_has_ended_is_not_taken_for_another_apps(
+def test_an_ended_session_is_not_logged_as_that_of_another_app(
     app: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = app.test_client()

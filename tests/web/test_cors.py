@@ -42,7 +42,7 @@ def cure(*, with_credentials: bool = True) -> str:
         ),
     ],
 )
-def test_a_response_without_its_headers_is_explained(headers: dict[str, str], lacks: str) -> None:
+def test_missing_cors_headers_are_explained(headers: dict[str, str], lacks: str) -> None:
     found = problem(Headers(headers), origin=PAGE, with_credentials=True)
     assert found == f"Responses to pages of '{PAGE}' {lacks}. {cure()}"
 
@@ -67,7 +67,7 @@ def test_a_preflight_names_the_headers_that_are_not_allowed(allowed: str) -> Non
         ({"Access-Control-Allow-Origin": PAGE, "Access-Control-Allow-Headers": "rid, st-auth-mode"}, False),
     ],
 )
-def test_headers_that_suffice_are_no_problem(headers: dict[str, str], with_credentials: bool) -> None:
+def test_sufficient_headers_are_no_problem(headers: dict[str, str], with_credentials: bool) -> None:
     requested = ("rid", "st-auth-mode") if "Access-Control-Allow-Headers" in headers else ()
     assert (
         problem(Headers(headers), origin=PAGE, with_credentials=with_credentials, requested_headers=requested)
@@ -75,7 +75,7 @@ def test_headers_that_suffice_are_no_problem(headers: dict[str, str], with_crede
     )
 
 
-def test_a_star_does_not_stand_for_authorization() -> None:
+def test_a_star_does_not_include_authorization() -> None:
     headers = Headers({**ANY_ORIGIN, "Access-Control-Allow-Headers": "*"})
     found = problem(headers, origin=PAGE, with_credentials=False, requested_headers=["rid", "authorization"])
     assert found == (

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given, strategies as st
 
 from flask_stsession.config.config import AntiCsrf
 from flask_stsession.errors import Reason, TryRefreshTokenError
-from flask_stsession.web.csrf import check, is_checked, problem, sender_of
+from flask_stsession.web.csrf import check, is_checked, problem, sender_of, via_token_problem
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 MODES: tuple[AntiCsrf, ...] = ("VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE")
 OURS = frozenset({"https://app.example.com", "http://localhost:3000", "my-shell://LocalHost"})
 
 
-def refusal(mode: AntiCsrf, method: str = "POST", **sent: Any) -> tuple[Reason, str]:
+def refusal(
+    mode: AntiCsrf, method: str = "POST", *, anti_csrf_token: str | None = None, **sent: str | None
+) -> tuple[Reason, str]:
+    assert is_checked(mode, method)
     with pytest.raises(TryRefreshTokenError) as caught:
-        check(mode, method=method, allowed_origins=OURS, **sent)
+        check(mode, headers_of(sent), anti_csrf_token=anti_csrf_token, allowed_origins=OURS)
     return caught.value.reason, str(caught.value)
 
 
-def passes(mode: AntiCsrf, method: str = "POST", **sent: Any) -> bool:
-    check(mode, method=method, allowed_origins=OURS, **sent)
+def passes(
+    mode: AntiCsrf, method: str = "POST", *, anti_csrf_token: str | None = None, **sent: str | None
+) -> bool:
+    if is_checked(mode, method):
+        check(mode, headers_of(sent), anti_csrf_token=anti_csrf_token, allowed_origins=OURS)
     return True
+
+
+def headers_of(sent: Mapping[str, str | None]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in sent.items() if value is not None}
 
 
 @pytest.mark.parametrize(
@@ -41,13 +51,12 @@ def test_the_method_decides_which_requests_are_checked(mode: AntiCsrf, checked: 
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_view_may_have_the_check_off(mode: AntiCsrf) -> None:
+def test_a_view_can_disable_the_check(mode: AntiCsrf) -> None:
     assert not any(is_checked(mode, method, anti_csrf_check=False) for method in METHODS)
-    assert passes(mode, anti_csrf_check=False)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_view_may_have_the_check_on_but_never_for_preflights_nor_without_a_mode(mode: AntiCsrf) -> None:
+def test_a_view_can_enable_the_check_but_not_for_preflights_nor_without_a_mode(mode: AntiCsrf) -> None:
     checked = {method for method in METHODS if is_checked(mode, method, anti_csrf_check=True)}
     assert checked == (set() if mode == "NONE" else set(METHODS) - {"OPTIONS"})
 
@@ -55,14 +64,14 @@ def test_a_view_may_have_the_check_on_but_never_for_preflights_nor_without_a_mod
 def test_a_request_that_is_not_checked_needs_nothing() -> None:
     for mode in MODES:
         assert passes(mode, "GET")
-        assert passes(mode, "OPTIONS", anti_csrf_check=True)
-    assert passes("NONE", "POST", anti_csrf_header="nope", anti_csrf_check=True)
+        assert passes(mode, "OPTIONS")
+    assert problem("NONE", {"anti-csrf": "nope"}) is None
 
 
-def test_via_token_takes_the_sessions_token_only() -> None:
-    assert passes("VIA_TOKEN", anti_csrf_token="t-1", anti_csrf_header="t-1")
-    assert passes("VIA_TOKEN", "GET", anti_csrf_token="t-1", anti_csrf_header="nope")
-    assert refusal("VIA_TOKEN", anti_csrf_token="t-1", anti_csrf_header="nope") == (
+def test_via_token_accepts_only_the_token_of_the_session() -> None:
+    assert passes("VIA_TOKEN", anti_csrf_token="t-1", anti_csrf="t-1")
+    assert passes("VIA_TOKEN", "GET", anti_csrf_token="t-1", anti_csrf="nope")
+    assert refusal("VIA_TOKEN", anti_csrf_token="t-1", anti_csrf="nope") == (
         Reason.CSRF_MISMATCH,
         "The header 'anti-csrf' is not the anti-CSRF token of this session, as STSESSION_ANTI_CSRF=VIA_TOKEN "
         "demands; every refresh gives a new one.",
@@ -72,7 +81,7 @@ def test_via_token_takes_the_sessions_token_only() -> None:
 @pytest.mark.parametrize("method", ["HEAD", "POST"])
 @pytest.mark.parametrize("token", ["t-1", None])
 def test_via_token_names_the_header_that_is_missing(method: str, token: str | None) -> None:
-    assert refusal("VIA_TOKEN", method, anti_csrf_token=token, rid_present=True) == (
+    assert refusal("VIA_TOKEN", method, anti_csrf_token=token, rid="any") == (
         Reason.CSRF_MISSING,
         "The header 'anti-csrf' is missing from a request whose session came by cookie "
         "(STSESSION_ANTI_CSRF=VIA_TOKEN); send it, with the value that came with the session, or use "
@@ -82,7 +91,7 @@ def test_via_token_names_the_header_that_is_missing(method: str, token: str | No
 
 @pytest.mark.parametrize("header", ["t-1", "", "None"])
 def test_via_token_refuses_a_session_that_has_no_token(header: str) -> None:
-    assert refusal("VIA_TOKEN", anti_csrf_token=None, anti_csrf_header=header) == (
+    assert refusal("VIA_TOKEN", anti_csrf_token=None, anti_csrf=header) == (
         Reason.CSRF_MISMATCH,
         "The session has no anti-CSRF token, so no header 'anti-csrf' can match it; it was created for "
         "header transfer or under another mode than STSESSION_ANTI_CSRF=VIA_TOKEN.",
@@ -91,20 +100,20 @@ def test_via_token_refuses_a_session_that_has_no_token(header: str) -> None:
 
 @given(st.text(), st.text())
 def test_via_token_compares_any_text(token: str, header: str) -> None:
-    assert (problem("VIA_TOKEN", anti_csrf_token=token, anti_csrf_header=header) is None) == (token == header)
+    assert (via_token_problem(token, header) is None) == (token == header)
 
 
-def test_via_token_tells_halves_of_surrogate_pairs_from_question_marks() -> None:
-    assert problem("VIA_TOKEN", anti_csrf_token="?", anti_csrf_header="\ud800") is not None
+def test_via_token_distinguishes_lone_surrogates_from_question_marks() -> None:
+    assert via_token_problem("?", "\ud800") is not None
 
 
-def test_via_custom_header_takes_any_rid() -> None:
-    assert passes("VIA_CUSTOM_HEADER", rid_present=True)
-    assert passes("VIA_CUSTOM_HEADER", "HEAD", rid_present=True)
+def test_via_custom_header_accepts_any_rid() -> None:
+    assert passes("VIA_CUSTOM_HEADER", rid="any")
+    assert passes("VIA_CUSTOM_HEADER", "HEAD", rid="any")
 
 
 def test_via_custom_header_names_the_header_that_is_missing() -> None:
-    assert refusal("VIA_CUSTOM_HEADER", anti_csrf_token="t-1", anti_csrf_header="t-1") == (
+    assert refusal("VIA_CUSTOM_HEADER", anti_csrf_token="t-1", anti_csrf="t-1") == (
         Reason.CSRF_MISSING,
         "The header 'rid' is missing from a request whose session came by cookie "
         "(STSESSION_ANTI_CSRF=VIA_CUSTOM_HEADER); send it, any value will do, or use anti_csrf_check=False "
@@ -126,7 +135,7 @@ def test_via_custom_header_names_the_header_that_is_missing() -> None:
     ],
     ids=str,
 )
-def test_via_origin_takes_what_comes_from_our_own_pages(sent: dict[str, str]) -> None:
+def test_via_origin_accepts_requests_of_our_own_pages(sent: dict[str, str]) -> None:
     assert passes("VIA_ORIGIN", **sent)
 
 
@@ -143,8 +152,8 @@ def test_via_origin_takes_what_comes_from_our_own_pages(sent: dict[str, str]) ->
         "my-shell://localhost",
     ],
 )
-def test_via_origin_refuses_what_comes_from_elsewhere(site: str | None, origin: str) -> None:
-    assert refusal("VIA_ORIGIN", sec_fetch_site=site, origin=origin, rid_present=True) == (
+def test_via_origin_refuses_requests_of_other_pages(site: str | None, origin: str) -> None:
+    assert refusal("VIA_ORIGIN", sec_fetch_site=site, origin=origin, rid="any") == (
         Reason.CSRF_MISMATCH,
         f"The request comes from {origin!r}, which is not an origin of ours "
         "(STSESSION_ANTI_CSRF=VIA_ORIGIN); if it is, add it to STSESSION_WEBSITE_DOMAIN.",
@@ -152,17 +161,17 @@ def test_via_origin_refuses_what_comes_from_elsewhere(site: str | None, origin: 
 
 
 @pytest.mark.parametrize("site", [None, "same-site", "cross-site"])
-def test_via_origin_wants_to_know_where_a_request_comes_from(site: str | None) -> None:
+def test_via_origin_requires_an_origin_or_sec_fetch_site(site: str | None) -> None:
     assert refusal("VIA_ORIGIN", sec_fetch_site=site) == (
         Reason.CSRF_MISSING,
-        "Neither 'Sec-Fetch-Site: same-origin' nor a header 'Origin' came with a request that must show "
-        "where it comes from (STSESSION_ANTI_CSRF=VIA_ORIGIN); browsers send them by themselves, others "
-        "should use header transfer.",
+        "The request has neither 'Sec-Fetch-Site: same-origin' nor a header 'Origin', so it does not show "
+        "where it comes from (STSESSION_ANTI_CSRF=VIA_ORIGIN). Browsers send at least one of them; other "
+        "clients should use header transfer.",
     )
 
 
 @pytest.mark.parametrize("site", [None, "same-site", "", "nonsense"])
-def test_a_hidden_origin_is_unknown_to_via_origin_and_the_log_says_why(
+def test_via_origin_refuses_a_hidden_origin_and_logs_why(
     site: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     message = (
@@ -174,11 +183,11 @@ def test_a_hidden_origin_is_unknown_to_via_origin_and_the_log_says_why(
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", message)]
 
 
-def test_a_hidden_origin_does_not_matter_where_the_browser_says_that_the_page_is_ours() -> None:
+def test_a_hidden_origin_passes_with_sec_fetch_site_same_origin() -> None:
     assert passes("VIA_ORIGIN", sec_fetch_site="same-origin", origin="null")
 
 
-def test_a_hidden_origin_of_another_site_is_foreign() -> None:
+def test_a_hidden_origin_of_another_site_is_a_mismatch() -> None:
     found = refusal("VIA_ORIGIN", sec_fetch_site="cross-site", origin="null")
     assert found[0] is Reason.CSRF_MISMATCH
 
@@ -232,9 +241,9 @@ def test_the_sender_of_a_request_is_what_the_browser_says(expected: str, sent: d
     assert sender.value == expected
 
 
-def test_a_problem_can_be_had_without_a_verdict() -> None:
-    assert problem("NONE") is None
-    assert problem("VIA_CUSTOM_HEADER", rid_present=True) is None
-    found = problem("VIA_CUSTOM_HEADER")
+def test_a_problem_is_returned_without_a_verdict() -> None:
+    assert problem("NONE", {}) is None
+    assert problem("VIA_CUSTOM_HEADER", {"rid": ""}) is None
+    found = problem("VIA_CUSTOM_HEADER", {})
     assert found is not None
     assert found[0] is Reason.CSRF_MISSING

@@ -41,7 +41,7 @@ def files(app: Flask, tmp_path: Path) -> Flask:
     return app
 
 
-def test_a_guarded_response_is_private_unless_the_app_says_more(files: Flask) -> None:
+def test_a_guarded_response_is_private_unless_the_app_sets_cache_control(files: Flask) -> None:
     client = files.test_client()
     assert client.get("/user").headers["Cache-Control"] == "private"
     client.post("/login", headers=BY_COOKIE)
@@ -50,9 +50,7 @@ def test_a_guarded_response_is_private_unless_the_app_says_more(files: Flask) ->
     assert "Cache-Control" not in client.get("/open").headers
 
 
-def test_a_guarded_response_that_caches_may_keep_is_warned_of_once(
-    files: Flask, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_public_guarded_response_is_warned_of_once(files: Flask, caplog: pytest.LogCaptureFixture) -> None:
     client = files.test_client()
     client.post("/login", headers=BY_COOKIE)
     for _ in range(2):
@@ -63,12 +61,13 @@ def test_a_guarded_response_that_caches_may_keep_is_warned_of_once(
         assert "public" in said
     [logged] = warnings(caplog)
     assert re.sub("Cache-Control: .*max-age=60", "Cache-Control: ...", logged) == (
-        "The endpoint 'report' responds to signed-in users with Cache-Control: ..., so that a cache between "
-        "may give it to others. send_file(max_age=...) does so: write response.cache_control.public = False."
+        "The endpoint 'report' responds to signed-in users with Cache-Control: ..., so a shared cache may "
+        "serve that response to other users. send_file(max_age=...) sets it: write "
+        "response.cache_control.public = False."
     )
 
 
-def test_a_public_page_may_be_public_for_those_who_are_not_signed_in(
+def test_a_public_page_is_not_warned_of_without_a_session(
     files: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = files.test_client()
@@ -91,7 +90,7 @@ def test_secure_cookies_over_http_are_warned_of_once(
     assert warnings(caplog) == [
         "Cookies with the attribute Secure are being sent over http to 'api.example.com', where browsers "
         "drop them: a login seems to do nothing. Open the website by https. If a proxy speaks https for this "
-        "app, have it send X-Forwarded-Proto, and use werkzeug.middleware.proxy_fix.ProxyFix."
+        "app, make it send X-Forwarded-Proto, and use werkzeug.middleware.proxy_fix.ProxyFix."
     ]
 
 
@@ -107,7 +106,7 @@ def test_secure_cookies_over_http_are_warned_of_once(
         ("http://api.example.com", {"st-auth-mode": "header"}),
     ],
 )
-def test_cookies_that_arrive_are_not_warned_of(
+def test_cookies_that_browsers_keep_are_not_warned_of(
     make_app: AppFactory, base_url: str, headers: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     client = make_app(**SECURE).test_client()
@@ -144,7 +143,7 @@ def test_cookies_for_a_page_of_another_site_are_warned_of_once(
     assert warnings(caplog) == ([LOST] if is_lost else [])
 
 
-def test_cookies_that_are_made_for_other_sites_are_not_warned_of(
+def test_cookies_for_a_configured_website_of_another_site_are_not_warned_of(
     make_app: AppFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     page = "https://www.example.org"
@@ -173,13 +172,14 @@ def test_a_cookie_domain_that_does_not_cover_the_host_is_warned_of(
         client.post("/login", base_url=f"https://{host}", headers=BY_COOKIE)
     expected = (
         f"STSESSION_COOKIE_DOMAIN = '.example.com' is neither {host!r}, to which cookies are being sent, nor "
-        "a parent of it: browsers drop them. Write the domain of the host that browsers ask. If a proxy "
-        "replaces it, have the proxy send X-Forwarded-Host, and use werkzeug.middleware.proxy_fix.ProxyFix."
+        "a parent of it: browsers drop them. Set it to the domain of the host that browsers request. If a "
+        "proxy replaces that host, make it send X-Forwarded-Host, and use "
+        "werkzeug.middleware.proxy_fix.ProxyFix."
     )
     assert warnings(caplog) == ([] if is_covered else [expected])
 
 
-def test_the_host_that_a_proxy_names_is_the_one_that_counts(
+def test_the_host_reported_by_a_proxy_is_checked(
     make_app: AppFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = make_app(**SECURE, cookie_domain=".example.com").test_client()
@@ -201,7 +201,7 @@ def new_key_every(hours: float) -> dict[str, Any]:
         pytest.param(new_key_every(1), 60, marks=pytest.mark.embedded_core),
     ],
 )
-def test_no_cache_keeps_the_key_set_for_longer_than_a_new_key_waits(
+def test_caches_keep_the_key_set_no_longer_than_a_new_key_is_unused(
     make_app: AppFactory, settings: dict[str, Any], expected: int
 ) -> None:
     answer = make_app(**settings).test_client().get("/auth/jwt/jwks.json")

@@ -118,7 +118,7 @@ def test_the_route_follows_the_tenant_of_the_session(mail_app: Flask) -> None:
     assert client.get(VERIFY).get_json() == {"status": "OK", "isVerified": True}
 
 
-def test_the_route_is_absent_without_get_email_and_where_it_is_not_asked_for(make_app: AppFactory) -> None:
+def test_the_route_is_absent_without_get_email_or_if_not_configured(make_app: AppFactory) -> None:
     without = make_app()
     assert without.test_client().get(VERIFY).status_code == 404
     own = make_app(name="own", get_email=get_email, routes=("refresh",))
@@ -128,7 +128,7 @@ def test_the_route_is_absent_without_get_email_and_where_it_is_not_asked_for(mak
 # POST {base}/user/email/verify/token
 
 
-def test_the_app_is_asked_to_send_a_link_to_the_page_of_the_frontend_sdk(
+def test_the_app_sends_a_link_to_the_page_of_the_frontend_sdk(
     mail_app: Flask, sent: list[tuple[str, ...]]
 ) -> None:
     client = signed_in(mail_app)
@@ -145,9 +145,7 @@ def test_the_app_is_asked_to_send_a_link_to_the_page_of_the_frontend_sdk(
     assert claim_of(client) is True
 
 
-def test_the_session_learns_that_the_address_is_not_verified_yet(
-    mail_app: Flask, sent: list[tuple[str, ...]]
-) -> None:
+def test_sending_a_link_sets_the_claim_to_false(mail_app: Flask, sent: list[tuple[str, ...]]) -> None:
     client = signed_in(mail_app)
     assert claim_of(client) is None
     client.post(SEND)
@@ -157,9 +155,7 @@ def test_the_session_learns_that_the_address_is_not_verified_yet(
     assert len(sent) == 2
 
 
-def test_nothing_is_sent_where_the_address_is_verified_already(
-    mail_app: Flask, sent: list[tuple[str, ...]]
-) -> None:
+def test_no_link_is_sent_for_a_verified_address(mail_app: Flask, sent: list[tuple[str, ...]]) -> None:
     client = signed_in(mail_app)
     verify(mail_app)
     assert client.post(SEND).get_json() == ALREADY_VERIFIED
@@ -170,7 +166,7 @@ def test_nothing_is_sent_where_the_address_is_verified_already(
     assert (claim_of(client), len(sent)) == (False, 1)
 
 
-def test_nothing_is_sent_to_a_user_without_an_address(mail_app: Flask, sent: list[tuple[str, ...]]) -> None:
+def test_no_link_is_sent_to_a_user_without_an_address(mail_app: Flask, sent: list[tuple[str, ...]]) -> None:
     client = signed_in(mail_app, userId="nobody")
     assert client.post(SEND).get_json() == ALREADY_VERIFIED
     assert (claim_of(client), sent) == (True, [])
@@ -222,7 +218,7 @@ def test_the_link_leads_to_one_of_the_configured_websites(
     assert sent[0][2].startswith(begin)
 
 
-def test_the_function_that_sends_may_be_asynchronous(mail_app: Flask) -> None:
+def test_the_sending_function_may_be_asynchronous(mail_app: Flask) -> None:
     sent: list[str] = []
     ext: STSession = mail_app.extensions["stsession"]
 
@@ -234,7 +230,7 @@ def test_the_function_that_sends_may_be_asynchronous(mail_app: Flask) -> None:
     assert sent == ["alice@example.com"]
 
 
-def test_without_a_function_that_sends_the_route_says_what_to_register(mail_app: Flask) -> None:
+def test_without_a_sending_function_the_route_says_what_to_register(mail_app: Flask) -> None:
     mail_app.testing = True
     with pytest.raises(ConfigError) as caught:
         signed_in(mail_app).post(SEND)
@@ -244,7 +240,7 @@ def test_without_a_function_that_sends_the_route_says_what_to_register(mail_app:
     )
 
 
-def test_a_function_of_other_parameters_is_refused_where_it_is_registered(mail_app: Flask) -> None:
+def test_a_function_with_wrong_parameters_is_refused_at_registration(mail_app: Flask) -> None:
     with pytest.raises(TypeError) as caught:
         mail_app.extensions["stsession"].send_verification_email(lambda email, link: None)
     assert str(caught.value) == (
@@ -253,13 +249,13 @@ def test_a_function_of_other_parameters_is_refused_where_it_is_registered(mail_a
     )
 
 
-def test_nobody_has_a_link_sent_without_a_session(mail_app: Flask, sent: list[tuple[str, ...]]) -> None:
+def test_no_link_is_sent_without_a_session(mail_app: Flask, sent: list[tuple[str, ...]]) -> None:
     response = mail_app.test_client().post(SEND)
     assert (response.status_code, response.get_json()) == (401, {"message": "unauthorised"})
     assert sent == []
 
 
-def test_another_site_cannot_have_a_link_sent(make_app: AppFactory) -> None:
+def test_another_site_cannot_cause_a_link_to_be_sent(make_app: AppFactory) -> None:
     app = make_app(get_email=get_email, token_transfer_method="cookie", anti_csrf="VIA_CUSTOM_HEADER")
     sent = sent_by(app)
     client = signed_in(app)
@@ -272,7 +268,7 @@ def test_another_site_cannot_have_a_link_sent(make_app: AppFactory) -> None:
 # POST {base}/user/email/verify
 
 
-def test_a_token_is_used_without_a_session_and_only_once(mail_app: Flask) -> None:
+def test_a_token_works_without_a_session_and_only_once(mail_app: Flask) -> None:
     body = {"method": "token", "token": token_of(mail_app)}
     client = mail_app.test_client()
     response = client.post(VERIFY, json=body)
@@ -282,7 +278,7 @@ def test_a_token_is_used_without_a_session_and_only_once(mail_app: Flask) -> Non
         assert is_email_verified("alice") is True
 
 
-def test_the_session_of_another_user_learns_nothing(mail_app: Flask) -> None:
+def test_the_session_of_another_user_is_not_changed(mail_app: Flask) -> None:
     client = signed_in(mail_app)
     body = {"method": "token", "token": token_of(mail_app, "bob")}
     response = client.post(VERIFY, json=body)
@@ -291,9 +287,7 @@ def test_the_session_of_another_user_learns_nothing(mail_app: Flask) -> None:
     assert claim_of(client) is None
 
 
-def test_a_session_that_must_be_refreshed_leaves_the_token_unused(
-    make_app: AppFactory, served_core: ServedCore
-) -> None:
+def test_an_expired_session_leaves_the_token_unused(make_app: AppFactory, served_core: ServedCore) -> None:
     app = make_app(get_email=get_email, connection_uri=served_core.url)
     ext: STSession = app.extensions["stsession"]
     body = {"method": "token", "token": token_of(app)}
@@ -311,7 +305,7 @@ def test_a_session_that_must_be_refreshed_leaves_the_token_unused(
 @pytest.mark.parametrize(
     "body", [b"", b"\xff", b"[]", b"{}", b"null", b'{"token": 7}', b'{"token": null}', b'"token"']
 )
-def test_a_body_without_a_token_is_a_400_in_words(mail_app: Flask, body: bytes) -> None:
+def test_a_body_without_a_token_gets_a_400_with_the_remedy(mail_app: Flask, body: bytes) -> None:
     client = mail_app.test_client()
     response = client.post(VERIFY, data=body, content_type="application/json")
     assert (response.status_code, response.get_json()) == (
@@ -321,12 +315,12 @@ def test_a_body_without_a_token_is_a_400_in_words(mail_app: Flask, body: bytes) 
 
 
 @pytest.mark.parametrize("token", ["", "made up", "é\u0000", "\ud800", "x" * 5000])
-def test_a_token_that_nobody_made_is_invalid(mail_app: Flask, token: str) -> None:
+def test_a_made_up_token_is_invalid(mail_app: Flask, token: str) -> None:
     client = mail_app.test_client()
     assert client.post(VERIFY, json={"method": "token", "token": token}).get_json() == INVALID_TOKEN
 
 
-def test_a_token_of_a_tenant_that_is_not_there_is_invalid(mail_app: Flask) -> None:
+def test_a_token_of_an_unknown_tenant_is_invalid(mail_app: Flask) -> None:
     with mail_app.app_context():
         create_or_update_tenant("customer1")
     body = {"method": "token", "token": token_of(mail_app, tenant_id="customer1")}
@@ -338,13 +332,13 @@ def test_a_token_of_a_tenant_that_is_not_there_is_invalid(mail_app: Flask) -> No
 
 
 @pytest.mark.parametrize("tenant", ["appid-x", "..", "A", "a b", "a%2Fb", "ä"])
-def test_a_path_that_names_no_tenant_is_a_404(mail_app: Flask, tenant: str) -> None:
+def test_a_path_with_an_invalid_tenant_id_is_a_404(mail_app: Flask, tenant: str) -> None:
     client = mail_app.test_client()
     response = client.post(f"/auth/{tenant}/user/email/verify", json={"token": "x"})
     assert response.status_code == 404
 
 
-def test_the_tenant_of_the_app_counts_where_the_path_names_none(make_app: AppFactory) -> None:
+def test_without_a_tenant_in_the_path_get_tenant_id_is_used(make_app: AppFactory) -> None:
     class OfCustomer(STSession):
         def get_tenant_id(self) -> str:
             return "customer1"
@@ -384,7 +378,7 @@ def test_a_view_that_uses_a_token_updates_the_session_of_its_request(mail_app: F
             unverify_email("alice")
 
 
-def test_a_view_may_prove_another_address_than_the_users_current_one(mail_app: Flask) -> None:
+def test_a_view_may_verify_another_address_than_the_users_current_one(mail_app: Flask) -> None:
     @mail_app.get("/confirm")
     @verify_session()
     def confirm() -> dict[str, Any]:
@@ -411,7 +405,7 @@ def test_without_get_email_no_session_is_touched(make_app: AppFactory) -> None:
     assert claim_of(client) is None
 
 
-def test_a_response_that_is_under_way_leaves_the_change_to_the_next_refresh(mail_app: Flask) -> None:
+def test_after_the_response_is_written_the_claim_changes_at_the_next_refresh(mail_app: Flask) -> None:
     @mail_app.get("/stream")
     @verify_session()
     def stream() -> Any:
@@ -427,7 +421,7 @@ def test_a_response_that_is_under_way_leaves_the_change_to_the_next_refresh(mail
     assert claim_of(client) is True
 
 
-def test_a_session_that_has_ended_meanwhile_does_not_hide_that_the_address_is_verified(
+def test_an_ended_session_does_not_fail_the_verification(
     mail_app: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
     @mail_app.get("/confirm")

@@ -50,7 +50,7 @@ def cleared(response: TestResponse) -> list[str]:
 
 @pytest.mark.parametrize("transfer", ["cookie", "header"])
 @pytest.mark.parametrize("way", WAYS)
-def test_the_client_is_cleared_and_nobody_signed_in_any_more(app: Flask, way: str, transfer: str) -> None:
+def test_revoking_the_session_of_the_request_clears_the_client(app: Flask, way: str, transfer: str) -> None:
     @app.post("/end")
     @verify_session()
     def end() -> dict[str, Any]:
@@ -95,7 +95,7 @@ def test_revoking_other_sessions_clears_nothing(app: Flask) -> None:
     assert (response.get_json(), cleared(response)) == ({"user": "alice"}, [])
 
 
-def test_whoever_signs_in_after_the_end_stays_signed_in(app: Flask) -> None:
+def test_a_user_who_signs_in_afterwards_stays_signed_in(app: Flask) -> None:
     @app.post("/change-password")
     @verify_session()
     def change() -> dict[str, str]:
@@ -152,7 +152,7 @@ def test_revoking_inside_an_overridden_refresh_clears_the_client(make_app: AppFa
     assert client.get_cookie("sAccessToken") is None
 
 
-def test_a_request_outside_of_any_is_no_concern(app: Flask) -> None:
+def test_revoking_works_without_a_request(app: Flask) -> None:
     with app.app_context():
         ext: STSession = current_app.extensions["stsession"]
         session = ext.create_new_session_without_request_response("alice")

@@ -80,7 +80,7 @@ def test_a_guard_above_the_route_answers_500_and_the_view_never_runs(
 @pytest.mark.parametrize(
     ("debug", "testing", "propagate"), [(True, False, None), (False, True, None), (0, 0, 1)]
 )
-def test_where_errors_propagate_the_misordered_guard_is_the_error(
+def test_a_misordered_guard_raises_if_exceptions_propagate(
     app: Flask, debug: bool, testing: bool, propagate: bool | None
 ) -> None:
     ran = misordered(app)
@@ -90,7 +90,7 @@ def test_where_errors_propagate_the_misordered_guard_is_the_error(
     assert (str(caught.value), ran) == (MISORDERED, [])
 
 
-def test_a_decorator_between_the_guard_and_the_route_hides_nothing(app: Flask) -> None:
+def test_a_decorator_between_the_guard_and_the_route_does_not_hide_the_mistake(app: Flask) -> None:
     app.testing = True
     ran = []
 
@@ -106,7 +106,7 @@ def test_a_decorator_between_the_guard_and_the_route_hides_nothing(app: Flask) -
     assert (str(caught.value), ran) == (MISORDERED, [])
 
 
-def test_a_view_that_is_public_on_purpose_is_marked(app: Flask, alice: FlaskClient) -> None:
+def test_an_exempt_view_may_be_registered_with_and_without_its_guard(app: Flask, alice: FlaskClient) -> None:
     @session_exempt
     def both() -> dict[str, bool]:
         return {"session": g.session is not None}
@@ -141,7 +141,7 @@ def test_a_guard_above_before_request_lets_no_request_pass(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_an_unknown_endpoint_among_the_exempt_is_an_error_at_every_request(app: Flask, times: int) -> None:
+def test_an_unknown_exempt_endpoint_is_an_error_at_every_request(app: Flask, times: int) -> None:
     app.testing = True
     app.extensions["stsession"].protect(app, exempt=["helth"])
     client = app.test_client()
@@ -153,7 +153,7 @@ def test_an_unknown_endpoint_among_the_exempt_is_an_error_at_every_request(app: 
         )
 
 
-def test_a_function_among_the_exempt_must_be_a_view(app: Flask) -> None:
+def test_an_exempt_function_must_be_a_view(app: Flask) -> None:
     app.testing = True
 
     def page() -> str:
@@ -169,7 +169,7 @@ def test_a_function_among_the_exempt_must_be_a_view(app: Flask) -> None:
     )
 
 
-def test_an_exemption_counts_on_the_very_function_or_class_only(
+def test_an_exemption_applies_only_to_the_marked_function_or_class(
     app: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
     app.extensions["stsession"].protect(app)
@@ -218,7 +218,7 @@ def guarded(app: Flask, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["view", "method", "before_request", "protect"])
-def test_a_maximal_age_of_the_login_without_its_time_fails_at_the_first_request_to_any_route(
+def test_max_auth_age_without_auth_time_claim_fails_at_the_first_request_to_any_route(
     app: Flask, way: str
 ) -> None:
     app.testing = True
@@ -234,9 +234,7 @@ def test_a_maximal_age_of_the_login_without_its_time_fails_at_the_first_request_
 
 
 @pytest.mark.parametrize("kind", [flask_restful.Api, flask_restx.Api, None])
-def test_flasks_way_of_handling_errors_is_replaced_only_where_an_api_replaced_it(
-    app: Flask, kind: Any
-) -> None:
+def test_handle_user_exception_is_replaced_only_if_an_api_has_replaced_it(app: Flask, kind: Any) -> None:
     if kind is not None:
         kind(app)
     else:
@@ -248,7 +246,7 @@ def test_flasks_way_of_handling_errors_is_replaced_only_where_an_api_replaced_it
 
 
 @pytest.mark.parametrize("handles", [401, UnauthorisedError])
-def test_an_own_handler_may_be_asynchronous(app: Flask, handles: Any) -> None:
+def test_an_error_handler_of_the_app_may_be_asynchronous(app: Flask, handles: Any) -> None:
     @app.errorhandler(handles)
     async def handle(error: Exception) -> tuple[str, int]:
         return "mine", 401
@@ -295,7 +293,7 @@ def secret() -> str:
 
 @pytest.mark.parametrize("cache", [cached_like_flask_caching, lru_cache])
 @pytest.mark.parametrize("above", [lambda function: function, plain])
-def test_a_cache_above_the_guard_is_refused_in_words(app: Flask, cache: Any, above: Any) -> None:
+def test_a_cache_above_the_guard_is_refused_with_the_remedy(app: Flask, cache: Any, above: Any) -> None:
     app.add_url_rule("/secret", "secret", above(cache(verify_session()(secret))))
     app.testing = True
     client = app.test_client()
@@ -303,16 +301,16 @@ def test_a_cache_above_the_guard_is_refused_in_words(app: Flask, cache: Any, abo
         with pytest.raises(ConfigError) as caught:
             client.get("/secret")
         assert str(caught.value) == (
-            "The view of the endpoint 'secret' is cached above @verify_session(): what one user was shown "
+            "The view of the endpoint 'secret' is cached above @verify_session(): the response to one user "
             "would be shown to everybody, with a session or without. Put the caching decorator below "
-            "@verify_session(), with a key that has the user id in it."
+            "@verify_session(), with a key that contains the user id."
         )
     assert client.get("/open").status_code == 200
 
 
 @pytest.mark.parametrize("cache", [cached_like_flask_caching, lru_cache])
 @pytest.mark.parametrize("above", [lambda function: function, plain])
-def test_a_cache_below_the_guard_is_the_apps_own_affair(app: Flask, cache: Any, above: Any) -> None:
+def test_a_cache_below_the_guard_is_allowed(app: Flask, cache: Any, above: Any) -> None:
     app.add_url_rule("/secret", "secret", above(verify_session()(cache(secret))))
     client = app.test_client()
     assert client.get("/secret").status_code == 401
@@ -320,7 +318,7 @@ def test_a_cache_below_the_guard_is_the_apps_own_affair(app: Flask, cache: Any, 
     assert client.get("/secret").text == "secret"
 
 
-def test_a_cache_of_a_public_view_is_fine(app: Flask) -> None:
+def test_a_cache_of_a_public_view_is_allowed(app: Flask) -> None:
     app.add_url_rule("/public", "public_page", cached_like_flask_caching(secret))
     assert app.test_client().get("/public").text == "secret"
 
@@ -375,11 +373,11 @@ def test_a_setting_after_init_app_is_an_error_at_every_request(
     assert late(app) == (
         f"app.config has another value for {named} than STSession has read, which would have no effect: "
         "settings are read once, by STSession(app) or stsession.init_app(app). Set them before that. An app "
-        "factory takes what tests and deployments set as an argument, and sets it first."
+        "factory should take the settings of tests and deployments as an argument, and set them first."
     )
 
 
-def test_a_setting_that_is_taken_away_after_init_app_is_an_error(make_app: AppFactory) -> None:
+def test_a_setting_that_is_removed_after_init_app_is_an_error(make_app: AppFactory) -> None:
     app = make_app(login_url="/login")
     del app.config["STSESSION_LOGIN_URL"]
     assert "another value for STSESSION_LOGIN_URL than" in late(app)
@@ -403,7 +401,7 @@ def test_an_unknown_key_after_init_app_is_an_error(app: Flask) -> None:
         {"STSESSION_SESSION_EXPIRED_STATUS_CODE": "401", "STSESSION_ROUTES": True, "STSESSION_API_KEY": None},
     ],
 )
-def test_what_says_the_same_as_before_is_no_error(app: Flask, settings: dict[str, Any]) -> None:
+def test_an_equal_setting_after_init_app_is_no_error(app: Flask, settings: dict[str, Any]) -> None:
     app.config.update(settings)
     assert app.test_client().get("/open").status_code == 200
 
@@ -439,7 +437,7 @@ def refused(app: Flask) -> tuple[int, Any]:
 
 @pytest.mark.parametrize("namespace", [False, True])
 @pytest.mark.parametrize("kind", [UnauthorisedError, SessionHTTPError, STSessionError, HTTPException])
-def test_what_an_error_handler_of_a_restx_api_returns_goes_out(
+def test_the_response_of_a_restx_error_handler_is_sent(
     app: Flask, namespace: bool, kind: type[Exception]
 ) -> None:
     holder = add_api(app, flask_restx.Api, namespace)
@@ -449,7 +447,7 @@ def test_what_an_error_handler_of_a_restx_api_returns_goes_out(
 
 @pytest.mark.parametrize("api", [flask_restx.Api, flask_restful.Api])
 @pytest.mark.parametrize("kind", [UnauthorisedError, SessionHTTPError, 401])
-def test_what_an_error_handler_of_the_app_returns_goes_out_of_an_api(
+def test_an_api_sends_the_response_of_the_apps_error_handler(
     app: Flask, api: Any, kind: type[Exception] | int
 ) -> None:
     add_api(app, api)
@@ -457,7 +455,7 @@ def test_what_an_error_handler_of_the_app_returns_goes_out_of_an_api(
     assert refused(app) == (401, MINE)
 
 
-def test_an_error_handler_of_an_api_goes_before_one_of_the_app(app: Flask) -> None:
+def test_an_error_handler_of_an_api_takes_precedence_over_one_of_the_app(app: Flask) -> None:
     api = add_api(app, flask_restx.Api)
     app.errorhandler(UnauthorisedError)(lambda error: ({"error": "by the app"}, 401))
     api.errorhandler(UnauthorisedError)(mine)

@@ -60,7 +60,7 @@ def refused_by(*names: str) -> dict[str, Any]:
 # How it is written
 
 
-def test_parentheses_may_be_left_out(app: Flask, alice: FlaskClient) -> None:
+def test_parentheses_are_optional(app: Flask, alice: FlaskClient) -> None:
     @app.get("/bare")
     @verify_session
     def bare() -> dict[str, str]:
@@ -121,7 +121,7 @@ def test_one_function_may_be_guarded_twice_for_two_routes(app: Flask, alice: Fla
     assert [alice.get(path).get_json() for path in ("/one", "/two")] == [{"userId": "alice"}] * 2
 
 
-def test_a_class_is_refused_with_what_to_write_instead() -> None:
+def test_a_class_is_refused_with_the_remedy() -> None:
     class Page(MethodView):
         pass
 
@@ -201,7 +201,7 @@ def test_help_shows_the_signature_that_a_user_writes() -> None:
     assert not {"flags", "options", "unknown", "caller"} & set(inspect.signature(verify_session).parameters)
 
 
-def test_arguments_beside_a_view_count(app: Flask, alice: FlaskClient) -> None:
+def test_arguments_beside_a_view_take_effect(app: Flask, alice: FlaskClient) -> None:
     def show() -> str:
         return "secret"
 
@@ -222,7 +222,7 @@ def test_a_cors_decorator_below_the_guard_is_named(caplog: pytest.LogCaptureFixt
     ]
 
 
-def test_a_cors_decorator_above_the_guard_goes_on_working(app: Flask, alice: FlaskClient) -> None:
+def test_a_cors_decorator_above_the_guard_still_works(app: Flask, alice: FlaskClient) -> None:
     @app.route("/page", methods=["POST", "OPTIONS"])
     @flask_cors.cross_origin(origins="https://shop.example", supports_credentials=True)
     @verify_session()
@@ -235,7 +235,7 @@ def test_a_cors_decorator_above_the_guard_goes_on_working(app: Flask, alice: Fla
     assert app.test_client().post("/page").status_code == 401
 
 
-def test_a_post_to_the_refresh_path_refreshes_once_whatever_guards_it(make_app: AppFactory) -> None:
+def test_a_post_to_the_refresh_path_refreshes_once_behind_several_guards(make_app: AppFactory) -> None:
     app = make_app(routes=("signout",))
     refreshed: list[Any] = []
 
@@ -403,7 +403,7 @@ def test_a_session_is_verified_once_however_many_guards_ask(app: Flask, alice: F
 # What a view returns and raises is its own
 
 
-def test_what_a_view_returns_is_not_touched(app: Flask, alice: FlaskClient) -> None:
+def test_the_return_value_of_a_view_is_not_changed(app: Flask, alice: FlaskClient) -> None:
     made = Response("made", 201, {"X-Made": "yes"})
 
     def chunks() -> Iterator[str]:
@@ -434,7 +434,7 @@ def test_what_a_view_returns_is_not_touched(app: Flask, alice: FlaskClient) -> N
     assert (answers["tuple"].headers["X-Own"], answers["response"].headers["X-Made"]) == ("1", "yes")
 
 
-def test_a_generator_is_verified_before_it_streams(app: Flask, alice: FlaskClient) -> None:
+def test_the_session_is_verified_before_a_generator_streams(app: Flask, alice: FlaskClient) -> None:
     @app.get("/stream")
     @verify_session()
     def stream() -> Iterator[str]:
@@ -445,7 +445,7 @@ def test_a_generator_is_verified_before_it_streams(app: Flask, alice: FlaskClien
     assert app.test_client().get("/stream").get_json() == UNAUTHORISED
 
 
-def test_outside_of_a_request_the_view_returns_what_it_returns() -> None:
+def test_a_guard_on_an_app_without_the_extension_says_so() -> None:
     returned = object()
     app = Flask("bare")
     view = verify_session()(lambda: returned)
@@ -456,7 +456,7 @@ def test_outside_of_a_request_the_view_returns_what_it_returns() -> None:
     )
 
 
-def test_what_a_view_raises_is_not_swallowed(app: Flask, alice: FlaskClient) -> None:
+def test_an_exception_of_a_view_is_not_swallowed(app: Flask, alice: FlaskClient) -> None:
     app.testing = True
 
     @app.get("/broken")

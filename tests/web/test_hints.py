@@ -20,8 +20,8 @@ FOREIGN = "https://evil.example.org"
 NO_TOKEN = "401 for GET '/user': The request carries no access token. (no_token)"
 WITHOUT_COOKIES = (
     "GET '/user': A page of 'https://www.example.com' sent a request without a session. fetch() sends and "
-    'keeps cookies of another origin only if it is told to: write fetch(url, {credentials: "include"}), also '
-    "where the page signs in."
+    "keeps cookies of another origin only with the option credentials: write "
+    'fetch(url, {credentials: "include"}), also where the page signs in.'
 )
 SUPPORTED = (
     f"With Flask-CORS, write CORS(app, origins=['{PAGE}'], supports_credentials=True, "
@@ -76,7 +76,7 @@ def test_in_development_the_reason_is_in_the_log_and_in_a_header(
     assert warnings(caplog) == [NO_TOKEN]
 
 
-def test_in_production_it_is_in_the_log_below_warnings_only(
+def test_in_production_the_reason_is_only_in_the_log_below_warnings(
     make_app: AppFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="flask_stsession")
@@ -98,7 +98,9 @@ def test_in_production_it_is_in_the_log_below_warnings_only(
         ("https://api.example.com", False),  # needs no permission
     ],
 )
-def test_scripts_of_our_origins_may_read_it(make_dev_app: DevApp, origin: str, is_exposed: bool) -> None:
+def test_scripts_of_our_origins_may_read_the_reason(
+    make_dev_app: DevApp, origin: str, is_exposed: bool
+) -> None:
     app = make_dev_app()
     allow(app)
     response = app.test_client().get("/user", headers={"Origin": origin})
@@ -106,7 +108,7 @@ def test_scripts_of_our_origins_may_read_it(make_dev_app: DevApp, origin: str, i
     assert exposed(response) == ({"X-STSession-Reason"} if is_exposed else set())
 
 
-def test_it_is_named_beside_what_is_cleared(make_dev_app: DevApp) -> None:
+def test_the_reason_is_exposed_beside_the_cleared_headers(make_dev_app: DevApp) -> None:
     app = make_dev_app()
     client = app.test_client(use_cookies=False)
     response = client.post("/auth/session/refresh", headers={"Origin": PAGE, "Cookie": "sRefreshToken=x"})
@@ -128,20 +130,20 @@ def test_every_kind_of_refusal_has_its_reason(make_dev_app: DevApp, make_app: Ap
     assert (response.status_code, response.headers["X-STSession-Reason"]) == (503, "keys_unavailable")
 
 
-def test_a_handler_of_the_app_does_not_hide_it(make_dev_app: DevApp) -> None:
+def test_a_handler_of_the_app_does_not_hide_the_reason(make_dev_app: DevApp) -> None:
     app = make_dev_app()
     app.register_error_handler(UnauthorisedError, lambda error: ("Please sign in.", 200))
     response = app.test_client().get("/user")
     assert (response.text, response.headers["X-STSession-Reason"]) == ("Please sign in.", "no_token")
 
 
-def test_a_redirect_to_the_login_page_has_it_too(make_dev_app: DevApp) -> None:
+def test_a_redirect_to_the_login_page_carries_the_reason_too(make_dev_app: DevApp) -> None:
     app = make_dev_app(login_url="/login", website_domain=None)
     response = app.test_client().get("/user", headers={"Sec-Fetch-Mode": "navigate"})
     assert (response.status_code, response.headers["X-STSession-Reason"]) == (302, "no_token")
 
 
-def test_responses_that_refuse_nothing_have_none(make_dev_app: DevApp) -> None:
+def test_other_responses_carry_no_reason(make_dev_app: DevApp) -> None:
     client = make_dev_app().test_client()
     assert "X-STSession-Reason" not in client.post("/login", headers=BY_COOKIE).headers
     assert "X-STSession-Reason" not in client.get("/open").headers
@@ -151,7 +153,7 @@ def test_responses_that_refuse_nothing_have_none(make_dev_app: DevApp) -> None:
 
 
 @pytest.mark.parametrize("flag", ["debug", "testing"])
-def test_a_fetch_without_credentials_is_told_what_to_write(
+def test_a_fetch_without_credentials_gets_a_hint(
     make_dev_app: DevApp, flag: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = make_dev_app(flag)
@@ -163,7 +165,7 @@ def test_a_fetch_without_credentials_is_told_what_to_write(
 
 
 @pytest.mark.parametrize("origin", [FOREIGN, "null", "https://api.example.com", None])
-def test_what_is_no_page_of_ours_elsewhere_is_told_nothing(
+def test_requests_of_other_pages_get_no_hint(
     make_dev_app: DevApp, origin: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     headers = {} if origin is None else {"Origin": origin}
@@ -179,7 +181,7 @@ def test_a_page_behind_the_proxy_of_a_development_server_is_on_the_same_origin(
     assert warnings(caplog) == [NO_TOKEN]
 
 
-def test_a_fetch_with_cookies_and_no_session_has_forgotten_nothing(
+def test_a_fetch_with_cookies_but_no_session_gets_no_hint(
     make_dev_app: DevApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = make_dev_app()
@@ -188,7 +190,7 @@ def test_a_fetch_with_cookies_and_no_session_has_forgotten_nothing(
     assert warnings(caplog) == [NO_TOKEN]
 
 
-def test_where_tokens_travel_by_header_nobody_is_told_of_cookies(
+def test_with_header_transfer_no_hint_mentions_cookies(
     make_dev_app: DevApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = make_dev_app(token_transfer_method="header")
@@ -215,7 +217,7 @@ def test_where_tokens_travel_by_header_nobody_is_told_of_cookies(
         ),
     ],
 )
-def test_a_sign_in_that_cors_keeps_from_the_page_is_told_what_to_write(
+def test_a_sign_in_blocked_by_cors_gets_a_hint(
     make_app: AppFactory,
     options: dict[str, Any] | None,
     lacks: str,
@@ -237,7 +239,9 @@ def test_a_sign_in_that_cors_keeps_from_the_page_is_told_what_to_write(
     assert warnings(caplog) == [f"POST '/login': Responses to pages of '{PAGE}' {lacks}. {SUPPORTED}"]
 
 
-def test_good_cors_is_not_warned_of(make_dev_app: DevApp, caplog: pytest.LogCaptureFixture) -> None:
+def test_sufficient_cors_headers_are_not_warned_of(
+    make_dev_app: DevApp, caplog: pytest.LogCaptureFixture
+) -> None:
     app = make_dev_app()
     allow(app)
     client = app.test_client()
@@ -277,7 +281,7 @@ def test_requests_to_which_cors_does_not_apply_are_not_warned_of(
         ("", None),
     ],
 )
-def test_a_preflight_that_forbids_our_headers_is_told_what_to_write(
+def test_a_preflight_that_forbids_our_headers_gets_a_hint(
     make_dev_app: DevApp, asked: str, lacks: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = make_dev_app()
@@ -295,7 +299,7 @@ def test_a_preflight_that_forbids_our_headers_is_told_what_to_write(
     assert warnings(caplog) == ([] if lacks is None else [expected])
 
 
-def test_in_production_nothing_is_looked_at(make_app: AppFactory, caplog: pytest.LogCaptureFixture) -> None:
+def test_in_production_no_response_is_checked(make_app: AppFactory, caplog: pytest.LogCaptureFixture) -> None:
     app = make_app(api_domain="https://api.example.com", website_domain=PAGE)
     client = app.test_client()
     client.post("/login", base_url="https://api.example.com", headers={"Origin": PAGE, **BY_COOKIE})

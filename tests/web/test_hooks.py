@@ -51,7 +51,7 @@ def who() -> str | None:
 # g.session is there wherever g is
 
 
-def test_g_session_is_none_in_every_context_that_has_none(app: Flask) -> None:
+def test_g_session_is_none_in_every_context_without_a_session(app: Flask) -> None:
     seen: dict[str, Any] = {}
 
     @app.errorhandler(404)
@@ -76,7 +76,7 @@ def test_g_session_is_none_in_every_context_that_has_none(app: Flask) -> None:
     assert seen == {"404": None, "teardown": None, "after": None, "shell": None}
 
 
-def test_g_session_is_there_until_the_request_is_torn_down(app: Flask) -> None:
+def test_g_session_is_available_until_the_request_is_torn_down(app: Flask) -> None:
     seen: dict[str, Any] = {}
 
     @app.teardown_request
@@ -110,7 +110,7 @@ def test_the_namespace_class_of_the_app_is_kept(make_app: AppFactory) -> None:
     app.extensions["stsession"].close()
 
 
-def test_a_namespace_class_that_the_app_sets_later_does_no_harm(app: Flask) -> None:
+def test_a_namespace_class_that_the_app_sets_later_works(app: Flask) -> None:
     app.add_url_rule("/who", "who", verify_session()(lambda: who() or "nobody"))
     app.add_url_rule("/anybody", "anybody", lambda: "anybody")
     namespace_class: Any = type("Namespace", (Flask.app_ctx_globals_class,), {})
@@ -121,7 +121,7 @@ def test_a_namespace_class_that_the_app_sets_later_does_no_harm(app: Flask) -> N
         assert [client.get("/who").text, client.get("/anybody").text] == ["alice", "anybody"]
 
 
-def test_g_session_is_what_this_request_created(app: Flask) -> None:
+def test_g_session_is_the_session_that_this_request_created(app: Flask) -> None:
     @app.post("/sign-up")
     def sign_up() -> dict[str, Any]:
         before = g.session
@@ -171,7 +171,7 @@ class Foreign:
     """What an app may keep in ``g.session``, a database session say."""
 
 
-def test_somebody_elses_g_session_is_refused_by_its_type(app: Flask) -> None:
+def test_an_object_of_another_type_in_g_session_is_refused(app: Flask) -> None:
     app.testing = True
 
     @app.before_request
@@ -192,7 +192,7 @@ def test_somebody_elses_g_session_is_refused_by_its_type(app: Flask) -> None:
 # Headers
 
 
-def test_vary_is_sent_only_where_the_session_was_consulted(app: Flask) -> None:
+def test_vary_is_sent_only_if_the_session_was_used(app: Flask) -> None:
     @app.get("/looks")
     def looks() -> str:
         return "yes" if current_session else "no"
@@ -214,7 +214,7 @@ def test_vary_is_sent_only_where_the_session_was_consulted(app: Flask) -> None:
     assert client.options("/user").headers.get("Vary") is None
 
 
-def test_only_answers_that_carry_tokens_are_kept_out_of_caches(app: Flask) -> None:
+def test_only_responses_with_tokens_are_kept_out_of_caches(app: Flask) -> None:
     @app.post("/own")
     def own() -> Any:
         create_new_session("alice")
@@ -270,7 +270,7 @@ def test_a_session_created_and_ended_in_one_request_leaves_no_token(app: Flask) 
     ]
 
 
-def test_static_files_are_served_as_without_us(make_app: AppFactory, tmp_path: Any) -> None:
+def test_static_files_are_served_unchanged(make_app: AppFactory, tmp_path: Any) -> None:
     (tmp_path / "page.css").write_text("body {}")
     app = make_app()
     app.static_folder = str(tmp_path)
@@ -409,7 +409,7 @@ def test_preflights_of_protected_views_pass(make_app: AppFactory, installed: Ins
 
 @pytest.mark.parametrize("installed", [cors_before, cors_after])
 @pytest.mark.parametrize("path", ["/auth/session/refresh", "/auth/signout"])
-def test_preflights_of_our_routes_pass_and_so_do_their_refusals(
+def test_preflights_of_our_routes_pass_and_their_refusals_are_readable(
     make_app: AppFactory, installed: Installed, path: str
 ) -> None:
     app = installed(make_app)
@@ -428,7 +428,7 @@ def test_preflights_of_our_routes_pass_and_so_do_their_refusals(
 # Templates
 
 
-def test_templates_know_whose_page_it_is(app: Flask) -> None:
+def test_templates_have_current_session(app: Flask) -> None:
     users = {"alice": {"name": "Alice"}}
     app.extensions["stsession"].user_loader(users.get)
     page = (
@@ -444,7 +444,7 @@ def test_templates_know_whose_page_it_is(app: Flask) -> None:
     assert alice.get("/page").headers["Vary"] == "Cookie, Authorization"
 
 
-def test_the_app_may_use_our_names_in_its_templates_for_its_own(app: Flask) -> None:
+def test_the_app_may_redefine_our_names_in_its_templates(app: Flask) -> None:
     app.add_url_rule(
         "/page", "page", lambda: render_template_string("{{ current_user }}", current_user="mine")
     )
@@ -564,7 +564,7 @@ def run_in_thread(function: Callable[[], Any]) -> None:
 
 
 @pytest.mark.parametrize("consults", [False, True])
-def test_a_session_that_no_response_can_hand_out_is_not_created(
+def test_no_session_is_created_without_a_response_to_send_it(
     make_app: AppFactory, served_core: ServedCore, consults: bool
 ) -> None:
     app = make_app(connection_uri=served_core.url)
@@ -620,7 +620,7 @@ def test_functions_by_handle_work_after_the_response_on_this_requests_session_to
     assert client.get("/user").get_json()["payload"]["late"] == 1
 
 
-def test_changes_in_time_go_out_from_every_kind_of_after_request_function(app: Flask) -> None:
+def test_changes_in_every_kind_of_after_request_function_reach_the_client(app: Flask) -> None:
     @app.after_request
     def registered_after_init_app(response: Response) -> Response:
         if g.session:
@@ -644,7 +644,7 @@ def test_changes_in_time_go_out_from_every_kind_of_after_request_function(app: F
 
 
 @pytest.mark.parametrize("handshake", ["websocket", "WebSocket"])
-def test_a_socket_cannot_change_its_session_but_goes_on_checking_claims(
+def test_a_socket_cannot_change_its_session_but_still_checks_claims(
     make_app: AppFactory, handshake: str
 ) -> None:
     fetched = BooleanClaim("fetched", lambda *_: True)
@@ -690,9 +690,7 @@ def test_templates_have_a_current_user_only_where_there_is_a_user_loader(app: Fl
 
 
 @pytest.mark.parametrize("first", ["ours", "theirs"])
-def test_names_that_somebody_else_puts_into_templates_are_left_alone(
-    make_app: AppFactory, first: str
-) -> None:
+def test_our_names_do_not_replace_those_of_others_in_templates(make_app: AppFactory, first: str) -> None:
     app = make_app(init=False)
     app.config.update(NO_CORE)
     ext = STSession()

@@ -38,7 +38,9 @@ USAGE = (
 
 
 @pytest.mark.parametrize("user_id", [None, 7, "", b"alice", ["alice"]])
-def test_a_user_id_that_is_no_text_is_refused_with_the_remedy(stsession: STSession, user_id: Any) -> None:
+def test_a_user_id_that_is_not_a_string_is_refused_with_the_remedy(
+    stsession: STSession, user_id: Any
+) -> None:
     for create in (stsession.create_new_session, stsession.create_new_session_without_request_response):
         with pytest.raises(TypeError) as caught:
             create(user_id)
@@ -57,7 +59,7 @@ def test_arguments_in_another_sdks_order_are_refused_with_our_spelling(stsession
     )
 
 
-def test_only_the_current_request_can_be_answered(app: Flask, stsession: STSession) -> None:
+def test_only_the_current_request_is_accepted(app: Flask, stsession: STSession) -> None:
     wrong: Any = {"my": "request"}
     with app.test_request_context(), pytest.raises(TypeError) as caught:
         stsession.refresh_session(wrong)
@@ -95,7 +97,7 @@ def test_an_unconfigured_app_on_a_public_host_refuses_its_first_session_with_the
         "http://host.docker.internal:5000",
     ],
 )
-def test_an_unconfigured_app_works_where_only_its_own_network_reaches_it(app: Flask, origin: str) -> None:
+def test_an_unconfigured_app_works_on_a_private_network(app: Flask, origin: str) -> None:
     answer = app.test_client().post("/login", base_url=origin, headers=BY_COOKIE)
     assert answer.status_code == 200
     assert ("Secure" in set_cookies(answer)["sAccessToken"]) == origin.startswith("https")
@@ -130,7 +132,7 @@ def test_an_unconfigured_app_behind_a_proxy_works_on_loopback_only(app: Flask, h
     ],
 )
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "web:8000"])
-def test_a_proxy_before_an_unconfigured_app_does_not_hide_a_public_host(
+def test_a_proxy_in_front_of_an_unconfigured_app_does_not_hide_a_public_host(
     app: Flask, host: str, headers: dict[str, str], origin: str
 ) -> None:
     app.testing = True
@@ -150,20 +152,20 @@ def test_a_proxy_before_an_unconfigured_app_does_not_hide_a_public_host(
         {"X-Forwarded-Host": ""},
     ],
 )
-def test_a_proxy_of_a_developer_may_stand_before_an_unconfigured_app(
+def test_an_unconfigured_app_works_behind_the_proxy_of_a_developer(
     app: Flask, headers: dict[str, str]
 ) -> None:
     answer = app.test_client().post("/login", base_url="http://127.0.0.1", headers={**BY_COOKIE, **headers})
     assert answer.status_code == 200
 
 
-def test_the_line_to_add_is_enough(make_app: AppFactory) -> None:
+def test_the_suggested_line_is_sufficient(make_app: AppFactory) -> None:
     app = make_app(api_domain="https://shop.example.com")
     answer = app.test_client().post("/login", base_url="https://shop.example.com", headers=BY_COOKIE)
     assert answer.status_code == 200
 
 
-def test_cookies_that_browsers_would_not_keep_are_refused_and_headers_are_fine(make_app: AppFactory) -> None:
+def test_cookies_that_browsers_would_drop_are_refused_and_headers_are_allowed(make_app: AppFactory) -> None:
     app = make_app(api_domain="http://api.example.com", website_domain="http://www.example.org")
     app.testing = True
     client = app.test_client()
@@ -179,9 +181,9 @@ def test_cookies_that_browsers_would_not_keep_are_refused_and_headers_are_fine(m
 
 
 FORGOTTEN = (
-    "A new session's tokens go by header, since POST '/login' came without the header st-auth-mode. Write "
-    'fetch(url, {headers: {"st-auth-mode": "cookie"}}) to have the browser keep them, or "header" if the '
-    "client keeps them itself."
+    "The tokens of a new session are sent in headers, because POST '/login' has no header st-auth-mode. "
+    'Write fetch(url, {headers: {"st-auth-mode": "cookie"}}) to make the browser keep them, or "header" if '
+    "the client keeps them itself."
 )
 
 
@@ -197,7 +199,7 @@ FORGOTTEN = (
         ({}, {}, False),
     ],
 )
-def test_a_script_that_forgets_to_say_how_tokens_travel_is_told_what_to_write(
+def test_a_script_without_st_auth_mode_is_warned_of(
     make_app: AppFactory,
     headers: dict[str, str],
     settings: dict[str, Any],
@@ -209,7 +211,7 @@ def test_a_script_that_forgets_to_say_how_tokens_travel_is_told_what_to_write(
 
 
 @pytest.mark.parametrize("flag", ["debug", "testing"])
-def test_in_development_any_client_is_told_so(
+def test_in_development_any_client_without_st_auth_mode_is_warned_of(
     app: Flask, flag: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     setattr(app, flag, True)
@@ -220,14 +222,15 @@ def test_in_development_any_client_is_told_so(
     assert caplog.messages == [FORGOTTEN]
 
 
-def test_header_tokens_for_a_client_that_wants_pages_are_a_warning(
+def test_header_tokens_for_a_client_that_accepts_pages_are_warned_of(
     app: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = app.test_client().post("/login", headers={"Accept": "text/html,*/*"})
     assert "st-access-token" in answer.headers
     assert caplog.messages == [
-        "A new session's tokens go by header to a client that accepts text/html, which will not keep them. "
-        "If it is a browser without a SuperTokens SDK, set STSESSION_TOKEN_TRANSFER_METHOD = 'cookie'."
+        "The tokens of a new session are sent in headers to a client that accepts text/html. A browser "
+        "without a SuperTokens SDK does not keep them: for such clients, set "
+        "STSESSION_TOKEN_TRANSFER_METHOD = 'cookie'."
     ]
 
 
@@ -253,7 +256,7 @@ def test_cookies_that_end_with_the_browser_stay_so_across_refreshes_and_changes(
             assert "Max-Age" not in line
 
 
-def test_a_view_that_signs_in_anew_and_then_ends_the_old_session_keeps_the_new_one(app: Flask) -> None:
+def test_a_view_that_signs_in_again_and_then_ends_the_old_session_keeps_the_new_one(app: Flask) -> None:
     @app.post("/again")
     @verify_session()
     def again() -> dict[str, str]:
@@ -322,10 +325,27 @@ def test_signing_out_ends_the_session_even_if_its_token_has_expired(
         assert leaving.extensions["stsession"].get_all_session_handles_for_user("alice") == []
 
 
+@pytest.mark.parametrize("allowed", ["cookie", "header"])
+def test_signing_out_ends_no_session_whose_token_came_by_a_method_that_is_not_allowed(
+    make_app: AppFactory, allowed: str
+) -> None:
+    app = make_app(token_transfer_method=allowed)
+    app.add_url_rule("/leave", view_func=lambda: {"ended": sign_out()}, methods=["POST"])
+    client = app.test_client(use_cookies=False)
+    created = client.post("/login")
+    if allowed == "cookie":
+        sent = {"Authorization": f"Bearer {cookies_of(created)['sAccessToken']}"}
+    else:
+        sent = cookie_header(sAccessToken=created.headers["st-access-token"])
+    assert client.post("/leave", headers=sent).get_json() == {"ended": False}
+    with app.app_context():
+        assert app.extensions["stsession"].get_all_session_handles_for_user("alice") != []
+
+
 @pytest.mark.parametrize(
     "headers", [{}, {"Authorization": "Bearer garbage"}, cookie_header(sAccessToken="x")]
 )
-def test_signing_out_when_nobody_is_signed_in_clears_everything_and_is_no_error(
+def test_signing_out_without_a_session_clears_everything_and_is_no_error(
     leaving: Flask, served_core: ServedCore, headers: dict[str, str]
 ) -> None:
     answer = leaving.test_client(use_cookies=False).post("/leave", headers=headers)
@@ -382,13 +402,13 @@ def test_after_signing_out_the_rest_of_the_request_has_no_session(make_app: AppF
     assert client.get("/user").get_json()["userId"] == "bob"
 
 
-def test_the_route_of_signing_out_wants_a_session(app: Flask) -> None:
+def test_the_sign_out_route_requires_a_session(app: Flask) -> None:
     answer = app.test_client().post("/auth/signout")
     assert says(answer) == (401, {"message": "unauthorised"})
     assert is_untouched(answer)
 
 
-def test_the_route_of_signing_out_runs_no_claims(make_app: AppFactory) -> None:
+def test_the_sign_out_route_runs_no_validators(make_app: AppFactory) -> None:
     claim = BooleanClaim("2fa", lambda *_: False)
     app = make_app(global_claim_validators=[claim.validators.is_true()])
     client = app.test_client()
@@ -434,7 +454,7 @@ def test_a_new_session_keeps_the_transfer_method_of_the_one_it_replaces(
     assert sessions_of(app, "alice") == [second.get_json()["handle"]]
 
 
-def test_a_client_may_ask_for_another_transfer_method_than_it_had(app: Flask) -> None:
+def test_a_client_may_ask_for_another_transfer_method_than_before(app: Flask) -> None:
     client = app.test_client()
     client.post("/login", headers=BY_COOKIE)
     switched = client.post("/login", headers=BY_HEADER)
@@ -445,7 +465,7 @@ def test_a_client_may_ask_for_another_transfer_method_than_it_had(app: Flask) ->
 
 @pytest.mark.parametrize("before", [None, True, False])
 @pytest.mark.parametrize("asked", [None, True, False])
-def test_a_new_session_is_remembered_as_the_one_it_replaces_unless_told_otherwise(
+def test_a_new_session_keeps_remember_of_the_one_it_replaces_by_default(
     app: Flask, before: bool | None, asked: bool | None
 ) -> None:
     client = app.test_client()
@@ -457,7 +477,7 @@ def test_a_new_session_is_remembered_as_the_one_it_replaces_unless_told_otherwis
     assert [("Expires=" in line) for line in set_cookies(answer).values()] == [expected, expected]
 
 
-def test_the_session_of_another_user_is_replaced_too_unless_it_is_to_be_kept(app: Flask) -> None:
+def test_the_session_of_another_user_is_replaced_too_unless_keep_previous_is_set(app: Flask) -> None:
     client = app.test_client()
     alice = client.post("/login", headers=BY_COOKIE).get_json()["handle"]
     bob = client.post("/login", json={"userId": "bob", "keep_previous": True}).get_json()["handle"]
@@ -485,7 +505,7 @@ def test_a_forged_token_ends_no_session_and_chooses_no_method(app: Flask) -> Non
     assert len(sessions_of(app, "alice")) == 2
 
 
-def test_a_login_stands_though_the_session_that_it_replaces_cannot_be_ended(
+def test_a_login_succeeds_even_if_the_replaced_session_cannot_be_ended(
     make_app: AppFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Unlucky(STSession):
@@ -543,7 +563,7 @@ def test_a_refresh_token_ends_a_session_whose_access_token_cannot_be_verified(
     assert cleared(answer)
 
 
-def test_signing_out_says_that_it_could_not_end_the_session(
+def test_signing_out_logs_that_it_could_not_end_the_session(
     rotated: tuple[Flask, FlaskClient, TestResponse], caplog: pytest.LogCaptureFixture
 ) -> None:
     app, client, login = rotated
@@ -578,9 +598,7 @@ def test_signing_out_returns_true_where_no_session_is_left(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("in_request", [True, False])
-def test_the_first_access_token_may_live_shorter_than_the_core_is_configured(
-    make_app: AppFactory, in_request: bool
-) -> None:
+def test_the_first_access_token_may_have_a_shorter_lifetime(make_app: AppFactory, in_request: bool) -> None:
     app = make_app(cdi_version="5.6")
     ext: STSession = app.extensions["stsession"]
     with app.test_request_context("/login", method="POST"):
@@ -592,7 +610,7 @@ def test_the_first_access_token_may_live_shorter_than_the_core_is_configured(
             create("alice", access_token_validity_seconds=10**9)
 
 
-def test_an_older_interface_cannot_shorten_the_life_of_a_token_and_creates_no_session(
+def test_an_older_cdi_version_cannot_shorten_a_lifetime_and_creates_no_session(
     make_app: AppFactory,
 ) -> None:
     app = make_app(cdi_version="5.4")

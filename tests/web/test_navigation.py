@@ -441,7 +441,7 @@ def test_the_referer_names_only_pages_of_this_site(referrer: str, expected: str 
         assert referring_page(config(), request, "http://localhost") == expected
 
 
-def test_the_login_url_is_never_longer_than_servers_and_proxies_take() -> None:
+def test_the_login_url_is_never_longer_than_servers_and_proxies_accept() -> None:
     with PLAIN.test_request_context("/"):
         room = LONGEST_URL - len("/login?next=")
         for then, kept in [

@@ -15,11 +15,11 @@ class Fails(SessionClaimValidator):
         return ClaimValidationResult(False, {"message": "no"})
 
 
-def test_no_session_can_be_both_required_and_ignored() -> None:
+def test_ignore_invalid_is_refused_with_a_required_session() -> None:
     with pytest.raises(ConfigError) as caught:
         verify_session(ignore_invalid=True)
     assert str(caught.value) == (
-        "verify_session() got ignore_invalid=True, which turns an invalid session into none, while a session "
+        "verify_session() got ignore_invalid=True, which treats an invalid session as none, while a session "
         "is required. Write session_required=False, ignore_invalid=True."
     )
 
@@ -87,7 +87,7 @@ def test_roles_and_permissions_take_names(argument: str, names: Any) -> None:
         ),
     ],
 )
-def test_other_values_than_flags_are_refused_with_what_was_meant(
+def test_values_that_are_not_flags_are_refused_with_the_remedy(
     arguments: tuple[Any, ...], message: str
 ) -> None:
     with pytest.raises(TypeError) as caught:
@@ -96,7 +96,7 @@ def test_other_values_than_flags_are_refused_with_what_was_meant(
 
 
 @pytest.mark.parametrize("first", [Fails("x"), UserRoleClaim, any_of("admin"), 0, b"x", {"roles": "x"}])
-def test_nothing_else_passes_for_a_flag_or_a_view(first: Any) -> None:
+def test_only_flags_and_views_are_accepted_as_the_first_argument(first: Any) -> None:
     with pytest.raises(TypeError, match=r"^verify_session\(\) takes True, False or None as anti_csrf_check"):
         verify_session(first)
 
@@ -105,7 +105,7 @@ def test_nothing_else_passes_for_a_flag_or_a_view(first: Any) -> None:
     "demand",
     [{"roles": "admin"}, {"permissions": "blog:delete"}, {"max_auth_age": 60}, {"tenant": "acme"}],
 )
-def test_no_demand_goes_with_an_optional_session(demand: dict[str, Any]) -> None:
+def test_demands_are_refused_with_an_optional_session(demand: dict[str, Any]) -> None:
     flags: list[dict[str, Any]] = [{}, {"ignore_invalid": True}]
     for options in flags:
         with pytest.raises(ConfigError) as caught:
@@ -118,19 +118,19 @@ def test_no_demand_goes_with_an_optional_session(demand: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("tenant", ["", " ", 7])
-def test_a_tenant_has_an_id(tenant: Any) -> None:
+def test_a_tenant_must_be_a_non_empty_string(tenant: Any) -> None:
     with pytest.raises(ConfigError, match=r"^verify_session\(\) takes the id of a tenant as tenant=, not "):
         verify_session(tenant=tenant)
 
 
-def test_a_maximal_age_of_claims_needs_roles_or_permissions() -> None:
+def test_max_age_in_sec_needs_roles_or_permissions() -> None:
     with pytest.raises(ConfigError, match=r"^verify_session\(\) got max_age_in_sec= without roles= or perm"):
         verify_session(max_age_in_sec=0)
 
 
 @pytest.mark.parametrize("name", ["max_age_in_sec", "max_auth_age"])
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "60", True])
-def test_ages_are_numbers_of_seconds(name: str, seconds: Any) -> None:
+def test_ages_must_be_numbers_of_seconds(name: str, seconds: Any) -> None:
     with pytest.raises(TypeError) as caught:
         verify_session(roles="admin", **{name: seconds})
     assert str(caught.value) == (
@@ -147,14 +147,14 @@ def test_ages_are_numbers_of_seconds(name: str, seconds: Any) -> None:
         (7, "takes a list of validators as validators=, not 7."),
         (
             [UserRoleClaim],
-            "got the claim <PrimitiveArrayClaim 'st-role'> among validators=, but a claim "
+            "got the claim <PrimitiveArrayClaim 'st-role'> in validators=, but a claim "
             "checks nothing. Write one of its validators, such as claim.validators.has_value(...).",
         ),
-        (["admin"], "got 'admin' among validators=, which is not a SessionClaimValidator."),
-        ([Fails], f"got {Fails!r} among validators=, which is not a SessionClaimValidator."),
+        (["admin"], "got 'admin' in validators=, which is not a SessionClaimValidator."),
+        ([Fails], f"got {Fails!r} in validators=, which is not a SessionClaimValidator."),
     ],
 )
-def test_validators_are_validators(validators: Any, message: str) -> None:
+def test_validators_must_be_a_list_of_validators(validators: Any, message: str) -> None:
     with pytest.raises(TypeError) as caught:
         verify_session(validators=validators)
     assert str(caught.value) == f"verify_session() {message}"

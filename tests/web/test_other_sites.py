@@ -121,7 +121,7 @@ def test_the_log_says_why_another_site_is_refused(site: Flask, caplog: pytest.Lo
 
 
 @pytest.mark.parametrize("headers", [*OURS_OR_UNKNOWN, *SAME_SITE], ids=str)
-def test_our_own_pages_and_clients_that_are_no_browsers_sign_in_refresh_and_sign_out(
+def test_our_own_pages_and_clients_without_a_browser_sign_in_refresh_and_sign_out(
     site: Flask, headers: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     login = send(site, "/login", headers)
@@ -134,8 +134,8 @@ def test_our_own_pages_and_clients_that_are_no_browsers_sign_in_refresh_and_sign
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     if headers in SAME_SITE:
         assert warnings == [
-            f"POST {path!r} comes from {headers['Origin']!r}, which is of our site but not configured. If it "
-            "is a website of yours, add it to STSESSION_WEBSITE_DOMAIN."
+            f"POST {path!r} comes from {headers['Origin']!r}, an origin of our site that is not configured. "
+            "If it is a website of yours, add it to STSESSION_WEBSITE_DOMAIN."
             for path in ("/login", "/auth/session/refresh", "/auth/signout")
         ]
     else:
@@ -150,7 +150,7 @@ def test_a_link_that_a_person_follows_may_sign_out(site: Flask) -> None:
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
-def test_sessions_by_header_live_on_any_site_and_leave_cookies_alone(
+def test_sessions_by_header_work_on_any_site_and_leave_cookies_alone(
     site: Flask, headers: dict[str, str]
 ) -> None:
     stale = cookie_header(sAccessToken="x", sRefreshToken="y")
@@ -187,7 +187,7 @@ def test_the_form_post_of_an_identity_provider_signs_in_where_the_view_allows_it
 
 
 @pytest.mark.parametrize("bearer", ["of-a-proxy", "eyJhbGciOiJub25lIn0.e30."])
-def test_a_bearer_token_of_a_proxy_makes_no_session_by_header(site: Flask, bearer: str) -> None:
+def test_a_bearer_token_of_a_proxy_is_not_a_session_by_header(site: Flask, bearer: str) -> None:
     headers = {**FOREIGN[2], "Authorization": f"Bearer {bearer}", **cookies_of_session(site)}
     for path in ("/leave", "/auth/signout", "/auth/session/refresh"):
         answer = send(site, path, headers)
@@ -208,7 +208,7 @@ def test_a_view_that_ignores_the_refusal_cannot_sign_out_by_trying_again(site: F
     assert is_untouched(answer)
 
 
-def test_a_page_of_the_login_form_is_not_shown_to_another_sites_form(make_app: AppFactory) -> None:
+def test_a_form_of_another_site_is_not_redirected_to_the_login_page(make_app: AppFactory) -> None:
     app = make_app(api_domain=API, login_url="/login")
     form = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
     answer = app.test_client().post("/login", base_url=API, headers=form, data={"next": "/"})
@@ -217,7 +217,7 @@ def test_a_page_of_the_login_form_is_not_shown_to_another_sites_form(make_app: A
     assert "Set-Cookie" not in answer.headers
 
 
-def test_an_overridden_refresh_or_sign_out_is_not_asked_by_another_site(make_app: AppFactory) -> None:
+def test_an_overridden_refresh_or_sign_out_is_not_called_for_another_site(make_app: AppFactory) -> None:
     class Mine(STSession):
         def sign_out(self) -> bool:
             raise AssertionError("asked")

@@ -50,7 +50,7 @@ def app(make_app: AppFactory, expiring: ServedCore) -> Flask:
 # Cookies that other sites keep back
 
 
-def test_with_strict_cookies_a_link_from_another_site_is_requested_again_by_our_own(
+def test_with_strict_cookies_a_link_from_another_site_is_requested_again_by_our_page(
     make_app: AppFactory,
 ) -> None:
     app = add_pages(make_app(login_url="/sign-in", cookie_same_site="strict"))
@@ -86,7 +86,7 @@ def test_a_login_that_is_too_old_leads_to_the_login_page(with_old_login: Visitor
     assert (by_htmx.status_code, by_htmx.headers["HX-Redirect"]) == (403, "/sign-in")
 
 
-def test_a_new_login_lets_the_page_pass_to_which_the_login_page_leads_back(make_app: AppFactory) -> None:
+def test_after_a_new_login_the_requested_page_is_shown(make_app: AppFactory) -> None:
     app = add_pages(make_app(login_url="/sign-in", claims=[AuthTimeClaim]))
 
     @app.post("/grow-old")
@@ -126,7 +126,7 @@ def test_a_login_that_is_too_old_is_a_403_beside_other_failures_and_for_apis(wit
 
 
 @pytest.mark.parametrize("headers", [NAVIGATES, ON_PLAIN_HTTP])
-def test_a_visitor_without_a_session_is_redirected_to_the_login_page_with_the_way_back(
+def test_a_visitor_without_a_session_is_redirected_to_the_login_page_with_next(
     stranger: Visitor, headers: dict[str, str]
 ) -> None:
     response = stranger.client.get("/page?a=1&b=2", headers=headers)
@@ -221,7 +221,7 @@ def test_a_guarded_login_page_shows_401_and_is_not_redirected_to_itself(make_app
     assert (response.status_code, response.mimetype) == (401, "text/html")
 
 
-def test_a_login_page_with_an_optional_session_is_carried_without_a_way_to_itself(
+def test_a_login_page_with_an_optional_session_is_carried_without_a_link_to_itself(
     make_app: AppFactory, expiring: ServedCore
 ) -> None:
     app = make_app(connection_uri=expiring.url, login_url="/hello")
@@ -390,7 +390,7 @@ def test_a_token_by_header_is_not_carried(make_app: AppFactory, expiring: Served
 # htmx
 
 
-def test_htmx_is_sent_through_the_refresh_back_to_its_page(visitor: Visitor) -> None:
+def test_htmx_is_redirected_through_the_refresh_back_to_its_page(visitor: Visitor) -> None:
     htmx = {"HX-Request": "true", "HX-Current-URL": "http://localhost/list?p=2", **BY_SCRIPT}
     response = visitor.client.get("/page", headers=htmx)
     assert (response.status_code, response.json) == (401, TRY_REFRESH)
@@ -398,7 +398,7 @@ def test_htmx_is_sent_through_the_refresh_back_to_its_page(visitor: Visitor) -> 
     assert went_to(visitor.get(response.headers["HX-Redirect"])) == (303, "/list?p=2")
 
 
-def test_htmx_is_sent_to_the_login_page(stranger: Visitor) -> None:
+def test_htmx_is_redirected_to_the_login_page(stranger: Visitor) -> None:
     htmx = {"HX-Request": "true", "HX-Current-URL": "http://localhost/list", **BY_SCRIPT}
     response = stranger.client.get("/page", headers=htmx)
     assert (response.status_code, response.json) == (401, UNAUTHORISED)
@@ -490,7 +490,7 @@ def test_a_prefetch_of_turbo_refreshes_nothing(visitor: Visitor) -> None:
     assert visitor.tokens() == before
 
 
-def test_another_site_cannot_pass_for_turbo(visitor: Visitor) -> None:
+def test_another_site_cannot_impersonate_turbo(visitor: Visitor) -> None:
     before = visitor.tokens()
     disguised = {
         "Accept": "text/vnd.turbo-stream.html",
@@ -519,7 +519,7 @@ def test_signing_out_by_a_form_leads_to_the_login_page(visitor: Visitor) -> None
 # Settings
 
 
-def test_a_login_view_reads_the_way_back_from_next(make_app: AppFactory) -> None:
+def test_a_login_view_redirects_back_to_next(make_app: AppFactory) -> None:
     app = add_pages(make_app(login_url="/sign-in"))
 
     @app.post("/sign-in")

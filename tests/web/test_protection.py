@@ -62,7 +62,9 @@ def test_every_view_of_a_protected_app_needs_a_session(make_app: AppFactory, pro
 
 
 @moments
-def test_what_is_no_view_stays_what_it_is(make_app: AppFactory, protected: Any, tmp_path: Path) -> None:
+def test_requests_without_a_view_are_not_changed(
+    make_app: AppFactory, protected: Any, tmp_path: Path
+) -> None:
     (tmp_path / "page.css").write_text("body {}")
     app = protected(make_app)
     app.static_folder = str(tmp_path)
@@ -82,7 +84,7 @@ def test_what_is_no_view_stays_what_it_is(make_app: AppFactory, protected: Any, 
 
 
 @moments
-def test_our_own_routes_stay_within_reach(make_app: AppFactory, protected: Any) -> None:
+def test_our_own_routes_stay_open(make_app: AppFactory, protected: Any) -> None:
     app = protected(make_app, exempt=["login"])
     alice = signed_in(app)
     client = app.test_client()
@@ -108,7 +110,7 @@ def test_endpoints_and_functions_can_be_exempt(make_app: AppFactory) -> None:
 
 
 @pytest.mark.parametrize("exempt", ["health", who])
-def test_what_is_exempt_comes_in_a_list(app: Flask, exempt: Any) -> None:
+def test_exempt_must_be_a_list(app: Flask, exempt: Any) -> None:
     with pytest.raises(TypeError) as caught:
         app.extensions["stsession"].protect(app, exempt=exempt)
     assert str(caught.value) == (
@@ -159,7 +161,7 @@ def test_an_exempt_view_may_still_guard_itself(app: Flask) -> None:
     assert signed_in(app).get("/self").get_json() == {"userId": "alice"}
 
 
-def test_a_view_that_is_called_static_is_a_view_like_others(app: Flask) -> None:
+def test_a_view_named_static_is_guarded_like_any_other(app: Flask) -> None:
     blueprint = Blueprint("pages", __name__)
     blueprint.add_url_rule("/pages/static", "static", who)
     app.register_blueprint(blueprint)
@@ -217,7 +219,7 @@ def test_options_of_the_guard_and_of_the_view_add_up(app: Flask) -> None:
     assert alice.get("/one").get_json() == {"userId": "alice"}
 
 
-def test_options_of_the_guard_hold_for_every_view(app: Flask) -> None:
+def test_options_of_the_guard_apply_to_every_view(app: Flask) -> None:
     app.extensions["stsession"].protect(app, exempt=["login"], validators=[NEVER])
     alice = signed_in(app)
     response = alice.get("/user")
@@ -228,7 +230,7 @@ def test_options_of_the_guard_hold_for_every_view(app: Flask) -> None:
     )
 
 
-def test_an_option_that_there_is_not_is_refused_at_once(app: Flask) -> None:
+def test_an_unknown_option_is_refused_at_once(app: Flask) -> None:
     message = r"^protect\(\) has no argument 'role': did you mean roles=\?$"
     with pytest.raises(TypeError, match=message):
         app.extensions["stsession"].protect(app, role="admin")

@@ -78,7 +78,7 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def test_without_a_request_nobody_is_signed_in(app: Flask) -> None:
+def test_without_a_request_no_user_is_signed_in(app: Flask) -> None:
     assert (bool(current_session), bool(current_user)) == (False, False)
     with app.app_context():
         assert (bool(current_session), bool(current_user)) == (False, False)
@@ -86,14 +86,14 @@ def test_without_a_request_nobody_is_signed_in(app: Flask) -> None:
         assert not current_session
 
 
-def test_it_is_there_on_views_that_nothing_guards(app: Flask) -> None:
+def test_current_session_works_on_views_without_a_guard(app: Flask) -> None:
     app.add_url_rule("/show", "show", show)
     assert signed_in(app).get("/show").get_json() == {"current": "alice", "g": None}
     assert signed_in(app, transfer="header").get("/show").get_json() == {"current": "alice", "g": None}
     assert app.test_client().get("/show").get_json() == {"current": None, "g": None}
 
 
-def test_behind_a_guard_it_is_what_the_guard_verified(app: Flask) -> None:
+def test_behind_a_guard_current_session_is_the_verified_session(app: Flask) -> None:
     @app.get("/same")
     @verify_session()
     def same() -> dict[str, bool]:
@@ -102,7 +102,7 @@ def test_behind_a_guard_it_is_what_the_guard_verified(app: Flask) -> None:
     assert signed_in(app).get("/same").get_json() == {"same": True}
 
 
-def test_it_is_looked_up_once_per_request(app: Flask) -> None:
+def test_current_session_is_verified_once_per_request(app: Flask) -> None:
     @app.get("/twice")
     def twice() -> dict[str, bool]:
         one, two = current_session._get_current_object(), current_session._get_current_object()  # type: ignore[attr-defined]
@@ -134,7 +134,7 @@ def test_a_post_by_cookie_without_its_anti_csrf_header_has_no_current_session(
     assert client.post("/guarded", headers={"rid": "x"}).get_json() == {"current": "alice", "g": "alice"}
 
 
-def test_changes_made_through_it_reach_the_client(app: Flask) -> None:
+def test_changes_through_current_session_reach_the_client(app: Flask) -> None:
     @app.post("/merge")
     def merge() -> dict[str, Any]:
         current_session.merge_into_access_token_payload({"colour": "red"})
@@ -146,7 +146,7 @@ def test_changes_made_through_it_reach_the_client(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("checks", [False, True])
-def test_the_core_is_asked_only_where_the_app_checks_the_database(
+def test_the_core_is_asked_only_if_the_app_checks_the_database(
     make_app: AppFactory, served_core: ServedCore, checks: bool
 ) -> None:
     app = make_app(connection_uri=served_core.url, check_database=checks)
@@ -163,7 +163,7 @@ def test_the_core_is_asked_only_where_the_app_checks_the_database(
 
 
 @pytest.mark.parametrize("kind", ["none", "garbage", "foreign", "spoilt", "expired", "revoked"])
-def test_whoever_is_not_signed_in_is_told_by_the_guard_only(
+def test_only_a_guard_refuses_a_request_without_a_valid_session(
     make_app: AppFactory, kind: str, expired_token: str
 ) -> None:
     app = make_app(cdi_version="5.6")
@@ -224,7 +224,7 @@ def loaded(app: Flask) -> list[str]:
     return asked
 
 
-def test_the_user_is_loaded_once_per_request_and_only_when_asked_for(app: Flask, loaded: list[str]) -> None:
+def test_the_user_is_loaded_once_per_request_and_only_when_used(app: Flask, loaded: list[str]) -> None:
     app.add_url_rule("/thrice", "thrice", lambda: {"names": [current_user["name"] for _ in range(3)]})
     app.add_url_rule("/never", "never", verify_session()(lambda: "ok"))
     client = signed_in(app)
@@ -236,13 +236,13 @@ def test_the_user_is_loaded_once_per_request_and_only_when_asked_for(app: Flask,
     assert loaded == ["alice", "alice"]
 
 
-def test_nobody_signed_in_is_nobody_to_load(app: Flask, loaded: list[str]) -> None:
+def test_without_a_session_no_user_is_loaded(app: Flask, loaded: list[str]) -> None:
     app.add_url_rule("/user-name", "user_name", lambda: {"user": bool(current_user)})
     assert app.test_client().get("/user-name").get_json() == {"user": False}
     assert loaded == []
 
 
-def test_a_view_that_signs_somebody_else_in_sees_that_user(app: Flask, loaded: list[str]) -> None:
+def test_a_view_that_signs_in_another_user_sees_that_user(app: Flask, loaded: list[str]) -> None:
     @app.post("/switch")
     def switch() -> dict[str, list[str]]:
         before = current_user["name"]
@@ -273,7 +273,7 @@ def test_a_user_who_is_gone_is_401_and_signed_out(app: Flask, loaded: list[str],
     assert (reasons, loaded) == (["user_gone"], ["mallory"])
 
 
-def test_a_user_needs_a_user_loader(app: Flask) -> None:
+def test_current_user_needs_a_user_loader(app: Flask) -> None:
     app.testing = True
     app.add_url_rule("/user-name", "user_name", lambda: str(current_user))
     client: FlaskClient = signed_in(app)
@@ -311,7 +311,7 @@ class Contrary(Account):
 
 
 @pytest.mark.parametrize("kind", [Account, Contrary, dict])
-def test_whether_somebody_is_signed_in_is_no_matter_of_the_users_class(app: Flask, kind: Any) -> None:
+def test_is_authenticated_does_not_depend_on_the_class_of_the_user(app: Flask, kind: Any) -> None:
     app.extensions["stsession"].user_loader(lambda user_id: kind(name=user_id))
     page = "{{ current_user.is_authenticated }} {{ current_user.is_anonymous }}"
     app.add_url_rule("/page", "page", lambda: render_template_string(page))
@@ -378,7 +378,7 @@ def test_an_outage_leaves_public_pages_up_and_an_error_in_the_log(
 
 @pytest.mark.parametrize("anti_csrf", ["NONE", "VIA_CUSTOM_HEADER", "VIA_TOKEN", "VIA_ORIGIN"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
-def test_anti_csrf_counts_for_current_session_as_a_guard_counts_it(
+def test_current_session_checks_anti_csrf_like_a_guard(
     make_app: AppFactory, anti_csrf: str, method: str
 ) -> None:
     app = make_app(anti_csrf=anti_csrf)

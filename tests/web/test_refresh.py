@@ -50,7 +50,7 @@ def test_a_refresh_without_a_token_clears_everything(app: Flask) -> None:
         {"Authorization": "Bearer garbage", **cookie_header(sRefreshToken="garbage")},
     ],
 )
-def test_a_refresh_with_a_token_that_is_none_clears_everything(app: Flask, headers: dict[str, str]) -> None:
+def test_a_refresh_with_an_invalid_token_clears_everything(app: Flask, headers: dict[str, str]) -> None:
     answer = app.test_client(use_cookies=False).post(REFRESH_PATH, headers=headers)
     assert says(answer) == (401, {"message": "unauthorised"})
     assert cleared(answer) == {"cookie", "header"}
@@ -74,7 +74,7 @@ def test_refreshing_an_ended_session_clears_everything(
         ("VIA_TOKEN", {"anti-csrf": "wrong"}),
     ],
 )
-def test_a_refresh_without_its_proof_clears_everything(
+def test_a_refresh_without_anti_csrf_proof_clears_everything(
     make_app: AppFactory, mode: str, headers: dict[str, str]
 ) -> None:
     app = make_app(anti_csrf=mode)
@@ -98,7 +98,7 @@ def test_a_refresh_that_does_not_show_where_it_comes_from_clears_nothing_under_v
     assert is_untouched(answer)
 
 
-def test_a_refresh_by_cookie_clears_header_tokens_that_came_along_only_if_they_did(
+def test_a_refresh_by_cookie_clears_header_tokens_only_if_the_request_carries_them(
     make_app: AppFactory,
 ) -> None:
     app = make_app(token_transfer_method="cookie")
@@ -113,7 +113,7 @@ def test_a_refresh_by_cookie_clears_header_tokens_that_came_along_only_if_they_d
     assert "st-access-token" not in answer.headers
 
 
-def test_a_bearer_token_of_a_proxy_is_no_refresh_token_beside_a_refresh_cookie(
+def test_a_bearer_token_of_a_proxy_is_ignored_beside_a_refresh_cookie(
     app: Flask, tokens: dict[str, str]
 ) -> None:
     client = app.test_client(use_cookies=False)
@@ -126,7 +126,9 @@ def test_a_bearer_token_of_a_proxy_is_no_refresh_token_beside_a_refresh_cookie(
         tokens = cookies_of(answer)
 
 
-def test_a_refresh_token_as_bearer_counts_before_a_refresh_cookie(app: Flask, tokens: dict[str, str]) -> None:
+def test_a_bearer_refresh_token_takes_precedence_over_a_refresh_cookie(
+    app: Flask, tokens: dict[str, str]
+) -> None:
     client = app.test_client(use_cookies=False)
     sent = client.post("/login", headers=BY_HEADER, json={"userId": "bob"}).headers["st-refresh-token"]
     answer = client.post(REFRESH_PATH, headers={"Authorization": f"Bearer {sent}", **cookie_header(**tokens)})
@@ -135,7 +137,7 @@ def test_a_refresh_token_as_bearer_counts_before_a_refresh_cookie(app: Flask, to
     assert cookies_of(answer) == {"sAccessToken": "", "sRefreshToken": ""}
 
 
-def test_an_access_cookie_without_a_refresh_cookie_is_the_sign_of_a_stripped_prefix(
+def test_an_access_cookie_without_a_refresh_cookie_is_logged_as_a_stripped_prefix(
     make_app: AppFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = make_app(api_base_path="/v1")
@@ -146,9 +148,9 @@ def test_an_access_cookie_without_a_refresh_cookie_is_the_sign_of_a_stripped_pre
     [logged] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert logged == (
         "A refresh at '/v1/session/refresh' came with the cookie sAccessToken, but without sRefreshToken, "
-        "whose path is '/v1/session/refresh'. Unless it has expired, browsers know this route by another "
-        "path: if a proxy strips a prefix, write it in STSESSION_API_GATEWAY_PATH. Until then every refresh "
-        "signs its user out."
+        "whose path is '/v1/session/refresh'. Unless it has expired, browsers see this route at another "
+        "path: if a proxy strips a prefix, set STSESSION_API_GATEWAY_PATH to that prefix. Until then every "
+        "refresh signs its user out."
     )
 
 
@@ -162,7 +164,7 @@ def test_the_legacy_cookie_is_cleared_by_a_refresh_that_works(app: Flask, tokens
 
 
 @pytest.mark.parametrize("by", ["cookie", "header"])
-def test_a_refresh_while_the_core_is_down_is_503_and_loses_nothing(
+def test_a_refresh_while_the_core_is_down_is_503_and_clears_nothing(
     make_app: AppFactory, served_core: ServedCore, by: str
 ) -> None:
     app = make_app(connection_uri=served_core.url)
@@ -181,7 +183,7 @@ def test_a_refresh_while_the_core_is_down_is_503_and_loses_nothing(
     assert says(client.post(REFRESH_PATH, headers=sent)) == (200, {})
 
 
-def test_an_overridden_refresh_is_what_the_route_runs(make_app: AppFactory) -> None:
+def test_the_route_runs_an_overridden_refresh(make_app: AppFactory) -> None:
     class Strict(STSession):
         def refresh_session(self, request: Any = None) -> Any:
             raise UnauthorisedError("closed", clear_tokens=False)
@@ -191,7 +193,7 @@ def test_an_overridden_refresh_is_what_the_route_runs(make_app: AppFactory) -> N
     assert is_untouched(answer)
 
 
-def test_a_view_of_ones_own_may_refresh(make_app: AppFactory) -> None:
+def test_a_view_of_the_app_may_refresh(make_app: AppFactory) -> None:
     app = make_app(routes=False)
 
     @app.post(REFRESH_PATH)
@@ -279,7 +281,7 @@ def test_refreshes_from_several_processes_all_succeed_and_revoke_nothing(
 
 
 @pytest.mark.parametrize("version", ["5.4", "5.6"])
-def test_refreshes_that_share_a_theft_are_each_told_and_cleared(
+def test_refreshes_that_share_a_theft_each_report_it_and_clear_their_client(
     make_app: AppFactory, served_core: ServedCore, version: str
 ) -> None:
     app = make_app(connection_uri=served_core.url, cdi_version=version)
@@ -354,7 +356,7 @@ def newest_access_token(browser: Browser) -> str:
 
 
 @pytest.mark.parametrize(("before", "now", "older"), MOVES)
-def test_without_it_the_session_goes_on_as_well(
+def test_without_the_older_domain_configured_the_session_survives_too(
     make_app: AppFactory, before: str | None, now: str | None, older: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     browser = browser_after_a_move(make_app, before, now)
@@ -367,14 +369,14 @@ def test_without_it_the_session_goes_on_as_well(
     assert len(browser.jar) == 2
     logged = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert logged == [
-        f"A request carries cookies named {name} that lie where this app does not set them, left over from "
-        "another cookie domain or path. They are being expired. If they are another app's, on this host name "
-        "or a parent of it, its users are signed out: give each app its own STSESSION_COOKIE_PREFIX."
+        f"A request carries cookies named {name} with a domain or path that this app does not use. They are "
+        "being expired. If they belong to another app on this host name or a parent of it, its users are "
+        "signed out: give each app its own STSESSION_COOKIE_PREFIX."
         for name in ("sAccessToken", "sRefreshToken")
     ]
 
 
-def test_the_refresh_token_of_the_newest_access_token_is_the_one_that_counts(
+def test_the_refresh_token_of_the_newest_access_token_is_used(
     make_app: AppFactory,
 ) -> None:
     app = make_app(token_transfer_method="cookie")
@@ -391,7 +393,7 @@ def test_the_refresh_token_of_the_newest_access_token_is_the_one_that_counts(
         assert decode_jwt(renewed[0].partition("=")[2].partition(";")[0])["payload"]["sub"] == "bob"
 
 
-def test_refresh_tokens_of_which_none_belongs_to_an_access_token_end_in_a_clean_state(
+def test_refresh_tokens_without_a_matching_access_token_are_cleared(
     make_app: AppFactory,
 ) -> None:
     app = make_app(token_transfer_method="cookie")
@@ -404,13 +406,13 @@ def test_refresh_tokens_of_which_none_belongs_to_an_access_token_end_in_a_clean_
     assert answer.headers["front-token"] == "remove"
 
 
-def test_a_second_refresh_token_that_is_none_does_not_matter(app: Flask, tokens: dict[str, str]) -> None:
+def test_a_second_invalid_refresh_token_is_ignored(app: Flask, tokens: dict[str, str]) -> None:
     cookies = f"sRefreshToken=of-another-app; {cookie_header(**tokens)['Cookie']}"
     answer = app.test_client(use_cookies=False).post(REFRESH_PATH, headers={"Cookie": cookies})
     assert says(answer) == (200, {})
 
 
-def test_where_only_headers_carry_tokens_duplicate_cookies_do_not_matter(make_app: AppFactory) -> None:
+def test_with_header_transfer_duplicate_cookies_are_ignored(make_app: AppFactory) -> None:
     client = make_app(token_transfer_method="header").test_client(use_cookies=False)
     token = client.post("/login").headers["st-refresh-token"]
     cookies = {"Cookie": "sAccessToken=a; sAccessToken=b; sRefreshToken=c; sRefreshToken=d"}

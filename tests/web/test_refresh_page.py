@@ -90,7 +90,7 @@ def test_without_a_nonce_there_is_no_attribute(app: Flask) -> None:
     assert "nonce" not in refresh_page(app)
 
 
-def test_the_page_that_leaves_names_its_target_where_turbo_and_unpoly_obey_it(app: Flask) -> None:
+def test_the_leaving_page_redirects_turbo_and_unpoly(app: Flask) -> None:
     response = leaving_page(status=401, url='/sign-in?next=%2F&a="b"')
     assert (response.status_code, response.headers["X-Up-Target"]) == (401, "body")
     assert '<meta name="turbo-visit-control" content="reload">' in response.get_data(as_text=True)

@@ -35,7 +35,7 @@ def app(make_app: AppFactory, served_core: ServedCore) -> Flask:
 @pytest.mark.parametrize("headers", [FORM, SCRIPT])
 @pytest.mark.parametrize("path", ["/form", "/refuses", "/auth/session/refresh/continue?next=/form"])
 @pytest.mark.parametrize("is_signed_in", [True, False])
-def test_the_body_of_a_request_that_is_not_served_is_read(
+def test_the_body_of_a_refused_request_is_read(
     app: Flask, served_core: ServedCore, headers: dict[str, str], path: str, is_signed_in: bool
 ) -> None:
     client = app.test_client()
@@ -50,9 +50,7 @@ def test_the_body_of_a_request_that_is_not_served_is_read(
 @pytest.mark.parametrize(
     "headers", [{"Content-Length": str(REFUSED_BYTES + 1)}, {"Transfer-Encoding": "chunked"}]
 )
-def test_no_more_than_16_mib_are_read_of_a_request_that_is_refused(
-    app: Flask, headers: dict[str, str]
-) -> None:
+def test_at_most_16_mib_of_a_refused_request_are_read(app: Flask, headers: dict[str, str]) -> None:
     body = BytesIO(b"a" * (REFUSED_BYTES + 1))
     refused = app.test_client().post(
         "/form", input_stream=body, headers=headers, environ_overrides={"wsgi.input_terminated": True}
@@ -61,7 +59,7 @@ def test_no_more_than_16_mib_are_read_of_a_request_that_is_refused(
     assert body.tell() <= REFUSED_BYTES == 16 * 1024 * 1024
 
 
-def test_no_more_than_the_app_takes_is_read_of_a_request_that_is_refused(app: Flask) -> None:
+def test_at_most_max_content_length_of_a_refused_request_is_read(app: Flask) -> None:
     app.config["MAX_CONTENT_LENGTH"] = 1000
     body = BytesIO(b"a" * 2000)
     refused = app.test_client().post("/form", input_stream=body, content_length=2000)

@@ -31,7 +31,7 @@ def test_the_routes_are_those_of_the_frontend_driver_interface(app: Flask) -> No
     }
 
 
-def test_pages_and_addresses_bring_routes_of_their_own(make_app: AppFactory) -> None:
+def test_login_url_and_get_email_add_routes(make_app: AppFactory) -> None:
     ext = STSession(get_email=lambda user_id, tenant_id: None)
     app = make_app(init=False)
     app.config["STSESSION_LOGIN_URL"] = "/login"
@@ -45,7 +45,7 @@ def test_pages_and_addresses_bring_routes_of_their_own(make_app: AppFactory) -> 
 
 
 @pytest.mark.parametrize("routes", [False, ("refresh",), ("signout", "jwks")])
-def test_routes_that_the_app_serves_itself_are_left_out(make_app: AppFactory, routes: object) -> None:
+def test_only_the_configured_routes_exist(make_app: AppFactory, routes: object) -> None:
     app = make_app(routes=routes)
     names = {"refresh": "/session/refresh", "signout": "/signout", "jwks": "/jwt/jwks.json"}
     wanted = routes if isinstance(routes, tuple) else ()
@@ -57,7 +57,7 @@ def test_the_routes_answer_options(app: Flask, path: str) -> None:
     assert app.test_client().options(path).status_code == 200
 
 
-def test_discovery_tells_where_the_keys_are(app: Flask, ext: STSession) -> None:
+def test_discovery_names_the_url_of_the_keys(app: Flask, ext: STSession) -> None:
     with pytest.raises(ConfigError) as caught:
         ext.get_open_id_discovery_configuration()
     assert str(caught.value) == (

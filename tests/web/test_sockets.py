@@ -178,14 +178,14 @@ def test_long_polling_by_cookie_is_refused_to_other_sites_and_open_to_our_own_pa
         (
             {},
             "csrf_missing",
-            "The handshake of a socket came without a header 'Origin', and its session came by cookie. "
-            "Browsers always send one; other clients should send one of ours, or use header transfer.",
+            "The handshake of a socket has no header 'Origin', and its session came by cookie. Browsers "
+            "always send one; other clients should send one of our origins, or use header transfer.",
         ),
     ],
 )
 @pytest.mark.parametrize("mode", ["VIA_TOKEN", "VIA_ORIGIN"])
 @pytest.mark.parametrize("options", [{}, {"anti_csrf_check": True}, {"anti_csrf_check": False}])
-def test_the_log_says_what_the_origin_of_a_handshake_lacks_and_nothing_is_cleared(
+def test_the_log_says_why_a_handshake_is_refused_and_nothing_is_cleared(
     make_app: AppFactory,
     caplog: pytest.LogCaptureFixture,
     mode: str,
@@ -268,7 +268,7 @@ def token_of(auth: Any) -> str:
     return str((auth or {}).get("token"))
 
 
-def test_what_a_connect_handler_calls_itself_refuses_as_well(app: Flask) -> None:
+def test_verification_inside_a_connect_handler_refuses_too(app: Flask) -> None:
     stsession: STSession = app.extensions["stsession"]
     socketio = socketio_of(app)
     caught: list[type[BaseException]] = []
@@ -432,7 +432,7 @@ def test_an_event_cannot_change_its_session(app: Flask) -> None:
         assert client.call("change") == "merge_into_access_token_payload"
 
 
-def test_the_test_client_of_flask_socketio_is_refused_likewise(app: Flask) -> None:
+def test_the_test_client_of_flask_socketio_is_refused_too(app: Flask) -> None:
     socketio = SocketIO(app, async_mode="threading")
     add_handlers(socketio)
     assert not socketio.test_client(app).is_connected()

@@ -105,7 +105,7 @@ PATHS = ["/", "/shop", "/shop/orders", "/shop/orders/7"]
 @pytest.mark.parametrize("name", ["sAccessToken", "sIdRefreshToken"])
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(("origin", "domains"), ORDINARY)
-def test_a_stray_cookie_is_gone_within_two_round_trips_wherever_it_lies(
+def test_a_stray_cookie_is_gone_within_two_round_trips_at_any_domain_and_path(
     make_app: AppFactory, origin: str, domains: list[str | None], path: str, name: str, own_domain: str | None
 ) -> None:
     app = app_at(make_app, origin, cookie_domain=None if own_domain is None else domains[1])
@@ -122,7 +122,7 @@ def test_a_stray_cookie_is_gone_within_two_round_trips_wherever_it_lies(
 
 @pytest.mark.parametrize("path", ["/", "/auth", "/auth/session", "/auth/session/refresh"])
 @pytest.mark.parametrize(("origin", "domains"), ORDINARY)
-def test_a_stray_cookie_on_the_way_to_the_refresh_route_ends_no_session(
+def test_a_stray_cookie_at_a_parent_path_of_the_refresh_route_ends_no_session(
     make_app: AppFactory, origin: str, domains: list[str | None], path: str
 ) -> None:
     app = app_at(make_app, origin)
@@ -137,7 +137,9 @@ def test_a_stray_cookie_on_the_way_to_the_refresh_route_ends_no_session(
         assert client.rounds <= 1
 
 
-def test_all_places_at_once_take_two_round_trips_on_an_ordinary_host(make_app: AppFactory) -> None:
+def test_strays_at_every_domain_and_path_take_two_round_trips_on_an_ordinary_host(
+    make_app: AppFactory,
+) -> None:
     app = app_at(make_app, "https://www.example.com")
     client = Client(app, "https://www.example.com")
     token = stale_token(app, "https://www.example.com")
@@ -151,7 +153,7 @@ def test_all_places_at_once_take_two_round_trips_on_an_ordinary_host(make_app: A
     assert client.is_healed()
 
 
-def test_a_deep_host_and_a_deep_path_take_a_few_more(make_app: AppFactory) -> None:
+def test_a_deep_host_and_a_deep_path_take_a_few_more_round_trips(make_app: AppFactory) -> None:
     origin = "https://api.eu.cloud.example.com"
     app = app_at(make_app, origin, api_base_path="/api/v1/auth")
     client = Client(app, origin, "/api/v1/auth")
@@ -168,7 +170,7 @@ def test_a_deep_host_and_a_deep_path_take_a_few_more(make_app: AppFactory) -> No
     assert client.is_healed(), client.browser.jar
 
 
-def test_the_401_that_notices_expires_all_places_but_ours(make_app: AppFactory) -> None:
+def test_the_401_expires_every_cookie_but_ours(make_app: AppFactory) -> None:
     app = app_at(make_app, "https://api.example.com", cookie_domain=".example.com")
     client = Client(app, "https://api.example.com")
     client.plant(f"sAccessToken={stale_token(app, 'https://api.example.com')}; Path=/")
@@ -192,7 +194,7 @@ def test_the_401_that_notices_expires_all_places_but_ours(make_app: AppFactory) 
 
 @pytest.mark.parametrize("path", ["/", "/auth", "/auth/session/refresh"])
 @pytest.mark.parametrize("domain", ["", "; Domain=example.com", "; Domain=www.example.com"])
-def test_an_older_domain_that_is_not_where_the_stray_cookie_lies_does_not_matter(
+def test_an_older_domain_without_the_stray_cookie_does_not_matter(
     make_app: AppFactory, domain: str, path: str
 ) -> None:
     app = app_at(make_app, "https://www.example.com", older_cookie_domain=".example.com")
@@ -216,7 +218,7 @@ def test_a_session_that_has_ended_leaves_nothing_on_a_parent_domain(
     assert client.browser.jar == {}
 
 
-def test_current_session_gets_rid_of_them_too(make_app: AppFactory) -> None:
+def test_current_session_expires_stray_cookies_too(make_app: AppFactory) -> None:
     app = app_at(make_app, "https://www.example.com")
 
     @app.get("/peek")
@@ -229,7 +231,7 @@ def test_current_session_gets_rid_of_them_too(make_app: AppFactory) -> None:
     assert client.send("GET", "/peek").get_json() == {"is_signed_in": True}
 
 
-def test_another_site_has_no_cookies_expired(make_app: AppFactory) -> None:
+def test_another_site_cannot_expire_cookies(make_app: AppFactory) -> None:
     app = app_at(make_app, "https://www.example.com")
     token = stale_token(app, "https://www.example.com")
     headers = {"Cookie": f"sAccessToken={token}; sAccessToken={token}"}
@@ -244,7 +246,7 @@ def test_another_site_has_no_cookies_expired(make_app: AppFactory) -> None:
         assert ("Set-Cookie" in answer.headers) == expires
 
 
-def test_values_that_are_no_tokens_are_left_alone(make_app: AppFactory) -> None:
+def test_cookies_that_hold_no_tokens_are_left_alone(make_app: AppFactory) -> None:
     app = app_at(make_app, "https://www.example.com")
     client = app.test_client(use_cookies=False)
     answer = client.get("/user", headers={"Cookie": "sAccessToken=x; sAccessToken=y"})
@@ -252,7 +254,7 @@ def test_values_that_are_no_tokens_are_left_alone(make_app: AppFactory) -> None:
     assert "Set-Cookie" not in answer.headers
 
 
-def test_no_domain_comes_from_the_host_header_where_the_domain_is_configured(make_app: AppFactory) -> None:
+def test_with_a_configured_domain_the_host_header_is_ignored(make_app: AppFactory) -> None:
     app = app_at(make_app, "https://www.example.com")
     token = stale_token(app, "https://www.example.com")
     headers = {"Cookie": f"sAccessToken={token}; sAccessToken={token}", "Host": "evil.example.org"}
@@ -261,7 +263,7 @@ def test_no_domain_comes_from_the_host_header_where_the_domain_is_configured(mak
 
 
 @pytest.mark.parametrize("path", ["/%3Bx/x", "/" + "a/" * 2000, "/" + "a" * 3000])
-def test_no_path_breaks_the_head_of_the_response(make_app: AppFactory, path: str) -> None:
+def test_no_request_path_breaks_the_head_of_the_response(make_app: AppFactory, path: str) -> None:
     app = app_at(make_app, "https://www.example.com")
     app.add_url_rule("/<path:anything>", "any", lambda anything: user(), methods=["GET"])
     user: Any = app.view_functions["user"]

@@ -103,12 +103,14 @@ def test_a_forged_form_is_refused_in_a_test_as_well(client: FlaskClient, headers
         {"headers": {"Accept": "application/json"}},
     ],
 )
-def test_what_a_script_sends_gets_json(client: FlaskClient, options: dict[str, Any]) -> None:
+def test_a_request_of_a_script_gets_json(client: FlaskClient, options: dict[str, Any]) -> None:
     response = client.post("/account", **options)
     assert (response.status_code, response.get_json()) == (401, {"message": "unauthorised"})
 
 
-def test_outside_of_a_test_a_client_must_say_where_it_is(app: Flask, client: FlaskClient) -> None:
+def test_outside_of_a_test_requests_without_fetch_metadata_are_refused(
+    app: Flask, client: FlaskClient
+) -> None:
     login(client, "alice")
     app.testing = False
     assert client.get("/account").text == "the account"

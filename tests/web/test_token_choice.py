@@ -42,7 +42,7 @@ def sent(bearer: str | None = None, *cookies: str, legacy: bool = False) -> Requ
         (sent(), "any", (None, None)),
     ],
 )
-def test_the_header_counts_before_the_cookie_where_both_are_allowed(
+def test_the_header_takes_precedence_over_the_cookie_if_both_are_allowed(
     tokens: RequestTokens, allowed: str, expected: tuple[str | None, str | None]
 ) -> None:
     assert chosen(tokens, allowed) == expected
@@ -61,9 +61,7 @@ def test_a_revoked_token_in_the_header_gives_way_to_a_cookie() -> None:
         (sent(None, ONE, "other"), Reason.DUPLICATE_COOKIES),
     ],
 )
-def test_where_nobody_can_tell_which_token_counts_a_refresh_clears_up(
-    tokens: RequestTokens, reason: Reason
-) -> None:
+def test_ambiguous_tokens_need_a_refresh(tokens: RequestTokens, reason: Reason) -> None:
     with pytest.raises(TryRefreshTokenError) as caught:
         chosen(tokens)
     assert caught.value.reason is reason
@@ -79,7 +77,7 @@ def test_where_nobody_can_tell_which_token_counts_a_refresh_clears_up(
         (sent("other", ONE), Reason.WRONG_TRANSFER),
     ],
 )
-def test_a_request_without_a_token_that_counts_is_told_why(tokens: RequestTokens, reason: Reason) -> None:
+def test_a_request_without_a_usable_token_gets_the_reason(tokens: RequestTokens, reason: Reason) -> None:
     error = no_token(tokens)
     assert (error.reason, error.clear_tokens) == (reason, False)
 
@@ -102,7 +100,7 @@ FRAGMENTS = [
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join))
-def test_the_token_that_the_quick_way_finds_is_what_the_thorough_one_finds(cookie: str) -> None:
+def test_sole_access_token_agrees_with_read_tokens(cookie: str) -> None:
     environ, names = {"HTTP_COOKIE": cookie}, CookieNames.with_prefix("")
     value, method = sole_access_token(environ, names)
     if value is not None and re.fullmatch(r"[\w.-]+", value):  # else it is no token, and will not be known
@@ -124,7 +122,7 @@ def test_the_token_that_the_quick_way_finds_is_what_the_thorough_one_finds(cooki
         ({"HTTP_COOKIE": "xsAccessToken=a"}, (None, None)),
     ],
 )
-def test_a_sole_token_needs_no_closer_look(
+def test_sole_access_token_finds_a_single_token(
     environ: dict[str, str], found: tuple[str | None, str | None]
 ) -> None:
     assert sole_access_token(environ, CookieNames.with_prefix("")) == found

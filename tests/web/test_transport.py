@@ -66,7 +66,7 @@ def read(cookie: str | None = None, authorization: str | None = None, *, prefix:
         ("", []),
     ],
 )
-def test_the_access_token_is_read_from_whatever_a_browser_makes_of_it(cookie: str, access: list[str]) -> None:
+def test_the_access_token_is_read_from_every_form_of_cookie(cookie: str, access: list[str]) -> None:
     assert read(cookie).access_cookies == access
 
 
@@ -85,7 +85,7 @@ def test_cookies_as_supertokens_node_sets_them_are_read() -> None:
         ("a=sIdRefreshToken", False),
     ],
 )
-def test_a_legacy_session_shows_by_its_cookie_even_an_empty_one(cookie: str, legacy: bool) -> None:
+def test_a_legacy_session_is_recognised_even_by_an_empty_cookie(cookie: str, legacy: bool) -> None:
     assert read(cookie) == RequestTokens(None, [], [], legacy=legacy)
 
 
@@ -111,7 +111,7 @@ def test_the_header_carries_a_token_after_bearer(authorization: str | None, bear
     assert read(authorization=authorization).bearer == bearer
 
 
-def test_a_request_without_anything_has_nothing() -> None:
+def test_a_request_without_headers_has_no_tokens() -> None:
     assert read() == NOTHING
 
 
@@ -133,11 +133,11 @@ def test_a_legacy_cookie_is_found_between_commas() -> None:
     assert read("a=1, sIdRefreshToken=x").legacy
 
 
-def test_what_looks_like_a_cookie_in_the_value_of_another_is_none_beside_a_real_one() -> None:
+def test_text_like_a_cookie_in_the_value_of_another_is_ignored_beside_a_real_one() -> None:
     assert read("prefs=1,sAccessToken=b; sAccessToken=a").access_cookies == ["a"]
 
 
-def test_with_a_prefix_only_cookies_of_that_prefix_count() -> None:
+def test_with_a_prefix_only_cookies_with_that_prefix_are_read() -> None:
     cookies = "sAccessToken=a; sRefreshToken=b; sIdRefreshToken=c; shop_sAccessToken=d; shop_sRefreshToken=e"
     assert read(cookies, prefix="shop_") == RequestTokens(None, ["d"], ["e"], legacy=False)
     assert read(cookies) == RequestTokens(None, ["a"], ["b"], legacy=True)
@@ -157,7 +157,7 @@ def test_a_huge_cookie_header_is_read_at_once() -> None:
 
 
 @given(st.text(), st.text())
-def test_any_text_is_read_as_something(cookie: str, authorization: str) -> None:
+def test_any_text_is_read_without_an_error(cookie: str, authorization: str) -> None:
     found = read(cookie, authorization)
     assert found.bearer is None or found.bearer in authorization
 
@@ -201,14 +201,14 @@ def method_of(answer: TestResponse) -> str:
         ({"Accept": "text/html"}, "header"),
     ],
 )
-def test_a_new_session_travels_as_the_client_can_keep_it(
+def test_the_transfer_method_of_a_new_session_suits_the_client(
     app: Flask, headers: dict[str, str], expected: str
 ) -> None:
     answer = app.test_client(use_cookies=False).post("/login", headers=headers)
     assert method_of(answer) == expected
 
 
-def test_a_link_that_a_person_followed_from_another_provider_counts_as_a_navigation_of_ours(
+def test_the_callback_of_an_identity_provider_counts_as_our_own_navigation(
     app: Flask,
 ) -> None:
     @app.get("/callback")
@@ -220,7 +220,7 @@ def test_a_link_that_a_person_followed_from_another_provider_counts_as_a_navigat
 
 
 @pytest.mark.parametrize("headers", [{}, NAVIGATION, {"Accept": "application/json"}])
-def test_with_a_login_page_a_new_session_travels_by_cookie(
+def test_with_a_login_page_a_new_session_is_sent_by_cookie(
     make_app: AppFactory, headers: dict[str, str]
 ) -> None:
     client = make_app(login_url="/login").test_client(use_cookies=False)
@@ -230,7 +230,7 @@ def test_with_a_login_page_a_new_session_travels_by_cookie(
 
 @pytest.mark.parametrize("setting", ["cookie", "header"])
 @pytest.mark.parametrize("asked", [{}, BY_COOKIE, BY_HEADER, NAVIGATION])
-def test_the_apps_setting_stands_above_what_the_client_asks_for(
+def test_the_apps_setting_takes_precedence_over_the_client(
     make_app: AppFactory, setting: str, asked: dict[str, str]
 ) -> None:
     client = make_app(token_transfer_method=setting).test_client(use_cookies=False)
@@ -256,7 +256,7 @@ def test_a_function_may_decide_by_the_request(make_app: AppFactory) -> None:
 
 
 @pytest.mark.parametrize("answer", [None, "COOKIE", "both", 1, ["cookie"]])
-def test_a_function_that_answers_nonsense_is_named(make_app: AppFactory, answer: Any) -> None:
+def test_an_invalid_return_value_of_the_function_is_refused(make_app: AppFactory, answer: Any) -> None:
     app = make_app(token_transfer_method=lambda request, for_create_new_session: answer)
     app.testing = True
     with pytest.raises(ConfigError) as caught:
@@ -293,7 +293,7 @@ ABSENT, GOOD, EXPIRED, FOREIGN = "absent", "good", "expired", "foreign"
         (FOREIGN, FOREIGN, "unauthorised"),
     ],
 )
-def test_the_headers_token_wins_if_it_is_a_sessions_at_all(
+def test_the_header_token_wins_if_it_is_a_session_token(
     make_app: AppFactory, served_core: Any, header: str, cookie: str, expected: str
 ) -> None:
     app = make_app(connection_uri=served_core.url)
@@ -413,7 +413,7 @@ def exposed(answer: Response | TestResponse) -> list[str]:
     return [name.strip() for name in answer.headers.get("Access-Control-Expose-Headers", "").split(",")]
 
 
-def test_what_scripts_must_read_is_exposed_beside_what_the_app_exposes(app: Flask) -> None:
+def test_headers_for_scripts_are_exposed_beside_those_of_the_app(app: Flask) -> None:
     def answer_with(*exposures: str) -> Response:
         create_new_session("alice")
         response = make_response({})
@@ -508,7 +508,7 @@ def test_a_response_with_tokens_is_kept_out_of_caches_whatever_the_app_says(app:
     assert set(verified.vary) == {"Cookie", "Authorization"}
 
 
-def test_an_answer_that_no_session_was_asked_for_stays_cacheable(app: Flask) -> None:
+def test_a_response_without_use_of_a_session_stays_cacheable(app: Flask) -> None:
     client = app.test_client()
     client.post("/login", headers=BY_COOKIE)
     for path in ("/open", "/static/none.css", "/nowhere"):

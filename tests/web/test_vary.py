@@ -32,18 +32,18 @@ def _app_that_varies_by(make_app: AppFactory, *values: str) -> Flask:
         (("Origin", "Accept-Language"), "Origin, Accept-Language, Cookie, Authorization"),
     ],
 )
-def test_a_view_that_looked_for_a_session_varies_by_tokens_and_by_what_the_app_says(
+def test_a_view_that_looks_for_a_session_adds_to_the_vary_of_the_app(
     make_app: AppFactory, values: tuple[str, ...], expected: str
 ) -> None:
     response = _app_that_varies_by(make_app, *values).test_client().get("/varied")
     assert response.headers.getlist("Vary") == [expected]
 
 
-def test_a_view_that_asked_for_no_session_varies_by_nothing(app: Flask) -> None:
+def test_a_view_that_uses_no_session_has_no_vary(app: Flask) -> None:
     assert "Vary" not in app.test_client().get("/open").headers
 
 
-def test_a_cookie_of_flasks_own_session_is_named_but_once(make_app: AppFactory) -> None:
+def test_vary_names_cookie_once_beside_flasks_own_session(make_app: AppFactory) -> None:
     app = make_app()
     app.secret_key = "a secret of this test"
 

@@ -39,7 +39,7 @@ def announce(error: SessionHTTPError) -> None:
         (InvalidClaimsError(status=499), 499),
     ],
 )
-def test_the_configured_status_counts_unless_the_error_was_given_one(
+def test_the_configured_status_is_used_unless_the_error_has_its_own(
     error: SessionHTTPError, status: int
 ) -> None:
     announce(error)

@@ -329,7 +329,7 @@ def test_without_a_token_401_unauthorised_and_nothing_cleared(apps: Frameworks, 
 
 @every_framework
 @pytest.mark.parametrize("path", ["/guarded", "/get-session"])
-def test_with_a_spoilt_token_401_try_refresh_token(apps: Frameworks, framework: str, path: str) -> None:
+def test_with_a_tampered_token_401_try_refresh_token(apps: Frameworks, framework: str, path: str) -> None:
     app = apps(framework)
     token = sign_in(app, "header").headers["Authorization"]
     spoilt = token[:-6] + ("AAAAAA" if token[-6:] != "AAAAAA" else "BBBBBB")
@@ -353,7 +353,7 @@ def test_a_revoked_session_is_401_unauthorised_and_cleared(apps: Frameworks, fra
 
 
 @every_framework
-def test_a_claim_that_is_not_proven_is_403_with_the_validators(apps: Frameworks, framework: str) -> None:
+def test_a_failed_claim_is_403_with_the_validators(apps: Frameworks, framework: str) -> None:
     app = apps(framework)
     alice = sign_in(app)
     reason = {"message": "value does not exist", "expectedValue": True}
@@ -362,7 +362,7 @@ def test_a_claim_that_is_not_proven_is_403_with_the_validators(apps: Frameworks,
 
 
 @every_framework
-def test_theft_is_told_at_the_refresh_and_cleared(apps: Frameworks, framework: str) -> None:
+def test_theft_is_reported_at_the_refresh_and_clears_the_client(apps: Frameworks, framework: str) -> None:
     app = apps(framework)
 
     def ask() -> TestResponse:
@@ -408,7 +408,7 @@ def test_a_view_may_refuse_claims_itself(apps: Frameworks, framework: str) -> No
 
 
 @every_framework
-def test_a_session_that_ends_while_a_view_uses_it_is_cleared(apps: Frameworks, framework: str) -> None:
+def test_a_session_that_ends_while_a_view_uses_it_clears_the_client(apps: Frameworks, framework: str) -> None:
     app = apps(framework)
     modes = [(False, False, None), (True, False, True), (False, True, False), (True, True, None)]
     answers = in_every_mode(app, lambda: sign_in(app).ask("/data"), modes)
@@ -417,7 +417,7 @@ def test_a_session_that_ends_while_a_view_uses_it_is_cleared(apps: Frameworks, f
 
 @every_framework
 @pytest.mark.parametrize(("path", "transfer"), [("/merge", "cookie"), ("/data", "header")])
-def test_it_is_cleared_whatever_the_view_did_with_it_and_however_it_travels(
+def test_an_ended_session_is_cleared_for_every_view_and_transfer_method(
     apps: Frameworks, framework: str, path: str, transfer: str
 ) -> None:
     assert told(sign_in(apps(framework), transfer).ask(path)) == CLEARED
@@ -449,7 +449,7 @@ def test_a_good_session_passes(apps: Frameworks, framework: str) -> None:
     assert list(answers.values()) == [{"userId": "alice"}] * 3
 
 
-def test_a_handler_of_the_status_changes_the_body_and_what_is_cleared_stays(make_app: AppFactory) -> None:
+def test_a_handler_of_the_status_changes_the_body_but_not_the_clearing(make_app: AppFactory) -> None:
     app = make_app(cdi_version="5.4")
     plain(app, VIEWS)
 
@@ -467,7 +467,7 @@ def test_a_handler_of_the_status_changes_the_body_and_what_is_cleared_stays(make
     assert no_token == Told(401, body)
 
 
-def test_a_handler_of_the_class_decides_everything_but_what_is_cleared(make_app: AppFactory) -> None:
+def test_a_handler_of_the_class_decides_everything_but_the_clearing(make_app: AppFactory) -> None:
     app = make_app(cdi_version="5.4")
     plain(app, VIEWS)
 
@@ -479,7 +479,7 @@ def test_a_handler_of_the_class_decides_everything_but_what_is_cleared(make_app:
     assert told(app.test_client().get("/guarded")) == Told(200, {"reason": "no_token"})
 
 
-def test_http_exceptions_that_are_trapped_are_answered_all_the_same(make_app: AppFactory) -> None:
+def test_verdicts_are_handled_even_if_http_exceptions_are_trapped(make_app: AppFactory) -> None:
     app = make_app()
     plain(app, VIEWS)
     app.config["TRAP_HTTP_EXCEPTIONS"] = True
@@ -487,7 +487,7 @@ def test_http_exceptions_that_are_trapped_are_answered_all_the_same(make_app: Ap
     assert told(app.test_client().get("/by-hand")) == CLEARED
 
 
-def test_an_error_of_the_view_is_not_ours_to_answer(make_app: AppFactory) -> None:
+def test_an_error_of_the_view_is_not_handled(make_app: AppFactory) -> None:
     app = make_app()
 
     @app.get("/broken")

@@ -73,7 +73,7 @@ def guarded(make_app: AppFactory, served_core: ServedCore) -> Flask:
         ("good", ALICE, ALICE, ALICE),
     ],
 )
-def test_each_kind_of_token_under_each_kind_of_guard(
+def test_each_kind_of_guard_has_its_verdict_on_each_kind_of_token(
     guarded: Flask, served_core: ServedCore, kind: str, required: Any, optional: Any, ignored: Any
 ) -> None:
     client = guarded.test_client(use_cookies=False)
@@ -99,7 +99,7 @@ def token_of_kind(kind: str, client: FlaskClient, core: ServedCore) -> str | Non
     return f"{signed}.{signature[::-1]}" if kind == "forged" else good
 
 
-def test_a_session_revoked_here_is_nobody_where_invalid_ones_are_ignored(guarded: Flask) -> None:
+def test_a_revoked_session_counts_as_none_if_invalid_ones_are_ignored(guarded: Flask) -> None:
     client = guarded.test_client(use_cookies=False)
     headers = {
         "Authorization": f"Bearer {client.post('/login', headers=BY_HEADER).headers['st-access-token']}"
@@ -114,7 +114,7 @@ def test_a_session_revoked_here_is_nobody_where_invalid_ones_are_ignored(guarded
 
 
 @pytest.mark.parametrize("path", ["/database", "/twice", "/then"])
-def test_the_database_is_asked_once_per_request_however_many_guards_want_it(
+def test_the_database_is_asked_once_per_request_however_many_guards_need_it(
     guarded: Flask, served_core: ServedCore, path: str
 ) -> None:
     client = guarded.test_client()
@@ -179,7 +179,7 @@ OTHER_TENANT = (
 )
 
 
-def test_a_session_of_another_tenant_is_refused_and_kept(make_app: AppFactory) -> None:
+def test_a_session_of_another_tenant_is_refused_but_not_cleared(make_app: AppFactory) -> None:
     class ByHost(STSession):
         def get_tenant_id(self) -> str | None:
             return request.host.partition(".")[0] if "." in request.host else None
@@ -253,7 +253,7 @@ def test_a_login_that_is_too_long_ago_is_an_invalid_claim(make_app: AppFactory) 
     assert client.get("/recent/0").status_code == 403
 
 
-def test_a_maximal_age_of_logins_needs_their_time(app: Flask) -> None:
+def test_max_auth_age_needs_auth_time_claim(app: Flask) -> None:
     app.testing = True
 
     @app.get("/recent")
@@ -288,14 +288,14 @@ def test_a_token_by_a_method_that_is_not_allowed_is_unauthorised_and_says_why(
     assert client.get("/user", headers=by_cookie if method == "cookie" else by_header).status_code == 200
 
 
-def test_several_cookies_that_are_all_garbage_are_as_good_as_none(app: Flask) -> None:
+def test_several_invalid_cookies_count_as_none(app: Flask) -> None:
     client = app.test_client(use_cookies=False)
     answer = client.get("/user", headers={"Cookie": "sAccessToken=a; sAccessToken=b"})
     assert says(answer) == UNAUTHORISED
     assert is_untouched(answer)
 
 
-def test_there_is_no_session_to_get_for_a_preflight(app: Flask) -> None:
+def test_get_session_returns_none_for_a_preflight(app: Flask) -> None:
     @app.route("/pre", methods=["OPTIONS"], provide_automatic_options=False)
     def pre() -> dict[str, bool]:
         return {"session": get_session(session_required=False) is not None}
@@ -318,7 +318,7 @@ def test_a_payload_changed_between_two_requests_shows_in_the_cookie_once(app: Fl
     assert is_untouched(client.get("/user"))
 
 
-def test_an_override_set_on_the_object_itself_counts(make_app: AppFactory) -> None:
+def test_an_override_set_on_the_object_itself_takes_effect(make_app: AppFactory) -> None:
     app = make_app(token_transfer_method="cookie")
     ext: STSession = app.extensions["stsession"]
     client = app.test_client()
@@ -392,7 +392,7 @@ def test_the_tenant_of_a_guard_wins_over_the_tenant_of_the_app(make_app: AppFact
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
-def test_the_scheme_of_the_header_counts_in_any_case(app: Flask, scheme: str) -> None:
+def test_the_scheme_of_the_header_is_case_insensitive(app: Flask, scheme: str) -> None:
     client = app.test_client()
     tokens = client.post("/login", headers=BY_HEADER).headers
     by_header = {"Authorization": f"{scheme} {tokens['st-access-token']}"}
