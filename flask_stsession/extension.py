@@ -39,7 +39,14 @@ from .web.context import (
 )
 from .web.ended import clear_revoked
 from .web.guards import Protection, default_options_response
-from .web.options import SESSION_ONLY, VerifyOptions, checked_claims, checked_validators, verify_options
+from .web.options import (
+    SESSION_ONLY,
+    VerifyOptions,
+    checked_claims,
+    checked_validators,
+    passes_to_guard,
+    verify_options,
+)
 from .web.sockets import verdicts_refuse_connections
 from .web.transport import security_schemes
 from .web.verify import (
@@ -298,6 +305,7 @@ class STSession(Extension):
 
     # Guard many views at once
 
+    @passes_to_guard
     def protect(
         self,
         app_or_blueprint: Flask | Blueprint,

@@ -25,6 +25,7 @@ from flask import Flask, g
 from flask.testing import FlaskClient
 
 from . import multitenancy, userroles
+from .callables import shown_as
 from .claims.builtin import PermissionClaim, UserRoleClaim
 from .constants import ACCESS_TOKEN_HEADER, ANTI_CSRF_HEADER, AUTH_MODE_HEADER, DEFAULT_TENANT, TransferMethod
 from .tokens import access_token as tokens
@@ -141,6 +142,7 @@ class STSessionClientMixin:
         app.test_client().login("alice", roles=["admin"])
     """
 
+    @shown_as(login)
     def login(self, user_id: str, **options: Any) -> Session:
         """Sign this client in; the arguments are those of :func:`login`."""
         return login(self._client, user_id, **options)
