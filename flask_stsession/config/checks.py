@@ -270,15 +270,18 @@ def insecure_none_problem(config: Config, api_origin: str) -> str | None:
 
 
 def unconfigured_host_problem(
-    config: Config, request_host: str, *, scheme: str, forwarded: bool
+    config: Config, request_host: str, *, scheme: str, forwarded: bool, from_outside: bool = False
 ) -> str | None:
     """Return why no session is created: the app is not configured, and this host may be a public one.
 
     :param request_host: the ``Host`` header.
     :param scheme: of the request.
     :param forwarded: the request has a header of a proxy (``Forwarded``, ``X-Forwarded-*``, ``X-Real-IP``).
+    :param from_outside: such a header has a public address: of the client, or of another proxy.
     """
-    if config.api_domain is not None or is_local_host(request_host, forwarded=forwarded):
+    if config.api_domain is not None:
+        return None
+    if is_local_host(request_host, forwarded=forwarded) and not from_outside:
         return None
     origin = origin_of(f"{scheme}://{request_host}") or f"{scheme}://api.example.com"
     if is_local_host(request_host):
