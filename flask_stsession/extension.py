@@ -320,7 +320,11 @@ class STSession(Extension):
 
         :param exempt: endpoint names or view functions to leave out.
         :param verify_arguments: as for :func:`~flask_stsession.verify_session`.
+        :raises TypeError: an argument is unknown, or of a wrong type.
+        :raises ConfigError: the arguments could protect nothing.
         """
+        if not isinstance(app_or_blueprint, Flask | Blueprint):
+            raise TypeError(f"protect() takes the Flask app or a Blueprint, not {app_or_blueprint!r}.")
         options = verify_options("protect()", **verify_arguments)
         app_or_blueprint.before_request(Protection(exempt, options))
 

@@ -16,7 +16,7 @@ takes a few milliseconds. No check is skipped. pytest finds the fixtures ``stses
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -76,6 +76,8 @@ def login(
     :returns: the session.
     :raises ValueError: the app does not allow that transfer method.
     """
+    if claims is not None and not isinstance(claims, Mapping):
+        raise TypeError(f"login() takes {{claim: value}} as claims=, not {claims!r}.")
     mode = transfer or ("cookie" if _keeps_cookies(client) else "header")
     with _request(client, base_url, headers={AUTH_MODE_HEADER: mode}) as extension:
         tenant = tenant_id or DEFAULT_TENANT
@@ -335,7 +337,7 @@ def _request(
 def _give_roles(user_id: str, tenant_id: str, roles: Sequence[str], permissions: Sequence[str]) -> bool:
     """Give a user exactly these roles and permissions in the core, if any are named; return whether."""
     for argument, names in (("roles", roles), ("permissions", permissions)):
-        if isinstance(names, str):
+        if isinstance(names, str) or not isinstance(names, Iterable):
             raise TypeError(f"login() takes a list of names as {argument}=, not {names!r}.")
     if not roles and not permissions:
         return False

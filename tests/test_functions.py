@@ -158,6 +158,26 @@ def must_be_text(argument: str, value: str, instead: str) -> str:
             lambda: roles.add_role_to_user("alice", Role.ADMIN),
             must_be_text("role", "<Role.ADMIN: 'admin'>", "role.value"),
         ),
+        (
+            lambda: roles.create_new_role_or_add_permissions("admin", 5),
+            "permissions takes a name or a list of names, not 5.",
+        ),
+        (
+            lambda: roles.create_new_role_or_add_permissions("admin", {"read": True}),
+            "permissions takes a name or a list of names, not {'read': True}.",
+        ),
+        (
+            lambda: roles.remove_permissions_from_role("admin", None),
+            "permissions takes a name or a list of names, not None.",
+        ),
+        (
+            lambda: tenants.create_or_update_tenant("acme", first_factors=5),
+            "first_factors takes a name or a list of names, not 5.",
+        ),
+        (
+            lambda: called.verify_oauth2_access_token("a-token", scopes=5),
+            "scopes takes a name or a list of names, not 5.",
+        ),
         (lambda: roles.delete_role(None), "role must be a non-empty str, not None."),
         (lambda: tenants.get_tenant(5), must_be_text("tenant_id", "5", "str(tenant_id)")),
         (lambda: tenants.delete_tenant(5), must_be_text("tenant_id", "5", "str(tenant_id)")),

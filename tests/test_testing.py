@@ -289,10 +289,17 @@ def test_with_loaders_of_the_apps_own_the_session_has_the_roles(app: Flask) -> N
 
 
 @pytest.mark.parametrize("argument", ["roles", "permissions"])
-def test_one_name_for_several_is_refused(app: Flask, argument: str) -> None:
-    arguments: Any = {argument: "admin"}
-    with pytest.raises(TypeError, match=rf"takes a list of names as {argument}=, not 'admin'"):
+@pytest.mark.parametrize("names", ["admin", 5])
+def test_what_is_no_list_of_names_is_refused(app: Flask, argument: str, names: Any) -> None:
+    arguments: Any = {argument: names}
+    with pytest.raises(TypeError, match=rf"takes a list of names as {argument}=, not {names!r}"):
         login(app.test_client(), "alice", **arguments)
+
+
+def test_claims_without_values_are_refused(app: Flask) -> None:
+    wrong: Any = [PlanClaim]
+    with pytest.raises(TypeError, match=r"^login\(\) takes \{claim: value\} as claims=, not \["):
+        login(app.test_client(), "alice", claims=wrong)
 
 
 def test_claims_payload_and_data_are_in_the_session(app: Flask) -> None:
