@@ -185,7 +185,14 @@ class TestCore:
 
     #: What an app needs to have its core in memory, whatever else it is configured for.
     settings: Mapping[str, Any] = MappingProxyType(
-        {"TESTING": True, "STSESSION_CONNECTION_URI": "embedded::memory:"}
+        {
+            "TESTING": True,
+            "STSESSION_CONNECTION_URI": "embedded::memory:",
+            # Of the way to another core: they do not fit this one, and name files of another machine.
+            "STSESSION_API_KEY": None,
+            "STSESSION_CORE_PROXY": None,
+            "STSESSION_CORE_TLS": {},
+        }
     )
 
     def __init__(self, app: Callable[[], Flask]) -> None:
