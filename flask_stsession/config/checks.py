@@ -46,6 +46,12 @@ def _impossible_ways_to_the_core(config: Config) -> Iterator[str]:
             "STSESSION_CORE_PROXY is for the way to a core, but STSESSION_CONNECTION_URI = "
             f"{config.connection_uri!r} is in this process. Remove STSESSION_CORE_PROXY."
         )
+    plain = [host for host in config.core_hosts if not host.startswith("https:")]
+    if config.core_tls and plain:
+        yield (
+            f"STSESSION_CORE_TLS has files for TLS, but {plain[0]!r} in STSESSION_CONNECTION_URI is reached "
+            "without TLS. Write https there, or remove STSESSION_CORE_TLS."
+        )
     for name, file in config.core_tls.items():
         if not Path(file).is_file():
             yield f"STSESSION_CORE_TLS[{name!r}] = {file!r}: there is no such file. Write the name of one."
