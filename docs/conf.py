@@ -16,7 +16,6 @@ myst_heading_anchors = 3
 
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
 add_module_names = False
 python_maximum_signature_line_length = 88
 python_display_short_literal_types = True

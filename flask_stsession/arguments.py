@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -99,7 +99,8 @@ def checked_names(names: str | Sequence[str], argument: str) -> list[str]:
     :raises TypeError: one of them is not a non-empty str.
     :raises ValueError: one of them has leading or trailing blanks.
     """
-    listed = [names] if isinstance(names, str) else list(names)
+    several = isinstance(names, Iterable) and not isinstance(names, str | bytes | Mapping)
+    listed: list[str] = list(names) if several else [names]  # type: ignore[list-item]
     if not all(isinstance(name, str) and name for name in listed):
         raise TypeError(f"{argument} takes a name or a list of names, not {names!r}.")
     return [checked_name(name, argument) for name in listed]

@@ -7,9 +7,11 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from inspect import Signature, isasyncgenfunction, iscoroutine, iscoroutinefunction, signature
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import ConfigError
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 #: Wraps an asynchronous function so that a call waits for its result: ``app.ensure_sync``.
 EnsureSync = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -135,6 +137,19 @@ def _can_take(parameters: Signature, form: Sequence[str]) -> bool:
     except TypeError:
         return False
     return True
+
+
+def shown_as(form: Callable[..., Any]) -> Callable[[F], F]:
+    """Let ``help`` show how a function is called that must itself take ``*args`` or ``**kwargs``.
+
+    :param form: has the parameters to show.
+    """
+
+    def decorate(function: F) -> F:
+        function.__signature__ = signature(form)  # type: ignore[attr-defined]
+        return function
+
+    return decorate
 
 
 def spelled(forms: Sequence[Sequence[str]]) -> str:

@@ -39,7 +39,14 @@ from .web.context import (
 )
 from .web.ended import clear_revoked
 from .web.guards import Protection, default_options_response
-from .web.options import SESSION_ONLY, VerifyOptions, checked_claims, checked_validators, verify_options
+from .web.options import (
+    SESSION_ONLY,
+    VerifyOptions,
+    checked_claims,
+    checked_validators,
+    passes_to_guard,
+    verify_options,
+)
 from .web.sockets import verdicts_refuse_connections
 from .web.transport import security_schemes
 from .web.verify import (
@@ -299,6 +306,7 @@ class STSession(Extension):
 
     # Guard many views at once
 
+    @passes_to_guard
     def protect(
         self,
         app_or_blueprint: Flask | Blueprint,
@@ -313,7 +321,11 @@ class STSession(Extension):
 
         :param exempt: endpoint names or view functions to leave out.
         :param verify_arguments: as for :func:`~flask_stsession.verify_session`.
+        :raises TypeError: an argument is unknown, or of a wrong type.
+        :raises ConfigError: the arguments could protect nothing.
         """
+        if not isinstance(app_or_blueprint, Flask | Blueprint):
+            raise TypeError(f"protect() takes the Flask app or a Blueprint, not {app_or_blueprint!r}.")
         options = verify_options("protect()", **verify_arguments)
         app_or_blueprint.before_request(Protection(exempt, options))
 

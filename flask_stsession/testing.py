@@ -16,7 +16,7 @@ takes a few milliseconds. No check is skipped. pytest finds the fixtures ``stses
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +25,7 @@ from flask import Flask, g
 from flask.testing import FlaskClient
 
 from . import multitenancy, userroles
+from .callables import shown_as
 from .claims.builtin import PermissionClaim, UserRoleClaim
 from .constants import ACCESS_TOKEN_HEADER, ANTI_CSRF_HEADER, AUTH_MODE_HEADER, DEFAULT_TENANT, TransferMethod
 from .tokens import access_token as tokens
@@ -75,6 +76,8 @@ def login(
     :returns: the session.
     :raises ValueError: the app does not allow that transfer method.
     """
+    if claims is not None and not isinstance(claims, Mapping):
+        raise TypeError(f"login() takes {{claim: value}} as claims=, not {claims!r}.")
     mode = transfer or ("cookie" if _keeps_cookies(client) else "header")
     with _request(client, base_url, headers={AUTH_MODE_HEADER: mode}) as extension:
         tenant = tenant_id or DEFAULT_TENANT
@@ -141,6 +144,7 @@ class STSessionClientMixin:
         app.test_client().login("alice", roles=["admin"])
     """
 
+    @shown_as(login)
     def login(self, user_id: str, **options: Any) -> Session:
         """Sign this client in; the arguments are those of :func:`login`."""
         return login(self._client, user_id, **options)
@@ -181,7 +185,14 @@ class TestCore:
 
     #: What an app needs to have its core in memory, whatever else it is configured for.
     settings: Mapping[str, Any] = MappingProxyType(
-        {"TESTING": True, "STSESSION_CONNECTION_URI": "embedded::memory:"}
+        {
+            "TESTING": True,
+            "STSESSION_CONNECTION_URI": "embedded::memory:",
+            # Of the way to another core: they do not fit this one, and name files of another machine.
+            "STSESSION_API_KEY": None,
+            "STSESSION_CORE_PROXY": None,
+            "STSESSION_CORE_TLS": {},
+        }
     )
 
     def __init__(self, app: Callable[[], Flask]) -> None:
@@ -333,7 +344,7 @@ def _request(
 def _give_roles(user_id: str, tenant_id: str, roles: Sequence[str], permissions: Sequence[str]) -> bool:
     """Give a user exactly these roles and permissions in the core, if any are named; return whether."""
     for argument, names in (("roles", roles), ("permissions", permissions)):
-        if isinstance(names, str):
+        if isinstance(names, str) or not isinstance(names, Iterable):
             raise TypeError(f"login() takes a list of names as {argument}=, not {names!r}.")
     if not roles and not permissions:
         return False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import pydoc
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
 
@@ -11,7 +12,17 @@ import pytest
 from flask import Flask
 
 import flask_stsession
-from flask_stsession import STSession, emailverification, functions, multitenancy, userroles
+from flask_stsession import (
+    STSession,
+    aws_lambda,
+    claims,
+    emailverification,
+    functions,
+    multitenancy,
+    testing,
+    usermetadata,
+    userroles,
+)
 from flask_stsession.claims import UserRoleClaim
 
 #: They ask no app, or need none.
@@ -23,17 +34,70 @@ FUNCTIONS = sorted(
 )
 
 
-@pytest.mark.parametrize("name", flask_stsession.__all__)
-def test_help_shows_the_signature_that_a_caller_uses(name: str) -> None:
-    exported = getattr(flask_stsession, name)
-    if not inspect.isfunction(exported):
-        return
-    parameters = inspect.signature(exported).parameters
-    assert "self" not in parameters
-    assert all(each.kind is not inspect.Parameter.VAR_KEYWORD for each in parameters.values())
-    assert name == "any_of" or all(
-        each.kind is not inspect.Parameter.VAR_POSITIONAL for each in parameters.values()
-    )
+#: Where public names are.
+PUBLIC = (
+    flask_stsession,
+    aws_lambda,
+    claims,
+    emailverification,
+    multitenancy,
+    testing,
+    usermetadata,
+    userroles,
+)
+
+
+def documented() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Yield every public function and class, and every method of ours of a public class or object."""
+    for module in PUBLIC:
+        for name in module.__all__:
+            value = getattr(module, name)
+            made = getattr(value, "__init__", None) if inspect.isclass(value) else value
+            if inspect.isfunction(made) and made.__module__.startswith(flask_stsession.__name__):
+                yield f"{module.__name__}.{name}", value
+            owner = value if inspect.isclass(value) else type(value)
+            for each, method in inspect.getmembers(owner, inspect.isfunction):
+                if not each.startswith("_") and method.__module__.startswith(flask_stsession.__name__):
+                    yield f"{module.__name__}.{name}.{each}", method
+
+
+@pytest.mark.parametrize(("name", "function"), [pytest.param(*each, id=each[0]) for each in documented()])
+def test_help_shows_the_signature_that_a_caller_uses(name: str, function: Callable[..., Any]) -> None:
+    signature = inspect.signature(function)
+    parameters = signature.parameters
+    assert " at 0x" not in str(signature)
+    kinds = {each.kind for each in parameters.values()}
+    assert name.count(".") > 1 or "self" not in parameters
+    assert inspect.Parameter.VAR_KEYWORD not in kinds
+    assert name == "flask_stsession.any_of" or inspect.Parameter.VAR_POSITIONAL not in kinds
+    assert inspect.getdoc(function)
+
+
+@pytest.mark.parametrize(
+    ("function", "shown"),
+    [
+        (claims.UserRoleClaim.build, "(user_id, tenant_id='public', user_context=None, *, ensure_sync=None)"),
+        (claims.PrimitiveClaim.fetch_value, "(self, user_id, tenant_id, user_context)"),
+        (testing.STSessionClient.login, str(inspect.signature(testing.login))),
+    ],
+)
+def test_help_shows_the_usual_of_several_forms(function: Callable[..., Any], shown: str) -> None:
+    assert str(inspect.signature(function)) == shown
+
+
+@pytest.mark.parametrize("function", [STSession.protect, aws_lambda.verify_session_event])
+def test_help_shows_the_arguments_of_a_guard_where_they_are_passed_on(function: Callable[..., Any]) -> None:
+    parameters = inspect.signature(function).parameters
+    passed = inspect.signature(flask_stsession.verify_session).parameters
+    assert [name for name in parameters if name in passed] == list(passed)
+    assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in passed)
+
+
+@pytest.mark.parametrize("name", ["current_session", "current_user"])
+def test_help_says_what_a_proxy_is_of(name: str) -> None:
+    text = pydoc.render_doc(getattr(flask_stsession, name))
+    assert "falsy where" in text
+    assert "Working outside" not in text
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -93,6 +157,26 @@ def must_be_text(argument: str, value: str, instead: str) -> str:
         (
             lambda: roles.add_role_to_user("alice", Role.ADMIN),
             must_be_text("role", "<Role.ADMIN: 'admin'>", "role.value"),
+        ),
+        (
+            lambda: roles.create_new_role_or_add_permissions("admin", 5),
+            "permissions takes a name or a list of names, not 5.",
+        ),
+        (
+            lambda: roles.create_new_role_or_add_permissions("admin", {"read": True}),
+            "permissions takes a name or a list of names, not {'read': True}.",
+        ),
+        (
+            lambda: roles.remove_permissions_from_role("admin", None),
+            "permissions takes a name or a list of names, not None.",
+        ),
+        (
+            lambda: tenants.create_or_update_tenant("acme", first_factors=5),
+            "first_factors takes a name or a list of names, not 5.",
+        ),
+        (
+            lambda: called.verify_oauth2_access_token("a-token", scopes=5),
+            "scopes takes a name or a list of names, not 5.",
         ),
         (lambda: roles.delete_role(None), "role must be a non-empty str, not None."),
         (lambda: tenants.get_tenant(5), must_be_text("tenant_id", "5", "str(tenant_id)")),

@@ -152,6 +152,20 @@ def test_our_current_user_is_signed_in_whatever_its_class_says(make: MakeApp) ->
     assert client.get("/view").get_json() == [True, False, True]
 
 
+@pytest.mark.parametrize("user", [{}, 0, ""])
+def test_a_user_who_is_falsy_is_signed_in_all_the_same(make: MakeApp, user: object) -> None:
+    app = make()
+    app.extensions["stsession"].user_loader(lambda user_id: user)
+
+    @app.get("/view")
+    def view() -> list[Any]:
+        return [current_user.is_authenticated, current_user.is_anonymous]
+
+    client = app.test_client()
+    login(client, "alice")
+    assert client.get("/view").get_json() == [True, False]
+
+
 @pytest.mark.parametrize("where", ["context processor", "global", "later context processor"])
 def test_no_name_of_ours_replaces_one_in_templates(make: MakeApp, where: str) -> None:
     names = {"current_session": "theirs", "current_user": "theirs"}

@@ -289,10 +289,17 @@ def test_with_loaders_of_the_apps_own_the_session_has_the_roles(app: Flask) -> N
 
 
 @pytest.mark.parametrize("argument", ["roles", "permissions"])
-def test_one_name_for_several_is_refused(app: Flask, argument: str) -> None:
-    arguments: Any = {argument: "admin"}
-    with pytest.raises(TypeError, match=rf"takes a list of names as {argument}=, not 'admin'"):
+@pytest.mark.parametrize("names", ["admin", 5])
+def test_what_is_no_list_of_names_is_refused(app: Flask, argument: str, names: Any) -> None:
+    arguments: Any = {argument: names}
+    with pytest.raises(TypeError, match=rf"takes a list of names as {argument}=, not {names!r}"):
         login(app.test_client(), "alice", **arguments)
+
+
+def test_claims_without_values_are_refused(app: Flask) -> None:
+    wrong: Any = [PlanClaim]
+    with pytest.raises(TypeError, match=r"^login\(\) takes \{claim: value\} as claims=, not \["):
+        login(app.test_client(), "alice", claims=wrong)
 
 
 def test_claims_payload_and_data_are_in_the_session(app: Flask) -> None:
@@ -386,16 +393,28 @@ def test_a_core_elsewhere_cannot_be_taken_down_or_asked_to_expire_tokens(make_ap
         pass
 
 
-@pytest.fixture
-def memory_app() -> Iterator[Flask]:
+#: What an environment may say of another core.
+PRODUCTION = {
+    "STSESSION_CONNECTION_URI": "https://core.example.com:3567",
+    "STSESSION_API_KEY": "the-api-key-of-that-core",
+    "STSESSION_CORE_PROXY": "http://proxy.example.com:3128",
+    "STSESSION_CORE_TLS": {"ca": "/of/another/machine.pem"},
+}
+
+
+@pytest.fixture(params=[{}, PRODUCTION], ids=["alone", "over those of production"])
+def memory_app(request: pytest.FixtureRequest) -> Iterator[Flask]:
     app = Flask("memory")
-    app.config.update(TestCore.settings)
+    app.config.update({**request.param, **TestCore.settings})
     STSession(app)
     yield app
     app.extensions["stsession"].close()
 
 
-def test_the_settings_of_a_test_core_keep_it_in_memory(memory_app: Flask) -> None:
+def test_the_settings_of_a_test_core_keep_it_in_memory(
+    memory_app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
     client = memory_app.test_client()
     login(client, "alice")
     assert memory_app.extensions["stsession.state"].core.locate() == ":memory:"
+    assert caplog.get_records("setup") == []

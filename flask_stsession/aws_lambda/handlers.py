@@ -13,7 +13,7 @@ from ..config import load
 from ..config.config import Config
 from ..errors import SessionHTTPError, STSessionError
 from ..sessions.client_changes import ClientChanges
-from ..web.options import verify_options
+from ..web.options import passes_to_guard, verify_options
 from ..web.transport import Turns
 from ..web.verdict_record import announce_verdict
 from .client_headers import with_client_headers
@@ -31,6 +31,7 @@ Handler = Callable[[Any, Any], Any]
 _JSON: Final = "application/json"
 
 
+@passes_to_guard
 def verify_session_event(
     config: Mapping[str, Any] | None = None,
     *,

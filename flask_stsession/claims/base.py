@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar, overload
 
-from ..callables import BuiltPayload, EnsureSync, call, refuse_asynchronous
+from ..callables import BuiltPayload, EnsureSync, call, refuse_asynchronous, shown_as
 from ..constants import DEFAULT_TENANT, PROTECTED_CLAIMS
 from ..errors import ProtectedClaimError, Reason
 
@@ -50,7 +50,7 @@ _NEVER_AWAITED: Final = (
 )
 
 
-def system_clock() -> int:
+def _system_clock() -> int:
     """Return the time of this machine, in ms since 1970."""
     return time.time_ns() // 1_000_000
 
@@ -83,7 +83,7 @@ class SessionClaim(Generic[T]):
         none. It takes ``(user_id, tenant_id, user_context)`` or ``(user_id, recipe_user_id, tenant_id,
         current_payload, user_context)``; a function that takes both, such as ``lambda *args``, is called
         with three arguments, unless it names a ``recipe_user_id``. A subclass may define the method instead.
-    :param clock: returns the time in ms, for tests.
+    :param clock: returns the time in ms, for tests; by default that of this machine.
     :raises TypeError: if ``fetch_value`` is missing, or takes neither three nor five arguments; where a
         subclass is defined, if any other method is asynchronous.
     :raises ProtectedClaimError: if the key is one of the session's own.
@@ -101,7 +101,7 @@ class SessionClaim(Generic[T]):
         key: str | None = None,
         fetch_value: Callable[..., T | Awaitable[T | None] | None] | None = None,
         *,
-        clock: Callable[[], int] = system_clock,
+        clock: Callable[[], int] | None = None,
     ) -> None:
         self.key = _checked_key(getattr(self, "key", None) if key is None else key)
         overridden = type(self).fetch_value is not SessionClaim.fetch_value
@@ -112,11 +112,12 @@ class SessionClaim(Generic[T]):
             )
         self._fetch_value = fetch_value
         self._takes_five = _takes_five(self.key, self.fetch_value if overridden else fetch_value)
-        self._clock = clock
+        self._clock = clock or _system_clock
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.key!r}>"
 
+    @shown_as(lambda self, user_id, tenant_id, user_context: None)  # noqa: ARG005
     def fetch_value(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function given as ``fetch_value`` with these arguments.
 
@@ -178,6 +179,7 @@ class SessionClaim(Generic[T]):
         ensure_sync: EnsureSync | None = None,
     ) -> BuiltPayload: ...
 
+    @shown_as(lambda self, user_id, tenant_id=DEFAULT_TENANT, user_context=None, *, ensure_sync=None: None)  # noqa: ARG005
     def build(
         self, user_id: str, *args: Any, ensure_sync: EnsureSync | None = None, **kwargs: Any
     ) -> BuiltPayload:

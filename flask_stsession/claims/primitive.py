@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection
 from functools import cached_property
 from typing import Any
 
-from .base import SessionClaim, system_clock
+from .base import SessionClaim
 from .validators import (
     BooleanClaimValidators,
     MaxAge,
@@ -28,7 +28,7 @@ class PrimitiveClaim(SessionClaim[P]):
     :param fetch_value: see :class:`SessionClaim`.
     :param default_max_age_in_sec: age (s) at which validators without a maximal age of their own refetch the
         value; 0: at every check; ``None``: only if it is missing.
-    :param clock: returns the time in ms, for tests.
+    :param clock: returns the time in ms, for tests; by default that of this machine.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class PrimitiveClaim(SessionClaim[P]):
         fetch_value: Callable[..., P | Awaitable[P | None] | None] | None = None,
         default_max_age_in_sec: MaxAge = None,
         *,
-        clock: Callable[[], int] = system_clock,
+        clock: Callable[[], int] | None = None,
     ) -> None:
         super().__init__(key, fetch_value, clock=clock)
         self.default_max_age_in_sec: MaxAge = checked_max_age(default_max_age_in_sec)
@@ -63,7 +63,7 @@ class PrimitiveArrayClaim(SessionClaim[list[P]]):
     :param key: key in the access token payload.
     :param fetch_value: see :class:`SessionClaim`.
     :param default_max_age_in_sec: as in :class:`PrimitiveClaim`.
-    :param clock: returns the time in ms, for tests.
+    :param clock: returns the time in ms, for tests; by default that of this machine.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class PrimitiveArrayClaim(SessionClaim[list[P]]):
         fetch_value: Callable[..., Collection[P] | Awaitable[Collection[P] | None] | None] | None = None,
         default_max_age_in_sec: MaxAge = None,
         *,
-        clock: Callable[[], int] = system_clock,
+        clock: Callable[[], int] | None = None,
     ) -> None:
         source: Any = fetch_value  # a list is stored, whatever collection the source returns
         super().__init__(key, source, clock=clock)

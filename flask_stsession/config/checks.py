@@ -46,6 +46,12 @@ def _impossible_ways_to_the_core(config: Config) -> Iterator[str]:
             "STSESSION_CORE_PROXY is for the way to a core, but STSESSION_CONNECTION_URI = "
             f"{config.connection_uri!r} is in this process. Remove STSESSION_CORE_PROXY."
         )
+    plain = [host for host in config.core_hosts if not host.startswith("https:")]
+    if config.core_tls and plain:
+        yield (
+            f"STSESSION_CORE_TLS has files for TLS, but {plain[0]!r} in STSESSION_CONNECTION_URI is reached "
+            "without TLS. Write https there, or remove STSESSION_CORE_TLS."
+        )
     for name, file in config.core_tls.items():
         if not Path(file).is_file():
             yield f"STSESSION_CORE_TLS[{name!r}] = {file!r}: there is no such file. Write the name of one."
@@ -270,15 +276,18 @@ def insecure_none_problem(config: Config, api_origin: str) -> str | None:
 
 
 def unconfigured_host_problem(
-    config: Config, request_host: str, *, scheme: str, forwarded: bool
+    config: Config, request_host: str, *, scheme: str, forwarded: bool, from_outside: bool = False
 ) -> str | None:
     """Return why no session is created: the app is not configured, and this host may be a public one.
 
     :param request_host: the ``Host`` header.
     :param scheme: of the request.
     :param forwarded: the request has a header of a proxy (``Forwarded``, ``X-Forwarded-*``, ``X-Real-IP``).
+    :param from_outside: such a header has a public address: of the client, or of another proxy.
     """
-    if config.api_domain is not None or is_local_host(request_host, forwarded=forwarded):
+    if config.api_domain is not None:
+        return None
+    if is_local_host(request_host, forwarded=forwarded) and not from_outside:
         return None
     origin = origin_of(f"{scheme}://{request_host}") or f"{scheme}://api.example.com"
     if is_local_host(request_host):

@@ -47,9 +47,13 @@ _SHELL_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9]([A-Za-z0-9._-]*[A-Z
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 _MAX_HOST_LENGTH = 253
 #: Top-level names that no public host has: RFC 2606, RFC 6761, RFC 6762, RFC 8375, ICANN SAC113.
-_LOCAL_NAMES = (".example", ".home.arpa", ".internal", ".invalid", ".local", ".test")
+_LOCAL_NAMES = (".example", ".home.arpa", ".internal", ".invalid", ".local", ".localhost", ".test")
 #: Shared by a provider and its customers, and not routed elsewhere (RFC 6598).
 _SHARED_ADDRESSES = ipaddress.IPv4Network("100.64.0.0/10")
+#: Private to Python, but examples of public ones (RFC 5737, RFC 3849).
+_DOCUMENTATION_ADDRESSES = tuple(
+    map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
+)
 
 
 class Origin(NamedTuple):
@@ -225,18 +229,25 @@ def is_local_host(netloc: str, *, forwarded: bool = False) -> bool:
 
     :param netloc: a host, or the value of a ``Host`` header; the port is ignored.
     :param forwarded: the request came through a proxy, which may have replaced a public host by one of its
-        own network. Only loopback is local then.
+        own network. Only ``localhost`` and loopback addresses are local then.
     """
-    from_this_machine = is_loopback(netloc)
-    if forwarded or from_this_machine:
-        return from_this_machine
     host = host_of(netloc)
     if host is None:
         return False
     address = _address_of(host)
+    if forwarded:
+        return host == "localhost" if address is None else address.is_loopback
     if address is None:
         return "." not in host or f".{host}".endswith(_LOCAL_NAMES)
+    if any(address in network for network in _DOCUMENTATION_ADDRESSES):
+        return False
     return address.is_private or address.is_link_local or address in _SHARED_ADDRESSES
+
+
+def is_public_address(node: str) -> bool:
+    """Return whether this is an IP address of the Internet, with a port or without."""
+    host = host_of(node)
+    return host is not None and is_ip_address(host) and not is_local_host(host)
 
 
 def _address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -296,8 +296,12 @@ class Session:
         All fetched values are stored in the core in one call, whatever the number of claims.
 
         :raises InvalidClaimsError: a validator failed; the error lists all that did.
+        :raises TypeError: the validators are not several.
         """
-        validators = list(claim_validators)
+        try:
+            validators = list(claim_validators)
+        except TypeError as error:
+            raise TypeError(f"assert_claims takes a list of validators, not {claim_validators!r}.") from error
         if not validators:
             return
         context = self.context(fresh_time=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
 from inspect import iscoroutinefunction
@@ -279,7 +279,7 @@ class Protection:
     """
 
     def __init__(self, exempt: Sequence[str | Callable[..., Any]], options: VerifyOptions) -> None:
-        if isinstance(exempt, str) or callable(exempt):
+        if isinstance(exempt, str) or callable(exempt) or not isinstance(exempt, Iterable):
             raise TypeError(
                 f"protect() takes a list of endpoint names and functions as exempt=, not {exempt!r}."
             )

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..config.checks import insecure_none_problem, unconfigured_host_problem
+from ..config.domains import is_public_address
 from ..constants import AUTH_MODE_HEADER, TransferMethod
 from ..errors import (
     ConfigError,
@@ -247,6 +248,7 @@ def _refuse_unconfigured_host(config: Config, request: Request) -> None:
         request.environ.get("HTTP_HOST") or request.host,
         scheme=request.scheme,
         forwarded=is_forwarded,
+        from_outside=is_forwarded and any(map(is_public_address, _forwarded_for(request))),
     )
     # A proxy may have replaced the browser's Host by an address of its own.
     for scheme, host in _forwarded_hosts(request) if is_forwarded else ():
@@ -256,15 +258,28 @@ def _refuse_unconfigured_host(config: Config, request: Request) -> None:
 
 
 def _forwarded_hosts(request: Request) -> Iterator[tuple[str, str]]:
-    """Yield scheme and host of the original request, as each proxy reports them (RFC 7239, 5.3)."""
-    for element in request.headers.get("Forwarded", "").split(","):
-        pairs = (pair.partition("=") for pair in element.split(";"))
-        named = {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+    """Yield scheme and host of the original request, as each proxy reports them."""
+    for named in _forwarded_elements(request):
         if named.get("host"):
             yield _scheme(request, named.get("proto", "")), named["host"]
     scheme = _scheme(request, request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip())
     for host in filter(None, map(str.strip, request.headers.get("X-Forwarded-Host", "").split(","))):
         yield scheme, host
+
+
+def _forwarded_for(request: Request) -> Iterator[str]:
+    """Yield the clients that proxies name: addresses, with ports or without, or other words."""
+    for named in _forwarded_elements(request):
+        yield named.get("for", "")
+    for header in ("X-Forwarded-For", "X-Real-IP"):
+        yield from map(str.strip, request.headers.get(header, "").split(","))
+
+
+def _forwarded_elements(request: Request) -> Iterator[dict[str, str]]:
+    """Yield what each proxy says in ``Forwarded`` (RFC 7239, 4)."""
+    for element in request.headers.get("Forwarded", "").split(","):
+        pairs = (pair.partition("=") for pair in element.split(";"))
+        yield {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
 
 
 def _scheme(request: Request, named: str) -> str:

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Any, Final
 
+from ..callables import F
 from ..claims.base import SessionClaim, SessionClaimValidator
 from ..claims.builtin import AuthTimeClaim, PermissionClaim, UserRoleClaim
 from ..errors import ConfigError
@@ -142,6 +143,15 @@ SIGNATURE: Final = Signature(
         if each.name != "caller" and each.kind is not Parameter.VAR_KEYWORD
     ]
 )
+
+
+def passes_to_guard(function: F) -> F:
+    """Let ``help`` show the arguments of a guard in the place of ``**`` at a function that passes them on."""
+    own = signature(function)
+    parameters = [each for each in own.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
+    passed = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in SIGNATURE.parameters.values()]
+    function.__signature__ = own.replace(parameters=[*parameters, *passed])  # type: ignore[attr-defined]
+    return function
 
 
 def _refuse_unknown(caller: str, unknown: Iterable[str]) -> None:

@@ -46,8 +46,17 @@ def _current_user() -> Any:
     return state.user
 
 
+class _SessionProxy(LocalProxy["Session"]):
+    """This request's session, on any view, verified at first use; falsy where there is none or no request."""
+
+    __slots__ = ()
+
+
 class _UserProxy(LocalProxy[Any]):
-    """The current user, with our own ``is_authenticated`` and ``is_anonymous`` in place of the user's."""
+    """The user that the ``user_loader`` returns for ``current_session``; falsy where nobody is signed in.
+
+    The class of the app's users need not know whether they are signed in.
+    """
 
     __slots__ = ()
 
@@ -62,8 +71,5 @@ class _UserProxy(LocalProxy[Any]):
         return _current_user() is None
 
 
-#: This request's session, on any view, verified at first use; falsy without a session or a request.
-current_session: Session = LocalProxy(_current_session)  # type: ignore[assignment]
-
-#: The user that the ``user_loader`` returns for ``current_session``; falsy if no user is signed in.
+current_session: Session = _SessionProxy(_current_session)  # type: ignore[assignment,arg-type]
 current_user: Any = _UserProxy(_current_user)

@@ -46,6 +46,11 @@ IMPOSSIBLE_COMBINATIONS: list[tuple[dict[str, Any], str]] = [
         "STSESSION_CORE_TLS['ca'] = '/no/such/file.pem': there is no such file. Write the name of one.",
     ),
     (
+        {"CORE_TLS": {"ca": __file__}, "CONNECTION_URI": "https://one:3567;http://two:3567"},
+        "STSESSION_CORE_TLS has files for TLS, but 'http://two:3567' in STSESSION_CONNECTION_URI is reached "
+        "without TLS. Write https there, or remove STSESSION_CORE_TLS.",
+    ),
+    (
         {"SESSION_EXPIRED_STATUS_CODE": 403},
         "STSESSION_SESSION_EXPIRED_STATUS_CODE and STSESSION_INVALID_CLAIM_STATUS_CODE are both 403, but "
         "frontends tell the two cases apart by them. Write two that differ, for example 401 and 403.",

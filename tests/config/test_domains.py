@@ -17,6 +17,7 @@ from flask_stsession.config.domains import (
     is_host_or_parent,
     is_local_host,
     is_loopback,
+    is_public_address,
     is_shell_origin,
     is_shell_url,
     normal_host,
@@ -214,10 +215,10 @@ def test_a_host_that_only_its_own_network_can_reach_is_local(host: str) -> None:
     ("host", "local"),
     [
         ("localhost:5000", True),
-        ("api.localhost", True),
         ("127.0.0.1:5000", True),
         ("[::1]:5000", True),
         ("::ffff:127.0.0.1", True),
+        ("api.localhost", False),
         ("web:8000", False),
         ("app.test", False),
         ("host.docker.internal", False),
@@ -229,8 +230,31 @@ def test_a_host_that_only_its_own_network_can_reach_is_local(host: str) -> None:
         ("example.com", False),
     ],
 )
-def test_behind_a_proxy_only_loopback_is_local(host: str, local: bool) -> None:
-    assert is_local_host(host, forwarded=True) is is_loopback(host) is local
+def test_behind_a_proxy_only_localhost_and_loopback_addresses_are_local(host: str, local: bool) -> None:
+    assert is_local_host(host, forwarded=True) is local
+
+
+@pytest.mark.parametrize(
+    ("node", "public"),
+    [
+        ("8.8.8.8", True),
+        ("192.0.2.43:47011", True),
+        ("[2001:db8:cafe::17]:4711", True),
+        ("2606:4700::1", True),
+        ("127.0.0.1", False),
+        ("10.1.2.3:4711", False),
+        ("::ffff:192.168.0.1", False),
+        ("100.64.0.1", False),
+        ("fd00::1", False),
+        ("unknown", False),
+        ("_hidden", False),
+        ("example.com", False),
+        ("", False),
+        ("[", False),
+    ],
+)
+def test_clients_of_the_internet_have_public_addresses(node: str, public: bool) -> None:
+    assert is_public_address(node) is public
 
 
 @pytest.mark.parametrize(
@@ -247,6 +271,10 @@ def test_behind_a_proxy_only_loopback_is_local(host: str, local: bool) -> None:
         "8.8.8.8",
         "::ffff:8.8.8.8",
         "2606:4700::1",
+        "192.0.2.1",
+        "198.51.100.7:443",
+        "203.0.113.7",
+        "[2001:db8::1]:443",
         "",
         "[",
         "a b",

@@ -5,12 +5,18 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shutil
+import subprocess
 from types import ModuleType
 
 import pytest
-from support.documentation import DOCS, ROOT
+from support.answers import cookies_of
+from support.app_factory import AppFactory
+from support.documentation import DOCS, ROOT, page
+from support.required import missing
 
-TEXT = (DOCS / "frontend.md").read_text(encoding="utf-8")
+FRONTEND = page("frontend.md")
+TEXT = FRONTEND.text
 BROWSER_TESTS = ROOT / "tests" / "browser"
 
 #: The sections on the frontend in SuperTokens' guide to claim validators.
@@ -37,6 +43,32 @@ def screenshots() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+#: In the place of the modules that the page imports; prints what the SDK is told.
+SDK = """
+const Session = { init: (options) => options };
+const SuperTokens = { init: (options) => console.log(JSON.stringify(options)) };
+"""
+
+
+def test_the_sdk_is_set_up_for_an_app_as_it_is_by_default(make_app: AppFactory) -> None:
+    node = shutil.which("node")
+    if node is None:
+        missing("node is missing; .ci/run installs it")
+    (block,) = FRONTEND.blocks("js")
+    imported = re.findall(r'^import (\w+) from "([\w-]+)', block.code, re.MULTILINE)
+    assert imported == [("SuperTokens", "supertokens-web-js"), ("Session", "supertokens-web-js")]
+    script = SDK + re.sub("^import .*$", "", block.code, flags=re.MULTILINE)
+    ran = subprocess.run([node, "-e", script], capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    api, (recipe,) = told["appInfo"], told["recipeList"]
+    client = make_app(api_domain=api["apiDomain"]).test_client()
+    mode = {"st-auth-mode": recipe["tokenTransferMethod"]}
+    assert cookies_of(client.post("/login", base_url=api["apiDomain"], headers=mode))
+    refresh = client.post(f"{api['apiBasePath']}/session/refresh", base_url=api["apiDomain"])
+    assert refresh.status_code == 200
 
 
 def test_every_section_on_the_frontend_has_a_test_that_exists() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from support.documentation import Namespace, Page, page
 from flask_stsession import create_new_session
 from flask_stsession.cli import stsession_group
 from flask_stsession.embedded.command import core_command
+from flask_stsession.embedded.settings import read_settings
 
 WEBSITE = "https://www.example.com"
 
@@ -59,7 +61,10 @@ def test_a_website_elsewhere_may_send_and_read_what_a_session_needs(namespace: N
 def test_the_commands_named_in_the_page_exist() -> None:
     named = set(re.findall(r"flask stsession (\w+)", PRODUCTION.text))
     assert named <= set(stsession_group.commands)
-    used = re.search(r"^flask stsession core (.*)$", PRODUCTION.text, re.MULTILINE)
-    assert used is not None
-    options = {option for each in core_command.params for option in each.opts}
-    assert set(re.findall(r"--\w+", used[1])) <= options
+    (block,) = PRODUCTION.blocks("sh")
+    flask, group, core, *arguments = shlex.split(block.code)
+    assert (flask, group, core) == ("flask", "stsession", "core")
+    given = core_command.make_context("core", arguments).params
+    assert (given["port"], given["database"]) == (3567, "core.db")
+    settings = dict(each.split("=") for each in given["assignments"])
+    assert read_settings(settings).access_token_validity == 600

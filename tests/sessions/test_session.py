@@ -328,6 +328,12 @@ def test_claims_that_fail_are_all_named(session: Session) -> None:
     ]
 
 
+def test_a_single_validator_is_asserted_in_a_list(session: Session) -> None:
+    wrong: Any = second_factor.validators.is_true()
+    with pytest.raises(TypeError, match=r"^assert_claims takes a list of validators, not "):
+        session.assert_claims(wrong)
+
+
 # Sessions that have ended meanwhile
 
 ENDED: list[Callable[[Session], Any]] = [

@@ -103,19 +103,49 @@ def test_an_unconfigured_app_works_on_a_private_network(app: Flask, origin: str)
     assert ("Secure" in set_cookies(answer)["sAccessToken"]) == origin.startswith("https")
 
 
+def through_a_proxy(origin: str) -> str:
+    host = origin.partition("://")[2]
+    return (
+        f"A session was asked for through a proxy, for the host {host!r}, but STSESSION_API_DOMAIN is not "
+        "set, which is for local development only. Add this line before init_app, with the scheme and host "
+        f'that browsers use: app.config["STSESSION_API_DOMAIN"] = "{origin}"'
+    )
+
+
 @pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Prefix", "X-Real-IP"])
-def test_an_unconfigured_app_behind_a_proxy_works_on_loopback_only(app: Flask, header: str) -> None:
+@pytest.mark.parametrize("origin", ["https://web:8000", "http://shop.test", "http://shop.localhost:5000"])
+def test_an_unconfigured_app_behind_a_proxy_works_on_loopback_only(
+    app: Flask, header: str, origin: str
+) -> None:
     app.testing = True
     client = app.test_client()
-    forwarded = {**BY_COOKIE, header: "203.0.113.7"}
+    forwarded = {**BY_COOKIE, header: "192.168.1.7"}
     assert client.post("/login", base_url="http://127.0.0.1:5000", headers=forwarded).status_code == 200
     with pytest.raises(ConfigError) as caught:
-        client.post("/login", base_url="https://web:8000", headers=forwarded)
-    assert str(caught.value) == (
-        "A session was asked for through a proxy, for the host 'web:8000', but STSESSION_API_DOMAIN is not "
-        "set, which is for local development only. Add this line before init_app, with the scheme and host "
-        'that browsers use: app.config["STSESSION_API_DOMAIN"] = "https://web:8000"'
-    )
+        client.post("/login", base_url=origin, headers=forwarded)
+    assert str(caught.value) == through_a_proxy(origin)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-For": "203.0.113.7"},
+        {"X-Forwarded-For": "203.0.113.7:4711, 10.0.0.2"},
+        {"X-Real-IP": "2001:db8::7"},
+        {"Forwarded": 'for="[2001:db8::7]:4711"'},
+        {"Forwarded": "for=10.0.0.2, FOR=203.0.113.7;proto=https"},
+        {"X-Forwarded-Host": "localhost", "X-Forwarded-For": "203.0.113.7"},
+    ],
+)
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:5000", "http://localhost"])
+def test_an_unconfigured_app_serves_nobody_of_the_internet_for_whom_a_proxy_asks(
+    app: Flask, headers: dict[str, str], origin: str
+) -> None:
+    """nginx gives the address of the app as Host, unless it is told otherwise."""
+    app.testing = True
+    with pytest.raises(ConfigError) as caught:
+        app.test_client().post("/login", base_url=origin, headers={**BY_COOKIE, **headers})
+    assert str(caught.value) == through_a_proxy(origin)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +176,7 @@ def test_a_proxy_in_front_of_an_unconfigured_app_does_not_hide_a_public_host(
     "headers",
     [
         {"X-Forwarded-Host": "localhost:3000", "X-Forwarded-For": "127.0.0.1"},
+        {"X-Forwarded-For": "192.168.1.7, ::1", "X-Forwarded-Proto": "https"},
         {"X-Forwarded-Host": "shop.test"},
         {"Forwarded": 'for=127.0.0.1;host="localhost:3000";proto=http'},
         {"Forwarded": "for=unknown;;, by=_hidden"},

@@ -109,13 +109,21 @@ def test_endpoints_and_functions_can_be_exempt(make_app: AppFactory) -> None:
     assert statuses(app.test_client(), *paths) == {"/one": 200, "/health": 200, "/two": 401, "/open": 401}
 
 
-@pytest.mark.parametrize("exempt", ["health", who])
+@pytest.mark.parametrize("exempt", ["health", who, 5, None])
 def test_exempt_must_be_a_list(app: Flask, exempt: Any) -> None:
     with pytest.raises(TypeError) as caught:
         app.extensions["stsession"].protect(app, exempt=exempt)
     assert str(caught.value) == (
         f"protect() takes a list of endpoint names and functions as exempt=, not {exempt!r}."
     )
+
+
+def test_only_apps_and_blueprints_can_be_protected(app: Flask) -> None:
+    wrong: Any = who
+    with pytest.raises(
+        TypeError, match=r"^protect\(\) takes the Flask app or a Blueprint, not <function who"
+    ):
+        app.extensions["stsession"].protect(wrong)
 
 
 def test_views_can_be_marked_as_exempt(make_app: AppFactory) -> None:
