@@ -217,7 +217,7 @@ def test_browsers_can_read_the_responses_of_the_gateways_themselves(template: di
         assert "gatewayresponse.header.Access-Control-Allow-Origin" in parameters
         assert parameters["gatewayresponse.header.Access-Control-Allow-Credentials"] == "'true'"
     assert responses["ACCESS_DENIED"]["responseTemplates"]["application/json"] == "$context.authorizer.body"
-    cors = of_type(template, "AWS::Serverless::HttpApi")["HttpApi"]["CorsConfiguration"]
+    cors = of_type(template, "AWS::ApiGatewayV2::Api")["HttpApi"]["CorsConfiguration"]
     assert set(cors["ExposeHeaders"]) == set(EXPOSED_HEADERS)
     assert set(cors["AllowHeaders"]) == {"content-type", *CORS_REQUEST_HEADERS}
 
