@@ -44,8 +44,7 @@ class Decisions(NamedTuple):
     anti_csrf: AntiCsrf
 
 
-@dataclass(frozen=True, slots=True)
-class CookieNames:
+class CookieNames(NamedTuple):
     """The names of the session's cookies.
 
     :param legacy: the cookie of SDKs older than 2022; ``None`` with a prefix, which those never used.

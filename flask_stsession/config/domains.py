@@ -12,9 +12,8 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 # requests depends on it and imports it, so it is not an additional dependency.
@@ -53,8 +52,7 @@ _LOCAL_NAMES = (".example", ".home.arpa", ".internal", ".invalid", ".local", ".t
 _SHARED_ADDRESSES = ipaddress.IPv4Network("100.64.0.0/10")
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """The scheme, host and port of a URL (RFC 6454), spelled as browsers send them.
 
     :param port: ``None`` for the scheme's own.

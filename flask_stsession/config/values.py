@@ -14,7 +14,6 @@ import re
 import reprlib
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -59,8 +58,7 @@ def spelled(key: str, value: object) -> str:
     return f"{key} = {value!r} (in the environment: {ENVIRONMENT_PREFIX}{key}={as_json})"
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(NamedTuple):
     """The value that an app has set for a key.
 
     :param key: with its prefix.
@@ -412,7 +410,7 @@ def audience(given: Given) -> tuple[str, ...]:
         raise given.refused("it must name at least one audience")
     for each in several:
         if not isinstance(each, str):
-            raise _not_text(replace(given, value=each))
+            raise _not_text(given._replace(value=each))
         if not each.isprintable() or not each or " " in each:
             raise given.refused("each must be printable text without blanks")
     return tuple(dict.fromkeys(several))

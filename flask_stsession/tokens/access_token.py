@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from ..constants import DEFAULT_TENANT
 from .masked import MaskedToken
@@ -46,8 +46,7 @@ def _refuse_constant(name: str) -> NoReturn:
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-@dataclass(frozen=True, slots=True)
-class TokenHeader:
+class TokenHeader(NamedTuple):
     """The header of an access token.
 
     :param algorithm: ``alg``; never decides how the token is verified.
