@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..constants import BOTH_METHODS, TransferMethod
 
@@ -36,8 +36,7 @@ class IssuedTokens:
     remember: bool = True
 
 
-@dataclass(frozen=True)
-class StrayCookie:
+class StrayCookie(NamedTuple):
     """A cookie of ours to expire, on a domain or path on which we no longer set it.
 
     :param name: its name.
@@ -50,8 +49,7 @@ class StrayCookie:
     path: str
 
 
-@dataclass(frozen=True)
-class StrayCookies:
+class StrayCookies(NamedTuple):
     """Cookies that the client may hold, to be expired as far as a response has room for them.
 
     :param likely: cookies of the names in question, the likeliest domains and paths first.
