@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from flask_stsession.tokens.access_token import parse
 FOLDER = EXAMPLES / "aws_lambda"
 WEBSITE = "https://www.example.com"
 PASSWORD = "only for this test"
+#: How long API Gateway waits for a discovery document, and for the keys (s).
+GATEWAY_WAITS_SECONDS = 1.5
 CASES = {case.name: case for case in authorizer_cases()}
 
 pytestmark = pytest.mark.slow
@@ -152,6 +155,20 @@ def test_the_function_behind_a_jwt_authorizer_checks_claims(app: RunningFunction
         response = function.invoke(event).result
     assert response["statusCode"] == 403
     assert json.loads(response["body"])["claimValidationErrors"][0]["id"] == "st-ev"
+
+
+@pytest.mark.parametrize("path", ["/auth/.well-known/openid-configuration", "/auth/jwt/jwks.json"])
+def test_a_jwt_authorizer_has_its_answer_in_time_even_from_a_cold_start(
+    environment: dict[str, str], path: str
+) -> None:
+    took = []
+    for _ in range(3):  # another test may have had the processor for a while
+        began = time.monotonic()
+        with running_function("app.handler", FOLDER, environment) as function:
+            response = function.invoke(gateway_event("http-2.0", path)).result
+            took.append(time.monotonic() - began)
+        assert response["statusCode"] == 200
+    assert min(took) < GATEWAY_WAITS_SECONDS
 
 
 def test_a_function_without_a_core_does_not_start() -> None:

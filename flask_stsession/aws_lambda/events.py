@@ -304,5 +304,8 @@ def _decoded(path: str) -> str:
 
 
 def wsgi_text(text: str) -> str:
-    """Return text as WSGI wants it, each character for one octet (PEP 3333)."""
-    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("latin-1")
+    """Return text as WSGI wants it, each character for one octet (PEP 3333).
+
+    Half a surrogate pair becomes ``?``: Werkzeug decodes a query strictly.
+    """
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("latin-1")
