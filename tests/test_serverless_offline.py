@@ -106,8 +106,8 @@ def test_the_app_and_the_authorizers_take_what_a_second_emulator_sends(
         # Lambda authorizers of an HTTP API, and of a REST API by TOKEN: by header only
         "/authorized/user": {"none": 401, "token": 200, "cookies": 401, "expired": 401},
         "/rest/token": {"none": 401, "token": 200, "cookies": 401, "expired": 401},
-        # By REQUEST: header and cookie. A session is optional, but this emulator refuses an empty principalId;
-        # API Gateway evaluates the policy.
+        # By REQUEST: header and cookie. A session is optional, but this emulator refuses an empty
+        # principalId; API Gateway evaluates the policy.
         "/rest/request": {"none": 403, "token": 200, "cookies": 200, "expired": 401},
     }
     ways: dict[str, Mapping[str, str]] = {"none": {}, "token": token, "cookies": cookies, "expired": expired}
