@@ -58,7 +58,7 @@ class NatGateway:
             with self._lock:
                 self._open.discard(client)
             with contextlib.suppress(OSError):
-                server.shutdown(socket.SHUT_RDWR)
+                server.shutdown(socket.SHUT_WR)
             back.join()
 
     def _back(self, server: socket.socket, client: socket.socket) -> None:
