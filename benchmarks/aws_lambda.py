@@ -1,27 +1,33 @@
 """AWS Lambda: import, first event and warm event of each way, by processor time.
 
 Each contestant runs in processes of its own (:mod:`.lambda_child`). The versions that were compared are
-pinned in ``benchmarks/requirements-lambda.txt``; peers that are not installed are left out.
+pinned in ``benchmarks/requirements-lambda.txt`` and ``benchmarks/lambda_node/package.json`` (``npm install``
+there); peers that are not installed are left out.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from .core import running_core
 from .lambda_child import CONTESTANTS
 from .report import Part, Row, microseconds, milliseconds
 
-_HEADINGS = ("AWS Lambda", "import", "first event", "warm event", "aim")
-_ROUNDS = 7
+_HEADINGS = ("AWS Lambda", "import", "first event", "warm event", "memory", "aim")
+_ROUNDS = 15
 #: The packages of a contestant beyond ours.
 _NEEDS = {"Mangum": ("mangum", "fastapi", "nest_asyncio", "supertokens-python")}
+#: The contestant that is no Python, and its folder.
+_NODE = "supertokens-node"
+_NODE_FOLDER = Path(__file__).with_name("lambda_node")
 _MOST_OF_DEPENDENCIES = 1.2
 _MOST_WITHOUT_FLASK = 60e-6
 _MOST_ABOVE_BARE = 40e-6
@@ -29,14 +35,17 @@ _MOST_ABOVE_BARE = 40e-6
 
 def measure() -> Part:
     """Measure every contestant that is installed."""
-    figures: dict[str, dict[str, float]] = {}
     with running_core() as core, tempfile.TemporaryDirectory() as bytecode:
         event = _event(core.create_session().access)
-        for name in CONTESTANTS:
-            if all(map(_is_installed, _NEEDS.get(name, ()))):
-                # The first round compiles everything, as an installation does.
-                rounds = [_run(name, core.url, event, bytecode) for _ in range(_ROUNDS + 1)][1:]
-                figures[name] = {key: min(each[key] for each in rounds) for key in rounds[0]}
+        names = list(filter(_is_there, (*CONTESTANTS, _NODE)))
+        # They take turns, as the machine is not always equally fast. The first round compiles everything, as
+        # an installation does.
+        rounds = [
+            {name: _run(name, core.url, event, bytecode) for name in names} for _ in range(_ROUNDS + 1)
+        ][1:]
+        figures = {
+            name: {key: min(each[name][key] for each in rounds) for key in rounds[0][name]} for name in names
+        }
     return Part(_HEADINGS, [_row(name, figures) for name in figures])
 
 
@@ -55,6 +64,7 @@ def _row(name: str, figures: dict[str, dict[str, float]]) -> Row:
         milliseconds(mine["import"], signed=False),
         milliseconds(mine["first"], signed=False),
         microseconds(mine["warm"], signed=False),
+        f"{mine['memory'] / 1e6:.0f} MB",
     )
     return Row((name, *cells, aim), met)
 
@@ -63,6 +73,8 @@ def _run(name: str, core_url: str, event: str, bytecode: str) -> dict[str, float
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": bytecode}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-m", "benchmarks.lambda_child", name, core_url]
+    if name == _NODE:
+        command = ["node", str(_NODE_FOLDER / "measure.js"), core_url]
     ran = subprocess.run(command, input=event, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     measured: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
     return measured
@@ -103,6 +115,12 @@ def _event(token: str) -> str:
             "isBase64Encoded": False,
         }
     )
+
+
+def _is_there(name: str) -> bool:
+    if name == _NODE:
+        return shutil.which("node") is not None and (_NODE_FOLDER / "node_modules").exists()
+    return all(map(_is_installed, _NEEDS.get(name, ())))
 
 
 def _is_installed(name: str) -> bool:

@@ -35,7 +35,7 @@ class EventError(STSessionError, ValueError):
     reason = Reason.MALFORMED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class EventRequest:
     """The HTTP request in an event.
 
@@ -304,5 +304,8 @@ def _decoded(path: str) -> str:
 
 
 def wsgi_text(text: str) -> str:
-    """Return text as WSGI wants it, each character for one octet (PEP 3333)."""
-    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("latin-1")
+    """Return text as WSGI wants it, each character for one octet (PEP 3333).
+
+    Half a surrogate pair becomes ``?``: Werkzeug decodes a query strictly.
+    """
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("latin-1")

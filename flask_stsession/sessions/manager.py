@@ -44,7 +44,6 @@ from ..tokens.refresh_token import has_shape_of_refresh_token
 from .by_handle import SessionsByHandle
 from .handle_locks import HandleLocks
 from .methods import DefaultMethods
-from .new_session import NewSession
 from .outcomes import RecentOutcomes
 from .payloads import (
     checked_update,
@@ -65,6 +64,7 @@ if TYPE_CHECKING:
     from ..tokens.access_token import AccessToken
     from ..tokens.jwks import KeySet
     from ..tokens.verifier import TokenVerifier
+    from .new_session import NewSession
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 

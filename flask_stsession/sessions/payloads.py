@@ -8,10 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from datetime import date
-from decimal import Decimal
-from typing import Any
-from uuid import UUID
+from typing import Any, Final
 
 from ..constants import PROTECTED_CLAIMS
 from ..errors import ProtectedClaimError
@@ -25,14 +22,18 @@ _SMALLEST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**63 - 1
 #: The largest whole number that JavaScript, and so a browser, reads exactly (RFC 8259, 6).
 _LARGEST_EXACT = 2**53
 
-#: Types that apps often put into a session although they are not JSON, and what to write instead.
-_REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    ((set, frozenset), "write sorted(...) for a list"),
-    (date, "write .isoformat(), or .timestamp() of a datetime"),
-    ((bytes, bytearray, memoryview), "write text, by base64 for example"),
-    (Decimal, "write str(...) to keep every digit"),
-    (UUID, "write str(...)"),
-)
+#: Types that apps often put into a session although they are not JSON, and what to write instead. By name,
+#: since importing ``uuid`` takes longer than any module of ours.
+_REMEDIES: Final = {
+    "set": "write sorted(...) for a list",
+    "frozenset": "write sorted(...) for a list",
+    "date": "write .isoformat(), or .timestamp() of a datetime",
+    "bytes": "write text, by base64 for example",
+    "bytearray": "write text, by base64 for example",
+    "memoryview": "write text, by base64 for example",
+    "Decimal": "write str(...) to keep every digit",
+    "UUID": "write str(...)",
+}
 
 
 def json_object(value: Mapping[str, Any], *, argument: str) -> dict[str, Any]:
@@ -72,9 +73,8 @@ def _json_value(value: Any, place: str, depth: int) -> Any:
                 for key, item in value.items()
             }
         return [_json_value(item, f"{place}[{index}]", depth - 1) for index, item in enumerate(value)]
-    remedy = next(
-        (words for types, words in _REMEDIES if isinstance(value, types)), "write its data as JSON types"
-    )
+    names = [each.__name__ for each in type(value).__mro__]
+    remedy = next((_REMEDIES[name] for name in names if name in _REMEDIES), "write its data as JSON types")
     raise TypeError(f"{place} is of type {type(value).__name__}, which JSON does not have: {remedy}.")
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import RSAAlgorithm
@@ -183,12 +182,11 @@ def is_genuine(raw: str, algorithm: object, key: RSAPublicKey) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Verified:
+class _Verified(NamedTuple):
     """A verified token, and the key that verified it."""
 
     token: AccessToken
-    key: RSAPublicKey = field(repr=False)
+    key: RSAPublicKey
 
 
 class _VerifiedTokens:

@@ -136,6 +136,20 @@ def test_the_app_finds_event_and_context_in_its_environment() -> None:
     assert seen == [event, context]
 
 
+@pytest.mark.parametrize("gateway", GATEWAYS)
+def test_half_a_surrogate_pair_in_a_query_is_a_question_mark(gateway: str) -> None:
+    app = Flask(__name__)
+    app.add_url_rule("/user", view_func=lambda: request.args["q"])
+    event = gateway_event(gateway)
+    event["rawQueryString"] = "q=\xe9\ud800"
+    for key, value in (
+        ("queryStringParameters", "\xe9\ud800"),
+        ("multiValueQueryStringParameters", ["\xe9\ud800"]),
+    ):
+        event[key] = {"q": value}
+    assert make_handler(app)(event)["body"] == "\xe9?"
+
+
 def test_what_an_app_opens_for_a_response_is_closed() -> None:
     app = Flask("closing")
     closed: list[str] = []

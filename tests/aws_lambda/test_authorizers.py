@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -343,6 +344,26 @@ def test_all_calls_to_the_core_end_before_the_functions_time_does(
     with pytest.raises(CoreUnavailableError, match="time in which it had to respond is over"):
         authorizer(event, SimpleNamespace(get_remaining_time_in_millis=lambda: 400))
     assert served_core.counted() == {}
+
+
+def test_the_core_is_not_called_when_an_http_api_stops_waiting(
+    monkeypatch: pytest.MonkeyPatch, function: dict[str, Any], sign_in: SignIn, served_core: ServedCore
+) -> None:
+    late, clock = 0.0, time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + late)
+
+    def slow(*_: Any) -> list[Any]:
+        nonlocal late
+        late += 9.5
+        return [UserRoleClaim.validators.includes("admin")]
+
+    event = REST.event(sign_in().get_access_token())
+    authorizer = make_authorizer(function, override_global_claim_validators=slow)
+    served_core.counted()
+    with pytest.raises(CoreUnavailableError, match="time in which it had to respond is over"):
+        # The function itself may run for a quarter of an hour.
+        authorizer(event, SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000))
+    assert served_core.counted() == {"GET /.well-known/jwks.json": 1}
 
 
 # Events of unknown shape

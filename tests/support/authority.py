@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import shutil
 import ssl
 import subprocess
@@ -30,8 +31,9 @@ class Authority:
         certificate = self._sign(
             self._name, self._key.public_key(), x509.BasicConstraints(ca=True, path_length=0)
         )
-        self._file = folder / "authority.pem"
-        self._file.write_bytes(certificate)
+        #: Its certificate, for clients that take a file.
+        self.file = folder / "authority.pem"
+        self.file.write_bytes(certificate)
 
     def _sign(
         self, name: x509.Name, key: ec.EllipticCurvePublicKey, *extensions: x509.ExtensionType
@@ -52,8 +54,14 @@ class Authority:
 
     def context_for(self, *hosts: str) -> ssl.SSLContext:
         """Return what a server needs to serve these hosts over https."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate_for(*hosts))
+        return context
+
+    def certificate_for(self, *hosts: str) -> Path:
+        """Return a file with a certificate for these hosts, names or addresses, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
+        names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, hosts[0])])
         path = self._folder / "server.pem"
         path.write_bytes(
@@ -64,9 +72,7 @@ class Authority:
             )
             + self._sign(subject, key.public_key(), names)
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
+        return path
 
     def trusted_by(self, home: Path) -> None:
         """Put the authority into the store that Chromium reads in this home directory."""
@@ -76,5 +82,12 @@ class Authority:
         store.mkdir(parents=True)
         certutil = ["certutil", "-d", f"sql:{store}"]
         subprocess.run([*certutil, "-N", "--empty-password"], check=True)
-        added = ["-A", "-n", "test", "-t", "C,,", "-i", str(self._file)]
+        added = ["-A", "-n", "test", "-t", "C,,", "-i", str(self.file)]
         subprocess.run([*certutil, *added], check=True)
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -96,6 +97,15 @@ class RunningFunction:
         """Send an event, and return what the handler made of it."""
         self._server.events.put(json.dumps(event).encode())
         return self.next_outcome()
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop the process, as AWS Lambda does between two invocations."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def next_outcome(self) -> Outcome:
         """Return what the runtime reports next: also that the handler could not be imported."""

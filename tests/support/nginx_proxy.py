@@ -6,7 +6,6 @@ Skipped where there is none, unless ``STSESSION_REQUIRE_EVERYTHING`` is set.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import socket
 import subprocess
@@ -16,9 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import pytest
 from flask import Flask
 from werkzeug.serving import make_server
+
+from support.ports import free_port
+from support.required import missing
 
 _CONFIG: Final = """
 daemon off;
@@ -59,13 +60,11 @@ def behind_nginx(
     """
     binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if binary is None:
-        if os.environ.get("STSESSION_REQUIRE_EVERYTHING"):
-            pytest.fail("there is no nginx, and STSESSION_REQUIRE_EVERYTHING is set")
-        pytest.skip("there is no nginx: apt-get install nginx-light")
+        missing("there is no nginx: apt-get install nginx-light")
     upstream = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=upstream.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    port = _free_port()
+    port = free_port()
     config = folder / "nginx.conf"
     config.write_text(
         _CONFIG.format(
@@ -86,13 +85,6 @@ def behind_nginx(
         upstream.shutdown()
         thread.join()
         upstream.server_close()
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
