@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -38,19 +38,12 @@ class DatabaseFile:
             raise EmbeddedCoreError(
                 f"{name!r} is not a file: name a file for the embedded core's database, or {IN_MEMORY}"
             )
-        try:
+        with self._usable():
             # SQLite keeps its other files beside the target of a link.
             self._target = _follow_own_link(self.path)
             self._log, self._log_index = self._beside("-wal"), self._beside("-shm")
             _make(self._target)
-            for path in (self._target, self._log, self._log_index, self._beside("-journal")):
-                _make_private(path)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise EmbeddedCoreError(
-                f"the embedded core's database {self.path} cannot be made or written ({reason}):"
-                " make its folder writable for this user, or name another file"
-            ) from error
+            self._found = frozenset(filter(_is_there, self._all()))
         self._opened: dict[Path, tuple[int, int]] = {}
         self._confirmed: tuple[int, int] | None = None
 
@@ -58,6 +51,15 @@ class DatabaseFile:
     def uri(self) -> str:
         """The URI with which SQLite opens the file, but never makes a missing one."""
         return self._target.as_uri() + "?mode=rw"
+
+    def make_private(self) -> None:
+        """Close the files to everybody else. To be called once SQLite has told that they are ours.
+
+        :raises EmbeddedCoreError: they cannot be closed to others.
+        """
+        with self._usable():
+            for path in self._all():
+                _make_private(path, was_there=path in self._found)
 
     def note_opened(self) -> None:
         """Remember the files of a connection that was just opened."""
@@ -91,6 +93,20 @@ class DatabaseFile:
                     raise lost(path, "was overwritten with another database")
                 self._confirmed = written
 
+    @contextlib.contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise EmbeddedCoreError(
+                f"the embedded core's database {self.path} cannot be made or written ({reason}):"
+                " make its folder writable for this user, or name another file"
+            ) from error
+
+    def _all(self) -> tuple[Path, ...]:
+        return self._target, self._log, self._log_index, self._beside("-journal")
+
     def _beside(self, suffix: str) -> Path:
         return self._target.with_name(self._target.name + suffix)
 
@@ -121,17 +137,29 @@ def _make(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _PRIVATE))
 
 
-def _make_private(path: Path) -> None:
+def _is_there(path: Path) -> bool:
+    """Return whether there is such a file.
+
+    :raises EmbeddedCoreError: it must not be used.
+    """
     try:
         found = path.lstat()
     except FileNotFoundError:
-        return
+        return False
     if not stat.S_ISREG(found.st_mode):
         raise EmbeddedCoreError(
             f"{path} is not a regular file: move it away, or name another file for the embedded core's"
             " database"
         )
     _refuse_foreign_owner(path, found.st_uid)
+    return True
+
+
+def _make_private(path: Path, *, was_there: bool) -> None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
     if os.name != "posix" or not found.st_mode & _FOR_OTHERS:
         return
     path.chmod(_PRIVATE)
@@ -140,7 +168,7 @@ def _make_private(path: Path) -> None:
             f"{path} is open to other users, and its file system keeps no permissions: name a file on"
             " another file system for the embedded core's database"
         )
-    if not found.st_size:  # with nothing in it to read
+    if not (was_there and found.st_size):  # nothing in it that anybody could have read
         return
     logger.warning(
         "%s was open to other users (mode %04o) and has been made private. It holds the keys that sign"

@@ -82,9 +82,11 @@ def read_version(connection: sqlite3.Connection, name: str, steps: Sequence[Sequ
     :param name: the database, for messages.
     :raises EmbeddedCoreError: it is another application's, or a newer release's.
     """
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    mark = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    # In one statement: another process may be making the tables just now.
+    version, mark, tables = connection.execute(
+        "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master)"
+        " FROM pragma_user_version, pragma_application_id"
+    ).fetchone()
     if mark != APPLICATION_ID and (tables or mark):
         raise EmbeddedCoreError(f"{name} is the database of another application: name another file")
     if version > len(steps):
@@ -92,7 +94,7 @@ def read_version(connection: sqlite3.Connection, name: str, steps: Sequence[Sequ
             f"{name} was made by a newer flask-stsession (schema {version}, this one knows {len(steps)}):"
             " update flask-stsession, or name another file"
         )
-    return version
+    return int(version)
 
 
 def migrate(connection: sqlite3.Connection, version: int, steps: Sequence[Sequence[str]] = STEPS) -> None:

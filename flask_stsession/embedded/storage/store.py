@@ -185,6 +185,8 @@ class Store:
     ) -> bool:
         """Make the tables or bring them up to date; return whether the database was empty."""
         version = read_version(connection, self.name)
+        if self._file:
+            self._file.make_private()
         if version < len(STEPS):
             with self._transaction(connection):
                 # Looked at again under the write lock: of several processes that start at once, one makes

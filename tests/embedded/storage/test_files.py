@@ -87,6 +87,28 @@ def test_an_empty_file_is_made_private_without_a_warning(
     assert [message for message in caplog.messages if "open to other users" in message] == []
 
 
+@pytest.mark.parametrize("kind", ["text", "another database", "another database with a log"])
+def test_a_file_that_is_not_ours_is_left_as_it_is(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "notes"
+    if kind == "text":
+        file.write_text("root:x:0:0:root:/root:/bin/bash\n" * 100, encoding="utf-8")
+        connection = None
+    else:
+        connection = sqlite3.connect(file, isolation_level=None)
+        connection.execute(f"PRAGMA journal_mode={'wal' if 'log' in kind else 'delete'}")
+        connection.execute("CREATE TABLE notes (text TEXT)")
+    for path in tmp_path.iterdir():
+        path.chmod(0o644)
+    before = {path.name: (mode_of(path), path.read_bytes()) for path in tmp_path.iterdir()}
+    refused = refusal_of(file)
+    assert "file is not a database" in refused or "is the database of another application" in refused
+    after = {path.name: (mode_of(path), path.read_bytes()) for path in tmp_path.iterdir()}
+    assert {name: mode for name, (mode, _) in after.items()} == dict.fromkeys(before, 0o644)
+    assert after["notes"] == before["notes"]
+    if connection is not None:
+        connection.close()
+
+
 def test_a_file_system_without_permissions_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.chmod(0o666)
     monkeypatch.setattr(Path, "chmod", lambda *_: None)  # as FAT ignores it

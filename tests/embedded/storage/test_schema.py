@@ -98,6 +98,28 @@ def test_the_database_of_another_application_is_refused(tmp_path: Path) -> None:
     assert refusal_of(file) == f"{file} is the database of another application: name another file"
 
 
+@pytest.mark.parametrize("place", [2, 3])
+def test_a_database_whose_tables_are_being_made_is_not_taken_for_another_applications(
+    tmp_path: Path, place: int
+) -> None:
+    file = tmp_path / "core.db"
+    reader = sqlite3.connect(file, isolation_level=None)
+    maker = sqlite3.connect(file, isolation_level=None, timeout=0)
+    statements = 0
+
+    def make_meanwhile(_statement: str) -> None:
+        nonlocal statements
+        statements += 1
+        if statements == place:
+            with contextlib.suppress(sqlite3.OperationalError):  # locked, while the reader reads
+                migrate(maker, 0)
+
+    reader.set_trace_callback(make_meanwhile)
+    assert read_version(reader, str(file)) in (0, len(STEPS))
+    reader.close()
+    maker.close()
+
+
 def test_the_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "core.db"
     EmbeddedCore(file).close()
