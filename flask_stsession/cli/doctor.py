@@ -24,6 +24,7 @@ from ..errors import STSessionError
 from ..sessions.assembly import make_transport
 from ..web import cors
 from ..web.first_request import misplaced_guards, reasons_to_serve_nothing, suspicious_routes
+from ..web.navigation import no_such_login_page
 from .group import Command, app_state, on_stsession, quiet
 from .output import json_option, listed, print_json, print_table
 from .routes import guarded_routes, path_of_guarded_view
@@ -307,7 +308,7 @@ def _routes(state: AppState) -> Iterator[Check]:
         *reasons_to_serve_nothing(state),
         *(message for _, message in misplaced_guards(state.app)),
         *suspicious_routes(state),
-        *_missing_login_page(state),
+        *_missing_login_path(state),
     ]
     for message in problems:
         yield Check("routes", "finding", message)
@@ -321,22 +322,14 @@ def _routes(state: AppState) -> Iterator[Check]:
         )
 
 
-def _missing_login_page(state: AppState) -> Iterator[str]:
-    """Yield why browsers cannot be sent to the login page, if its endpoint or path is none of the app's."""
+def _missing_login_path(state: AppState) -> Iterator[str]:
+    """Yield a message if the login page has a path that the app does not serve."""
     login = state.config.login_url
-    if login is None or login in state.app.view_functions:
+    if login is None or not login.startswith("/"):
         return
-    path = login.partition("?")[0]
-    if path.startswith("/"):
-        try:
-            state.app.url_map.bind("localhost").match(path)
-        except RequestRedirect:
-            return
-        except HTTPException:
-            pass
-        else:
-            return
-    yield (
-        f"STSESSION_LOGIN_URL = {login!r} is neither an endpoint nor a path of this app, so browsers without "
-        "a session cannot be sent there. Write the endpoint of the login view, or its path."
-    )
+    try:
+        state.app.url_map.bind("localhost").match(login.partition("?")[0])
+    except RequestRedirect:
+        return
+    except HTTPException:
+        yield no_such_login_page(login)

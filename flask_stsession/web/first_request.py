@@ -31,6 +31,7 @@ from .guards import (
     is_exempt,
 )
 from .hints import Hints, is_in_development
+from .navigation import no_such_login_page
 from .options import VerifyOptions
 from .verify import record_verdict
 
@@ -118,6 +119,9 @@ def suspicious_routes(app_state: AppState) -> Iterator[str]:
     """Yield a message, with the remedy, for each route that is probably a mistake."""
     yield from _shared_rules(app_state)
     yield from _lost_exemptions(app_state.app)
+    login = app_state.config.login_url
+    if login is not None and not login.startswith("/") and login not in app_state.app.view_functions:
+        yield no_such_login_page(login)
 
 
 def _shared_rules(app_state: AppState) -> Iterator[str]:

@@ -12,10 +12,11 @@ from flask import request_finished
 
 from ..config.domains import normal_origin
 from ..constants import CORS_REQUEST_HEADERS
-from ..errors import Reason
+from ..errors import Reason, TokenTheftError, TryRefreshTokenError, UnauthorisedError
 from . import cors
 from .context import existing_state, origin_of_api, this_request
-from .navigation import is_same_site
+from .navigation import is_navigation, is_same_site
+from .transport import accepts_html
 
 if TYPE_CHECKING:
     from flask import Flask, Request, Response
@@ -52,6 +53,14 @@ def page_elsewhere(config: Config, request: Request) -> str | None:
     return sent if sent in trusted or is_same_site(config, sent, trusted) else None
 
 
+#: The verdicts on a client that has to sign in.
+_WITHOUT_SESSION = (UnauthorisedError, TryRefreshTokenError, TokenTheftError)
+_WITHOUT_LOGIN_PAGE = (
+    "A browser was refused a page. To have browsers sent to a login page, and back after signing in, write "
+    'its endpoint or path: app.config["STSESSION_LOGIN_URL"] = "login".'
+)
+
+
 class Hints:
     """Checks every finished response of one app, and logs each problem of a page of another origin once.
 
@@ -60,19 +69,29 @@ class Hints:
 
     def __init__(self, app_state: AppState) -> None:
         self._config = app_state.config
+        self._extension = app_state.extension
         self._said: set[str] = set()
         # The signal keeps a weak reference only; the app owns this object.
         request_finished.connect(self._look, app_state.app)
 
     def _look(self, _sender: object, *, response: Response, **_: Any) -> None:
         request = this_request()
-        if request.headers.get("Sec-Fetch-Mode", "cors") != "cors":
-            return  # a navigation or a socket: CORS does not apply
-        page = page_elsewhere(self._config, request)
-        hint = None if page is None else self._hint(request, response, page, existing_state(request))
+        state = existing_state(request)
+        hint: str | None = None
+        if request.headers.get("Sec-Fetch-Mode", "cors") == "cors":
+            page = page_elsewhere(self._config, request)
+            hint = None if page is None else self._hint(request, response, page, state)
+        # CORS does not apply to a navigation or a socket.
+        refused = None if state is None else state.refused
+        if isinstance(refused, _WITHOUT_SESSION) and self._lacks_login_page(request):
+            hint = _WITHOUT_LOGIN_PAGE
         if hint is not None and hint not in self._said:
             self._said.add(hint)
             logger.warning("%s %r: %s", request.method, request.path, hint)
+
+    def _lacks_login_page(self, request: Request) -> bool:
+        """Return whether a browser navigates in an app that cannot send it to a login page."""
+        return accepts_html(request) and is_navigation(request) and self._extension.get_login_url() is None
 
     def _hint(
         self, request: Request, response: Response, page: str, state: RequestState | None

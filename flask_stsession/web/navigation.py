@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from flask import request as current_request, url_for
+from werkzeug.routing import BuildError
 
 from ..config.domains import normal_origin, origin_of
 from ..constants import REFRESH_PATH
-from ..errors import Reason, UnauthorisedError
+from ..errors import ConfigError, Reason, UnauthorisedError
 from .context import origin_of_api, this_app
 from .csrf import Sender, sender_of, via_origin_problem
 
@@ -71,7 +72,7 @@ def is_navigation(request: Request) -> bool:
     ``Sec-Fetch-Mode`` decides; no script can set it. Browsers omit it on plain http; then ``Accept`` decides,
     unless no link and no form can make such a request. Requests of Turbo and Unpoly are navigations too:
     they follow redirects and show the final page. While an app is tested, a request without ``Accept`` is
-    one as well, because test clients send none; a refresh is not.
+    one as well, because test clients send none; a refresh or a request with ``Authorization`` is not.
     """
     if is_htmx(request):
         return False
@@ -83,7 +84,8 @@ def is_navigation(request: Request) -> bool:
     if "X-Requested-With" in request.headers or request.mimetype not in _FORM_TYPES:
         return False
     if "Accept" not in request.headers:
-        return this_app().testing and not request.path.endswith(REFRESH_PATH)
+        is_script = "Authorization" in request.headers or request.path.endswith(REFRESH_PATH)
+        return this_app().testing and not is_script
     accepted = request.accept_mimetypes
     return accepted["text/html"] > accepted["application/json"]
 
@@ -290,7 +292,10 @@ def login_url(config: Config, request: Request, login: str, *, then: str | None 
     :param then: path and query to come back to. If the URL would be too long for servers and proxies, the
         query is left out; if that is not enough, the path too.
     """
-    path = login if login.startswith("/") else url_for(login).removeprefix(request.script_root)
+    try:
+        path = login if login.startswith("/") else url_for(login).removeprefix(request.script_root)
+    except BuildError as error:
+        raise ConfigError(no_such_login_page(login)) from error
     # ``url_for`` returns a full URL if the endpoint is on another host than this request.
     url = _public_root(config, request) + path if path.startswith("/") else path
     for target in (then, (then or "").partition("?")[0]):
@@ -298,6 +303,14 @@ def login_url(config: Config, request: Request, login: str, *, then: str | None 
         if target and len(whole) <= LONGEST_URL:
             return whole
     return url
+
+
+def no_such_login_page(login: str) -> str:
+    """Return the message for a login page that the app does not have, with the remedy."""
+    return (
+        f"STSESSION_LOGIN_URL = {login!r} is neither an endpoint nor a path of this app, so browsers without "
+        "a session cannot be sent there. Write the endpoint of the login view, or its path."
+    )
 
 
 def _path_and_query(url: str) -> str:

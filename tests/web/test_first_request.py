@@ -377,6 +377,28 @@ def test_a_setting_after_init_app_is_an_error_at_every_request(
     )
 
 
+NO_LOGIN_PAGE = (
+    "STSESSION_LOGIN_URL = 'logn' is neither an endpoint nor a path of this app, so browsers without a "
+    "session cannot be sent there. Write the endpoint of the login view, or its path."
+)
+
+
+def test_a_login_page_that_is_no_endpoint_is_named_at_the_first_request(
+    make_app: AppFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(login_url="logn")
+    app.test_client().get("/hello")
+    assert NO_LOGIN_PAGE in caplog.messages
+
+
+def test_a_redirect_to_a_login_page_that_is_no_endpoint_names_the_setting(make_app: AppFactory) -> None:
+    app = make_app(login_url="logn")
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    with pytest.raises(ConfigError) as raised:
+        app.test_client().get("/user", headers={"Accept": "text/html"})
+    assert str(raised.value) == NO_LOGIN_PAGE
+
+
 def test_a_setting_that_is_removed_after_init_app_is_an_error(make_app: AppFactory) -> None:
     app = make_app(login_url="/login")
     del app.config["STSESSION_LOGIN_URL"]

@@ -316,3 +316,40 @@ def test_a_page_on_another_port_of_localhost_counts_as_ours(
     response = app.test_client().get("/user", base_url="http://localhost:5000", headers=page)
     assert exposed(response) == {"X-STSession-Reason"}
     assert "write CORS(app, origins=['http://localhost:5173'], " in warnings(caplog)[-1]
+
+
+# Pages without a login page
+
+
+LOGIN_PAGE_HINT = (
+    "GET '/user': A browser was refused a page. To have browsers sent to a login page, and back after "
+    'signing in, write its endpoint or path: app.config["STSESSION_LOGIN_URL"] = "login".'
+)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Accept": "text/html"}, {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}]
+)
+def test_a_page_refused_to_a_browser_hints_at_the_login_page_once(
+    make_dev_app: DevApp, caplog: pytest.LogCaptureFixture, headers: dict[str, str]
+) -> None:
+    app = make_dev_app()
+    for _ in range(2):
+        assert app.test_client().get("/user", headers=headers).status_code == 401
+    assert warnings(caplog).count(LOGIN_PAGE_HINT) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers"),
+    [
+        ({"login_url": "/login"}, {"Accept": "text/html"}),
+        ({}, {"Accept": "application/json"}),
+        ({}, {}),  # of a test client
+        ({}, {"Accept": "text/html", "Sec-Fetch-Mode": "cors"}),
+    ],
+)
+def test_other_refusals_do_not_hint_at_the_login_page(
+    make_dev_app: DevApp, caplog: pytest.LogCaptureFixture, settings: dict[str, Any], headers: dict[str, str]
+) -> None:
+    make_dev_app(**settings).test_client().get("/user", headers=headers)
+    assert LOGIN_PAGE_HINT not in warnings(caplog)

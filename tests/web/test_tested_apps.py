@@ -101,6 +101,7 @@ def test_a_forged_form_is_refused_in_a_test_as_well(client: FlaskClient, headers
         {"headers": {"Sec-Fetch-Mode": "cors"}},
         {"headers": {"X-Requested-With": "XMLHttpRequest"}},
         {"headers": {"Accept": "application/json"}},
+        {"headers": {"Authorization": "Bearer of-a-script"}},
     ],
 )
 def test_a_request_of_a_script_gets_json(client: FlaskClient, options: dict[str, Any]) -> None:
