@@ -327,6 +327,32 @@ def test_an_override_set_on_the_object_itself_takes_effect(make_app: AppFactory)
     assert client.get("/user").status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("method", "anti_csrf_check", "status"),
+    [
+        ("GET", None, 200),
+        ("GET", False, 200),
+        ("GET", True, 401),
+        ("POST", None, 401),
+        ("POST", True, 401),
+        ("POST", False, 200),
+    ],
+)
+def test_a_guard_decides_whether_anti_csrf_is_checked(
+    make_app: AppFactory, method: str, anti_csrf_check: bool | None, status: int
+) -> None:
+    app = make_app(anti_csrf="VIA_CUSTOM_HEADER")
+
+    @app.route("/checked", methods=["GET", "POST"])
+    @verify_session(anti_csrf_check=anti_csrf_check)
+    def checked() -> str:
+        return "passed"
+
+    client = signed_in(app)
+    assert client.open("/checked", method=method).status_code == status
+    assert client.open("/checked", method=method, headers={"rid": "any"}).status_code == 200
+
+
 # A second guard of the same request
 
 
