@@ -218,7 +218,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     file = tmp_path / "file" / "stsession" / "core.db"
     assert refusal_of(file) == (
-        f"the embedded core's database {file} cannot be made or written (Not a directory):"
+        f"the embedded core's database {file} cannot be created or written (Not a directory):"
         " make its folder writable for this user, or name another file"
     )
 
