@@ -235,7 +235,7 @@ def test_connections_beyond_the_cap_get_503_until_others_have_ended(
             with client_at(url) as client:
                 if client.send("GET", "/hello").ok:
                     break
-    assert caplog.messages[0] == "the embedded core turned a connection away: 2 are open"
+    assert caplog.messages[0] == "the embedded core rejected a connection: 2 are open"
 
 
 # Web pages
