@@ -1,7 +1,7 @@
-"""An implementation of the Core Driver Interface over SQLite, for when there is no core yet.
+"""An implementation of the Core Driver Interface over SQLite, for applications without a separate core.
 
-Its parts are imported when first used (PEP 562): an app that has a core elsewhere never needs them, and to
-import them takes a third as long as all the rest of this package.
+Its parts are imported when first used (PEP 562): an app with a separate core never needs them, and
+importing them takes a third as long as the rest of this package.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class EmbeddedAdapter(BaseAdapter):
         return core(environ, start_response)
 
     def core(self) -> EmbeddedCore:
-        """Return the core, made at first need.
+        """Return the core, created on first use.
 
         :raises DatabaseUnavailableError: its database cannot be used or created.
         """
@@ -96,9 +96,9 @@ class EmbeddedAdapter(BaseAdapter):
         return self._core
 
     def _made_after(self, last_failure: DatabaseUnavailableError | None) -> EmbeddedCore:
-        """Make the core, unless that has failed while this thread waited for its turn.
+        """Create the core, unless an attempt failed while this thread waited for its turn.
 
-        Else threads would wait for a locked database one after the other, each for a busy timeout more.
+        Otherwise threads would wait for a locked database one by one, each for one more busy timeout.
         """
         if self._failure is not None and self._failure is not last_failure:
             raise type(self._failure)(*self._failure.args)

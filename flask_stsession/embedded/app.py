@@ -82,7 +82,7 @@ class EmbeddedCore:
     :param settings: keys of a core's ``config.yaml``: the fields of
         :class:`~flask_stsession.embedded.settings.Settings`.
     :param clock: returns the time in s since the epoch; by default ``time.time``, looked up at each call, so
-        that libraries that freeze the time in tests are seen.
+        that libraries that freeze the time in tests take effect.
     :param busy_timeout: how long a request waits for locks, in all, before it gets 503, s.
     :param private_key: an RSA key as PEM that signs in place of new ones, which take a tenth of a second to
         make. Other cores may have the same one.
@@ -117,7 +117,7 @@ class EmbeddedCore:
                 " put back a copy of it, or name another file"
             ) from error
         if self.created and self._store.name != IN_MEMORY:
-            # Always, since it is what a mistyped path or an unmounted volume looks like.
+            # Always a warning: a mistyped path or an unmounted volume leads here too.
             logger.warning(
                 "Made an empty database for the embedded core: %s. Sessions and keys of any other file do not"
                 " count here. If there should have been one, stop this process and put it back.",
@@ -239,21 +239,21 @@ class EmbeddedCore:
         if not self.settings.api_keys:
             return
         shown = _shown_api_key(environ).encode("utf-8", "replace")
-        # Every key is compared, so that the time taken does not tell which one was near.
+        # Every key is compared, so that the time taken does not reveal which one was close.
         matches = [hmac.compare_digest(shown, key.encode("ascii")) for key in self.settings.api_keys]
         if not any(matches):
             raise RequestRefusedError(401, "Invalid API key")
 
     def _public_keys(self) -> _Response:
-        # A new key is published this long before it signs: a verifier that caches the keys for no longer
-        # always has it in time.
+        # A new key is published this long before it signs, so a verifier that caches the keys no longer than
+        # that always has it in time.
         age = self.settings.key_lead_ms // 1000
         caching = (("Cache-Control", f"max-age={age}, must-revalidate"),)
         return _Response(200, {"keys": self._keys.public_keys()}, caching)
 
 
 def send_unavailable(error: DatabaseUnavailableError, start_response: StartResponse) -> Iterable[bytes]:
-    """Log why the database cannot be used and send the 503 that a core answers then."""
+    """Log why the database cannot be used, and send a 503 response."""
     return _unavailable(error).send(start_response)
 
 

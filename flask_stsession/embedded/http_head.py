@@ -1,7 +1,7 @@
 """Read the head of an HTTP/1.1 request, strictly (RFC 9112).
 
-A server that is more tolerant than the proxy in front of it can be made to see other requests than the proxy
-saw (request smuggling). So whatever is ambiguous is refused, and ends the connection.
+A server that is more tolerant than the proxy in front of it can be made to see different requests than the
+proxy (request smuggling). So every ambiguous request is refused, and the connection is closed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Head:
     is_1_0: bool
 
     def values(self, name: str) -> list[str]:
-        """Return the values of all fields of a name (in lower case)."""
+        """Return the values of all fields with this name (in lower case)."""
         return [value for field, value in self.fields if field == name]
 
     @property
@@ -117,13 +117,13 @@ def _split_target(target: str) -> tuple[str, str]:
 def _content_length(fields: list[tuple[str, str]]) -> int:
     lengths = [value for name, value in fields if name == "content-length"]
     if any(name == "transfer-encoding" for name, _ in fields):
-        # Both framings at once are what smuggling is made of (6.3).
+        # Both framings at once allow request smuggling (6.3).
         raise BadRequestError(HTTPStatus.BAD_REQUEST if lengths else HTTPStatus.LENGTH_REQUIRED)
     if not lengths:
         return 0
     if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
         raise BadRequestError(HTTPStatus.BAD_REQUEST)
-    # int() refuses thousands of digits; what is longer than this is too long in any case.
+    # int() refuses thousands of digits; a longer number is too large in any case.
     return int(lengths[0][:_LONGEST])
 
 

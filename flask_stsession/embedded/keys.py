@@ -35,14 +35,14 @@ class _KeyRow(NamedTuple):
 class KeyRing:
     """Signs JWTs with the current key, and verifies JWTs that any published key signed.
 
-    A dynamic key signs for one interval. Its successor is made and published a little earlier, so that
-    verifiers which fetch the keys now and then know it when it begins to sign. A key that signs no more stays
-    published until the last token that it signed has expired.
+    A dynamic key signs for one interval. Its successor is created and published a little earlier, so that
+    verifiers that fetch the keys periodically have it when it begins to sign. A key that no longer signs
+    stays published until the last token that it signed has expired.
 
     :param store: where the keys are kept.
     :param settings: how often dynamic keys rotate.
     :param clock_ms: returns the time now, ms.
-    :param private_key: as PEM: signs in place of the keys that would be made.
+    :param private_key: a key as PEM that signs in place of generated ones.
     :raises LookupError: the database has no keys.
     """
 
@@ -133,14 +133,14 @@ class KeyRing:
             return str(connection.execute("SELECT kid FROM signing_keys WHERE dynamic = 0").fetchone()[0])
 
     def _dynamic_keys(self, now: int) -> list[_KeyRow]:
-        """Return the dynamic keys, newest first, after making the next one if it is due."""
+        """Return the dynamic keys, newest first, after creating the next one if it is due."""
         with self._store.read() as connection:
             keys = _select_dynamic(connection)
         if not self._successor_is_due(keys[0], now):
             return keys
         with self._store.write() as connection:
             keys = _select_dynamic(connection)
-            if self._successor_is_due(keys[0], now):  # another process may just have made it
+            if self._successor_is_due(keys[0], now):  # another process may just have created it
                 lead, interval = self._settings.key_lead_ms, self._settings.key_interval_ms
                 starts = max(keys[0].signs_from + interval, now + lead)
                 _insert_dynamic(
@@ -198,8 +198,8 @@ def _insert_dynamic(
     private_key: str | None,
 ) -> None:
     keep_until = signs_from + settings.key_interval_ms + settings.access_token_validity_ms
-    # Another core may have the same private key, and be made in the same millisecond: only the key id tells
-    # its tokens from those of this one.
+    # Another core may have the same private key and be created in the same millisecond: only the key id
+    # distinguishes its tokens from those of this core.
     number = now if private_key is None else secrets.randbelow(10**13)
     connection.execute(
         "INSERT INTO signing_keys (kid, dynamic, private_pem, signs_from, keep_until) VALUES (?, 1, ?, ?, ?)",

@@ -147,8 +147,8 @@ class Route:
 
     :param method: the HTTP method.
     :param path: the path without application and tenant.
-    :param run: carries the operation out.
-    :param scope: what the operation makes of the tenant in the path.
+    :param run: the function that executes the operation.
+    :param scope: how the operation treats the tenant in the path.
     """
 
     method: str
@@ -163,7 +163,7 @@ def invalid_field(name: str) -> RequestRefusedError:
 
 
 def without_blanks(text: str) -> str:
-    """Remove the blanks around a text that a core removes."""
+    """Return a text without the blanks around it that a core removes."""
     return text.strip(_BLANKS)
 
 

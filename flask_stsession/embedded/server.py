@@ -25,7 +25,7 @@ logger: logging.Logger = logging.getLogger("flask_stsession.embedded")
 #: Connections served at the same time, unless set.
 MAX_CONNECTIONS: Final = 256
 _MAX_BODY_BYTES: Final = 11 * 1024 * 1024
-#: How long a client may take for one head, s; for the first of a connection from its beginning on.
+#: How long a client may take for one head, s; for the first one, counted from the start of the connection.
 _HEAD_SECONDS: Final = 10.0
 #: How long an idle connection is kept, s. Long: a client that sends just as the connection is closed cannot
 #: know whether its request was carried out.
@@ -105,7 +105,7 @@ class _Body(io.RawIOBase):
         return len(piece)
 
     def drop(self) -> None:
-        """Read the rest and forget it, as far as it comes."""
+        """Read and discard the rest, as far as the client sends it."""
         self._before = None
         with contextlib.suppress(OSError):
             while self.left:
@@ -137,7 +137,7 @@ class _Handler(socketserver.BaseRequestHandler):
                 self._timed.allow(_HEAD_SECONDS)
 
     def _serve_one(self) -> bool:
-        """Serve the next request; tell whether the connection can be used for another one."""
+        """Serve the next request; return whether the connection can be used for another one."""
         try:
             head = read_head(self._stream)
         except BadRequestError as error:
@@ -146,7 +146,7 @@ class _Handler(socketserver.BaseRequestHandler):
         if head is None:
             return False
         with self._server.serving() as is_served:
-            # A server that stops executes nothing that it may not be able to answer.
+            # A stopping server executes no request to which it may be unable to respond.
             return is_served and self._respond(head)
 
     def _respond(self, head: Head) -> bool:
@@ -219,14 +219,14 @@ class _Handler(socketserver.BaseRequestHandler):
 class CoreServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
     """Serve one embedded core over HTTP/1.1, with a thread for each connection.
 
-    It listens as soon as it is created. The core stays the caller's. On a loopback address and without API
+    It listens as soon as it is created. The caller closes the core. On a loopback address and without API
     keys, requests that a web page may have sent are refused.
 
     :param core: the core.
     :param host: the address to listen on.
     :param port: the port; 0 for any free one.
     :param max_connections: connections served at the same time; further ones get 503.
-    :raises OSError: it cannot listen there.
+    :raises OSError: it cannot listen on that address and port.
     """
 
     daemon_threads = True
@@ -285,7 +285,7 @@ class CoreServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def stop(self) -> None:
         """Accept no more connections and requests, wait for those being served, and close the connections.
 
-        The thread that runs :meth:`serve_forever` must not call this while it does.
+        Do not call this in the thread that runs :meth:`serve_forever` before that method has returned.
         """
         with self._changed:
             self.is_stopping = True
@@ -300,12 +300,10 @@ class CoreServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
             self._changed.wait_for(lambda: not self._open, timeout=1)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Begin to serve a connection, or turn it away."""
+        """Begin to serve a connection, or reject it with 503."""
         with self._changed:
             if is_full := len(self._open) >= self._max_connections:
-                logger.warning(
-                    "the embedded core turned a connection away: %s are open", self._max_connections
-                )
+                logger.warning("the embedded core rejected a connection: %s are open", self._max_connections)
             else:
                 self._open.add(request)
         if is_full:

@@ -40,7 +40,7 @@ class Settings:
     #: Kinds of reuse answered with UNAUTHORISED instead of TOKEN_THEFT_DETECTED (CDI 5.6): ``RECENT_PREV``,
     #: ``ORPHANED_BRANCH`` or both, comma separated. The session is revoked all the same.
     recent_token_reuse_behaviour: frozenset[str] = frozenset()
-    #: API keys, comma separated; a request must carry one of them in ``api-key``. If there is none, all pass.
+    #: API keys, comma separated; a request must carry one of them in ``api-key``. If none is set, all pass.
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     #: Life of an email-verification token, milliseconds.
     email_verification_token_lifetime: int = 86_400_000
@@ -175,8 +175,8 @@ def _read_api_keys(key: str, value: object) -> tuple[str, ...]:
     return tuple(words)
 
 
-#: The limits of a core 12.1. It leaves some validities without one; ours is a hundred years, more than any
-#: clock or cookie needs.
+#: The limits of a core 12.1. It does not limit some validities; the embedded core limits them to a hundred
+#: years, more than any clock or cookie needs.
 _MOST_ACCESS_SECONDS: Final = 86_400_000
 _MOST_GRACE_SECONDS: Final = 300
 _MOST_JITTER: Final = 0.25

@@ -27,7 +27,7 @@ _RESERVED_IDS: Final = frozenset({"recipe", "config", "users", "hello"})
 
 
 class Scope(enum.Enum):
-    """What an operation makes of the tenant in the path."""
+    """How an operation treats the tenant in the path."""
 
     #: The operation belongs to the application: other tenants than ``public`` are refused (CDI 5.0).
     APP = enum.auto()
@@ -54,14 +54,14 @@ class Address:
 class Tenants:
     """Look up tenants.
 
-    :param store: where they are kept.
+    :param store: the database that holds them.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def exists(self, tenant_id: str) -> bool:
-        """Tell whether a tenant exists; ``public`` always does."""
+        """Return whether a tenant exists; ``public`` always does."""
         if tenant_id == DEFAULT_TENANT:
             return True
         with self._store.read() as connection:
@@ -106,7 +106,7 @@ def split_path(path: str) -> list[Address]:
 
 
 def is_tenant_id(text: str) -> bool:
-    """Tell whether a text can be the id of a tenant."""
+    """Return whether a text can be the id of a tenant."""
     return (
         _TENANT_ID.fullmatch(text) is not None
         and text not in _RESERVED_IDS

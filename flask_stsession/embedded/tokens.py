@@ -42,7 +42,7 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class NewPair:
-    """A new refresh token, and what the access token of the pair has to carry.
+    """A new refresh token, and the values that the access token of the pair must carry.
 
     :param parent_refresh_token_hash1: the hash of the exchanged refresh token; None for a first pair, and
         for one that is current at once.

@@ -1,6 +1,6 @@
 """Keep web pages from driving a core on this host.
 
-A page in a browser on this host can send requests to a loopback address. Where no API key protects the core,
+A page in a browser on this host can send requests to a loopback address. If no API key protects the core,
 requests that a browser may have sent for a page are refused.
 """
 
@@ -15,7 +15,7 @@ _REMEDY: Final = "set api_keys and send one of them"
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or an address can be reached from this host only."""
+    """Return whether a host name or an address can be reached from this host only."""
     if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, 6.3
         return True
     try:
@@ -27,7 +27,7 @@ def is_loopback(host: str) -> bool:
 
 
 def refusal_of(head: Head) -> tuple[int, str] | None:
-    """Return status and text of the refusal, None if the request cannot be that of a web page.
+    """Return status and text of the refusal, None if no web page can have sent the request.
 
     Browsers send ``Origin`` or ``Sec-Fetch-Site`` with every request that another page makes. The ``Host`` is
     checked because a page can give its own name the address 127.0.0.1 (DNS rebinding), and the media type

@@ -298,8 +298,8 @@ def test_an_absolute_path_that_cannot_be_written_is_refused(make: MakeApp, tmp_p
     (tmp_path / "file").touch()
     assert failure(make(f"embedded:{tmp_path}/file/core.db")) == (
         "STSESSION_CONNECTION_URI: the embedded core's database "
-        f"{tmp_path}/file/core.db cannot be made or written (File exists): make its folder writable for this "
-        "user, or name another file."
+        f"{tmp_path}/file/core.db cannot be created or written (File exists): make its folder writable for "
+        "this user, or name another file."
     )
 
 

@@ -50,7 +50,7 @@ def test_a_core_that_cannot_be_created_is_retried_at_the_next_request(tmp_path: 
     made[0].close()
 
 
-def test_a_core_whose_database_is_locked_is_503_for_all_who_waited_and_tried_again_later(
+def test_a_locked_database_is_503_for_every_waiting_thread_and_retried_later(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     attempts: list[int] = []

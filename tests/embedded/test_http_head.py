@@ -12,7 +12,7 @@ from flask_stsession.embedded.http_head import MAX_HEAD_BYTES, BadRequestError, 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
 
-def test_a_request_is_taken_apart() -> None:
+def test_a_request_head_is_parsed() -> None:
     stream = io.BytesIO(
         b"\r\nPOST /a%20b?c=d?e HTTP/1.1\r\nHost:x\r\nX-Two:  a \t b \t\r\nContent-Length: 3\r\n\r\n{}!"
     )
@@ -27,7 +27,7 @@ def test_a_request_is_taken_apart() -> None:
     assert stream.read() == b"{}!"
 
 
-def test_the_end_of_a_connection_is_no_request() -> None:
+def test_the_end_of_a_connection_yields_no_request() -> None:
     assert read_head(io.BytesIO(b"")) is None
     assert read_head(io.BytesIO(b"\r\n")) is None
 
@@ -77,7 +77,7 @@ def test_a_target_may_be_absolute(target: bytes, path: str) -> None:
         (GET + b"A: b\r\n" * 100 + b"\r\n", 431),
     ],
 )
-def test_whatever_is_malformed_or_ambiguous_is_refused(raw: bytes, status: int) -> None:
+def test_malformed_and_ambiguous_heads_are_refused(raw: bytes, status: int) -> None:
     with pytest.raises(BadRequestError) as caught:
         read_head(io.BytesIO(raw))
     assert caught.value.status == status
@@ -98,7 +98,9 @@ def test_a_length_of_thousands_of_digits_is_only_a_large_one() -> None:
         (b"1.0", b"Connection: keep-alive\r\n", False),
     ],
 )
-def test_a_client_says_whether_the_connection_stays(version: bytes, fields: bytes, keeps: bool) -> None:
+def test_the_client_decides_whether_the_connection_is_kept(
+    version: bytes, fields: bytes, keeps: bool
+) -> None:
     head = read_head(io.BytesIO(b"GET / HTTP/" + version + b"\r\nHost: x\r\n" + fields + b"\r\n"))
     assert head is not None
     assert head.keeps_connection is keeps

@@ -105,7 +105,7 @@ def test_bytes_that_are_not_http_get_400() -> None:
         assert b"400" in exchange(url, b"\xff\xfe\x00\r\n\r\n")
 
 
-def test_nothing_of_a_request_is_logged(
+def test_no_part_of_a_request_is_logged(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -172,7 +172,7 @@ def send_slowly(url: str, head: bytes) -> bytes:
         (b"PATCH /recipe/session HTTP/1.1\r\nHost: localhost\r\napi-key: " + KEY + b"\r\n", b"405"),
     ],
 )
-def test_a_body_is_not_awaited_where_the_head_decides(line: bytes, status: bytes) -> None:
+def test_the_body_is_not_awaited_if_the_head_decides(line: bytes, status: bytes) -> None:
     with EmbeddedCore(":memory:", {"api_keys": KEY.decode()}) as core, served(core) as url:
         began = time.monotonic()
         received = send_slowly(url, line + b"Content-Length: 10000000\r\n\r\n")
@@ -235,7 +235,7 @@ def test_connections_beyond_the_cap_get_503_until_others_have_ended(
             with client_at(url) as client:
                 if client.send("GET", "/hello").ok:
                     break
-    assert caplog.messages[0] == "the embedded core turned a connection away: 2 are open"
+    assert caplog.messages[0] == "the embedded core rejected a connection: 2 are open"
 
 
 # Web pages
@@ -256,7 +256,7 @@ def test_a_web_page_cannot_drive_a_core_without_api_keys() -> None:
         assert client.call("GET", "/recipe/roles")["roles"] == []
 
 
-def test_with_an_api_key_a_core_serves_whoever_has_it() -> None:
+def test_with_api_keys_a_core_serves_every_request_that_has_one() -> None:
     headers = {"Origin": "http://localhost:3000", "Host": "core.example", "api-key": KEY.decode()}
     with (
         EmbeddedCore(":memory:", {"api_keys": KEY.decode()}) as core,

@@ -167,9 +167,7 @@ def test_the_sessions_of_a_deleted_tenant_are_400_for_every_operation(client: Cl
 
 
 @pytest.mark.parametrize("cdi", ["4.0", "5.5", "5.6"])
-def test_of_a_deleted_tenant_and_a_wrong_anti_csrf_token_a_core_tells_the_former(
-    client: Client, cdi: str
-) -> None:
+def test_a_deleted_tenant_is_reported_before_a_wrong_anti_csrf_token(client: Client, cdi: str) -> None:
     client = client.speaking(cdi)
     pair = client.create("u", tenant="/acme", enableAntiCsrf=True)
     client.call("POST", f"{TENANTS}/remove", {"tenantId": "acme"})

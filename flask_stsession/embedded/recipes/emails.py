@@ -1,4 +1,4 @@
-"""E-mail verification: which users have proved that an address is theirs."""
+"""E-mail verification: which users have proved that they own an address."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class EmailOperations:
             if _is_verified(connection, user_id, email):
                 return {"status": "EMAIL_ALREADY_VERIFIED_ERROR"}
             connection.execute("DELETE FROM email_tokens WHERE expires_at <= ?", (now,))
-            # Only the hash is stored: nobody can verify an address with what the file holds.
+            # Only the hash is stored: the content of the file is not enough to verify an address.
             connection.execute(
                 "INSERT INTO email_tokens (token_hash, tenant_id, user_id, email, expires_at)"
                 " VALUES (?, ?, ?, ?, ?)",
@@ -67,7 +67,7 @@ class EmailOperations:
         return {"status": "OK"}
 
     def verify(self, request: CoreRequest) -> Answer:
-        """Verify the address that a token was created for, and use the token up."""
+        """Verify the address that a token was created for, and delete its tokens in that tenant."""
         if request.text("method") != "token":
             raise RequestRefusedError(400, "Unsupported method for email verification")
         token = request.text("token")
@@ -87,13 +87,13 @@ class EmailOperations:
         return {"status": "OK", "userId": user_id, "email": email}
 
     def is_verified(self, request: CoreRequest) -> Answer:
-        """Tell whether an address is verified; as a core does, in exactly the spelling given."""
+        """Return whether an address is verified; like a core, compare the exact spelling."""
         user_id, email = request.parameter("userId"), request.parameter("email")
         with self._store.read() as connection:
             return {"status": "OK", "isVerified": _is_verified(connection, user_id, email)}
 
     def unverify(self, request: CoreRequest) -> Answer:
-        """Make an address unverified."""
+        """Mark an address as not verified."""
         with self._store.write() as connection:
             connection.execute(
                 "DELETE FROM verified_emails WHERE user_id = ? AND email = ?", _user_and_email(request)

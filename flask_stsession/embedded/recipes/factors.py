@@ -1,7 +1,7 @@
-"""The factors by which the users of a tenant log in, in the two forms that the interface has for them.
+"""The login factors of a tenant, in the two forms that the interface defines.
 
 The older form switches three kinds of login on and off; the newer one lists factors. A core keeps both and
-converts each into the other, as measured: this is that conversion. Nothing here acts upon the factors.
+converts each into the other. This module does the same, as measured; the factors have no effect here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ALL_OFF: Final = dict.fromkeys(_SWITCHES, False)
 #: The lists of the newer form.
 _LISTS: Final = frozenset({"firstFactors", "requiredSecondaryFactors"})
 _FACTOR: Final = re.compile(r"[0-9A-Za-z_.-]+")
-#: Before this version the older form knows the switches only.
+#: Before this version the older form has only the switches.
 _CDI_LISTS_FACTORS: Final = (5, 0)
 
 
@@ -49,12 +49,12 @@ class LoginFactors:
 
     @classmethod
     def none_listed(cls) -> LoginFactors:
-        """Return the factors of a tenant that the newer form creates: none."""
+        """Return the factors of a tenant created with the newer form: none."""
         return cls(dict(_ALL_ON), [])
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any]) -> LoginFactors:
-        """Read what :meth:`to_stored` returned."""
+        """Create the factors from the JSON object of :meth:`to_stored`."""
         switches = {name: bool(stored.get(name, False)) for name in _SWITCHES}
         return cls(switches, stored.get("firstFactors"), stored.get("requiredSecondaryFactors"))
 
@@ -96,12 +96,12 @@ class LoginFactors:
                 raise RequestRefusedError(400, f"Invalid core config: {name} switches a listed factor off")
         new = not all(map(factors.switches.get, on))
         if new and lists == {"requiredSecondaryFactors"}:
-            # A second factor does not become a first one by that.
+            # That alone does not make a secondary factor a first factor.
             factors = replace(factors, first=factors._listed())
         return replace(factors, switches={**factors.switches, **dict.fromkeys(on, True)})
 
     def describe(self) -> dict[str, Any]:
-        """Return the newer form; what is not restricted is absent."""
+        """Return the newer form, without the lists that restrict nothing."""
         return _without_none(
             {"firstFactors": self._listed(), "requiredSecondaryFactors": self.required_secondary}
         )
@@ -121,7 +121,7 @@ class LoginFactors:
         return {**described, **_without_none(lists)}
 
     def _switched(self, switched: Mapping[str, bool]) -> LoginFactors:
-        """Return the factors with switches turned, and without the factors that these switch off."""
+        """Return the factors with these switches set, without the factors that they turn off."""
         off = {factor for name, on in switched.items() if not on for factor in _SWITCHES[name][1]}
         required = [factor for factor in self.required_secondary or () if factor not in off] or None
         if self.first == [] and any(switched.values()):

@@ -34,7 +34,7 @@ class JWTOperations:
         ]
 
     def create(self, request: CoreRequest) -> Answer:
-        """Sign a payload; its own ``iss``, ``iat`` and ``exp`` win over those of the request."""
+        """Sign a payload; its own ``iss``, ``iat`` and ``exp`` take precedence over those of the request."""
         payload = request.claims("payload")
         algorithm = request.text("algorithm")
         issuer = request.text("jwksDomain")
@@ -51,7 +51,7 @@ class JWTOperations:
         return {"status": "OK", "jwt": key.sign(claims, version=None)}
 
     def introspect(self, request: CoreRequest) -> Answer:
-        """Return what a core without an OAuth2 provider returns: no token of one is active."""
+        """Return that the token is not active, like a core without an OAuth2 provider."""
         request.text("token")
         return {"active": False, "status": "OK"}
 

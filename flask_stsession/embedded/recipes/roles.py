@@ -16,7 +16,7 @@ _UNKNOWN_ROLE: Final = {"status": "UNKNOWN_ROLE_ERROR"}
 class RoleOperations:
     """Manage roles, which belong to the application, and their assignment, which belongs to a tenant.
 
-    Blanks around the names of roles and permissions are removed, around user ids they are not.
+    Blanks around the names of roles and permissions are removed; blanks around user ids are kept.
     """
 
     def __init__(self, store: Store) -> None:
@@ -126,7 +126,7 @@ class RoleOperations:
         )
 
     def _change_user(self, request: CoreRequest, statement: str) -> bool | None:
-        """Add or remove a role; tell whether that changed anything, None if there is no such role."""
+        """Add or remove a role; return whether anything changed, None if there is no such role."""
         user_id, role = request.text("userId"), request.name("role")
         with self._store.write() as connection:
             if not _exists(connection, role):

@@ -37,7 +37,7 @@ class SessionAdministration:
         ]
 
     def information(self, request: CoreRequest) -> Answer:
-        """Return all that is stored about a session."""
+        """Return the stored information about a session."""
         return self._read(request, _describe)
 
     def remove(self, request: CoreRequest) -> Answer:
@@ -64,7 +64,7 @@ class SessionAdministration:
             revoked = SessionTable(connection, self._clock_ms()).delete(
                 handle for handle in handles if existing[tenant_of_handle(handle)]
             )
-        # Only now: the sessions of the other tenants have ended all the same, as in a core.
+        # Refused only now: as in a core, the sessions of existing tenants are revoked all the same.
         for tenant_id, exists in existing.items():
             if not exists:
                 raise not_found("public", tenant_id)
@@ -73,8 +73,8 @@ class SessionAdministration:
     def list_of_user(self, request: CoreRequest) -> Answer:
         """Return the handles of the sessions of a user.
 
-        With ``informationBytes``, which only the embedded core knows, ``sessions`` describes the sessions: as
-        many of them as fit into so many bytes.
+        With ``informationBytes``, a parameter of the embedded core alone, ``sessions`` describes as many of
+        the sessions as fit into that many bytes.
         """
         user_id = request.parameter("userId")
         across_tenants = request.flag_parameter("fetchAcrossAllTenants", default=True)
@@ -91,7 +91,7 @@ class SessionAdministration:
         }
 
     def data_in_database(self, request: CoreRequest) -> Answer:
-        """Return the session data that stay in the database."""
+        """Return the session data that only the database holds."""
         return self._read(request, lambda record: {"userDataInDatabase": record.data_in_database})
 
     def data_in_jwt(self, request: CoreRequest) -> Answer:
@@ -99,7 +99,7 @@ class SessionAdministration:
         return self._read(request, lambda record: {"userDataInJWT": record.data_in_jwt})
 
     def set_data_in_database(self, request: CoreRequest) -> Answer:
-        """Replace the session data that stay in the database."""
+        """Replace the session data that only the database holds."""
         data = request.object("userDataInDatabase")
         return self._change(request, lambda table, handle: table.set_data_in_database(handle, data))
 
@@ -123,7 +123,7 @@ class SessionAdministration:
         return {"status": "OK"} if found else _no_session()
 
     def _tenant_unless_all(self, request: CoreRequest, across_tenants: bool) -> str | None:
-        """Return the tenant whose sessions are meant, None for all of them."""
+        """Return the tenant to which the request is limited, None for all tenants."""
         if across_tenants:
             require_public(request.tenant_id, request.cdi_version)
             return None

@@ -110,7 +110,7 @@ class SessionOperations:
     # Verify
 
     def verify(self, request: CoreRequest) -> Answer:
-        """Verify an access token, and check it against the database if that is asked for."""
+        """Verify an access token, and check it against the database if requested."""
         if request.cdi_version >= CDI_ROTATES_AT_REFRESH:
             require_public(request.tenant_id, request.cdi_version)
         token = request.text("accessToken")
@@ -221,7 +221,7 @@ class SessionOperations:
 
     @staticmethod
     def _asked_for_dynamic_key(request: CoreRequest) -> bool | None:
-        """Return the kind of key asked for; None keeps that of the session (CDI 4.0)."""
+        """Return the requested kind of key; None keeps that of the session (CDI 4.0)."""
         if request.cdi_version < _CDI_KEY_IS_REQUIRED and "useDynamicSigningKey" not in request.body:
             return None
         return request.flag("useDynamicSigningKey")

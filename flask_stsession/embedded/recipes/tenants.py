@@ -34,7 +34,7 @@ _PER_TENANT: Final = {
 
 
 class TenantOperations:
-    """Create, change, list and delete tenants. Their settings are stored and returned, not acted upon."""
+    """Create, change, list and delete tenants. Their settings are stored and returned but have no effect."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
@@ -138,7 +138,7 @@ class TenantOperations:
 
 
 def _tenant_id(request: CoreRequest) -> str:
-    """Return the tenant that a request creates or changes: by default that in the path."""
+    """Return the tenant that a request creates or changes: by default the one in the path."""
     if "tenantId" not in request.body:
         return request.tenant_id
     tenant_id = without_blanks(request.text("tenantId")).lower()
@@ -158,7 +158,7 @@ def _factors_of(stored: dict[str, Any] | None, new: LoginFactors) -> LoginFactor
 def _describe(
     tenant_id: str, stored: dict[str, Any], older_form_in: tuple[int, int] | None
 ) -> dict[str, Any]:
-    """Return a tenant in the newer form, or in the older one as a version of the interface has it."""
+    """Return a tenant in the newer form, or in the older form of a version of the interface."""
     factors = LoginFactors.from_stored(stored)
     described = factors.describe() if older_form_in is None else factors.describe_switches(older_form_in)
     described["thirdParty"] = {**described.get("thirdParty", {}), "providers": []}

@@ -1,7 +1,7 @@
 """Users of a SuperTokens core's own login recipes.
 
-The embedded core has none of these recipes, so it knows no such user. SDKs ask for them all the same:
-before they create a session, for example.
+The embedded core does not implement these recipes and so has no such users. SDKs ask for them anyway, for
+example before they create a session.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _UNKNOWN_USER: Final = {"status": "UNKNOWN_USER_ID_ERROR"}
 
 
 class UserOperations:
-    """Say that a user is not one of a login recipe."""
+    """Respond that there is no such user."""
 
     def routes(self) -> list[Route]:
         """Return the operations."""

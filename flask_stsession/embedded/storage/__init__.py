@@ -1,1 +1,1 @@
-"""What the embedded core stores, and how it reaches SQLite."""
+"""The storage of the embedded core: its tables, and its access to SQLite."""

@@ -16,7 +16,7 @@ from .schema import read_version
 def back_up(
     database: str | os.PathLike[str], copy: str | os.PathLike[str], *, busy_timeout: float = 5.0
 ) -> None:
-    """Copy a database that processes may be using: everything committed so far, and no half transaction.
+    """Copy a database, even one in use: every committed transaction, and no part of any other.
 
     The copy is a single file, private like the database, and appears whole or not at all.
 

@@ -22,17 +22,17 @@ _FOR_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 class DatabaseFile:
     """A database's main file, with the files that SQLite keeps beside it.
 
-    They hold private keys, so all of them must be this user's own and closed to everybody else.
+    They hold private keys, so this user must own all of them, and nobody else may access them.
 
     An existing file is never opened here: a process that closes any descriptor of a file loses all its POSIX
     locks on that file (fcntl(2)), those of its SQLite connections included.
 
-    :param name: the path; the file and its folder are made where they are missing.
-    :raises EmbeddedCoreError: it cannot be made, or must not be used.
+    :param name: the path; the file and its folder are created if they do not exist.
+    :raises EmbeddedCoreError: the file cannot be created, or must not be used.
     """
 
     def __init__(self, name: str) -> None:
-        #: As given, but absolute: a symbolic link may change while it is in use, which is noticed.
+        #: Absolute but not resolved, so that a change of a symbolic link is noticed.
         self.path: Path = Path(name).absolute()
         if not name or self.path.is_dir():
             raise EmbeddedCoreError(
@@ -49,13 +49,13 @@ class DatabaseFile:
 
     @property
     def uri(self) -> str:
-        """The URI with which SQLite opens the file, but never makes a missing one."""
+        """The URI with which SQLite opens the file, but never creates it."""
         return self._target.as_uri() + "?mode=rw"
 
     def make_private(self) -> None:
-        """Close the files to everybody else. To be called once SQLite has told that they are ours.
+        """Make the files inaccessible to other users. Call this only once SQLite has identified the database.
 
-        :raises EmbeddedCoreError: they cannot be closed to others.
+        :raises EmbeddedCoreError: other users would still have access.
         """
         with self._usable():
             for path in self._all():
@@ -68,15 +68,15 @@ class DatabaseFile:
             self._opened.setdefault(path, (found.st_dev, found.st_ino))
 
     def note_all_closed(self) -> None:
-        """Forget the log: SQLite deletes it with the last connection, and makes another one."""
+        """Forget the log: SQLite deletes it when the last connection closes, and creates a new one later."""
         for path in (self._log, self._log_index):
             self._opened.pop(path, None)
 
     def check(self, is_same_database: Callable[[], bool]) -> None:
         """Check that the files are the ones that connections have opened.
 
-        :param is_same_database: called when the main file has been written to since the last check, be it
-            by a checkpoint of any process or by copying another database over it.
+        :param is_same_database: called if the main file has been written to since the last check: by a
+            checkpoint of any process, or because another database was copied over it.
         :raises DatabaseLostError: one of them was deleted, replaced or overwritten.
         """
         for path, opened in tuple(self._opened.items()):
@@ -100,7 +100,7 @@ class DatabaseFile:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise EmbeddedCoreError(
-                f"the embedded core's database {self.path} cannot be made or written ({reason}):"
+                f"the embedded core's database {self.path} cannot be created or written ({reason}):"
                 " make its folder writable for this user, or name another file"
             ) from error
 
@@ -138,9 +138,9 @@ def _make(path: Path) -> None:
 
 
 def _is_there(path: Path) -> bool:
-    """Return whether there is such a file.
+    """Return whether the file exists.
 
-    :raises EmbeddedCoreError: it must not be used.
+    :raises EmbeddedCoreError: it exists, but must not be used.
     """
     try:
         found = path.lstat()
@@ -168,7 +168,7 @@ def _make_private(path: Path, *, was_there: bool) -> None:
             f"{path} is open to other users, and its file system keeps no permissions: name a file on"
             " another file system for the embedded core's database"
         )
-    if not (was_there and found.st_size):  # nothing in it that anybody could have read
+    if not (was_there and found.st_size):  # it held nothing to read
         return
     logger.warning(
         "%s was open to other users (mode %04o) and has been made private. It holds the keys that sign"
@@ -179,7 +179,7 @@ def _make_private(path: Path, *, was_there: bool) -> None:
 
 
 def _refuse_foreign_owner(path: Path, owner: int) -> None:
-    if os.name != "posix":  # where owners are no numbers
+    if os.name != "posix":  # Windows has no numeric owners
         return
     user = os.geteuid()
     if owner == user:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 
 class Patience:
-    """One busy timeout for all the waits of a request taken together, however many locks it needs.
+    """One busy timeout that all the waits of a request share, however many locks it needs.
 
     :param seconds: the busy timeout.
     """
@@ -30,7 +30,7 @@ class Patience:
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
-        """Let all waits of this thread inside the block share one busy timeout; nested, the outer block's."""
+        """Let all waits of this thread in the block share one busy timeout, also with an outer block."""
         if hasattr(self._thread, "left"):
             yield
             return
@@ -42,7 +42,7 @@ class Patience:
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[float]:
-        """Give the seconds that are left, and take the time inside the block off them."""
+        """Yield the seconds left, and subtract the time spent in the block."""
         left, began = self.left, time.monotonic()
         try:
             yield left

@@ -21,14 +21,14 @@ class ConnectionPool:
     """The connections of one process to one database.
 
     SQLite keeps its view of the file locks in process memory. A child that inherits an open connection
-    believes that it holds locks which it does not, even through connections of its own, and data is lost
-    when another process then deletes the write-ahead log. So nothing may be open while the process forks:
+    believes that it holds locks that it does not hold, even in its own new connections, and data is lost
+    when another process then deletes the write-ahead log. So no connection may be open during a fork:
     the fork waits for running operations, and idle connections are closed before it.
 
     :param connect: opens a connection that any thread may use.
     :param single: keep one connection for the life of the pool, as a private in-memory database needs;
         threads take turns, and other processes are refused.
-    :param on_empty: called when this process has no connection open and none lent any more.
+    :param on_empty: called when this process has no open connection left.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class ConnectionPool:
         """Lend a connection.
 
         :param timeout: how long to wait for the only connection of an in-memory database, s.
-        :raises DatabaseBusyError: another thread had it for longer than that.
-        :raises EmbeddedCoreError: the pool is closed, or in-memory and of another process.
+        :raises DatabaseBusyError: another thread used it for longer than that.
+        :raises EmbeddedCoreError: the pool is closed, or belongs to another process and is in memory.
         :raises sqlite3.Error: no connection could be opened.
         """
         connection = self._take(timeout)
@@ -67,7 +67,7 @@ class ConnectionPool:
             self._give_back(connection)
 
     def close(self) -> None:
-        """Close every connection; those that are lent, as soon as they are given back."""
+        """Close every connection; lent ones are closed when they are returned."""
         if self._single and self._pid != os.getpid():
             return
         with self._changed:
@@ -83,7 +83,7 @@ class ConnectionPool:
                 " several processes need a file"
             )
         with self._changed:
-            # Else a fork could wait for ever while threads take turns.
+            # Otherwise a fork could wait for ever while threads take turns.
             self._changed.wait_for(lambda: not self._forking, timeout)
             self._notice_other_process()
             if self._single and not self._changed.wait_for(lambda: self._lent == 0, timeout):
@@ -122,8 +122,8 @@ class ConnectionPool:
     def _notice_other_process(self) -> None:
         if self._pid == os.getpid():
             return
-        # Forked without Python's knowledge, so that the hooks below did not run. The connections are the
-        # parent's: not even closing them here would be safe.
+        # The process was forked without Python's knowledge, so the hooks below did not run. The connections
+        # are the parent's: even closing them here would be unsafe.
         self._inherited += self._idle
         self._idle = []
         self._lent = 0
@@ -148,7 +148,7 @@ class ConnectionPool:
 
 
 def _close_before_forks(pool: ConnectionPool) -> None:
-    # Hooks cannot be taken back, so they must not keep the pool alive.
+    # Hooks cannot be unregistered, so they must not keep the pool alive.
     reference = weakref.ref(pool)
     held: list[ConnectionPool] = []
 

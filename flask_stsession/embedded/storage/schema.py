@@ -8,7 +8,7 @@ from typing import Final
 
 from ..errors import EmbeddedCoreError
 
-#: Marks a file as ours, in SQLite's header ("stse" in ASCII).
+#: Marks a file as this package's, in SQLite's header ("stse" in ASCII).
 APPLICATION_ID: Final = 0x73747365
 
 _FIRST_RELEASE: Final = (
@@ -64,15 +64,15 @@ _FIRST_RELEASE: Final = (
         user_id TEXT PRIMARY KEY,
         metadata TEXT NOT NULL) WITHOUT ROWID""",
 )
-#: A random name, so that a process notices when another database lies in the place of its own.
+#: A random id, so that a process notices if its database has been replaced by another one.
 _IDENTITY: Final = (
     "CREATE TABLE identity (id BLOB NOT NULL)",
     "INSERT INTO identity (id) VALUES (randomblob(16))",
 )
 
 #: ``STEPS[n]`` leads from ``user_version`` n to n + 1. A step that was released never changes; a new one is
-#: appended. It only adds, since processes of the release before may still be running on the file.
-#: All times are ms since the epoch, except where the column's name says otherwise.
+#: appended. A step only adds, since processes of the previous release may still be using the file.
+#: All times are ms since the epoch, unless the column's name says otherwise.
 STEPS: Final[Sequence[Sequence[str]]] = (_FIRST_RELEASE, _IDENTITY)
 
 
@@ -80,9 +80,9 @@ def read_version(connection: sqlite3.Connection, name: str, steps: Sequence[Sequ
     """Return the ``user_version`` of a database; 0 if it is empty.
 
     :param name: the database, for messages.
-    :raises EmbeddedCoreError: it is another application's, or a newer release's.
+    :raises EmbeddedCoreError: it belongs to another application or a newer release.
     """
-    # In one statement: another process may be making the tables just now.
+    # In one statement: another process may be creating the tables at this moment.
     version, mark, tables = connection.execute(
         "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master)"
         " FROM pragma_user_version, pragma_application_id"
@@ -98,7 +98,7 @@ def read_version(connection: sqlite3.Connection, name: str, steps: Sequence[Sequ
 
 
 def migrate(connection: sqlite3.Connection, version: int, steps: Sequence[Sequence[str]] = STEPS) -> None:
-    """Bring the tables from ``version`` up to date, in a transaction of the caller's."""
+    """Bring the tables from ``version`` up to date, in the caller's transaction."""
     for step in steps[version:]:
         for statement in step:
             connection.execute(statement)
@@ -107,5 +107,5 @@ def migrate(connection: sqlite3.Connection, version: int, steps: Sequence[Sequen
 
 
 def read_identity(connection: sqlite3.Connection) -> bytes:
-    """Return the random name that tells one database from another."""
+    """Return the random id that distinguishes this database from any other."""
     return bytes(connection.execute("SELECT id FROM identity").fetchone()[0])

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from ..crypto import compact_json
 
-#: Expired sessions deleted together with one write: more than the write can make, so that they never pile
-#: up, and few enough to cost little.
+#: Expired sessions deleted with each new one: more than one, so that they never pile up, and few enough to
+#: cost little.
 _PURGED_AT_ONCE: Final = 100
 
 
@@ -69,7 +69,7 @@ class SessionTable:
         self._connection.execute(_INSERT, tuple(values.values()))
 
     def find(self, handle: str) -> SessionRecord | None:
-        """Return a session, or None."""
+        """Return a session, or None if there is none."""
         row = self._connection.execute(
             f"{_SELECT} WHERE handle = ? AND expires_at > ?", (handle, self.now)
         ).fetchone()
@@ -93,7 +93,7 @@ class SessionTable:
         return [str(row[0]) for row in rows]
 
     def delete(self, handles: Iterable[str]) -> list[str]:
-        """Delete sessions, stored ones that have expired included; return the handles of those deleted."""
+        """Delete sessions, including expired ones still stored; return the handles of those deleted."""
         return [
             handle for handle in handles if self._changes_one("DELETE FROM sessions WHERE handle = ?", handle)
         ]
@@ -156,5 +156,5 @@ def _record(row: tuple[Any, ...]) -> SessionRecord:
 
 
 def same_json(one: object, other: object) -> bool:
-    """Return whether two values are the same JSON; for Python, 1, 1.0 and True are equal."""
+    """Return whether two values are the same JSON; to Python, 1, 1.0 and True are equal."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

@@ -1,7 +1,7 @@
 """The database of the embedded core: one SQLite file, or memory.
 
-What a transaction committed is on the disk (write-ahead log, ``synchronous=FULL``), so that everything that
-was acknowledged survives the process being killed. Every writer begins with the write lock (``BEGIN
+A committed transaction is on the disk (write-ahead log, ``synchronous=FULL``), so that acknowledged writes
+survive if the process is killed. Every writer begins with the write lock (``BEGIN
 IMMEDIATE``), so that its reads are still true when it writes.
 """
 
@@ -30,8 +30,8 @@ _PAUSE_SECONDS: Final = 0.01
 class Store:
     """Transactions on the database.
 
-    :param database: a file, made with its folder where missing, or ``:memory:``.
-    :param first_rows: writes the rows of a new database, in the transaction that makes the tables.
+    :param database: a file, created with its folder if missing, or ``:memory:``.
+    :param first_rows: writes the rows of a new database, in the transaction that creates the tables.
     :param busy_timeout: how long to wait for locks, in all, s.
     :raises DatabaseBusyError: the database stayed locked for that long.
     :raises EmbeddedCoreError: the database cannot be used.
@@ -39,7 +39,7 @@ class Store:
 
     #: The file, or ``:memory:``.
     name: str
-    #: Whether this object made the tables.
+    #: Whether this object created the tables.
     created: bool
 
     def __init__(
@@ -77,7 +77,7 @@ class Store:
         self._pool.close()
 
     def one_patience(self) -> contextlib.AbstractContextManager[None]:
-        """Let this thread wait for locks no longer than one busy timeout, all waits inside taken together."""
+        """Limit all waits of this thread for locks in the block to one busy timeout in total."""
         return self._patience.shared()
 
     @contextlib.contextmanager
@@ -121,7 +121,7 @@ class Store:
     def _lend(self) -> Iterator[sqlite3.Connection]:
         try:
             with self.one_patience(), self._pool.connection(timeout=self._patience.left) as connection:
-                # Only while a connection is lent: with the last one SQLite rightly deletes the log.
+                # Only while a connection is lent: when the last one closes, SQLite rightly deletes the log.
                 self._check_files()
                 connection.execute(f"PRAGMA busy_timeout={self._patience.left_ms}")
                 yield connection
@@ -160,7 +160,7 @@ class Store:
             return connection
         try:
             # A file that was deleted while no connection was open may have given its inode number to
-            # another, so that only the identity tells. Reading it also opens the log.
+            # another, so that only the identity differs. Reading it also opens the log.
             if read_identity(connection) != self._identity:
                 raise lost(self._file.path, "was replaced")
             self._file.note_opened()
@@ -183,14 +183,14 @@ class Store:
     def _prepare(
         self, connection: sqlite3.Connection, first_rows: Callable[[sqlite3.Connection], None]
     ) -> bool:
-        """Make the tables or bring them up to date; return whether the database was empty."""
+        """Create the tables or bring them up to date; return whether the database was empty."""
         version = read_version(connection, self.name)
         if self._file:
             self._file.make_private()
         if version < len(STEPS):
             with self._transaction(connection):
-                # Looked at again under the write lock: of several processes that start at once, one makes
-                # the tables and keys and the others find them.
+                # Read again under the write lock: if several processes start at once, one creates the tables
+                # and keys, and the others find them.
                 version = read_version(connection, self.name)
                 if version < len(STEPS):
                     migrate(connection, version)
@@ -200,12 +200,12 @@ class Store:
             # The log is switched on only now, so that a new database was committed to the main file itself:
             # there is never a main file with tables and keys in the log alone.
             self._use_write_ahead_log(connection)
-            # For what an earlier process left in the log. PASSIVE waits for nobody.
+            # An earlier process may have left data in the log. PASSIVE does not wait.
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         return version == 0
 
     def _use_write_ahead_log(self, connection: sqlite3.Connection) -> None:
-        # SQLite does not wait its busy timeout here: the switch needs the file for itself for a moment,
+        # SQLite ignores the busy timeout here: the switch needs exclusive access to the file for a moment,
         # and processes that start at once would block each other.
         with self._patience.waiting() as left:
             # Pauses are counted, not timed: a test may have frozen the clocks.
@@ -237,7 +237,7 @@ class Store:
             return False
 
     def _note_all_closed(self) -> None:
-        # A thread of the parent may have held it during a fork that would wait no longer.
+        # A thread of the parent may have held the lock when a fork stopped waiting for it.
         self._writing = threading.Lock()
         if self._file:
             self._file.note_all_closed()
@@ -250,5 +250,5 @@ class Store:
 
 
 def _is_busy(error: sqlite3.OperationalError) -> bool:
-    # The numeric code is known from Python 3.11 on. "locking protocol": too many raced for the log's locks.
+    # Python has the numeric code from 3.11 on. "locking protocol": too many processes raced for the log.
     return any(word in str(error) for word in ("locked", "busy", "locking protocol"))

@@ -99,13 +99,13 @@ def test_each_form_is_converted_into_the_other(
     assert switched_on(next(tenant for tenant in listed if tenant["tenantId"] == "t")) == switches
 
 
-def test_nothing_that_is_unset_is_described_by_null(client: Client) -> None:
+def test_unset_lists_are_absent_rather_than_null(client: Client) -> None:
     client.call("PUT", f"{PATH}/v2", {"tenantId": "t", "firstFactors": None})
     for suffix in ("", "/v2", "/list", "/list/v2"):
         assert None not in client.call("GET", PATH + suffix).values()
 
 
-def test_before_5_0_the_older_form_knows_no_lists(client: Client) -> None:
+def test_before_5_0_the_older_form_has_no_lists(client: Client) -> None:
     older = client.speaking("4.0")
     older.call("PUT", PATH, {"tenantId": "t", "firstFactors": ["x"], "emailPasswordEnabled": True})
     client.call("PUT", f"{PATH}/v2", {"tenantId": "u", "firstFactors": ["otp-email"]})

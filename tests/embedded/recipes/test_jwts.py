@@ -46,7 +46,7 @@ def test_issuer_and_times_are_added_to_the_payload(client: Client) -> None:
 @pytest.mark.parametrize(
     "payload", [{"iss": "me", "iat": 5, "exp": 7}, {"iss": 5, "iat": "x", "exp": "y"}, {"exp": None}]
 )
-def test_the_callers_own_issuer_and_times_win(client: Client, payload: dict[str, Any]) -> None:
+def test_the_payloads_own_issuer_and_times_take_precedence(client: Client, payload: dict[str, Any]) -> None:
     assert payload_of(client, payload=payload).items() >= payload.items()
 
 
@@ -80,7 +80,7 @@ def test_integers_beyond_64_bits_cannot_be_signed(client: Client) -> None:
     )
 
 
-def test_the_name_of_the_algorithm_has_no_case(client: Client) -> None:
+def test_the_name_of_the_algorithm_is_case_insensitive(client: Client) -> None:
     assert client.call("POST", "/recipe/jwt", body(algorithm="rs256"))["status"] == "OK"
     assert client.call("POST", "/recipe/jwt", body(algorithm="HS256")) == {
         "status": "UNSUPPORTED_ALGORITHM_ERROR"

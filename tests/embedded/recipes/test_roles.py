@@ -22,7 +22,7 @@ def client(core: EmbeddedCore) -> Iterator[Client]:
         yield client
 
 
-def test_roles_are_given_in_one_tenant_only(client: Client) -> None:
+def test_roles_are_assigned_in_one_tenant_only(client: Client) -> None:
     client.call("PUT", "/recipe/multitenancy/tenant/v2", {"tenantId": "acme"})
     client.call("PUT", "/recipe/role", {"role": "boss", "permissions": ["fire", "hire"]})
     client.call("PUT", "/acme/recipe/user/role", {"userId": "u", "role": "boss"})

@@ -46,7 +46,7 @@ def test_an_expired_session_that_is_still_stored_counts_as_revoked(client: Clien
     assert client.call("POST", "/recipe/session/remove", body)["sessionHandlesRevoked"] == []
 
 
-def test_a_list_says_only_true_or_false_about_tenants(client: Client) -> None:
+def test_the_flag_for_all_tenants_must_be_true_or_false(client: Client) -> None:
     response = client.send(
         "GET", "/recipe/session/user", params={"userId": "u", "fetchAcrossAllTenants": "maybe"}
     )
@@ -56,7 +56,7 @@ def test_a_list_says_only_true_or_false_about_tenants(client: Client) -> None:
     )
 
 
-def test_a_list_may_bring_the_information_along(client: Client) -> None:
+def test_a_list_may_include_the_session_information(client: Client) -> None:
     handles = [client.create("u", userDataInJWT={"n": n})["session"]["handle"] for n in range(3)]
     client.create("somebody else")
     listed = client.call("GET", "/recipe/session/user", userId="u", informationBytes="4000000")
@@ -69,7 +69,7 @@ def test_a_list_may_bring_the_information_along(client: Client) -> None:
     assert "sessions" not in plain
 
 
-def test_a_list_brings_as_much_information_as_there_is_room_for(client: Client) -> None:
+def test_a_list_includes_as_much_information_as_fits(client: Client) -> None:
     for _ in range(3):
         client.create("u", userDataInDatabase={"x": "y" * 1_900_000})
     listed = client.call("GET", "/recipe/session/user", userId="u", informationBytes="4000000")
@@ -79,7 +79,7 @@ def test_a_list_brings_as_much_information_as_there_is_room_for(client: Client) 
 
 
 @pytest.mark.parametrize("room", ["", "-1", "x", "1" * 10])
-def test_a_room_that_is_no_number_is_refused(client: Client, room: str) -> None:
+def test_a_size_that_is_not_a_number_is_refused(client: Client, room: str) -> None:
     response = client.send("GET", "/recipe/session/user", params={"userId": "u", "informationBytes": room})
     assert (response.status_code, response.text) == (
         400,

@@ -236,7 +236,7 @@ def test_an_expired_session_is_gone_for_every_operation(client: Client, clock: C
     assert regenerated == gone
 
 
-def test_a_refresh_of_cdi_4_0_keeps_the_kind_of_key_unless_told(client: Client) -> None:
+def test_a_refresh_of_cdi_4_0_keeps_the_kind_of_key_by_default(client: Client) -> None:
     older = client.speaking("4.0")
     pair = older.create(useDynamicSigningKey=False)
     body = {"refreshToken": pair["refreshToken"]["token"], "enableAntiCsrf": False}

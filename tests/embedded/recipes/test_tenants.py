@@ -29,7 +29,7 @@ def test_an_id_is_stored_in_lower_case_and_without_blanks(client: Client) -> Non
     assert handle.endswith("_blue")
 
 
-def test_without_an_id_the_tenant_in_the_path_is_meant(client: Client) -> None:
+def test_without_an_id_the_tenant_in_the_path_is_used(client: Client) -> None:
     client.call("PUT", PATH, {"tenantId": "blue"})
     client.call("PUT", "/blue" + PATH, {"firstFactors": ["x"]})
     assert client.call("GET", "/blue" + PATH)["firstFactors"] == ["x"]
@@ -71,7 +71,7 @@ def test_an_unknown_tenant_has_no_settings(client: Client, path: str) -> None:
     assert client.call("GET", "/none" + path) == {"status": "TENANT_NOT_FOUND_ERROR"}
 
 
-def test_a_deleted_tenant_takes_its_sessions_along(client: Client) -> None:
+def test_deleting_a_tenant_deletes_its_sessions(client: Client) -> None:
     client.call("PUT", PATH, {"tenantId": "gone"})
     client.create("u", tenant="/gone")
     kept = client.create("u")["session"]["handle"]

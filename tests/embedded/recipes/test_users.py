@@ -18,13 +18,13 @@ def client() -> Iterator[Client]:
         yield client
 
 
-def test_no_user_is_one_of_a_login_recipe(client: Client) -> None:
+def test_every_user_is_unknown(client: Client) -> None:
     assert client.call("GET", "/user/id", userId="alice") == UNKNOWN
     for path in ("/recipe/multitenancy/tenant/user", "/recipe/multitenancy/tenant/user/remove"):
         assert client.call("POST", path, {"recipeUserId": "alice"}) == UNKNOWN
 
 
-def test_a_question_without_a_user_is_refused(client: Client) -> None:
+def test_a_request_without_a_user_is_refused(client: Client) -> None:
     response = client.send("GET", "/user/id")
     assert (response.status_code, response.text) == (400, "Field name 'userId' is missing in GET request")
     response = client.send("POST", "/recipe/multitenancy/tenant/user", json={})

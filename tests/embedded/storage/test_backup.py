@@ -108,7 +108,7 @@ def test_another_applications_database_is_not_copied(tmp_path: Path) -> None:
     )
 
 
-def test_a_file_that_is_no_database_is_not_copied(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_not_copied(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("buy milk " * 100, encoding="utf-8")
     assert refusal_of(tmp_path / "notes.txt", tmp_path / "copy.db") == (
         f"{tmp_path}/notes.txt cannot be copied to {tmp_path}/copy.db (file is not a database): see that it"

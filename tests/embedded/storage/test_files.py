@@ -57,7 +57,7 @@ def test_the_folder_and_the_files_are_private(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o666, 0o604, 0o620])
-def test_our_own_file_that_others_may_access_is_made_private(
+def test_a_database_that_others_may_access_is_made_private(
     file: Path, caplog: pytest.LogCaptureFixture, mode: int
 ) -> None:
     file.chmod(mode)
@@ -69,7 +69,7 @@ def test_our_own_file_that_others_may_access_is_made_private(
     ]
 
 
-def test_our_own_log_that_others_may_access_is_made_private(client: Client, file: Path) -> None:
+def test_a_log_that_others_may_access_is_made_private(client: Client, file: Path) -> None:
     for suffix in ("-wal", "-shm"):
         beside(file, suffix).chmod(0o666)
     with EmbeddedCore(file) as second, client_of(second) as other:
@@ -88,7 +88,7 @@ def test_an_empty_file_is_made_private_without_a_warning(
 
 
 @pytest.mark.parametrize("kind", ["text", "another database", "another database with a log"])
-def test_a_file_that_is_not_ours_is_left_as_it_is(tmp_path: Path, kind: str) -> None:
+def test_a_file_that_is_not_an_embedded_cores_is_left_unchanged(tmp_path: Path, kind: str) -> None:
     file = tmp_path / "notes"
     if kind == "text":
         file.write_text("root:x:0:0:root:/root:/bin/bash\n" * 100, encoding="utf-8")
@@ -163,7 +163,7 @@ def test_root_may_use_another_users_file_and_is_warned(
 # Links
 
 
-def test_a_link_of_ours_is_followed_to_its_file_which_is_made_private(file: Path, tmp_path: Path) -> None:
+def test_a_link_of_this_user_is_followed_and_its_file_made_private(file: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.db"
     link.symlink_to(file)
     file.chmod(0o644)
@@ -218,12 +218,12 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     file = tmp_path / "file" / "stsession" / "core.db"
     assert refusal_of(file) == (
-        f"the embedded core's database {file} cannot be made or written (Not a directory):"
+        f"the embedded core's database {file} cannot be created or written (Not a directory):"
         " make its folder writable for this user, or name another file"
     )
 
 
-def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_file_name_is_refused(tmp_path: Path) -> None:
     assert refusal_of(tmp_path / "a\0b" / "core.db").endswith("or name another file")
 
 
@@ -324,9 +324,7 @@ def test_other_data_copied_over_the_file_is_noticed(
     assert_lost(client, caplog, file, "was overwritten with another database")
 
 
-def test_a_link_that_points_elsewhere_now_is_noticed(
-    file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_redirected_link_is_noticed(file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     link = tmp_path / "link.db"
     link.symlink_to(file)
     with EmbeddedCore(link) as core, client_of(core) as client:

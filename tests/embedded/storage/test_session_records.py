@@ -116,6 +116,6 @@ def test_purging_deletes_a_hundred_expired_sessions_at_once(
 
 
 @pytest.mark.parametrize("other", [1.0, True, "1", [1], None])
-def test_values_that_python_takes_for_equal_may_be_different_json(other: object) -> None:
+def test_values_that_are_equal_in_python_may_be_different_json(other: object) -> None:
     assert same_json({"a": 1}, {"a": 1})
     assert not same_json({"a": 1}, {"a": other})

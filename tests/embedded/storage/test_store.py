@@ -133,7 +133,7 @@ def test_two_cores_in_memory_share_nothing() -> None:
 # Files that are refused
 
 
-def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_left_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("buy milk " * 100)
     assert refusal_of(file) == (
@@ -251,7 +251,7 @@ def test_a_request_that_writes_twice_waits_for_one_busy_timeout_in_all(tmp_path:
             release.join()
 
 
-def test_what_a_writer_has_read_is_still_true_when_it_writes(tmp_path: Path) -> None:
+def test_the_data_a_writer_has_read_do_not_change_before_it_writes(tmp_path: Path) -> None:
     def count_up(_: int) -> None:
         store = Store(tmp_path / "core.db", lambda _: None, busy_timeout=30)
         for _ in range(50):
