@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.sdk_site import SdkSite, Visitor
+from support.sdk_site import SdkSite, Tab, Visitor
 from support.served_core import ServedCore
 
 from .conftest import SiteFactory, VisitorFactory
@@ -43,6 +43,25 @@ def test_a_session_is_kept_where_the_sdk_wants_it(
     visitor.tab.load()
     assert visitor.tab.is_signed_in() is True
     assert visitor.tab.call("/api/me", "POST")[0] == 200
+
+
+@pytest.mark.parametrize(("before", "after"), [("cookie", "header"), ("header", "cookie")])
+def test_a_page_that_keeps_sessions_elsewhere_from_now_on_uses_the_new_session_only(
+    site: SdkSite, make_visitor: VisitorFactory, before: str, after: str
+) -> None:
+    visitor = make_visitor(site, transfer=before)
+    visitor.tab.sign_in("alice")
+    left = [each for each in visitor.context.cookies() if each["name"] in OF_THE_API]
+    tab = Tab(visitor.context.new_page(), site, "website", {"tokenTransferMethod": after})
+    tab.sign_in("bob")
+    ours = OF_THE_API if after == "cookie" else BY_HEADER
+    assert set(visitor.cookies()) & (OF_THE_API | BY_HEADER) == ours
+    if left:
+        visitor.context.add_cookies(left)  # as if an older page had kept them
+    assert tab.call("/api/me", "POST")[1]["userId"] == "bob"
+    assert tab.run("await sdk.attemptRefreshingSession()") is True
+    assert tab.call("/api/me", "POST")[1]["userId"] == "bob"
+    assert set(visitor.cookies()) & (OF_THE_API | BY_HEADER) == ours
 
 
 @pytest.mark.parametrize("client", ["fetch", "XMLHttpRequest", "axios", "axios with interceptors"])
