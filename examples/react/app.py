@@ -72,6 +72,8 @@ def add_api(app: Flask) -> None:
         body = request.get_json()
         if body["password"] != PASSWORD:
             return jsonify(message="wrong password"), 401
+        if not body["userId"].strip():
+            return jsonify(message="userId is missing"), 400
         create_new_session(body["userId"].strip())
         return jsonify(status="OK")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
+from urllib.parse import quote
 
 import pytest
 from support.example_modules import import_example
@@ -166,6 +167,85 @@ def test_a_session_that_was_revoked_leads_to_the_login(person: Person, site: Sdk
         site.stsession.revoke_all_sessions_for_user("alice")
     person.click("Take the role admin")
     person.page.get_by_role("button", name="Sign in").wait_for()
+
+
+def test_a_sign_out_leads_every_tab_to_the_login(person: Person) -> None:
+    other = person.open("/lounge")
+    person.sees("Welcome as a guest.", other)
+    person.click("Sign out")
+    for page in (person.page, other):
+        page.get_by_role("button", name="Sign in").wait_for()
+
+
+@pytest.mark.parametrize(
+    "target", ["//evil.test/x", "https://evil.test/x", "/\\evil.test", "javascript:alert(1)"]
+)
+def test_the_login_leads_only_to_pages_of_the_app(
+    make_person: PersonFactory, site: SdkSite, target: str
+) -> None:
+    person = make_person(site)
+    person.page.goto(f"{site.url}/auth/?redirectToPath={quote(target)}")
+    person.sign_in()
+    person.sees("Welcome, alice")
+    assert person.page.url == f"{site.url}/"
+
+
+def test_a_user_id_of_blanks_is_refused_in_words(make_person: PersonFactory, site: SdkSite) -> None:
+    person = make_person(site)
+    person.sign_in("   ")
+    person.sees("userId is missing")
+
+
+def test_without_a_network_the_pages_say_so_and_go_on_afterwards(person: Person) -> None:
+    person.page.get_by_label("Code").fill("123456")
+    person.context.set_offline(True)
+    problems = person.page.get_by_role("alert")
+    for count, button in enumerate(("Confirm", "Take the role admin", "Sign out"), start=1):
+        person.click(button)
+        problems.nth(count - 1).wait_for()
+        assert set(problems.all_inner_texts()) == {"The app does not respond. Try again in a while."}
+    go(person, "Mail")
+    person.page.get_by_role("button", name="Try again").wait_for()
+    person.context.set_offline(False)
+    person.click("Try again")
+    person.sees("Verify your email!")
+    person.forgive("Failed to fetch")
+
+
+def test_the_screens_of_the_sdk_ask_for_the_address_anew(person: Person, site: SdkSite) -> None:
+    with site.app.app_context():
+        (session,) = site.stsession.list_sessions("alice")
+        token = emailverification.create_email_verification_token("alice")
+        assert isinstance(token, str)
+        assert emailverification.verify_email_using_token(token) is not None
+        site.stsession.merge_into_access_token_payload(
+            session.session_handle, {"st-ev": {"v": False, "t": 1}}
+        )
+    tab = Tab(person.context.new_page(), site, "website", {"tokenTransferMethod": "cookie"})
+    assert tab.run("await sdk.attemptRefreshingSession()") is True
+    site.asked.clear()
+    go(person, "Mail")
+    person.sees("Your address is verified.")
+    assert "GET /auth/user/email/verify 200" in site.asked
+
+
+@pytest.mark.parametrize("page", ["Master", "Mail"])
+def test_the_screens_of_the_sdk_are_in_the_middle_of_a_phone(
+    make_person: PersonFactory, site: SdkSite, page: str
+) -> None:
+    person = make_person(site, viewport={"width": 390, "height": 844})
+    person.sign_in()
+    person.sees("Welcome, alice")
+    for link in person.page.locator("nav a").all():
+        box = link.bounding_box()
+        assert box is not None
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= 390
+    go(person, page)
+    screen = person.page.locator("[data-supertokens~=container]").first
+    screen.wait_for()
+    box = screen.bounding_box()
+    assert box is not None
+    assert abs(box["x"] - (390 - box["x"] - box["width"])) <= 1
 
 
 def test_the_pages_fit_a_phone(make_person: PersonFactory, site: SdkSite) -> None:

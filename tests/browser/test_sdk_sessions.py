@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.sdk_site import SdkSite, Visitor
+from support.sdk_site import SdkSite, Tab, Visitor
 from support.served_core import ServedCore
 
 from .conftest import SiteFactory, VisitorFactory
@@ -11,6 +11,8 @@ from .conftest import SiteFactory, VisitorFactory
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 TRANSFERS = ["cookie", "header"]
+#: Longer than any session lives (s).
+A_YEAR: float = 365 * 86_400
 #: The names of our cookies, and of those in which the SDK keeps what it was sent in headers.
 OF_THE_API = {"sAccessToken", "sRefreshToken"}
 BY_HEADER = {"st-access-token", "st-refresh-token"}
@@ -43,6 +45,25 @@ def test_a_session_is_kept_where_the_sdk_wants_it(
     assert visitor.tab.call("/api/me", "POST")[0] == 200
 
 
+@pytest.mark.parametrize(("before", "after"), [("cookie", "header"), ("header", "cookie")])
+def test_a_page_that_keeps_sessions_elsewhere_from_now_on_uses_the_new_session_only(
+    site: SdkSite, make_visitor: VisitorFactory, before: str, after: str
+) -> None:
+    visitor = make_visitor(site, transfer=before)
+    visitor.tab.sign_in("alice")
+    left = [each for each in visitor.context.cookies() if each["name"] in OF_THE_API]
+    tab = Tab(visitor.context.new_page(), site, "website", {"tokenTransferMethod": after})
+    tab.sign_in("bob")
+    ours = OF_THE_API if after == "cookie" else BY_HEADER
+    assert set(visitor.cookies()) & (OF_THE_API | BY_HEADER) == ours
+    if left:
+        visitor.context.add_cookies(left)  # as if an older page had kept them
+    assert tab.call("/api/me", "POST")[1]["userId"] == "bob"
+    assert tab.run("await sdk.attemptRefreshingSession()") is True
+    assert tab.call("/api/me", "POST")[1]["userId"] == "bob"
+    assert set(visitor.cookies()) & (OF_THE_API | BY_HEADER) == ours
+
+
 @pytest.mark.parametrize("client", ["fetch", "XMLHttpRequest", "axios", "axios with interceptors"])
 def test_an_expired_token_is_refreshed_and_the_call_repeated(
     visitor: Visitor, site: SdkSite, client: str
@@ -57,6 +78,7 @@ def test_an_expired_token_is_refreshed_and_the_call_repeated(
 
 def test_many_parallel_calls_refresh_once(visitor: Visitor, site: SdkSite) -> None:
     visitor.tab.sign_in_with_an_expired_token()
+    site.hold_refreshes_until("GET /api/me 401", 21)
     answers = visitor.tab.run(
         "await Promise.all(argument.map((client) => call(client, 'GET', '/api/me')))",
         ["fetch", "XMLHttpRequest", "axios"] * 7,
@@ -68,6 +90,7 @@ def test_many_parallel_calls_refresh_once(visitor: Visitor, site: SdkSite) -> No
 def test_two_tabs_refresh_once(visitor: Visitor, site: SdkSite) -> None:
     visitor.tab.sign_in_with_an_expired_token()
     tabs = [visitor.tab, visitor.new_tab()]
+    site.hold_refreshes_until("GET /api/me 401", 6)
     for tab in tabs:
         tab.begin("await Promise.all([1, 2, 3].map(() => call('fetch', 'GET', '/api/me')))")
     answers = [answer["status"] for tab in tabs for answer in tab.finish()]
@@ -174,6 +197,20 @@ def test_a_session_revoked_on_the_server_ends_in_the_browser(
     assert set(visitor.cookies()) == {"st-last-access-token-update"}
 
 
+def test_a_session_that_has_expired_in_the_core_ends_in_the_browser(
+    visitor: Visitor, site: SdkSite, served_core: ServedCore
+) -> None:
+    visitor.tab.sign_in_with_an_expired_token()
+    visitor.tab.events()
+    served_core.core.offset = A_YEAR
+    assert visitor.tab.call("/api/me") == (401, {"message": "unauthorised"})
+    assert site.asked == ["GET /api/me 401", "POST /auth/session/refresh 401"]
+    (event,) = visitor.tab.run("events")
+    assert (event["action"], event["sessionExpiredOrRevoked"]) == ("UNAUTHORISED", True)
+    assert visitor.tab.is_signed_in() is False
+    assert set(visitor.cookies()) == {"st-last-access-token-update"}
+
+
 def test_a_stolen_refresh_token_ends_the_session_of_both(
     visitor: Visitor, site: SdkSite, make_visitor: VisitorFactory, served_core: ServedCore
 ) -> None:
@@ -209,6 +246,21 @@ def test_an_outage_of_the_core_signs_nobody_out(visitor: Visitor, served_core: S
     assert visitor.tab.is_signed_in() is True
 
 
+def test_a_sign_out_during_an_outage_fails_and_can_be_repeated(
+    visitor: Visitor, site: SdkSite, served_core: ServedCore
+) -> None:
+    visitor.tab.sign_in()
+    before = visitor.cookies()
+    sign_out = "await sdk.signOut().then(() => 'signed out', (error) => error.status)"
+    served_core.kill()
+    assert visitor.tab.run(sign_out) == 503
+    assert visitor.cookies() == before
+    served_core.start()
+    assert visitor.tab.call("/api/me")[0] == 200
+    assert visitor.tab.run(sign_out) == "signed out"
+    assert visitor.tab.is_signed_in() is False
+
+
 def test_a_wrong_password_is_a_401_that_reaches_the_page(visitor: Visitor, site: SdkSite) -> None:
     wrong = {"userId": "alice", "password": "wrong"}
     for client in ("fetch", "XMLHttpRequest", "axios"):
@@ -219,15 +271,24 @@ def test_a_wrong_password_is_a_401_that_reaches_the_page(visitor: Visitor, site:
     assert visitor.tab.is_signed_in() is True
 
 
-def test_a_401_of_the_app_signs_nobody_out(visitor: Visitor, site: SdkSite) -> None:
-    """Let the SDK take it for an expired session: it refreshes and tries again, ten times."""
+GIVEN_UP = {
+    "fetch": "Attempted to refresh the session and retry the request",
+    "XMLHttpRequest": "no response",
+    "axios": "Network Error",
+}
+
+
+@pytest.mark.parametrize("client", GIVEN_UP)
+def test_a_401_of_the_app_signs_nobody_out(visitor: Visitor, site: SdkSite, client: str) -> None:
+    """Let the SDK take it for an expired session: it refreshes and tries again, ten times, and gives up."""
     visitor.tab.sign_in()
     site.asked.clear()
     wrong = {"userId": "alice", "password": "wrong"}
     error = visitor.tab.run(
-        "await call('fetch', 'POST', '/api/login', argument).catch((error) => error.message)", wrong
+        "await call(argument[0], 'POST', '/api/login', argument[1]).catch((error) => error.message)",
+        [client, wrong],
     )
-    assert "Attempted to refresh the session and retry the request" in error
+    assert GIVEN_UP[client] in error
     assert site.counted() == {"POST /api/login 401": 11, "POST /auth/session/refresh 200": 10}
     assert visitor.tab.is_signed_in() is True
     assert visitor.tab.call("/api/me")[0] == 200

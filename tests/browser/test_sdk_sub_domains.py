@@ -78,6 +78,7 @@ def test_the_sdk_passes_anti_csrf_across_origins(
 def test_many_calls_across_origins_refresh_once(visitor: Visitor, site: SdkSite) -> None:
     visitor.tab.sign_in_with_an_expired_token()
     tabs = [visitor.tab, visitor.new_tab()]
+    site.hold_refreshes_until("GET /api/me 401", 8)
     for tab in tabs:
         tab.begin("await Promise.all([1, 2, 3, 4].map(() => call('axios', 'GET', '/api/me')))")
     assert [each["status"] for tab in tabs for each in tab.finish()] == [200] * 8
@@ -87,6 +88,22 @@ def test_many_calls_across_origins_refresh_once(visitor: Visitor, site: SdkSite)
 # A cookie domain that has changed
 
 PARENT, OWN = ".harbour.test", "api.harbour.test"
+
+
+@pytest.mark.parametrize("domain", [PARENT, OWN])
+def test_what_ends_a_session_clears_the_cookies_of_the_cookie_domain(
+    make_site: SiteFactory, make_visitor: VisitorFactory, domain: str
+) -> None:
+    site = make_site(**HOSTS, cookie_domain=domain)
+    visitor = make_visitor(site)
+    visitor.tab.sign_in()
+    visitor.tab.run("await sdk.signOut()")
+    assert session_cookies(visitor) == {}
+    visitor.tab.sign_in()
+    with site.app.app_context():
+        site.stsession.revoke_all_sessions_for_user("alice")
+    assert visitor.tab.call("/api/me")[0] == 401
+    assert session_cookies(visitor) == {}
 
 
 @pytest.fixture(params=[(None, PARENT), (PARENT, None), (PARENT, OWN)], ids=str)

@@ -67,6 +67,7 @@ def test_the_cookies_of_another_site_are_secure_and_samesite_none(
 def test_many_calls_across_sites_refresh_once(visitor: Visitor, site: SdkSite) -> None:
     visitor.tab.sign_in_with_an_expired_token()
     tabs = [visitor.tab, visitor.new_tab()]
+    site.hold_refreshes_until("GET /api/me 401", 8)
     for tab in tabs:
         tab.begin("await Promise.all([1, 2, 3, 4].map(() => call('fetch', 'GET', '/api/me')))")
     assert [each["status"] for tab in tabs for each in tab.finish()] == [200] * 8

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 from support.sdk_site import SdkSite, Tab
+from support.served_core import ServedCore
 
 from .conftest import PersonFactory, SiteFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+#: Longer than any session lives (s).
+A_YEAR: float = 365 * 86_400
 
 SUB_DOMAINS = {"website_host": "www.harbour.test", "api_host": "api.harbour.test"}
 
@@ -89,6 +93,115 @@ def test_a_session_that_was_ended_in_another_browser_is_noticed(
     elsewhere.sees("Sign in to see the reports.")
     person.click("Reload")
     person.sees("Your session has ended. Please sign in again.")
+
+
+def test_what_ends_a_session_is_told_to_every_tab_and_closes_the_vault(
+    make_person: PersonFactory, site: SdkSite
+) -> None:
+    person = make_person(site)
+    person.sign_in()
+    person.sees("Harbour dues")
+    other = person.open()
+    for page in (person.page, other):
+        page.get_by_role("button", name="Open the vault").click()
+        if page is person.page:
+            page.get_by_label("Code").fill("123456")
+            person.click("Confirm")
+        person.sees("The combination is", page)
+    with site.app.app_context():
+        site.stsession.revoke_all_sessions_for_user("alice")
+    person.click("20 calls at once")
+    person.sees("Your session has ended. Please sign in again.")
+    person.sees("Sign in to see the reports.", other)
+    person.sign_in("bob")
+    for page in (person.page, other):
+        person.sees("bob", page)
+        person.sees("Harbour dues", page)
+        assert page.locator("#secret").is_hidden()
+        assert page.locator("#secret").text_content() == ""
+
+
+def test_a_session_that_has_expired_in_the_core_is_noticed(
+    make_person: PersonFactory, site: SdkSite, served_core: ServedCore
+) -> None:
+    person = make_person(site)
+    tab = Tab(person.context.new_page(), site, "website", {"tokenTransferMethod": "cookie"})
+    tab.sign_in_with_an_expired_token()
+    served_core.core.offset = A_YEAR
+    person.page.reload()
+    person.sees("Your session has ended. Please sign in again.")
+
+
+def test_a_role_that_was_given_up_in_another_tab_locks_the_button(
+    make_person: PersonFactory, site: SdkSite
+) -> None:
+    person = make_person(site)
+    person.sign_in()
+    person.page.get_by_role("switch").check()
+    person.sees("Open to you: your role is admin.")
+    other = person.open()
+    person.sees("Open to you: your role is admin.", other)
+    other.get_by_role("switch").uncheck()
+    person.sees("Only for the role admin.", other)
+    person.click("Publish")
+    person.sees("You may no longer do that.")
+    person.sees("Only for the role admin.")
+    assert not person.page.get_by_role("switch").is_checked()
+
+
+def test_without_a_network_the_page_says_so_and_goes_on_afterwards(
+    make_person: PersonFactory, site: SdkSite
+) -> None:
+    person = make_person(site)
+    person.sign_in()
+    person.sees("Only for the role admin.")
+    person.context.set_offline(True)
+    toast = person.page.locator("#toast")
+    for button in ("Reload", "20 calls at once", "Open the vault", "Sign out everywhere", "Sign out"):
+        person.click(button)
+        person.sees("The app does not respond.")
+        person.page.evaluate("document.getElementById('toast').textContent = ''")
+    person.page.get_by_role("switch").click()
+    person.sees("The app does not respond.")
+    assert not person.page.get_by_role("switch").is_checked()
+    person.context.set_offline(False)
+    person.page.get_by_role("switch").check()
+    person.sees("Open to you: your role is admin.")
+    assert toast.text_content() == ""
+    person.forgive("Failed to fetch")
+
+
+def test_a_page_that_cannot_start_offers_to_try_again(make_person: PersonFactory, site: SdkSite) -> None:
+    person = make_person(site)
+    person.sign_in()
+    person.sees("Harbour dues")
+    person.page.route("**/settings.json", lambda route: route.abort())
+    person.page.reload()
+    person.sees("The app does not respond.")
+    person.page.unroute("**/settings.json")
+    person.click("Try again")
+    person.sees("Harbour dues")
+    person.forgive("Failed to fetch")
+
+
+def test_an_outage_of_the_core_signs_nobody_out_of_the_page(
+    make_person: PersonFactory, site: SdkSite, served_core: ServedCore
+) -> None:
+    person = make_person(site)
+    tab = Tab(person.context.new_page(), site, "website", {"tokenTransferMethod": "cookie"})
+    tab.sign_in_with_an_expired_token()
+    served_core.kill()
+    person.page.reload()
+    person.sees("The app does not respond.")
+    served_core.start()
+    person.click("Reload")
+    person.sees("Harbour dues")
+
+
+def test_a_user_id_of_blanks_is_refused_in_words(make_person: PersonFactory, site: SdkSite) -> None:
+    person = make_person(site)
+    person.sign_in("   ")
+    person.sees("Enter a user id.")
 
 
 def test_the_page_fits_a_phone(make_person: PersonFactory, site: SdkSite) -> None:

@@ -55,6 +55,7 @@ class SdkSite:
         self._script = script
         #: Method, path and status of every request for the API, in the order of the responses.
         self.asked: list[str] = []
+        self._responded = threading.Condition()
         #: How often the session was refreshed.
         self.refreshed = 0
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -113,7 +114,9 @@ class SdkSite:
         @app.after_request
         def note(response: Response) -> Response:
             if request.path.startswith(("/api", "/auth")):
-                self.asked.append(f"{request.method} {request.path} {response.status_code}")
+                with self._responded:
+                    self.asked.append(f"{request.method} {request.path} {response.status_code}")
+                    self._responded.notify_all()
             return response
 
     def _count(self, _sender: Flask, **_: object) -> None:
@@ -137,6 +140,17 @@ class SdkSite:
         self.core.makes_expired_tokens = True
         yield
         self.core.makes_expired_tokens = False
+
+    def hold_refreshes_until(self, asked: str, times: int) -> None:
+        """Have the core refresh no session before a request came so often with this status."""
+
+        def hold(asked_of_the_core: str) -> None:
+            if asked_of_the_core == "POST /recipe/session/refresh":
+                with self._responded:
+                    came = self._responded.wait_for(lambda: self.asked.count(asked) >= times, TIMEOUT / 1000)
+                assert came, f"{asked} came {self.asked.count(asked)} times, not {times}"
+
+        self.core.core.before = hold
 
     def close(self) -> None:
         """Stop serving."""

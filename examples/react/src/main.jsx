@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { Component, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
 import * as router from "react-router-dom";
 import { SuperTokensWrapper } from "supertokens-auth-react";
@@ -12,6 +12,42 @@ import { getSuperTokensRoutesForReactRouterDom } from "supertokens-auth-react/ui
 import { SecondFactorClaim, call, refreshClaims } from "./sessions.js";
 
 const { BrowserRouter, NavLink, Route, Routes, useNavigate } = router;
+
+// ---- What may go wrong -----------------------------------------------------------------------------------
+
+const IS_AWAY = "The app does not respond. Try again in a while.";
+
+// Return a function that does something, and a line that says why that failed.
+function useAction(action) {
+  const [problem, setProblem] = useState("");
+  async function run(event) {
+    event?.preventDefault();
+    setProblem("");
+    try {
+      await action(event);
+    } catch (error) {
+      // fetch throws a TypeError if there is no response, the SDK a response that it has no use for.
+      const isAway = error instanceof TypeError || !(error instanceof Error);
+      if (isAway) console.error(error);
+      setProblem(isAway ? IS_AWAY : error.message);
+    }
+  }
+  return [run, problem && <p className="problem" role="alert">{problem}</p>];
+}
+
+// The SDK's components throw while the API is away.
+class WhileAway extends Component {
+  state = { failed: false };
+  static getDerivedStateFromError = () => ({ failed: true });
+  render() {
+    if (!this.state.failed) return this.props.children;
+    return (
+      <Card title="The app does not respond">
+        <button className="primary" onClick={() => location.reload()}>Try again</button>
+      </Card>
+    );
+  }
+}
 
 // ---- Guards ----------------------------------------------------------------------------------------------
 
@@ -94,18 +130,15 @@ const Card = ({ title, children }) => (
 
 function SignIn() {
   const navigate = useNavigate();
-  const [problem, setProblem] = useState("");
-  async function signIn(event) {
-    event.preventDefault();
-    const form = new FormData(event.target);
-    const { status, body } = await call("POST", "/api/login", Object.fromEntries(form));
-    if (status !== 200) return setProblem(body.message);
-    return navigate(new URLSearchParams(location.search).get("redirectToPath") || "/");
-  }
+  const [signIn, problem] = useAction(async (event) => {
+    await call("POST", "/api/login", Object.fromEntries(new FormData(event.target)));
+    const target = new URLSearchParams(location.search).get("redirectToPath") ?? "";
+    navigate(/^\/(?![\\/])/.test(target) ? target : "/"); // a page of this app: a link may bring anything along
+  });
   return (
     <form className="card sign-in" onSubmit={signIn}>
       <h1>Harbour fleet</h1>
-      {problem && <p className="problem" role="alert">{problem}</p>}
+      {problem}
       <label>User id <input name="userId" defaultValue="alice" required autoComplete="username" /></label>
       <label>
         Password <input name="password" type="password" defaultValue="demo" required autoComplete="current-password" />
@@ -145,14 +178,9 @@ function Roles() {
 }
 
 function StepUp() {
-  const [problem, setProblem] = useState("");
-  async function confirm(event) {
-    event.preventDefault();
-    const { status, body } = await call("POST", "/api/second-factor", {
-      code: new FormData(event.target).get("code"),
-    });
-    setProblem(status === 200 ? "" : body.message);
-  }
+  const [confirm, problem] = useAction((event) =>
+    call("POST", "/api/second-factor", { code: new FormData(event.target).get("code") }),
+  );
   return (
     <Card title="Second factor">
       <p className="hint">You have not completed it. The code is <code>123456</code>.</p>
@@ -160,7 +188,7 @@ function StepUp() {
         <input name="code" aria-label="Code" inputMode="numeric" autoComplete="one-time-code" required />
         <button className="primary">Confirm</button>
       </form>
-      {problem && <p className="problem" role="alert">{problem}</p>}
+      {problem}
     </Card>
   );
 }
@@ -168,26 +196,30 @@ function StepUp() {
 function RoleSwitch() {
   const roles = useClaimValue(UserRoleClaim);
   const isOne = !roles.loading && Boolean(roles.value?.includes("admin"));
-  async function change() {
+  const [change, problem] = useAction(async () => {
     await call("POST", "/api/role", { admin: !isOne });
     await refreshClaims();
-  }
+  });
   return (
     <Card title="Role">
       <p className="hint">Admins see the harbour master's page and the fleet, and may publish.</p>
       <button onClick={change}>{isOne ? "Give up the role admin" : "Take the role admin"}</button>
+      {problem}
     </Card>
   );
 }
 
 function Publish() {
   const [said, setSaid] = useState("");
+  const [publish, problem] = useAction(async () => {
+    setSaid("");
+    setSaid((await call("POST", "/api/publish")).message);
+  });
   return (
     <Card title="Publish the report">
-      <button className="primary" onClick={async () => setSaid((await call("POST", "/api/publish")).body.message)}>
-        Publish
-      </button>
+      <button className="primary" onClick={publish}>Publish</button>
       <p role="status">{said}</p>
+      {problem}
     </Card>
   );
 }
@@ -202,20 +234,32 @@ function Lounge() {
 // Stands for the mailbox of the user.
 function Mailbox() {
   const [link, setLink] = useState(null);
-  const refresh = async () => setLink((await call("GET", "/api/outbox")).body.link);
+  const [refresh, problem] = useAction(async () => setLink((await call("GET", "/api/outbox")).link));
   useEffect(() => { refresh(); }, []);
   return (
     <Card title="Your mailbox">
       <button onClick={refresh}>Look for mail</button>
       {link && <p><a href={link}>Verify your address</a></p>}
+      {problem}
     </Card>
+  );
+}
+
+function SignOut() {
+  const [signOut, problem] = useAction(() => Session.signOut().then(() => location.assign("/auth")));
+  return (
+    <>
+      <button onClick={signOut}>Sign out</button>
+      {problem}
+    </>
   );
 }
 
 function Frame({ children }) {
   const { pathname } = router.useLocation();
   const session = useSessionContext();
-  const isSignedIn = !session.loading && session.doesSessionExist;
+  const isLogin = /^\/auth\/?$/.test(pathname);
+  const isSignedIn = !isLogin && !session.loading && session.doesSessionExist;
   const pages = { "/": "Overview", "/admin": "Master", "/fleet": "Fleet", "/publish": "Publish", "/lounge": "Lounge",
     "/mail": "Mail" };
   return (
@@ -226,12 +270,12 @@ function Frame({ children }) {
             <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M2 10h12l-2 4H4zM7 8V1L3 8zM9 8V3l4 5z" /></svg>
             Harbour fleet
           </b>
-          <button onClick={() => Session.signOut().then(() => location.assign("/auth"))}>Sign out</button>
+          <SignOut key={pathname} />
           <nav>{Object.entries(pages).map(([to, name]) => <NavLink key={to} to={to} end>{name}</NavLink>)}</nav>
         </header>
       )}
       <main>
-        {children}
+        <WhileAway key={pathname}>{children}</WhileAway>
         {isSignedIn && pathname === "/auth/verify-email" && <Mailbox />}
       </main>
     </>

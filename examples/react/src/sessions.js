@@ -11,23 +11,30 @@ export const SecondFactorClaim = new BooleanClaim({
   showAccessDeniedOnFailure: false,
 });
 
-// The SDK has wrapped fetch: it sends the session, refreshes it and repeats the call.
+// The SDK has wrapped fetch: it sends the session, refreshes it and repeats the call. A refusal is an error.
 export async function call(method, path, body) {
   const response = await fetch(path, {
     method,
     headers: body && { "content-type": "application/json" },
     body: body && JSON.stringify(body),
   });
-  return { status: response.status, body: await response.json().catch(() => ({})) };
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw response.status < 500 ? new Error(answer.message) : response;
+  return answer;
 }
 
 // The refresh of claims that the SDK brings does nothing for roles and permissions: the API has to fetch them.
-export const refreshClaims = async () => { await call("POST", "/api/claims/refresh"); };
+export const refreshClaims = () => call("POST", "/api/claims/refresh");
 
 // The recipe adds its validator twice (0.51.3): once as supertokens-auth-react has it, which in the mode OPTIONAL
 // leaves a failure to the page, and once as supertokens-web-js has it, which would deny access.
 const isNoDouble = ({ id, showAccessDeniedOnFailure }) =>
   id !== EmailVerificationClaim.id || showAccessDeniedOnFailure === false;
+
+// Tabs share the session; one that signs out tells the others, whose guards then lead to the login.
+const others = new BroadcastChannel("session");
+others.addEventListener("message", () => location.reload());
+const tellOthers = ({ action }) => { if (action === "SIGN_OUT") others.postMessage("signed out"); };
 
 SuperTokens.init({
   appInfo: {
@@ -40,6 +47,7 @@ SuperTokens.init({
   recipeList: [
     EmailVerification.init({ mode: "OPTIONAL" }),
     Session.init({
+      onHandleEvent: tellOthers,
       tokenTransferMethod: localStorage.getItem("transfer") ?? "cookie",
       override: {
         functions: (original) => ({

@@ -17,7 +17,7 @@ const SecondFactorClaim = new BooleanClaim({ id: "2fa-completed", refresh: async
 // Read the claim as the API does; where it is too old or missing, have the API fetch it.
 const isAdmin = () => ({
   ...UserRoleClaim.validators.includes("admin"),
-  refresh: () => call("POST", "/api/claims/refresh"),
+  refresh: () => ask("POST", "/api/claims/refresh"),
 });
 
 async function start() {
@@ -39,38 +39,45 @@ async function call(method, path, body) {
   return { status: response.status, body: await response.json().catch(() => ({})) };
 }
 
-async function happened(event) {
-  note(event);
-  if (event.action === "SIGN_OUT") others.postMessage("changed");
-  if (event.action === "SIGN_OUT" || event.action === "UNAUTHORISED") await show();
-  if (event.action === "UNAUTHORISED" && event.sessionExpiredOrRevoked) {
-    tell("Your session has ended. Please sign in again.");
-  }
+// Return what the API answers; where it refuses, throw a sentence for the user.
+async function ask(method, path, body) {
+  const { status, body: answer } = await call(method, path, body);
+  if (status !== 200) throw new Error(SAYS_NO[answer.message] ?? answer.message ?? IS_AWAY);
+  return answer;
 }
 
-// Tabs share the session; one that signs in or out tells the others.
+async function happened(event) {
+  note(event);
+  const hasEnded = event.action === "UNAUTHORISED" && event.sessionExpiredOrRevoked;
+  if (event.action === "SIGN_OUT" || hasEnded) others.postMessage("changed");
+  if (event.action === "SIGN_OUT" || event.action === "UNAUTHORISED") await attempt(show);
+  if (event.action === "API_INVALID_CLAIM") await attempt(showRole);
+  if (hasEnded) tell("Your session has ended. Please sign in again.");
+}
+
+// Tabs share the session; one in which it begins or ends tells the others.
 const others = new BroadcastChannel("session");
-others.addEventListener("message", () => show());
+others.addEventListener("message", () => attempt(show));
 
 async function signIn(userId, password) {
-  const { status, body } = await call("POST", "/api/login", { userId, password });
-  if (status !== 200) return tell(body.message === "wrong password" ? "That password is wrong." : body.message);
-  tell("");
+  await ask("POST", "/api/login", { userId, password });
   others.postMessage("changed");
   return show();
 }
 
 // ---- What the page shows ---------------------------------------------------------------------------------
 
+let shown; // the session whose data are on the page
+
 async function show() {
   const isSignedIn = await Session.doesSessionExist();
+  const session = isSignedIn ? (await Session.getAccessTokenPayloadSecurely()).sessionHandle : null;
+  byId("away").hidden = true;
   byId("signed-in").hidden = !isSignedIn;
   byId("signed-out").hidden = isSignedIn;
-  if (!isSignedIn) {
-    byId("secret").hidden = byId("step-up").hidden = true;
-    byId("open").hidden = false;
-    return;
-  }
+  if (session !== shown) closeVault();
+  shown = session;
+  if (!isSignedIn) return;
   const userId = await Session.getUserId();
   byId("user").textContent = userId;
   byId("avatar").textContent = userId.slice(0, 1).toUpperCase();
@@ -78,11 +85,16 @@ async function show() {
   await showRole();
 }
 
+function closeVault() {
+  byId("secret").hidden = byId("step-up").hidden = true;
+  byId("secret").textContent = byId("code").value = "";
+  byId("open").hidden = false;
+}
+
 async function showReports() {
-  const { status, body } = await call("GET", "/api/reports");
-  if (status !== 200) return;
+  const { reports } = await ask("GET", "/api/reports");
   byId("reports").replaceChildren(
-    ...body.reports.map(({ title, month, amount }) => {
+    ...reports.map(({ title, month, amount }) => {
       const row = document.createElement("tr");
       for (const text of [title, month, amount]) row.insertCell().textContent = text;
       return row;
@@ -108,6 +120,15 @@ function tell(text) {
   clearTimeout(tell.timer);
   tell.timer = setTimeout(() => { byId("toast").textContent = ""; }, 8000);
 }
+
+const IS_AWAY = "The app does not respond. Try again in a while.";
+const SAYS_NO = {
+  "wrong password": "That password is wrong.",
+  "userId is missing": "Enter a user id.",
+  "invalid claim": "You may no longer do that.",
+  unauthorised: "", // the event says more
+  "session service unavailable": IS_AWAY,
+};
 
 const SAYS = {
   SESSION_CREATED: "A session was created.",
@@ -152,14 +173,23 @@ async function tick() {
 
 // ---- Buttons ---------------------------------------------------------------------------------------------
 
+// Do something; say what went wrong, whether the API, the SDK or the network said so.
+async function attempt(action) {
+  try {
+    await action();
+  } catch (error) {
+    const isAway = error instanceof TypeError || !(error instanceof Error); // as fetch and the SDK throw
+    if (isAway) console.error(error);
+    if (isAway || error.message) tell(isAway ? IS_AWAY : error.message);
+    byId("away").hidden = !(byId("signed-in").hidden && byId("signed-out").hidden);
+  }
+}
+
 function on(id, event, action) {
-  byId(id).addEventListener(event, async (occurred) => {
+  byId(id).addEventListener(event, (occurred) => {
     occurred.preventDefault();
-    try {
-      await action(occurred.currentTarget ?? byId(id));
-    } catch (error) {
-      tell(error.message || "The app did not respond.");
-    }
+    tell("");
+    return attempt(action);
   });
 }
 
@@ -174,10 +204,15 @@ for (const choice of document.getElementsByName("transfer")) {
 on("login", "submit", () => signIn(byId("user-id").value, byId("password").value));
 on("sign-out", "click", () => Session.signOut());
 on("load", "click", showReports);
-on("publish", "click", async () => tell((await call("POST", "/api/reports/publish")).body.message));
+on("publish", "click", async () => tell((await ask("POST", "/api/reports/publish")).message));
 on("admin", "change", async () => {
-  await call("POST", "/api/role", { admin: byId("admin").checked });
-  await call("POST", "/api/claims/refresh");
+  try {
+    await ask("POST", "/api/role", { admin: byId("admin").checked });
+    await ask("POST", "/api/claims/refresh");
+  } catch (error) {
+    byId("admin").checked = !byId("admin").checked;
+    throw error;
+  }
   await showRole();
 });
 on("open", "click", async () => {
@@ -187,18 +222,18 @@ on("open", "click", async () => {
   byId("open").hidden = status === 200;
   byId("step-up").hidden = status !== 403;
   if (status === 403) byId("code").focus();
+  if (status >= 500) throw new Error(IS_AWAY);
 });
 on("step-up", "submit", async () => {
-  const { status, body } = await call("POST", "/api/second-factor", { code: byId("code").value });
-  if (status !== 200) return tell(body.message);
+  await ask("POST", "/api/second-factor", { code: byId("code").value });
   if (await Session.getClaimValue({ claim: SecondFactorClaim })) byId("open").click();
 });
 on("burst", "click", async () => {
-  const calls = Array.from({ length: 20 }, () => call("GET", "/api/me"));
-  const good = (await Promise.all(calls)).filter(({ status }) => status === 200).length;
-  tell(`${good} of 20 calls succeeded.`);
+  const answers = await Promise.all(Array.from({ length: 20 }, () => ask("GET", "/api/me")));
+  tell(`${answers.length} of 20 calls succeeded.`);
 });
-on("everywhere", "click", () => call("POST", "/api/sign-out-everywhere"));
+on("everywhere", "click", () => ask("POST", "/api/sign-out-everywhere"));
+on("again", "click", () => location.reload());
 
 setInterval(tick, 250);
-start();
+attempt(start);
