@@ -22,7 +22,8 @@ from support.example_modules import EXAMPLES
 from support.ports import free_port
 from support.required import missing
 
-PYTHON = Path(__file__).parents[2] / ".venv-ministack" / "bin" / "python"
+_ROOT = Path(__file__).parents[2]
+PYTHON = _ROOT / ".venv-ministack" / "bin" / "python"
 _PATIENCE_SECONDS = 120
 #: Only a name with a dot is a custom domain there, and this one resolves everywhere.
 _DOMAIN = "127.0.0.1"
@@ -138,7 +139,8 @@ def running_gateways(folder: Path, parameters: Mapping[str, str]) -> Iterator[Ga
             "port": port,
             "folder": str(EXAMPLES / "aws_lambda"),
             "functions": str(Path(__file__).with_name("gateway_functions.py")),
-            "pythonpath": os.pathsep.join(filter(None, sys.path)),
+            # An editable installation is found by a hook of this Python's, not by its path.
+            "pythonpath": os.pathsep.join([str(_ROOT), *filter(None, sys.path)]),
             "domain": _DOMAIN,
             "api_domain": api_domain,
             # The service behind the REST API is any that answers.
