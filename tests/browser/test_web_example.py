@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from support.sdk_site import SdkSite, Tab
 from support.served_core import ServedCore
@@ -147,6 +149,24 @@ def test_a_role_that_was_given_up_in_another_tab_locks_the_button(
     person.sees("You may no longer do that.")
     person.sees("Only for the role admin.")
     assert not person.page.get_by_role("switch").is_checked()
+
+
+def test_the_switch_waits_until_the_role_is_known(make_person: PersonFactory, site: SdkSite) -> None:
+    person = make_person(site)
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    person.page.route("**/api/reports", hold)
+    with person.page.expect_request("**/api/reports"):
+        person.sign_in()
+    person.sees("alice")
+    assert person.page.get_by_role("switch").is_disabled()
+    assert person.page.get_by_role("button", name="Publish").is_disabled()
+    held.pop().continue_()
+    person.sees("Only for the role admin.")
+    assert person.page.get_by_role("switch").is_enabled()
 
 
 def test_without_a_network_the_page_says_so_and_goes_on_afterwards(

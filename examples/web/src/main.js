@@ -75,7 +75,10 @@ async function show() {
   byId("away").hidden = true;
   byId("signed-in").hidden = !isSignedIn;
   byId("signed-out").hidden = isSignedIn;
-  if (session !== shown) closeVault();
+  if (session !== shown) {
+    closeVault();
+    byId("admin").disabled = byId("publish").disabled = true; // until the role is known
+  }
   shown = session;
   if (!isSignedIn) return;
   const userId = await Session.getUserId();
@@ -108,6 +111,7 @@ async function showRole() {
   });
   const isIt = failures.length === 0;
   byId("admin").checked = isIt;
+  byId("admin").disabled = false;
   byId("publish").disabled = !isIt;
   byId("publish-hint").textContent = isIt ? "Open to you: your role is admin." : "Only for the role admin.";
 }
