@@ -146,11 +146,7 @@ def _is_there(path: Path) -> bool:
         found = path.lstat()
     except FileNotFoundError:
         return False
-    if not stat.S_ISREG(found.st_mode):
-        raise EmbeddedCoreError(
-            f"{path} is not a regular file: move it away, or name another file for the embedded core's"
-            " database"
-        )
+    _refuse_irregular(path, found.st_mode)
     _refuse_foreign_owner(path, found.st_uid)
     return True
 
@@ -160,6 +156,7 @@ def _make_private(path: Path, *, was_there: bool) -> None:
         found = path.lstat()
     except FileNotFoundError:
         return
+    _refuse_irregular(path, found.st_mode)  # again: somebody may have put a link there since
     if os.name != "posix" or not found.st_mode & _FOR_OTHERS:
         return
     path.chmod(_PRIVATE)
@@ -176,6 +173,14 @@ def _make_private(path: Path, *, was_there: bool) -> None:
         path,
         stat.S_IMODE(found.st_mode),
     )
+
+
+def _refuse_irregular(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise EmbeddedCoreError(
+            f"{path} is not a regular file: move it away, or name another file for the embedded core's"
+            " database"
+        )
 
 
 def _refuse_foreign_owner(path: Path, owner: int) -> None:

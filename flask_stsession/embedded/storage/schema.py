@@ -87,7 +87,7 @@ def read_version(connection: sqlite3.Connection, name: str, steps: Sequence[Sequ
         "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master)"
         " FROM pragma_user_version, pragma_application_id"
     ).fetchone()
-    if mark != APPLICATION_ID and (tables or mark):
+    if mark != APPLICATION_ID and (tables or mark or version):
         raise EmbeddedCoreError(f"{name} is the database of another application: name another file")
     if version > len(steps):
         raise EmbeddedCoreError(

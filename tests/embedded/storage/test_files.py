@@ -14,6 +14,7 @@ import pytest
 from support.running_cores import Client, client_at, client_of, core_process, in_forked_child, refusal_of
 
 from flask_stsession.embedded.app import EmbeddedCore
+from flask_stsession.embedded.errors import EmbeddedCoreError
 from flask_stsession.embedded.storage.files import DatabaseFile
 
 LOST = (
@@ -107,6 +108,16 @@ def test_a_file_that_is_not_an_embedded_cores_is_left_unchanged(tmp_path: Path, 
     assert after["notes"] == before["notes"]
     if connection is not None:
         connection.close()
+
+
+def test_a_link_that_is_put_beside_an_open_database_is_not_followed(file: Path, tmp_path: Path) -> None:
+    database = DatabaseFile(str(file))
+    foreign = tmp_path / "notes"
+    foreign.touch(mode=0o644)
+    beside(file, "-journal").symlink_to(foreign)
+    with pytest.raises(EmbeddedCoreError, match="is not a regular file"):
+        database.make_private()
+    assert mode_of(foreign) == 0o644
 
 
 def test_a_file_system_without_permissions_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

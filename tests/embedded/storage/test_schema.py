@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,18 @@ def test_a_migration_that_fails_changes_nothing(file: Path) -> None:
     with contextlib.closing(sqlite3.connect(file)) as other:
         other.execute("DROP TABLE identity")
     assert (version_of(file), tables_of(file)) == (1, before)
+
+
+@pytest.mark.parametrize("version", [1, 2, 7])
+def test_a_database_without_tables_that_has_a_version_is_another_applications(
+    tmp_path: Path, version: int
+) -> None:
+    file = tmp_path / "app.db"
+    with contextlib.closing(sqlite3.connect(file)) as other:
+        other.execute(f"PRAGMA user_version={version}")
+    file.chmod(0o644)
+    assert refusal_of(file) == f"{file} is the database of another application: name another file"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
 
 
 def test_the_database_of_another_application_is_refused(tmp_path: Path) -> None:
