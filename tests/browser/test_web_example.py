@@ -214,7 +214,7 @@ def test_an_outage_of_the_core_signs_nobody_out_of_the_page(
     person.page.reload()
     person.sees("The app does not respond.")
     served_core.start()
-    person.click("Reload")
+    person.page.reload()
     person.sees("Harbour dues")
 
 

@@ -71,6 +71,8 @@ let shown; // the session whose data are on the page
 
 async function show() {
   const isSignedIn = await Session.doesSessionExist();
+  // The SDK also says no if it could not refresh an expired session; it forgets one that has ended.
+  if (!isSignedIn && document.cookie.includes("sFrontToken=")) throw new Error(IS_AWAY);
   const session = isSignedIn ? (await Session.getAccessTokenPayloadSecurely()).sessionHandle : null;
   byId("away").hidden = true;
   byId("signed-in").hidden = !isSignedIn;
