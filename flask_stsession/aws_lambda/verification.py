@@ -16,7 +16,6 @@ from ..callables import refuse_asynchronous
 from ..claims.validation import overridden
 from ..claims.validators import quick_checks, surely_pass
 from ..concurrency import AgeClock
-from ..config.domains import normal_origin
 from ..errors import ConfigError, SessionHTTPError, TryRefreshTokenError, UnauthorisedError
 from ..sessions.assembly import make_manager, make_transport
 from ..sessions.client_changes import ChangeRecord
@@ -227,7 +226,7 @@ class EventGuard:
         config, origin = self._config, request.origin
         if request.is_handshake:
             # No script can add headers to a handshake: every mode checks its origin instead.
-            allowed = {*config.trusted_origins(origin), normal_origin(origin)}
+            allowed = config.accepted_origins(origin)
             csrf.check_socket(request.headers, needs_origin=True, allowed_origins=allowed)
             return
         mode = self._anti_csrf or config.decisions(origin).anti_csrf

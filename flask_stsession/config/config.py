@@ -464,7 +464,14 @@ class Config:
 
     def trusted_origins(self, api_origin: str) -> tuple[str, ...]:
         """Return the origins from which our own pages send requests: the API's and the websites'."""
-        return (self.api_domain or normal_origin(api_origin), *(self.website_domain or ()))
+        return (self.own_origin(api_origin), *(self.website_domain or ()))
+
+    def accepted_origins(self, api_origin: str) -> set[str]:
+        """Return the trusted origins, and that of the request's host whatever ``API_DOMAIN`` says.
+
+        A page on the host of the request is ours, too.
+        """
+        return {*self.trusted_origins(api_origin), normal_origin(api_origin)}
 
     def decisions(self, api_origin: str) -> Decisions:
         """Return SameSite, Secure and anti-CSRF; computed anew only where they depend on the request."""

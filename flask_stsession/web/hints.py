@@ -49,7 +49,7 @@ def page_elsewhere(config: Config, request: Request) -> str | None:
     # A development server's proxy may pass on the page's Origin, but gives another Host.
     if sent is None or sent in own or request.headers.get("Sec-Fetch-Site") == "same-origin":
         return None
-    trusted = {*config.trusted_origins(here), *own}
+    trusted = config.accepted_origins(here)
     return sent if sent in trusted or is_same_site(config, sent, trusted) else None
 
 

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from flask import request as current_request, url_for
 from werkzeug.routing import BuildError
 
-from ..config.domains import normal_origin, origin_of
+from ..config.domains import origin_of
 from ..constants import REFRESH_PATH
 from ..errors import ConfigError, Reason, UnauthorisedError
 from .context import origin_of_api, this_app
@@ -188,8 +188,7 @@ def is_of_another_site(config: Config, request: Request) -> bool:
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
     if origin is None and site is None:  # no browser, or one that says nothing
         return False
-    origin_of_request = origin_of_api(request)
-    trusted = {*config.trusted_origins(origin_of_request), normal_origin(origin_of_request)}
+    trusted = config.accepted_origins(origin_of_api(request))
     sender = sender_of(
         method=request.method,
         sec_fetch_site=site,

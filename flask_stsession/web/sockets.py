@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import has_request_context
 
-from ..config.domains import normal_origin
 from ..errors import SessionHTTPError
 from . import csrf
 from .context import is_handshake, origin_of_api, this_request
@@ -45,16 +44,13 @@ def is_connecting(request: Request) -> bool:
 def check_origin_of_socket(config: Config, request: Request) -> None:
     """Refuse a socket by cookie unless one of our pages has opened it.
 
-    A page on the host of the socket is ours, whatever ``STSESSION_API_DOMAIN`` says.
-
     :raises UnauthorisedError: 401, because a refresh does not help; it clears nothing.
     """
-    api = origin_of_api(request)
     csrf.check_socket(
         request.headers,
         # JSONP (Engine.IO's parameter "j") lets a page of any site read the response.
         needs_origin=is_handshake(request) or "j" in request.args,
-        allowed_origins={*config.trusted_origins(api), normal_origin(api)},
+        allowed_origins=config.accepted_origins(origin_of_api(request)),
     )
 
 

@@ -160,6 +160,7 @@ def test_our_origins_are_the_api_and_the_websites() -> None:
     )
     assert config.trusted_origins("http://x/") == ("https://api.example.com", "https://a.b", "http://c.d:1")
     assert config.websites == (Origin("https", "a.b"), Origin("http", "c.d", 1))
+    assert config.accepted_origins("http://X/app/") == {*config.trusted_origins("http://x/"), "http://x"}
 
 
 def test_origins_of_app_shells_are_ours_but_have_no_site() -> None:
