@@ -26,7 +26,7 @@ from ..web.transport import Turns, read_tokens
 from ..web.verdict_record import announce_verdict
 
 if TYPE_CHECKING:
-    from ..config.config import AllowedTransfer, AntiCsrf, Config
+    from ..config.config import AllowedTransfer, Config
     from ..sessions.manager import SessionManager
     from ..sessions.session import Session
     from ..tokens.access_token import AccessToken
@@ -141,7 +141,6 @@ class EventGuard:
         allowed = transfer or config.token_transfer_method
         #: ``None`` where a function decides for each request.
         self._allowed: AllowedTransfer | None = None if callable(allowed) else allowed
-        self._anti_csrf: AntiCsrf | None = config.anti_csrf_of_all_requests
         self._quick_checks = None
         if override is None:
             self._quick_checks = quick_checks(options.validators, config.claim_max_age_seconds)
@@ -229,14 +228,13 @@ class EventGuard:
             allowed = config.accepted_origins(origin)
             csrf.check_socket(request.headers, needs_origin=True, allowed_origins=allowed)
             return
-        mode = self._anti_csrf or config.decisions(origin).anti_csrf
-        if csrf.is_checked(mode, request.method, anti_csrf_check=self._options.anti_csrf_check):
-            csrf.check(
-                mode,
-                request.headers,
-                anti_csrf_token=token.anti_csrf_token,
-                allowed_origins=config.trusted_origins(origin),
-            )
+        csrf.check_request(
+            config,
+            request,
+            origin,
+            anti_csrf_check=self._options.anti_csrf_check,
+            anti_csrf_token=token.anti_csrf_token,
+        )
 
     def _check_claims(self, session: Session) -> None:
         checks, payload = self._quick_checks, session.shared_payload

@@ -16,11 +16,13 @@ import hmac
 import logging
 from collections.abc import Callable, Collection
 from enum import Enum
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from ..config.config import AntiCsrf
 from ..constants import ANTI_CSRF_HEADER, RID_HEADER
 from ..errors import Reason, TryRefreshTokenError, UnauthorisedError
+
+if TYPE_CHECKING:
+    from ..config.config import AntiCsrf, Config
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
@@ -36,6 +38,18 @@ class Headers(Protocol):
 
     def get(self, key: str, /) -> str | None:
         """Return the value of a header."""
+
+
+class Sent(Protocol):
+    """A request, of Flask or of an event."""
+
+    @property
+    def method(self) -> str:
+        """The method, in upper case."""
+
+    @property
+    def headers(self) -> Headers:
+        """The headers."""
 
 
 def is_checked(mode: AntiCsrf, method: str, *, anti_csrf_check: bool | None = None) -> bool:
@@ -156,6 +170,32 @@ def check_socket(headers: Headers, *, needs_origin: bool, allowed_origins: Colle
         raise UnauthorisedError(message, reason=Reason.CSRF_MISSING, clear_tokens=False)
 
 
+def check_request(
+    config: Config,
+    request: Sent,
+    api_origin: str,
+    *,
+    anti_csrf_check: bool | None,
+    anti_csrf_token: str | None,
+    is_tested: bool = False,
+) -> None:
+    """Check a request in the mode in effect, if :func:`is_checked` says so; raise what :func:`check` raises.
+
+    The other parameters are those of :func:`is_checked` and :func:`problem`.
+
+    :param api_origin: the origin of the API as the request names it.
+    """
+    mode = config.decisions(api_origin).anti_csrf
+    if is_checked(mode, request.method, anti_csrf_check=anti_csrf_check):
+        check(
+            mode,
+            request.headers,
+            anti_csrf_token=anti_csrf_token,
+            allowed_origins=config.trusted_origins(api_origin),
+            is_tested=is_tested,
+        )
+
+
 def is_hidden(origin: str) -> bool:
     """Return whether an ``Origin`` is ``null``: sent by a sandboxed page, or one that hides its origin."""
     return origin.strip().lower() == "null"
@@ -176,7 +216,7 @@ def check(
     allowed_origins: Collection[str] = (),
     is_tested: bool = False,
 ) -> None:
-    """Check a request whose access token came by cookie, if :func:`is_checked` says so.
+    """Check a request whose access token came by cookie.
 
     The parameters are those of :func:`problem`.
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from flask import Request
 
     from ..claims.base import SessionClaimValidator
-    from ..config.config import AllowedTransfer, AntiCsrf
+    from ..config.config import AllowedTransfer
     from ..sessions.session import Session
     from ..tokens.access_token import AccessToken
     from .base import AppState
@@ -136,8 +136,7 @@ class Guard:
         self._transfer: AllowedTransfer | None = None if callable(transfer) else transfer
         self._cookie_names = config.cookie_names
         self._enables_anti_csrf = config.anti_csrf == "VIA_TOKEN"
-        #: ``None`` if it depends on the request.
-        self._anti_csrf: AntiCsrf | None = config.anti_csrf_of_all_requests
+        self._is_anti_csrf_off = config.anti_csrf_of_all_requests == "NONE"
         self._checks_tenant = options.tenant is not None or extension.asks_for_tenant
         #: ``None`` if functions of the app choose them for each session.
         self._validators: tuple[SessionClaimValidator, ...] | None = None
@@ -292,18 +291,16 @@ class Guard:
             self._check_anti_csrf(request, token)
 
     def _check_anti_csrf(self, request: Request, token: AccessToken) -> None:
-        if self._anti_csrf == "NONE":
+        if self._is_anti_csrf_off:
             return
-        config, origin = self._app_state.config, origin_of_api(request)
-        mode = self._anti_csrf or config.decisions(origin).anti_csrf
-        if csrf.is_checked(mode, request.method, anti_csrf_check=self._options.anti_csrf_check):
-            csrf.check(
-                mode,
-                request.headers,
-                anti_csrf_token=token.anti_csrf_token,
-                allowed_origins=config.trusted_origins(origin),
-                is_tested=self._app_state.app.testing,
-            )
+        csrf.check_request(
+            self._app_state.config,
+            request,
+            origin_of_api(request),
+            anti_csrf_check=self._options.anti_csrf_check,
+            anti_csrf_token=token.anti_csrf_token,
+            is_tested=self._app_state.app.testing,
+        )
 
     def _check_claims(self, session: Session) -> None:
         checks, payload = self._quick_checks, session.shared_payload
