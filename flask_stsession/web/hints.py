@@ -12,11 +12,12 @@ from flask import request_finished
 
 from ..config.domains import normal_origin
 from ..constants import CORS_REQUEST_HEADERS
-from ..errors import Reason, TokenTheftError, TryRefreshTokenError, UnauthorisedError
+from ..errors import Reason
 from . import cors
 from .context import existing_state, origin_of_api, this_request
 from .navigation import is_navigation, is_same_site
 from .transport import accepts_html
+from .verdict_record import WITHOUT_SESSION
 
 if TYPE_CHECKING:
     from flask import Flask, Request, Response
@@ -30,6 +31,10 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 _WITHOUT_COOKIES = (
     "A page of {!r} sent a request without a session. fetch() sends and keeps cookies of another origin only "
     'with the option credentials: write fetch(url, {{credentials: "include"}}), also where the page signs in.'
+)
+_WITHOUT_LOGIN_PAGE = (
+    "A browser was refused a page. To have browsers sent to a login page, and back after signing in, write "
+    'its endpoint or path: app.config["STSESSION_LOGIN_URL"] = "login".'
 )
 
 
@@ -53,14 +58,6 @@ def page_elsewhere(config: Config, request: Request) -> str | None:
     return sent if sent in trusted or is_same_site(config, sent, trusted) else None
 
 
-#: The verdicts on a client that has to sign in.
-_WITHOUT_SESSION = (UnauthorisedError, TryRefreshTokenError, TokenTheftError)
-_WITHOUT_LOGIN_PAGE = (
-    "A browser was refused a page. To have browsers sent to a login page, and back after signing in, write "
-    'its endpoint or path: app.config["STSESSION_LOGIN_URL"] = "login".'
-)
-
-
 class Hints:
     """Checks every finished response of one app, and logs each problem of a page of another origin once.
 
@@ -78,12 +75,12 @@ class Hints:
         request = this_request()
         state = existing_state(request)
         hint: str | None = None
+        # CORS does not apply to a navigation or a socket.
         if request.headers.get("Sec-Fetch-Mode", "cors") == "cors":
             page = page_elsewhere(self._config, request)
             hint = None if page is None else self._hint(request, response, page, state)
-        # CORS does not apply to a navigation or a socket.
         refused = None if state is None else state.refused
-        if isinstance(refused, _WITHOUT_SESSION) and self._lacks_login_page(request):
+        if isinstance(refused, WITHOUT_SESSION) and self._lacks_login_page(request):
             hint = _WITHOUT_LOGIN_PAGE
         if hint is not None and hint not in self._said:
             self._said.add(hint)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flask import current_app, redirect
 from werkzeug import exceptions as http
 
-from ..errors import InvalidClaimsError, Reason, TokenTheftError, TryRefreshTokenError, UnauthorisedError
+from ..errors import InvalidClaimsError, Reason, TryRefreshTokenError
 from . import refresh_page
 from .carrying import Refused, uncached
 from .context import current_app_state, origin_of_api, this_request
@@ -29,6 +29,7 @@ from .navigation import (
     page_of,
     referring_page,
 )
+from .verdict_record import WITHOUT_SESSION
 from .verify import record_verdict
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def handle_verdict(error: SessionHTTPError) -> BaseResponse:
 def redirect_for(app_state: AppState, error: SessionHTTPError) -> BaseResponse | None:
     """Return the redirect by which a browser gets a session; ``None``: respond with the verdict itself."""
     needs_login = isinstance(error, InvalidClaimsError) and error.reason is Reason.AUTH_TOO_OLD
-    if not (needs_login or isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError)):
+    if not (needs_login or isinstance(error, WITHOUT_SESSION)):
         return None
     login = app_state.extension.get_login_url()
     request = this_request()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .. import signals
 from ..errors import (
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
+#: The verdicts on a client without a valid session.
+WITHOUT_SESSION: Final = (UnauthorisedError, TryRefreshTokenError, TokenTheftError)
+
 
 def configured_status(config: Config, error: STSessionError) -> int | None:
     """Return the status that the app has configured for this error; ``None`` if it is not configurable."""
     if isinstance(error, InvalidClaimsError):
         return config.invalid_claim_status_code
-    if isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError):
+    if isinstance(error, WITHOUT_SESSION):
         return config.session_expired_status_code
     return None
 
@@ -58,5 +61,5 @@ def announce_verdict(
     logger.log(level, "%s for %s: %s (%s)", error.code, asked, error, error.reason)
     if isinstance(error, InvalidClaimsError):
         signals.claims_invalid.send(sender, session=session, error=error)
-    elif isinstance(error, UnauthorisedError | TryRefreshTokenError | TokenTheftError):
+    elif isinstance(error, WITHOUT_SESSION):
         signals.verification_failed.send(sender, error=error, reason=error.reason)
