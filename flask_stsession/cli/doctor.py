@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 from flask import got_request_exception
 from flask.cli import with_appcontext
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import RequestRedirect
 
 from ..config.checks import suspicious_combinations
 from ..constants import CDI_VERSIONS, DYNAMIC_KID_PREFIX, STATIC_KID_PREFIX
@@ -327,9 +325,5 @@ def _missing_login_path(state: AppState) -> Iterator[str]:
     login = state.config.login_url
     if login is None or not login.startswith("/"):
         return
-    try:
-        state.app.url_map.bind("localhost").match(login.partition("?")[0])
-    except RequestRedirect:
-        return
-    except HTTPException:
+    if not state.app.url_map.bind("localhost").test(login.partition("?")[0]):
         yield no_such_login_page(login)
