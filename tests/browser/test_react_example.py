@@ -155,8 +155,7 @@ def test_the_claim_of_the_address_is_refreshed_where_it_is_old(
 
 
 def test_an_expired_session_is_refreshed_before_a_page_is_shown(person: Person, site: SdkSite) -> None:
-    tab = Tab(person.context.new_page(), site, "website", {"tokenTransferMethod": "cookie"})
-    tab.sign_in_with_an_expired_token()
+    person.sign_in_with_an_expired_token()
     go(person, "Lounge")
     person.sees("Welcome as a guest.")
     assert site.refreshed == 1

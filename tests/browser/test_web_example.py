@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.sdk_site import SdkSite, Tab
+from support.sdk_site import SdkSite
 from support.served_core import ServedCore
 
 from .conftest import PersonFactory, SiteFactory
@@ -56,8 +56,7 @@ def test_an_expired_token_is_refreshed_before_the_page_shows_anything(
     make_person: PersonFactory, site: SdkSite
 ) -> None:
     person = make_person(site)
-    tab = Tab(person.context.new_page(), site, "website", {"tokenTransferMethod": "cookie"})
-    tab.sign_in_with_an_expired_token()
+    person.sign_in_with_an_expired_token()
     person.page.reload()
     person.sees("Harbour dues")
     person.sees("REFRESH_SESSION")
@@ -127,8 +126,7 @@ def test_a_session_that_has_expired_in_the_core_is_noticed(
     make_person: PersonFactory, site: SdkSite, served_core: ServedCore
 ) -> None:
     person = make_person(site)
-    tab = Tab(person.context.new_page(), site, "website", {"tokenTransferMethod": "cookie"})
-    tab.sign_in_with_an_expired_token()
+    person.sign_in_with_an_expired_token()
     served_core.core.offset = A_YEAR
     person.page.reload()
     person.sees("Your session has ended. Please sign in again.")
@@ -208,8 +206,7 @@ def test_an_outage_of_the_core_signs_nobody_out_of_the_page(
     make_person: PersonFactory, site: SdkSite, served_core: ServedCore
 ) -> None:
     person = make_person(site)
-    tab = Tab(person.context.new_page(), site, "website", {"tokenTransferMethod": "cookie"})
-    tab.sign_in_with_an_expired_token()
+    person.sign_in_with_an_expired_token()
     served_core.kill()
     person.page.reload()
     person.sees("The app does not respond.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.sdk_site import TIMEOUT, SdkSite
+from support.sdk_site import TIMEOUT, SdkSite, Tab
 
 
 class Person:
@@ -45,6 +45,11 @@ class Person:
         self.page.get_by_label("User id").fill(user_id)
         self.page.get_by_label("Password").fill(password)
         self.click("Sign in")
+
+    def sign_in_with_an_expired_token(self) -> None:
+        """Sign in by cookie, in another tab; the access token has expired when it arrives."""
+        tab = Tab(self.context.new_page(), self.site, "website", {"tokenTransferMethod": "cookie"})
+        tab.sign_in_with_an_expired_token()
 
     def click(self, name: str) -> None:
         """Press the button with this name."""
