@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
-from flask_stsession.config.config import Config, describe_settings
+from flask_stsession.config.config import SETTINGS, Config
 from flask_stsession.constants import ACCESS_COOKIE_LIFETIME_SECONDS
 from flask_stsession.embedded.settings import Settings
 
@@ -19,8 +19,8 @@ _UNITS = (("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
 def settings_list() -> str:
     """Return every key of ``app.config`` with its meaning and its default, as a list of definitions."""
     return "\n".join(
-        f"[`{each.key}`]{{#{each.key}}}\n: {each.doc}\n\n  Default: {_default(each.default)}\n"
-        for each in describe_settings()
+        f"[`{each.key}`]{{#{each.key}}}\n: {each.doc}\n\n  Default: {_default(each.otherwise)}\n"
+        for each in SETTINGS.values()
     )
 
 

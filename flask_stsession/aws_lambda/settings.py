@@ -7,11 +7,10 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any, Final
 
 from ..config import load
-from ..config.config import Config
+from ..config.config import SETTINGS, Config
 from ..config.values import ENVIRONMENT_PREFIX, PREFIX, key_of
 from ..errors import ConfigError
 
@@ -76,9 +75,8 @@ def environment_settings(environ: Mapping[str, str] | None = None) -> dict[str, 
 
 
 def _is_meant(key: str) -> bool:
-    names = [key_of(each.name) for each in fields(Config) if each.metadata]
-    bare = [name.removeprefix(PREFIX) for name in names]
-    if key in names or difflib.get_close_matches(key.removeprefix(PREFIX), bare, n=1, cutoff=0.75):
+    bare = [name.removeprefix(PREFIX) for name in SETTINGS]
+    if key in SETTINGS or difflib.get_close_matches(key.removeprefix(PREFIX), bare, n=1, cutoff=0.75):
         return True
     logger.warning("%s in the environment is not a setting of flask-stsession, and is ignored.", key)
     return False

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 from flask.cli import with_appcontext
 
-from ..config.config import Config, describe_settings
-from ..config.values import PREFIX
+from ..config.config import SETTINGS, Config
 from ..errors import ConfigError
 from .group import Command, app_state, on_stsession
 from .output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
+    from ..config.values import Setting
     from ..web.base import AppState
 
 #: Stands for the value of a secret.
@@ -23,9 +23,6 @@ MASK: Final = "***"
 
 #: Where a value comes from: the app, the documented default, other settings, or each request anew.
 Source = Literal["set", "default", "derived", "request"]
-
-#: Settings that no ``repr`` shows.
-_SECRETS: Final = frozenset(each.name for each in fields(Config) if each.metadata and not each.repr)
 
 
 @dataclass(frozen=True)
@@ -66,12 +63,12 @@ def effective_settings(state: AppState) -> list[Effective]:
     config = state.config
     derived = _derived(config)
     found: list[Effective] = []
-    for setting in describe_settings():
-        name = setting.key.removeprefix(PREFIX).lower()
+    for setting in SETTINGS.values():
+        name = setting.name
         source: Source = "default"
         value: Any = _address(state) if name == "connection_uri" else getattr(config, name)
         if setting.key in config.keys_set:
-            source, value = "set", _masked(name, value)
+            source, value = "set", _masked(setting, value)
         elif name in derived:
             value = derived[name]
             source = "request" if value is None else "derived"
@@ -80,7 +77,7 @@ def effective_settings(state: AppState) -> list[Effective]:
         if source == "request":
             words = "follows the request"
         elif value is None and source == "default":
-            words = setting.default.replace("`", "")
+            words = setting.otherwise.replace("`", "")
         found.append(Effective(setting.key, source, value, words))
     return found
 
@@ -111,10 +108,10 @@ def _address(state: AppState) -> str:
         return state.config.connection_uri
 
 
-def _masked(name: str, value: Any) -> Any:
-    if name == "embedded_core":  # one of its keys is secret
+def _masked(setting: Setting, value: Any) -> Any:
+    if setting.name == "embedded_core":  # one of its keys is secret
         return {key: MASK if key == "api_keys" else each for key, each in value.items()}
-    return MASK if name in _SECRETS else value
+    return MASK if setting.secret else value
 
 
 def _as_json(value: Any) -> Any:

@@ -8,7 +8,6 @@ request where ``STSESSION_API_DOMAIN`` is not set; where it is, the result is co
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
@@ -23,6 +22,7 @@ from ..constants import (
 from ..errors import ConfigError
 from . import values as read
 from .domains import Origin, Sites, normal_origin, origin_of
+from .values import setting
 
 SameSite = Literal["lax", "strict", "none"]
 AntiCsrf = Literal["VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE"]
@@ -64,312 +64,273 @@ class CookieNames(NamedTuple):
         return cls(access, prefix + REFRESH_TOKEN_COOKIE, legacy, f"{access}=")
 
 
-@dataclass(frozen=True)
 class Config:
-    """The settings of one app. A field's key is its name in capitals, after ``STSESSION_``.
+    """The settings of one app. The key of an attribute is its name in capitals, after ``STSESSION_``.
 
     In all methods, ``api_origin`` is ``request.root_url`` or its origin, used where ``API_DOMAIN`` is not
     set, and ``script_root`` is ``request.script_root``, used where ``API_GATEWAY_PATH`` is not set.
+
+    :param values: the values that the app has set, by attribute, as the settings have read them.
+    :param sites: tells sites apart; uses the installed public suffix list if omitted.
     """
 
-    connection_uri: str = field(
+    connection_uri: str = setting(
+        read.core_address,
+        "Where the core is: `embedded:` (SQLite in the instance folder), `embedded:/path/file.db`, "
+        "`embedded:relative.db`, `embedded::memory:`, or a core's URL, with its path if it has one, such "
+        "as `/appid-x`; several hosts are separated by `;`.",
         default=read.EMBEDDED,
-        metadata=read.key(
-            read.core_address,
-            "Where the core is: `embedded:` (SQLite in the instance folder), `embedded:/path/file.db`, "
-            "`embedded:relative.db`, `embedded::memory:`, or a core's URL, with its path if it has one, such "
-            "as `/appid-x`; several hosts are separated by `;`.",
-            example="https://core.example.com:3567",
-        ),
+        example="https://core.example.com:3567",
     )
-    api_key: str | None = field(
-        default=None,
-        repr=False,
-        metadata=read.key(read.api_key, "The core's API key.", example="the-key-of-your-core"),
+    api_key: str | None = setting(
+        read.api_key,
+        "The core's API key.",
+        secret=True,
+        example="the-key-of-your-core",
     )
-    embedded_core: Mapping[str, Any] = field(
-        default_factory=lambda: MappingProxyType({}),
-        repr=False,
-        metadata=read.key(
-            read.mapping,
-            "Settings of the in-process core, keys as in a core's config.yaml; refused with another core.",
-            example={"access_token_validity": 3600},
-            otherwise="{}",
-        ),
+    embedded_core: Mapping[str, Any] = setting(
+        read.mapping,
+        "Settings of the in-process core, keys as in a core's config.yaml; refused with another core.",
+        default=MappingProxyType({}),
+        secret=True,
+        example={"access_token_validity": 3600},
+        otherwise="{}",
     )
-    cdi_version: str | None = field(
-        default=None,
-        metadata=read.key(
-            read.version(*CDI_VERSIONS),
-            "Speak this version of the core's interface and no other. 5.6 is never negotiated: it saves a "
-            "call to the core after each refresh, but a refresh whose response is lost, or a second tab that "
-            "refreshes late, counts as token theft after a grace period (30 s).",
-            example=CDI_VERSIONS[-2],
-            otherwise="the highest that the core speaks, up to 5.5",
-        ),
+    cdi_version: str | None = setting(
+        read.version(*CDI_VERSIONS),
+        "Speak this version of the core's interface and no other. 5.6 is never negotiated: it saves a "
+        "call to the core after each refresh, but a refresh whose response is lost, or a second tab that "
+        "refreshes late, counts as token theft after a grace period (30 s).",
+        example=CDI_VERSIONS[-2],
+        otherwise="the highest that the core speaks, up to 5.5",
     )
-    issuer: str | None = field(
-        default=None,
-        metadata=read.key(
-            read.issuer,
-            "The `iss` of new tokens and of the discovery document.",
-            example="https://id.example.com",
-            otherwise="`API_DOMAIN`, gateway path and base path",
-        ),
+    issuer: str | None = setting(
+        read.issuer,
+        "The `iss` of new tokens and of the discovery document.",
+        example="https://id.example.com",
+        otherwise="`API_DOMAIN`, gateway path and base path",
     )
-    audience: tuple[str, ...] | None = field(
-        default=None,
-        metadata=read.key(
-            read.audience,
-            "The `aud` of new sessions: one name, or several.",
-            example="https://api.example.com",
-        ),
+    audience: tuple[str, ...] | None = setting(
+        read.audience,
+        "The `aud` of new sessions: one name, or several.",
+        example="https://api.example.com",
     )
-    api_domain: str | None = field(
-        default=None,
-        metadata=read.key(
-            read.origin,
-            "Scheme and host of this API. If not set, the app is in local development: Secure, SameSite "
-            "and issuer follow the request, and no session is created on a public host.",
-            example="https://api.example.com",
-        ),
+    api_domain: str | None = setting(
+        read.origin,
+        "Scheme and host of this API. If not set, the app is in local development: Secure, SameSite "
+        "and issuer follow the request, and no session is created on a public host.",
+        example="https://api.example.com",
     )
-    website_domain: tuple[str, ...] | None = field(
-        default=None,
-        metadata=read.key(
-            read.origins,
-            "Scheme and host of the website, or several; the origin of an app shell, such as "
-            "`capacitor://localhost`, exactly as it is sent.",
-            example="https://www.example.com",
-            otherwise="`API_DOMAIN`",
-        ),
+    website_domain: tuple[str, ...] | None = setting(
+        read.origins,
+        "Scheme and host of the website, or several; the origin of an app shell, such as "
+        "`capacitor://localhost`, exactly as it is sent.",
+        example="https://www.example.com",
+        otherwise="`API_DOMAIN`",
     )
-    website_base_path: str = field(
+    website_base_path: str = setting(
+        read.url_path,
+        "The path of the frontend SDK's pages on the website, for links in e-mails.",
         default="/auth",
-        metadata=read.key(
-            read.url_path,
-            "The path of the frontend SDK's pages on the website, for links in e-mails.",
-            example="/account",
-        ),
+        example="/account",
     )
-    api_base_path: str = field(
-        default="/auth", metadata=read.key(read.url_path, "The path of this package's own routes.")
+    api_base_path: str = setting(
+        read.url_path,
+        "The path of this package's own routes.",
+        default="/auth",
     )
-    api_gateway_path: str | None = field(
-        default=None,
-        metadata=read.key(
-            read.url_path,
-            "The path that a gateway puts before the paths of this app.",
-            example="/gateway",
-            otherwise="`request.script_root`",
-        ),
+    api_gateway_path: str | None = setting(
+        read.url_path,
+        "The path that a gateway puts before the paths of this app.",
+        example="/gateway",
+        otherwise="`request.script_root`",
     )
-    token_transfer_method: AllowedTransfer | Callable[..., Any] = field(
+    token_transfer_method: AllowedTransfer | Callable[..., Any] = setting(
+        read.function_or_one_of(*ALLOWED_TRANSFERS),
+        "How tokens travel: `any`, `cookie`, `header`, or a function "
+        "`f(request, for_create_new_session)` that returns one of them.",
         default="any",
-        metadata=read.key(
-            read.function_or_one_of(*ALLOWED_TRANSFERS),
-            "How tokens travel: `any`, `cookie`, `header`, or a function "
-            "`f(request, for_create_new_session)` that returns one of them.",
-            example="cookie",
-        ),
+        example="cookie",
     )
-    cookie_domain: str | None = field(
-        default=None,
-        metadata=read.key(read.cookie_domain, "The domain of the session's cookies.", example=".example.com"),
+    cookie_domain: str | None = setting(
+        read.cookie_domain,
+        "The domain of the session's cookies.",
+        example=".example.com",
     )
-    older_cookie_domain: str | None = field(
-        default=None,
-        metadata=read.key(
-            read.optional_cookie_domain,
-            "The domain that the cookies had before `COOKIE_DOMAIN` was changed; empty if they had none.",
-            example=".example.com",
-        ),
+    older_cookie_domain: str | None = setting(
+        read.optional_cookie_domain,
+        "The domain that the cookies had before `COOKIE_DOMAIN` was changed; empty if they had none.",
+        example=".example.com",
     )
-    cookie_secure: bool | None = field(
-        default=None,
-        metadata=read.key(
-            read.boolean,
-            "Send cookies over https only.",
-            example=True,
-            otherwise="whether `API_DOMAIN` is https",
-        ),
+    cookie_secure: bool | None = setting(
+        read.boolean,
+        "Send cookies over https only.",
+        example=True,
+        otherwise="whether `API_DOMAIN` is https",
     )
-    cookie_same_site: SameSite | None = field(
-        default=None,
-        metadata=read.key(
-            read.one_of("lax", "strict", "none"),
-            "SameSite of the cookies: `lax`, `strict` or `none`.",
-            example="lax",
-            otherwise="`none` where API and website are two sites, else `lax`",
-        ),
+    cookie_same_site: SameSite | None = setting(
+        read.one_of("lax", "strict", "none"),
+        "SameSite of the cookies: `lax`, `strict` or `none`.",
+        example="lax",
+        otherwise="`none` where API and website are two sites, else `lax`",
     )
-    cookie_partitioned: bool = field(
+    cookie_partitioned: bool = setting(
+        read.boolean,
+        "Keep the cookies of each embedding site apart (CHIPS), for apps in frames of other sites; needs "
+        "https and SameSite `none`.",
         default=False,
-        metadata=read.key(
-            read.boolean,
-            "Keep the cookies of each embedding site apart (CHIPS), for apps in frames of other sites; needs "
-            "https and SameSite `none`.",
-            example=True,
-        ),
+        example=True,
     )
-    anti_csrf: AntiCsrf | None = field(
-        default=None,
-        metadata=read.key(
-            read.one_of("VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE"),
-            "Anti-CSRF for sessions by cookie: `VIA_TOKEN` (header `anti-csrf`), `VIA_CUSTOM_HEADER` (header "
-            "`rid`), `VIA_ORIGIN` (headers that browsers set) or `NONE`.",
-            example="VIA_CUSTOM_HEADER",
-            otherwise="`VIA_CUSTOM_HEADER` where SameSite is `none`; `VIA_ORIGIN` with `LOGIN_URL`; `NONE`",
-        ),
+    anti_csrf: AntiCsrf | None = setting(
+        read.one_of("VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE"),
+        "Anti-CSRF for sessions by cookie: `VIA_TOKEN` (header `anti-csrf`), `VIA_CUSTOM_HEADER` (header "
+        "`rid`), `VIA_ORIGIN` (headers that browsers set) or `NONE`.",
+        example="VIA_CUSTOM_HEADER",
+        otherwise="`VIA_CUSTOM_HEADER` where SameSite is `none`; `VIA_ORIGIN` with `LOGIN_URL`; `NONE`",
     )
-    cookie_prefix: str = field(
+    cookie_prefix: str = setting(
+        read.cookie_prefix,
+        "Text before the names of the session's cookies, to keep two apps on one host name apart.",
         default="",
-        metadata=read.key(
-            read.cookie_prefix,
-            "Text before the names of the session's cookies, to keep two apps on one host name apart.",
-            example="shop_",
-            otherwise="none",
-        ),
+        example="shop_",
+        otherwise="none",
     )
-    session_expired_status_code: int = field(
+    session_expired_status_code: int = setting(
+        read.number(400, 599, whole=True),
+        "HTTP status when there is no valid session.",
         default=401,
-        metadata=read.key(read.number(400, 599, whole=True), "HTTP status when there is no valid session."),
     )
-    invalid_claim_status_code: int = field(
+    invalid_claim_status_code: int = setting(
+        read.number(400, 599, whole=True),
+        "HTTP status when a claim is not satisfied.",
         default=403,
-        metadata=read.key(read.number(400, 599, whole=True), "HTTP status when a claim is not satisfied."),
     )
-    expose_access_token_to_frontend_in_cookie_based_auth: bool = field(
+    expose_access_token_to_frontend_in_cookie_based_auth: bool = setting(
+        read.boolean,
+        "Also send the access token of a cookie session by header.",
         default=False,
-        metadata=read.key(
-            read.boolean, "Also send the access token of a cookie session by header.", example=True
-        ),
+        example=True,
     )
-    use_dynamic_access_token_signing_key: bool = field(
-        default=True, metadata=read.key(read.boolean, "Sign access tokens with the key that the core renews.")
+    use_dynamic_access_token_signing_key: bool = setting(
+        read.boolean,
+        "Sign access tokens with the key that the core renews.",
+        default=True,
     )
-    check_database: bool = field(
-        default=False, metadata=read.key(read.boolean, "Ask the core at every verification.", example=True)
+    check_database: bool = setting(
+        read.boolean,
+        "Ask the core at every verification.",
+        default=False,
+        example=True,
     )
-    check_database_ttl_seconds: float = field(
+    check_database_ttl_seconds: float = setting(
+        read.number(0, _TEN_YEARS),
+        "How long the result of such a check is reused (s).",
         default=0,
-        metadata=read.key(
-            read.number(0, _TEN_YEARS), "How long the result of such a check is reused (s).", example=5
-        ),
+        example=5,
     )
-    jwks_refresh_seconds: float = field(
+    jwks_refresh_seconds: float = setting(
+        read.number(0, _TEN_YEARS, above=True),
+        "Age at which signing keys are refetched (s).",
         default=60,
-        metadata=read.key(
-            read.number(0, _TEN_YEARS, above=True), "Age at which signing keys are refetched (s)."
-        ),
     )
-    jwks_max_stale_seconds: float = field(
+    jwks_max_stale_seconds: float = setting(
+        read.number(0, _TEN_YEARS),
+        "Age up to which keys are used while the core does not answer (s).",
         default=86400,
-        metadata=read.key(
-            read.number(0, _TEN_YEARS), "Age up to which keys are used while the core does not answer (s)."
-        ),
     )
-    jwks_cooldown_seconds: float = field(
+    jwks_cooldown_seconds: float = setting(
+        read.number(0, _TEN_YEARS),
+        "At most one fetch for unknown keys in this time (s).",
         default=10,
-        metadata=read.key(read.number(0, _TEN_YEARS), "At most one fetch for unknown keys in this time (s)."),
     )
-    core_timeout_seconds: tuple[float, float] = field(
+    core_timeout_seconds: tuple[float, float] = setting(
+        read.timeouts(_LONGEST_TIMEOUT),
+        "Timeouts of a call to the core: connect and read (s); one number sets both.",
         default=(2, 10),
-        metadata=read.key(
-            read.timeouts(_LONGEST_TIMEOUT),
-            "Timeouts of a call to the core: connect and read (s); one number sets both.",
-        ),
     )
-    core_proxy: str | None = field(
-        default=None,
-        repr=False,
-        metadata=read.key(
-            read.proxy,
-            "The http(s) proxy on the way to the core, as a URL; proxies in the environment are not used.",
-            example="http://proxy.example.com:3128",
-        ),
+    core_proxy: str | None = setting(
+        read.proxy,
+        "The http(s) proxy on the way to the core, as a URL; proxies in the environment are not used.",
+        secret=True,
+        example="http://proxy.example.com:3128",
     )
-    core_tls: Mapping[str, str] = field(
-        default_factory=lambda: MappingProxyType({}),
-        metadata=read.key(
-            read.tls_files,
-            "Files for TLS towards the core: `ca` (authorities to trust instead of the usual ones), `cert` "
-            "(our certificate) and `key` (its key, if it is not in `cert`).",
-            example={"ca": "/etc/ssl/core-ca.pem"},
-            otherwise="{}",
-        ),
+    core_tls: Mapping[str, str] = setting(
+        read.tls_files,
+        "Files for TLS towards the core: `ca` (authorities to trust instead of the usual ones), `cert` "
+        "(our certificate) and `key` (its key, if it is not in `cert`).",
+        default=MappingProxyType({}),
+        example={"ca": "/etc/ssl/core-ca.pem"},
+        otherwise="{}",
     )
-    core_max_response_bytes: int = field(
+    core_max_response_bytes: int = setting(
+        read.number(1024, 2**31 - 1, whole=True),
+        "Refuse responses of the core larger than this (bytes).",
         default=10 * 1024 * 1024,
-        metadata=read.key(
-            read.number(1024, 2**31 - 1, whole=True), "Refuse responses of the core larger than this (bytes)."
-        ),
     )
-    core_cache_ttl_seconds: float = field(
+    core_cache_ttl_seconds: float = setting(
+        read.number(0, _TEN_YEARS),
+        "How long responses of the core are cached (s); 0: not at all.",
         default=30,
-        metadata=read.key(
-            read.number(0, _TEN_YEARS), "How long responses of the core are cached (s); 0: not at all."
-        ),
     )
-    verified_token_cache_size: int = field(
+    verified_token_cache_size: int = setting(
+        read.number(0, 10_000_000, whole=True),
+        "How many verified tokens are cached; 0: none.",
         default=10000,
-        metadata=read.key(
-            read.number(0, 10_000_000, whole=True), "How many verified tokens are cached; 0: none."
-        ),
     )
-    max_access_token_bytes: int = field(
+    max_access_token_bytes: int = setting(
+        read.number(1024, 1024 * 1024, whole=True),
+        "Largest access token that travels by header (bytes); by cookie it is 4096 with the attributes.",
         default=8192,
-        metadata=read.key(
-            read.number(1024, 1024 * 1024, whole=True),
-            "Largest access token that travels by header (bytes); by cookie it is 4096 with the attributes.",
-        ),
     )
-    claim_max_age_seconds: float | None = field(
+    claim_max_age_seconds: float | None = setting(
+        read.optional_number(read.number(0, _TEN_YEARS)),
+        "Age at which built-in claims are refetched (s); None: only when missing.",
         default=300,
-        metadata=read.key(
-            read.optional_number(read.number(0, _TEN_YEARS)),
-            "Age at which built-in claims are refetched (s); None: only when missing.",
-        ),
     )
-    login_url: str | None = field(
-        default=None,
-        metadata=read.key(
-            read.endpoint_or_path,
-            "Endpoint or path of the login page, for server-rendered pages.",
-            example="/login",
-        ),
+    login_url: str | None = setting(
+        read.endpoint_or_path,
+        "Endpoint or path of the login page, for server-rendered pages.",
+        example="/login",
     )
-    routes: tuple[str, ...] = field(
+    routes: tuple[str, ...] = setting(
+        read.names_of(*ROUTE_NAMES),
+        f"Which of the package's routes are served: True, False, or some of {', '.join(ROUTE_NAMES)}.",
         default=ROUTE_NAMES,
-        metadata=read.key(
-            read.names_of(*ROUTE_NAMES),
-            f"Which of the package's routes are served: True, False, or some of {', '.join(ROUTE_NAMES)}.",
-            example=("refresh", "signout"),
-            otherwise="True",
-        ),
+        example=("refresh", "signout"),
+        otherwise="True",
     )
-    host: str | None = field(
-        default=None,
-        metadata=read.key(
-            read.host,
-            "The host of the package's routes, with its port, in an app that matches hosts.",
-            example="api.example.com",
-            otherwise="any",
-        ),
+    host: str | None = setting(
+        read.host,
+        "The host of the package's routes, with its port, in an app that matches hosts.",
+        example="api.example.com",
+        otherwise="any",
     )
-    subdomain: str | None = field(
-        default=None,
-        metadata=read.key(
-            read.subdomain,
-            "The subdomain of the package's routes in an app that matches subdomains; empty: no subdomain, "
-            "`SERVER_NAME` itself.",
-            example="api",
-            otherwise="any",
-        ),
+    subdomain: str | None = setting(
+        read.subdomain,
+        "The subdomain of the package's routes in an app that matches subdomains; empty: no subdomain, "
+        "`SERVER_NAME` itself.",
+        example="api",
+        otherwise="any",
     )
+
     #: The keys that the app has set, with their prefix; a default may have been set on purpose.
-    keys_set: frozenset[str] = field(default=frozenset(), repr=False)
-    sites: Sites = field(default_factory=Sites, compare=False, repr=False)
+    keys_set: frozenset[str]
+    sites: Sites
+
+    def __init__(
+        self, values: Mapping[str, Any] = MappingProxyType({}), *, sites: Sites | None = None
+    ) -> None:
+        defaults = {each.name: each.default for each in SETTINGS.values()}
+        keys_set = frozenset(map(read.key_of, values))
+        vars(self).update(defaults, **values, keys_set=keys_set, sites=sites or Sites())
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{name} cannot be set: settings are read from app.config, once.")
+
+    def __repr__(self) -> str:
+        shown = (each for key, each in SETTINGS.items() if key in self.keys_set and not each.secret)
+        values = (f"{each.name}={read.show(getattr(self, each.name))}" for each in shown)
+        return f"<Config {', '.join(values)}>"
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any], *, sites: Sites | None = None) -> Config:
@@ -381,21 +342,16 @@ class Config:
         :param sites: tells sites apart; uses the installed public suffix list if omitted.
         :raises ConfigError: on an unknown key or a value of the wrong kind.
         """
-        known = {read.key_of(each.name): each for each in fields(cls) if each.metadata}
         values: dict[str, Any] = {}
         for key, value in settings.items():
-            if not read.is_meant_as_key(key, known):
+            if not read.is_meant_as_key(key, SETTINGS):
                 continue
-            if key not in known:
-                raise read.no_such_key(key, list(known))
-            each = known[key]
-            if value is None and each.name != "claim_max_age_seconds":
-                continue
-            example = each.default if each.metadata["example"] is None else each.metadata["example"]
-            given = read.Given(key, value, example, secret=not each.repr)
-            values[each.name] = each.metadata["parse"](given)
-        keys_set = frozenset(map(read.key_of, values))
-        return cls(**values, keys_set=keys_set, sites=sites or Sites())
+            if key not in SETTINGS:
+                raise read.no_such_key(key, list(SETTINGS))
+            name = SETTINGS[key].name
+            if value is not None or name == "claim_max_age_seconds":
+                values[name] = SETTINGS[key].read(value)
+        return cls(values, sites=sites)
 
     def changed_since(self, settings: Mapping[str, Any]) -> list[str]:
         """Return the keys of a Flask config whose values are no longer those of these settings.
@@ -403,8 +359,7 @@ class Config:
         :raises ConfigError: on an unknown key or a value of the wrong kind.
         """
         now = type(self).from_mapping(settings, sites=self.sites)
-        names = [each.name for each in fields(self) if each.metadata]
-        return [read.key_of(name) for name in names if getattr(self, name) != getattr(now, name)]
+        return [key for key, each in SETTINGS.items() if getattr(self, each.name) != getattr(now, each.name)]
 
     @property
     def core_hosts(self) -> tuple[str, ...]:
@@ -528,12 +483,7 @@ class Config:
         return False if False in verdicts else None if None in verdicts else True
 
 
-def describe_settings() -> list[read.Setting]:
-    """Return every key with its default and its meaning, in the order of the documentation."""
-    return [
-        read.Setting(
-            read.key_of(each.name), each.metadata["otherwise"] or repr(each.default), each.metadata["doc"]
-        )
-        for each in fields(Config)
-        if each.metadata
-    ]
+#: All settings by key, in the order of the documentation.
+SETTINGS: Final[Mapping[str, read.Setting]] = {
+    each.key: each for each in vars(Config).values() if isinstance(each, read.Setting)
+}

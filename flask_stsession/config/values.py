@@ -99,21 +99,53 @@ class Given(NamedTuple):
 Parser = Callable[[Given], Any]
 
 
-def key(parse: Parser, doc: str, *, example: object = None, otherwise: str = "") -> dict[str, Any]:
-    """Return the metadata of a field that is a key. The value of a field with ``repr=False`` is never shown.
+class Setting:
+    """One key: how its value is read, and what the documentation says of it.
 
+    :param parse: returns the value to use instead of the one given.
+    :param doc: its meaning.
+    :param default: the value if the key is not set.
+    :param secret: never show its value.
     :param example: a good value, for messages; the default if omitted.
     :param otherwise: the effect of leaving the key unset, in words; the default if omitted.
     """
-    return {"parse": parse, "doc": doc, "example": example, "otherwise": otherwise}
 
-
-class Setting(NamedTuple):
-    """A key as documented."""
-
+    #: The attribute of :class:`~.config.Config`, and the key with its prefix.
+    name: str
     key: str
-    default: str
-    doc: str
+
+    def __init__(
+        self, parse: Parser, doc: str, *, default: Any, secret: bool, example: object, otherwise: str
+    ) -> None:
+        self._parse = parse
+        self._example = default if example is None else example
+        self.doc = doc
+        self.default = default
+        self.secret = secret
+        self.otherwise: str = otherwise or repr(default)
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self.name, self.key = name, key_of(name)
+
+    def read(self, value: object) -> Any:
+        """Return the value to use instead of the one given.
+
+        :raises ConfigError: the value is of the wrong kind.
+        """
+        return self._parse(Given(self.key, value, self._example, self.secret))
+
+
+def setting(
+    parse: Parser,
+    doc: str,
+    *,
+    default: Any = None,
+    secret: bool = False,
+    example: object = None,
+    otherwise: str = "",
+) -> Any:
+    """Return a :class:`Setting` as the type of its values, for the annotation of the attribute."""
+    return Setting(parse, doc, default=default, secret=secret, example=example, otherwise=otherwise)
 
 
 def key_of(name: str) -> str:
