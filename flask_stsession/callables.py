@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import sys
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from inspect import Signature, isasyncgenfunction, iscoroutine, iscoroutinefunction, signature
 from typing import Any, TypeVar
@@ -69,7 +69,7 @@ def _run(ensure_sync: EnsureSync, function: Callable[..., Any]) -> Any:
         return run()
     # No event loop can run another one in its thread: an async view, or an async fetch_value that builds
     # another claim, waits here for a thread that can.
-    with ThreadPoolExecutor(1, "flask-stsession: async") as pool:
+    with concurrent.futures.ThreadPoolExecutor(1, "flask-stsession: async") as pool:
         return pool.submit(copy_context().run, run).result()
 
 

@@ -26,7 +26,7 @@ Format = Literal["1.0", "2.0", "alb", "alb multi-value"]
 
 _DEFAULT_STAGE: Final = "$default"
 #: ``{name}`` or ``{name+}`` in the path of a route.
-_PARAMETER = re.compile(r"\{([^{}]+?)\+?\}")
+_PARAMETER = r"\{([^{}]+?)\+?\}"
 
 
 class EventError(STSessionError, ValueError):
@@ -201,9 +201,9 @@ class EventRequest:
         if not route.startswith("/"):
             return None
         values = _mapping(self.event.get("pathParameters"), "pathParameters")
-        if not all(isinstance(values.get(name), str) for name in _PARAMETER.findall(route)):
+        if not all(isinstance(values.get(name), str) for name in re.findall(_PARAMETER, route)):
             return None
-        matched = _decoded(_PARAMETER.sub(lambda name: values[name[1]], route)).rstrip("/")
+        matched = _decoded(re.sub(_PARAMETER, lambda name: values[name[1]], route)).rstrip("/")
         trimmed = path.rstrip("/")
         return trimmed[: len(trimmed) - len(matched)] if trimmed.endswith(matched) else None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..callables import current_flask_app
 from ..errors import ConfigError, Reason
@@ -17,39 +17,40 @@ from .primitive import BooleanClaim, PrimitiveArrayClaim, PrimitiveClaim
 from .validation import REUSE_SECONDS
 from .validators import EmailVerificationClaimValidators, PrimitiveClaimValidators, SettingMaxAge
 
+if TYPE_CHECKING:
 
-class ClaimSources(Protocol):
-    """The part of the extension object that the built-in claims need."""
+    class ClaimSources(Protocol):
+        """The part of the extension object that the built-in claims need."""
 
-    @property
-    def claim_max_age_seconds(self) -> float | None:
-        """``STSESSION_CLAIM_MAX_AGE_SECONDS``."""
-        ...
+        @property
+        def claim_max_age_seconds(self) -> float | None:
+            """``STSESSION_CLAIM_MAX_AGE_SECONDS``."""
+            ...
 
-    def roles_of(self, user_id: str, tenant_id: str) -> list[str]:
-        """Return the user's roles."""
-        ...
+        def roles_of(self, user_id: str, tenant_id: str) -> list[str]:
+            """Return the user's roles."""
+            ...
 
-    def permissions_of(self, user_id: str, tenant_id: str, *, max_age: float = 0) -> list[str]:
-        """Return the permissions of the user's roles."""
-        ...
+        def permissions_of(self, user_id: str, tenant_id: str, *, max_age: float = 0) -> list[str]:
+            """Return the permissions of the user's roles."""
+            ...
 
-    @property
-    def has_mfa_requirements(self) -> bool:
-        """Whether the app says which factors a login needs."""
-        ...
+        @property
+        def has_mfa_requirements(self) -> bool:
+            """Whether the app says which factors a login needs."""
+            ...
 
-    def mfa_requirements_of(self, user_id: str, tenant_id: str) -> Any:
-        """Return the factors that a login of the user needs, as the app says them; ``None`` for none."""
-        ...
+        def mfa_requirements_of(self, user_id: str, tenant_id: str) -> Any:
+            """Return the factors that a login of the user needs, as the app says them; ``None`` for none."""
+            ...
 
-    def allowed_domains_of(self, tenant_id: str, user_context: dict[str, Any]) -> list[str] | None:
-        """Return the domains from which users of a tenant may come; ``None`` if the app does not say."""
-        ...
+        def allowed_domains_of(self, tenant_id: str, user_context: dict[str, Any]) -> list[str] | None:
+            """Return the domains from which users of a tenant may come; ``None`` if the app does not say."""
+            ...
 
-    def is_email_of_user_verified(self, user_id: str, tenant_id: str) -> bool:
-        """Return whether the user's e-mail address is verified."""
-        ...
+        def is_email_of_user_verified(self, user_id: str, tenant_id: str) -> bool:
+            """Return whether the user's e-mail address is verified."""
+            ...
 
 
 def extension_of(user_context: dict[str, Any] | None) -> ClaimSources:

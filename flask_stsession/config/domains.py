@@ -13,18 +13,19 @@ import ipaddress
 import re
 from collections.abc import Callable
 from functools import cached_property, lru_cache
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 # requests depends on it and imports it, so it is not an additional dependency.
 import idna
 
+if TYPE_CHECKING:
 
-class SuffixList(Protocol):
-    """The part of a public suffix list that is used here."""
+    class SuffixList(Protocol):
+        """The part of a public suffix list that is used here."""
 
-    def privatesuffix(self, domain: str, /) -> str | None:
-        """Return the registrable domain of a host, or ``None`` if the host is itself a public suffix."""
+        def privatesuffix(self, domain: str, /) -> str | None:
+            """Return the registrable domain of a host; ``None`` if the host is itself a public suffix."""
 
 
 INSTALLED_SUFFIX_LIST: Callable[[], SuffixList] | None
@@ -36,15 +37,15 @@ else:
     INSTALLED_SUFFIX_LIST = PublicSuffixList
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 #: Schemes that browsers give no origin of their own, or that no page has.
 _WEB_SCHEMES = frozenset(
     {"about", "blob", "data", "file", "filesystem", "ftp", "ftps", "http", "https", "javascript", "ws", "wss"}
 )
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")  # RFC 3986, 3.1
-_SHELL_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(:[0-9]{1,5})?")
+_SCHEME = r"[a-z][a-z0-9+.-]*"  # RFC 3986, 3.1
+_SHELL_ORIGIN = r"[a-z][a-z0-9+.-]*://[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
 #: The dots of IDNA 2003 (RFC 3490, 3.1), which browsers take as well.
-_DOTS = re.compile("[.\u3002\uff0e\uff61]")
+_DOTS = "[.\u3002\uff0e\uff61]"
 _MAX_HOST_LENGTH = 253
 #: Top-level names that no public host has: RFC 2606, RFC 6761, RFC 6762, RFC 8375, ICANN SAC113.
 _LOCAL_NAMES = (".example", ".home.arpa", ".internal", ".invalid", ".local", ".localhost", ".test")
@@ -90,7 +91,7 @@ def normal_host(host: str) -> str:
             return str(ipaddress.IPv4Address(ascii_host))
     except ipaddress.AddressValueError as error:
         raise invalid from error
-    if len(ascii_host) > _MAX_HOST_LENGTH or not all(map(_LABEL.fullmatch, labels)):
+    if len(ascii_host) > _MAX_HOST_LENGTH or not all(re.fullmatch(_LABEL, each) for each in labels):
         raise invalid
     return ascii_host
 
@@ -102,7 +103,7 @@ def _ascii_host(host: str) -> str:
 
     :raises ValueError: they disagree, or the name is invalid in one of them.
     """
-    labels = _DOTS.split(host)
+    labels = re.split(_DOTS, host)
     try:
         by_2003 = ".".join(label.encode("idna").decode() for label in labels).lower()
     except UnicodeError as error:
@@ -157,7 +158,7 @@ def is_shell_url(url: str) -> bool:
     scheme, separator, _ = url.lower().partition("://")
     return bool(
         separator
-        and _SCHEME.fullmatch(scheme)
+        and re.fullmatch(_SCHEME, scheme)
         and scheme not in _WEB_SCHEMES
         and not difflib.get_close_matches(scheme, ("http", "https"), cutoff=0.75)
     )
@@ -165,7 +166,7 @@ def is_shell_url(url: str) -> bool:
 
 def is_shell_origin(origin: str) -> bool:
     """Return whether this is the origin of an app shell as it sends it: the scheme in lower case, a host."""
-    return is_shell_url(origin) and _SHELL_ORIGIN.fullmatch(origin) is not None
+    return is_shell_url(origin) and re.fullmatch(_SHELL_ORIGIN, origin) is not None
 
 
 def origin_of(url: str) -> Origin | None:

@@ -35,9 +35,9 @@ _KINDS: Final = {
     "tuple": "a list",
 }
 
-_PATH = re.compile(r"(/[A-Za-z0-9._~@:+=-]+)*")
-_COOKIE_PREFIX = re.compile(r"[A-Za-z0-9._-]{0,64}")
-_ENDPOINT = re.compile(r"[\w-]+(\.[\w-]+)*")
+_PATH = r"(/[A-Za-z0-9._~@:+=-]+)*"
+_COOKIE_PREFIX = r"[A-Za-z0-9._-]{0,64}"
+_ENDPOINT = r"[\w-]+(\.[\w-]+)*"
 
 
 class _Short(reprlib.Repr):
@@ -473,7 +473,7 @@ def url_path(given: Given) -> str:
         raise _not_text(given)
     path = value.strip().strip("/")
     path = f"/{path}" if path else ""
-    if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+    if not re.fullmatch(_PATH, path) or {".", ".."} & set(path.split("/")):
         raise given.refused("it must be a path of ASCII letters, digits and -._~@:+= between single slashes")
     return path
 
@@ -518,7 +518,7 @@ def cookie_prefix(given: Given) -> str:
     if not isinstance(value, str):
         raise _not_text(given)
     value = value.strip()
-    if not _COOKIE_PREFIX.fullmatch(value):
+    if not re.fullmatch(_COOKIE_PREFIX, value):
         raise given.refused("it must be at most 64 ASCII letters, digits and -._")
     # RFC 6265bis, 4.1.3: cookies so named need Path=/, and the refresh cookie is sent to its route only.
     if value.lower().startswith("__host-"):
@@ -535,6 +535,6 @@ def endpoint_or_path(given: Given) -> str:
     """Return an endpoint (``auth.login``) or a path of this app (``/login``)."""
     value = text(given)
     is_path = value.startswith("/") and not value.startswith("//") and "\\" not in value
-    if not is_path and not _ENDPOINT.fullmatch(value):
+    if not is_path and not re.fullmatch(_ENDPOINT, value):
         raise given.refused("it must be an endpoint or a path that begins with a single /")
     return value

@@ -21,7 +21,7 @@ _EXCERPT_CHARACTERS = 200
 _EXCERPT_BYTES = 65536
 _TOKEN_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+/\\%=-"
 #: Text that looks like a token, or part of one, escaped or not. UUIDs match too.
-_TOKEN_LIKE = re.compile(rf"[{re.escape(_TOKEN_CHARACTERS)}]{{32,}}")
+_TOKEN_LIKE = rf"[{re.escape(_TOKEN_CHARACTERS)}]{{32,}}"
 
 CHECK_ADDRESS = "Check STSESSION_CONNECTION_URI, and that the core runs."
 CHECK_TIMEOUT = "STSESSION_CORE_TIMEOUT_SECONDS sets how long (connect, read) we wait."
@@ -126,7 +126,7 @@ def excerpt(content: bytes, secret: str | None = None) -> str:
         text = text.rstrip(_TOKEN_CHARACTERS)  # the first half of a secret is not recognised as one
     if secret:
         text = text.replace(secret, "…")
-    text = _TOKEN_LIKE.sub("…", text)
+    text = re.sub(_TOKEN_LIKE, "…", text)
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     shortened = text if len(text) <= _EXCERPT_CHARACTERS else text[:_EXCERPT_CHARACTERS] + "…"
     return repr(shortened) if shortened else ""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..constants import ALGORITHM, CDI_ROTATES_AT_REFRESH, DEFAULT_TENANT
@@ -180,7 +180,9 @@ class SessionCalls(CoreCalls):
         left = [handle for handle in handles if handle not in known]
         if not left:
             return found
-        with ThreadPoolExecutor(min(_PARALLEL_READS, len(left)), "flask-stsession: sessions") as pool:
+        with concurrent.futures.ThreadPoolExecutor(
+            min(_PARALLEL_READS, len(left)), "flask-stsession: sessions"
+        ) as pool:
             read = list(pool.map(self.get_session_information, left))
         return found + [session for session in read if session is not None]  # some may have ended meanwhile
 

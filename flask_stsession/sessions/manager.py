@@ -53,7 +53,7 @@ from .payloads import (
     without_protected,
 )
 from .revocation import ConfirmedTokens, RevokedHandles
-from .session import REMEMBER_KEY, RequestRecord, Session, SessionMethods
+from .session import REMEMBER_KEY, Session
 from .sizes import TokenSizes, largest_keys
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from ..tokens.jwks import KeySet
     from ..tokens.verifier import TokenVerifier
     from .new_session import NewSession
+    from .session import RequestRecord, SessionMethods
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 

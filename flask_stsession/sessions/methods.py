@@ -20,36 +20,35 @@ if TYPE_CHECKING:
     from .by_handle import SessionsByHandle
     from .session import Session, SessionMethods
 
+    class Manager(Protocol):
+        """The part of the manager that these methods need."""
 
-class Manager(Protocol):
-    """The part of the manager that these methods need."""
+        @property
+        def by_handle(self) -> SessionsByHandle:
+            """Sessions of which only the handle is known."""
+            ...
 
-    @property
-    def by_handle(self) -> SessionsByHandle:
-        """Sessions of which only the handle is known."""
-        ...
+        @property
+        def methods(self) -> SessionMethods:
+            """The methods, with the app's overrides."""
+            ...
 
-    @property
-    def methods(self) -> SessionMethods:
-        """The methods, with the app's overrides."""
-        ...
+        @property
+        def ensure_sync(self) -> EnsureSync | None:
+            """``app.ensure_sync``, which runs the app's ``async def`` functions."""
+            ...
 
-    @property
-    def ensure_sync(self) -> EnsureSync | None:
-        """``app.ensure_sync``, which runs the app's ``async def`` functions."""
-        ...
+        def revoke(self, handles: Sequence[str]) -> list[str]:
+            """End sessions; return the handles of those that had not ended before."""
+            ...
 
-    def revoke(self, handles: Sequence[str]) -> list[str]:
-        """End sessions; return the handles of those that had not ended before."""
-        ...
+        def update_data_of(self, session: Session, data: Mapping[str, Any]) -> None:
+            """Replace the data that the core stores with a session that is at hand."""
+            ...
 
-    def update_data_of(self, session: Session, data: Mapping[str, Any]) -> None:
-        """Replace the data that the core stores with a session that is at hand."""
-        ...
-
-    def merge_payload_of(self, session: Session, update: Mapping[str, Any]) -> None:
-        """Merge keys into the payload of a session that is at hand, and replace its access token."""
-        ...
+        def merge_payload_of(self, session: Session, update: Mapping[str, Any]) -> None:
+            """Merge keys into the payload of a session that is at hand, and replace its access token."""
+            ...
 
 
 class _Subject(NamedTuple):

@@ -24,6 +24,94 @@ if TYPE_CHECKING:
     from ..claims.base import SessionClaim, SessionClaimValidator
     from ..core.models import SessionInformation, TokenInfo
 
+    class SessionMethods(Protocol):
+        """The methods of the extension object that a session calls, so that overrides of them count."""
+
+        def revoke_session(self, handle: str) -> bool:
+            """End a session; return whether it was still there."""
+            ...
+
+        def update_session_data_in_database(self, handle: str, data: Mapping[str, Any]) -> bool:
+            """Replace the data that the core stores with a session; return whether there is one."""
+            ...
+
+        def merge_into_access_token_payload(self, handle: str, update: Mapping[str, Any]) -> bool:
+            """Merge keys into the payload of a session; return whether there is one."""
+            ...
+
+        def get_claim_value(self, claim: SessionClaim[Any], *, session_handle: str) -> Any:
+            """Return the value of a claim; ``None`` if the session has none."""
+            ...
+
+        def fetch_and_set_claim(self, claim: SessionClaim[Any], *, session_handle: str) -> bool:
+            """Fetch the value of a claim and set it; return whether there is a session."""
+            ...
+
+        def set_claim_value(self, claim: SessionClaim[Any], value: Any, *, session_handle: str) -> bool:
+            """Set a claim without fetching it; ``None`` removes it. Return whether there is a session."""
+            ...
+
+        def remove_claim(self, claim: SessionClaim[Any], *, session_handle: str) -> bool:
+            """Remove a claim from a session; return whether there is one."""
+            ...
+
+    class Backend(Protocol):
+        """The part of the manager that a session needs."""
+
+        @property
+        def extension(self) -> object:
+            """The extension object, for the ``user_context`` of claims."""
+            ...
+
+        @property
+        def ensure_sync(self) -> EnsureSync | None:
+            """``app.ensure_sync``, which runs the app's ``async def`` functions."""
+            ...
+
+        def now_ms(self) -> int:
+            """Return the time in ms since 1970."""
+            ...
+
+        def information_of(self, session: Session) -> SessionInformation:
+            """Return what the core stores about the session."""
+            ...
+
+        @property
+        def methods(self) -> SessionMethods:
+            """The methods of the extension object, with the app's overrides."""
+            ...
+
+        def acting_on(self, session: Session) -> AbstractContextManager[None]:
+            """Make this session the one at hand while one of its methods runs."""
+            ...
+
+        def is_revoked(self, handle: str) -> bool:
+            """Return whether a session was revoked through this process."""
+            ...
+
+        def complete_factor(self, session: Session, factor_id: str) -> bool:
+            """Record that the session has completed a login factor; return whether it still exists."""
+            ...
+
+    class RequestRecord(Protocol):
+        """The part of its request that a session needs."""
+
+        @property
+        def changes(self) -> ClientChanges:
+            """The changes that the response makes to the client's tokens."""
+            ...
+
+        @property
+        def context(self) -> dict[str, Any]:
+            """The ``user_context``."""
+            ...
+
+        @property
+        def is_written(self) -> bool:
+            """Whether the response has been written, so that nothing more reaches the client."""
+            ...
+
+
 #: Payload key of a session whose cookies end with the browser (``remember=False``).
 REMEMBER_KEY = "st-remember"
 
@@ -36,96 +124,6 @@ class RecipeUserId(str):
     def get_as_string(self) -> str:
         """Return the id as a plain string."""
         return str(self)
-
-
-class SessionMethods(Protocol):
-    """The methods of the extension object that a session calls, so that overrides of them count."""
-
-    def revoke_session(self, handle: str) -> bool:
-        """End a session; return whether it was still there."""
-        ...
-
-    def update_session_data_in_database(self, handle: str, data: Mapping[str, Any]) -> bool:
-        """Replace the data that the core stores with a session; return whether there is one."""
-        ...
-
-    def merge_into_access_token_payload(self, handle: str, update: Mapping[str, Any]) -> bool:
-        """Merge keys into the payload of a session; return whether there is one."""
-        ...
-
-    def get_claim_value(self, claim: SessionClaim[Any], *, session_handle: str) -> Any:
-        """Return the value of a claim; ``None`` if the session has none."""
-        ...
-
-    def fetch_and_set_claim(self, claim: SessionClaim[Any], *, session_handle: str) -> bool:
-        """Fetch the value of a claim and set it; return whether there is a session."""
-        ...
-
-    def set_claim_value(self, claim: SessionClaim[Any], value: Any, *, session_handle: str) -> bool:
-        """Set a claim without fetching it; ``None`` removes it. Return whether there is a session."""
-        ...
-
-    def remove_claim(self, claim: SessionClaim[Any], *, session_handle: str) -> bool:
-        """Remove a claim from a session; return whether there is one."""
-        ...
-
-
-class Backend(Protocol):
-    """The part of the manager that a session needs."""
-
-    @property
-    def extension(self) -> object:
-        """The extension object, for the ``user_context`` of claims."""
-        ...
-
-    @property
-    def ensure_sync(self) -> EnsureSync | None:
-        """``app.ensure_sync``, which runs the app's ``async def`` functions."""
-        ...
-
-    def now_ms(self) -> int:
-        """Return the time in ms since 1970."""
-        ...
-
-    def information_of(self, session: Session) -> SessionInformation:
-        """Return what the core stores about the session."""
-        ...
-
-    @property
-    def methods(self) -> SessionMethods:
-        """The methods of the extension object, with the app's overrides."""
-        ...
-
-    def acting_on(self, session: Session) -> AbstractContextManager[None]:
-        """Make this session the one at hand while one of its methods runs."""
-        ...
-
-    def is_revoked(self, handle: str) -> bool:
-        """Return whether a session was revoked through this process."""
-        ...
-
-    def complete_factor(self, session: Session, factor_id: str) -> bool:
-        """Record that the session has completed a login factor; return whether it still exists."""
-        ...
-
-
-class RequestRecord(Protocol):
-    """The part of its request that a session needs."""
-
-    @property
-    def changes(self) -> ClientChanges:
-        """The changes that the response makes to the client's tokens."""
-        ...
-
-    @property
-    def context(self) -> dict[str, Any]:
-        """The ``user_context``."""
-        ...
-
-    @property
-    def is_written(self) -> bool:
-        """Whether the response has been written, so that nothing more reaches the client."""
-        ...
 
 
 class Session:

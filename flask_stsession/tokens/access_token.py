@@ -25,11 +25,11 @@ MAX_TOKEN_LENGTH: Final = 16 * 1024
 # token without one is refused for its signature, not for its shape. ``fullmatch`` because ``$`` would allow
 # a final newline.
 _COMPACT_JWS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*").fullmatch
-_KID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
+_KID: Final = r"[A-Za-z0-9_-]{1,64}"
 #: The letters that end canonical base64url, by the length modulo 4: their spare bits are zero.
 _LAST_LETTERS: Final = (None, "", "AQgw", "AEIMQUYcgkosw048")
 # ASCII only: ``int`` would also read the digits of other scripts.
-_VERSION: Final = re.compile(r"[1-9][0-9]?").fullmatch
+_VERSION: Final = r"[1-9][0-9]?"
 
 _OLDEST_VERSION: Final = 3
 _WITH_TENANT: Final = 4
@@ -143,7 +143,7 @@ def read_jwt(raw: str, *, max_length: int) -> tuple[dict[str, Any], dict[str, An
     if header is None or payload is None or _needs_extension(header):
         return None
     kid = header.get("kid")
-    return (header, payload) if isinstance(kid, str) and _KID(kid) is not None else None
+    return (header, payload) if isinstance(kid, str) and re.fullmatch(_KID, kid) is not None else None
 
 
 def front_token(payload: Mapping[str, Any]) -> str:
@@ -205,9 +205,9 @@ def _header(part: str) -> TokenHeader | None:
     if header is None or header.get("typ") != "JWT":
         return None
     version, kid = header.get("version"), header.get("kid")
-    if not isinstance(version, str) or _VERSION(version) is None:
+    if not isinstance(version, str) or re.fullmatch(_VERSION, version) is None:
         return None
-    if not isinstance(kid, str) or _KID(kid) is None:
+    if not isinstance(kid, str) or re.fullmatch(_KID, kid) is None:
         return None
     if _needs_extension(header):
         return None

@@ -7,11 +7,14 @@ Sources: RFC 9068 (JWT profile for access tokens), and the OAuth2Provider recipe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ClaimValidationError, InvalidClaimsError, Reason, UnauthorisedError
 from .access_token import MAX_EXPIRY_SECONDS, read_jwt
-from .verifier import SigningKeys, is_genuine
+from .verifier import is_genuine
+
+if TYPE_CHECKING:
+    from .verifier import SigningKeys
 
 #: ``stt`` of an access token of the OAuth2 provider; that of a session is 0, or absent.
 _OAUTH2: Final = 1

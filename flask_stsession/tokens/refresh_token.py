@@ -10,9 +10,9 @@ MAX_REFRESH_TOKEN_LENGTH: Final = 4096
 
 # A core writes ``<base64 of the encrypted content>.<nonce>.V2``. ``fullmatch`` because ``$`` would let a
 # final newline through.
-_REFRESH_TOKEN: Final = re.compile(r"[A-Za-z0-9+/_=-]+\.[0-9a-f]{64}\.V[0-9]{1,3}").fullmatch
+_REFRESH_TOKEN: Final = r"[A-Za-z0-9+/_=-]+\.[0-9a-f]{64}\.V[0-9]{1,3}"
 
 
 def has_shape_of_refresh_token(value: str) -> bool:
     """Return whether a value could be a refresh token of a core; the core decides whether it is one."""
-    return len(value) <= MAX_REFRESH_TOKEN_LENGTH and _REFRESH_TOKEN(value) is not None
+    return len(value) <= MAX_REFRESH_TOKEN_LENGTH and re.fullmatch(_REFRESH_TOKEN, value) is not None

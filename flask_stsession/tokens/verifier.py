@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import RSAAlgorithm
 
 from ..constants import ALGORITHM, DYNAMIC_KID_PREFIX, STATIC_KID_PREFIX
@@ -24,26 +23,29 @@ from .access_token import (
     parse,
 )
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    class SigningKeys(Protocol):
+        """The part of a key set that a :class:`TokenVerifier` needs."""
+
+        @property
+        def settled(self) -> tuple[Mapping[str, RSAPublicKey], float, float]:
+            """Keys that need no call of :meth:`get`, and until when: by wall and monotonic clock, in s."""
+            ...
+
+        def get(self, kid: str) -> RSAPublicKey | None:
+            """Return the current key with this id, or ``None``.
+
+            :raises CoreUnavailableError: there are no keys, and the core is unreachable.
+            """
+            ...
+
+
 _MOST_HEADERS: Final = 64
 _RS256: Final = RSAAlgorithm(RSAAlgorithm.SHA256)
 #: How many of the signature's last characters (each of 6 bits) tell one genuine token from all others.
 _KEY_LENGTH: Final = 43
-
-
-class SigningKeys(Protocol):
-    """The part of a key set that a :class:`TokenVerifier` needs."""
-
-    @property
-    def settled(self) -> tuple[Mapping[str, RSAPublicKey], float, float]:
-        """Keys that need no call of :meth:`get`, and until when: by wall clock and monotonic clock, in s."""
-        ...
-
-    def get(self, kid: str) -> RSAPublicKey | None:
-        """Return the current key with this id, or ``None``.
-
-        :raises CoreUnavailableError: there are no keys, and the core is unreachable.
-        """
-        ...
 
 
 class TokenVerifier:

@@ -24,6 +24,24 @@ from ..errors import Reason, TryRefreshTokenError, UnauthorisedError
 if TYPE_CHECKING:
     from ..config.config import AntiCsrf, Config
 
+    class Headers(Protocol):
+        """The headers of a request, by name in any case or, without Flask, in lower case."""
+
+        def get(self, key: str, /) -> str | None:
+            """Return the value of a header."""
+
+    class Sent(Protocol):
+        """A request, of Flask or of an event."""
+
+        @property
+        def method(self) -> str:
+            """The method, in upper case."""
+
+        @property
+        def headers(self) -> Headers:
+            """The headers."""
+
+
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
 _SETTING: Final = "STSESSION_ANTI_CSRF"
@@ -31,25 +49,6 @@ _SETTING: Final = "STSESSION_ANTI_CSRF"
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: W3C Fetch Metadata: sent by one of our pages, or by the user (typed, bookmarked).
 _OWN_SITES: Final = frozenset({"same-origin", "none"})
-
-
-class Headers(Protocol):
-    """The headers of a request, by name in any case or, without Flask, in lower case."""
-
-    def get(self, key: str, /) -> str | None:
-        """Return the value of a header."""
-
-
-class Sent(Protocol):
-    """A request, of Flask or of an event."""
-
-    @property
-    def method(self) -> str:
-        """The method, in upper case."""
-
-    @property
-    def headers(self) -> Headers:
-        """The headers."""
 
 
 def is_checked(mode: AntiCsrf, method: str, *, anti_csrf_check: bool | None = None) -> bool:

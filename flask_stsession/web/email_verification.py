@@ -34,7 +34,7 @@ SEND: Final = "/user/email/verify/token"
 OF_TENANT: Final = "/<tenant_id>"
 
 #: A core keeps tenant ids in lower case; ``appid-…`` would address another app of the same core.
-_TENANT_ID: Final = re.compile(r"(?!appid-)[a-z0-9-]+").fullmatch
+_TENANT_ID: Final = r"(?!appid-)[a-z0-9-]+"
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -88,7 +88,7 @@ def use_token(tenant_id: str | None = None) -> tuple[Response, int] | Response:
     app_state = current_app_state()
     if tenant_id is None:
         tenant_id = app_state.extension.get_tenant_id() or DEFAULT_TENANT
-    elif not _TENANT_ID(tenant_id):
+    elif not re.fullmatch(_TENANT_ID, tenant_id):
         abort(404)
     body: Any = this_request().get_json(silent=True)
     token = body.get("token") if isinstance(body, dict) else None

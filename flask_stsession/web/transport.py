@@ -6,7 +6,6 @@ and headers, and only this module writes them to a response.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import count
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from ..errors import Reason
 
 _BEARER = "Bearer "
-_SEPARATORS = re.compile("[;,]")
 _EPOCH = datetime.fromtimestamp(0, timezone.utc)
 #: Names are added beside a star too: it is no wildcard for requests with credentials (Fetch standard).
 _EXPOSE = "Access-Control-Expose-Headers"
@@ -91,7 +89,7 @@ def read_tokens(environ: dict[str, Any], names: CookieNames) -> RequestTokens:
     if "," in cookies and not _is_complete(found):
         # Some gateways send one Cookie line per cookie, and WSGI servers join lines with commas
         # (RFC 9110, 5.3). None of our tokens contains a comma.
-        found = _read_cookies(_SEPARATORS.split(cookies), names)
+        found = _read_cookies(cookies.replace(",", ";").split(";"), names)
     return RequestTokens(bearer, *found)
 
 
