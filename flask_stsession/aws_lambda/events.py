@@ -35,7 +35,7 @@ class EventError(STSessionError, ValueError):
     reason = Reason.MALFORMED
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class EventRequest:
     """The HTTP request in an event.
 

@@ -63,7 +63,7 @@ _NO_ADDRESS = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class CoreCall:
     """One request to a core.
 

@@ -1,4 +1,4 @@
-"""Immutable values for a core's data about sessions and tenants.
+"""Values for a core's data about sessions and tenants.
 
 Times are in milliseconds since the epoch, as on the wire. A value that carries a token is a dataclass
 that omits it from its ``repr``; a tuple would show it to every reporter of local variables.
@@ -21,7 +21,7 @@ class Status(str, Enum):
     UNAUTHORISED = "UNAUTHORISED"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TokenInfo:
     """A token and its life.
 
@@ -48,7 +48,7 @@ class CoreSession(NamedTuple):
     payload: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class IssuedTokens:
     """A new pair of tokens, from creating or refreshing a session."""
 
@@ -57,7 +57,7 @@ class IssuedTokens:
     refresh_token: TokenInfo
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VerifiedSession:
     """The verdict on a valid access token.
 
@@ -71,7 +71,7 @@ class VerifiedSession:
     payload_update_available: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RegeneratedSession:
     """The result of storing a payload.
 

@@ -11,7 +11,7 @@ from ..core.http import CoreTransport
 from ..tokens.access_token import MAX_TOKEN_LENGTH
 from ..tokens.jwks import KeySet
 from ..tokens.verifier import TokenVerifier
-from .manager import ManagerSettings, SessionManager
+from .manager import SessionManager
 from .sizes import TokenSizes
 
 if TYPE_CHECKING:
@@ -101,16 +101,12 @@ def make_manager(
         client=client,
         verifier=verifier,
         keys=keys,
-        settings=ManagerSettings(
-            use_dynamic_access_token_signing_key=config.use_dynamic_access_token_signing_key,
-            check_database_ttl_seconds=config.check_database_ttl_seconds,
-            audience=config.audience,
-            sizes=TokenSizes(
-                allowed="any" if callable(config.token_transfer_method) else config.token_transfer_method,
-                max_header_bytes=config.max_access_token_bytes,
-                cookie_prefix=config.cookie_prefix,
-                cookie_domain=config.cookie_domain,
-            ),
+        config=config,
+        sizes=TokenSizes(
+            allowed="any" if callable(config.token_transfer_method) else config.token_transfer_method,
+            max_header_bytes=config.max_access_token_bytes,
+            cookie_prefix=config.cookie_prefix,
+            cookie_domain=config.cookie_domain,
         ),
         sender=sender,
         extension=extension,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..tokens.access_token import AccessToken
 
 
-@dataclass(frozen=True)
+@dataclass
 class IssuedTokens:
     """Tokens to send to the client.
 
@@ -78,7 +78,7 @@ class ChangeRecord:
         return self.pending
 
 
-@dataclass
+@dataclass(eq=False)
 class ClientChanges:
     """The changes of one request, always reduced to their final state."""
 

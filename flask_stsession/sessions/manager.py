@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from operator import attrgetter
@@ -59,6 +58,7 @@ from .sizes import TokenSizes, largest_keys
 if TYPE_CHECKING:
     from ..callables import EnsureSync
     from ..claims.base import SessionClaim
+    from ..config.config import Config
     from ..core.client import CoreClient
     from ..core.models import CoreSession
     from ..tokens.access_token import AccessToken
@@ -73,23 +73,14 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 _HANDLE_OF = attrgetter("session.handle")
 
 
-@dataclass(frozen=True)
-class ManagerSettings:
-    """The settings that the manager needs."""
-
-    use_dynamic_access_token_signing_key: bool = True
-    check_database_ttl_seconds: float = 0
-    audience: Sequence[str] | None = None
-    sizes: TokenSizes = field(default_factory=TokenSizes)
-
-
 class SessionManager:
     """The operations on the sessions of one app.
 
     :param client: the client of the core.
     :param verifier: verifies access tokens.
     :param keys: the verifier's key set.
-    :param settings: the settings that matter here.
+    :param config: the settings of the app.
+    :param sizes: refuses tokens that are too large.
     :param sender: the app, sender of all signals.
     :param extension: passed to claims in their ``user_context``; sessions call its methods, or the default
         methods where it is ``None``.
@@ -104,7 +95,8 @@ class SessionManager:
         client: CoreClient,
         verifier: TokenVerifier,
         keys: KeySet,
-        settings: ManagerSettings,
+        config: Config,
+        sizes: TokenSizes,
         sender: object,
         extension: SessionMethods | None,
         claim_sources: object = None,
@@ -123,7 +115,7 @@ class SessionManager:
             ensure_sync=ensure_sync,
             now_ms=self.now_ms,
             locks=self._locks,
-            sizes=settings.sizes,
+            sizes=sizes,
         )
         self.verifier = verifier
         self.keys = keys
@@ -131,12 +123,13 @@ class SessionManager:
         #: The methods that change a session, with the app's overrides.
         self.methods: SessionMethods = self.default_methods if extension is None else extension
         self.ensure_sync = ensure_sync
-        self._settings = settings
+        self._config = config
+        self._sizes = sizes
         self._sender = sender
         self._refreshed: RecentOutcomes[IssuedTokens] = RecentOutcomes("refreshing with this token")
         self._first_uses: RecentOutcomes[VerifiedSession] = RecentOutcomes("verifying this new token")
         self._revoked = RevokedHandles()
-        self._confirmed = ConfirmedTokens(settings.check_database_ttl_seconds)
+        self._confirmed = ConfirmedTokens(config.check_database_ttl_seconds)
 
     def now_ms(self) -> int:
         """Return the time in ms since 1970."""
@@ -298,7 +291,7 @@ class SessionManager:
         stored = json_object(new.session_data_in_database, argument="session_data_in_database")
         if issuer is not None:
             own["iss"] = issuer
-        audience = self._settings.audience
+        audience = self._config.audience
         if audience is not None:
             own.setdefault("aud", audience[0] if len(audience) == 1 else list(audience))
         context = claims_context(
@@ -317,7 +310,7 @@ class SessionManager:
             own[REMEMBER_KEY] = False
         own = json_object(own, argument="access_token_payload")  # with what the claims have fetched
         warn_of_inexact_integers(own)
-        self._settings.sizes.check(
+        self._sizes.check(
             own,
             user_id=new.user_id,
             recipe_user_id=new.login_method,
@@ -331,7 +324,7 @@ class SessionManager:
             payload=own,
             database_data=stored,
             enable_anti_csrf=enable_anti_csrf and not new.disable_anti_csrf,
-            use_dynamic_signing_key=self._settings.use_dynamic_access_token_signing_key,
+            use_dynamic_signing_key=self._config.use_dynamic_access_token_signing_key,
             access_token_validity_ms=new.access_token_validity_ms,
         )
         if new.recipe_user_id is not None and created.session.user_id != new.user_id:
@@ -390,7 +383,7 @@ class SessionManager:
             refresh_token,
             anti_csrf_token=anti_csrf_token,
             enable_anti_csrf=enable_anti_csrf,
-            use_dynamic_signing_key=self._settings.use_dynamic_access_token_signing_key,
+            use_dynamic_signing_key=self._config.use_dynamic_access_token_signing_key,
         )
         if isinstance(result, IssuedTokens):
             return result
@@ -492,7 +485,7 @@ class SessionManager:
         with self._locks.hold(session.get_handle()):
             stored = self.information_of(session).custom_claims_in_access_token_payload
             payload = merged(stored, update)
-            self._settings.sizes.check(
+            self._sizes.check(
                 payload,
                 user_id=session.get_user_id(),
                 recipe_user_id=session.get_recipe_user_id(),
@@ -556,7 +549,7 @@ class SessionManager:
 
         :raises UnauthorisedError: it is too large to reach the client, so its session was ended.
         """
-        problem = self._settings.sizes.problem(new.token, transfer_method)
+        problem = self._sizes.problem(new.token, transfer_method)
         if problem is not None:
             raise self._ended_as_too_large(owner, problem)
         token = self.verifier.parse_issued(MaskedToken(new.token))

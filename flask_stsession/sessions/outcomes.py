@@ -19,7 +19,7 @@ OUTCOME_SECONDS: Final = 10.0
 _MOST_OUTCOMES: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Outcome(Generic[T]):
     """A result, and the key of the call that returned it."""
 

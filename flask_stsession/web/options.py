@@ -24,7 +24,7 @@ OverrideValidators = Callable[
 ]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class VerifyOptions:
     """The checks that a guard makes; see :func:`~flask_stsession.verify_session`."""
 
@@ -52,11 +52,14 @@ SESSION_TO_END = VerifyOptions(override_global_claim_validators=lambda *_: [], a
 OPTIONAL = VerifyOptions(session_required=False, ignore_invalid=True)
 
 
-@dataclass(frozen=True)
 class AnyOf:
     """Alternatives: one of these values is enough."""
 
-    values: tuple[str, ...]
+    def __init__(self, *values: str) -> None:
+        self.values = values
+
+    def __repr__(self) -> str:
+        return f"any_of{self.values!r}"
 
 
 def any_of(*values: str) -> AnyOf:
@@ -70,7 +73,7 @@ def any_of(*values: str) -> AnyOf:
     """
     if not values or not all(isinstance(value, str) and value for value in values):
         raise TypeError(f'any_of takes one or more names, any_of("admin", "editor"), not {values!r}.')
-    return AnyOf(values)
+    return AnyOf(*values)
 
 
 Names = str | Sequence[str] | AnyOf

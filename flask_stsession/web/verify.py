@@ -7,7 +7,7 @@ and only then writes ``g.session``.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .. import signals
@@ -60,18 +60,19 @@ def load_session(app_state: AppState, options: VerifyOptions = REQUIRED) -> Sess
     return guard_of(app_state, options).session(this_request(), this_g())
 
 
-@dataclass(eq=False)
 class Inquiry:
     """The options of a guard that is calling an overridden ``get_session``, which takes only four of them.
 
     :param options: of the guard.
     :param promotes: whether to tell the core of the first use of a refreshed token.
-    :param passed: the session that last passed all checks of the guard.
     """
 
-    options: VerifyOptions
-    promotes: bool
+    #: The session that last passed all checks of the guard.
     passed: Session | None = None
+
+    def __init__(self, options: VerifyOptions, promotes: bool) -> None:
+        self.options = options
+        self.promotes = promotes
 
 
 def answer_inquiry(

@@ -16,6 +16,7 @@ from support.app_factory import AppFactory
 from support.served_core import ServedCore
 
 from flask_stsession import STSession
+from flask_stsession.config.config import Config
 from flask_stsession.errors import (
     ConfigError,
     CoreUnavailableError,
@@ -23,8 +24,9 @@ from flask_stsession.errors import (
     TokenTheftError,
     UnauthorisedError,
 )
-from flask_stsession.sessions.manager import ManagerSettings, SessionManager
+from flask_stsession.sessions.manager import SessionManager
 from flask_stsession.sessions.session import Session
+from flask_stsession.sessions.sizes import TokenSizes
 from flask_stsession.signals import session_created, session_refreshed, token_theft_detected
 
 REFRESH = "POST /recipe/session/refresh"
@@ -89,7 +91,13 @@ def test_a_request_that_waits_for_a_refresh_that_is_cut_short_gets_an_outage() -
     nothing: Any = None
     stub: Any = client
     manager = SessionManager(
-        client=stub, verifier=nothing, keys=nothing, settings=ManagerSettings(), sender=None, extension=None
+        client=stub,
+        verifier=nothing,
+        keys=nothing,
+        config=Config(),
+        sizes=TokenSizes(),
+        sender=None,
+        extension=None,
     )
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(manager.refresh, REFRESH_TOKEN)
