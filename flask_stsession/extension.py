@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from flask import Blueprint, Flask, has_app_context, has_request_context
 from werkzeug.exceptions import HTTPException
 
-from . import signals
+from . import claims as built_in, signals
 from .arguments import checked_handle, checked_name, checked_names, checked_user_id, keyword_only
 from .callables import refuse_asynchronous
-from .claims.builtin import AuthTimeClaim, EmailVerificationClaim
 from .config import load
 from .constants import CORS_REQUEST_HEADERS, DEFAULT_TENANT, REFRESH_PATH
 from .core.hooks import CoreHooks
@@ -144,7 +143,7 @@ class STSession(Extension):
         self._only: AppState | None = None
         self._newest: AppState | None = None
         self._apps = 0
-        if EmailVerificationClaim in self._claims and get_email is None:
+        if get_email is None and any(each is built_in.EmailVerificationClaim for each in self._claims):
             raise ConfigError(
                 "EmailVerificationClaim is among the claims, but there is no get_email to return addresses: "
                 "STSession(claims=[...], get_email=f), where f(user_id, tenant_id) returns the address or "
@@ -1015,7 +1014,7 @@ class STSession(Extension):
 
         :raises ConfigError: ``AuthTimeClaim`` is not among the claims.
         """
-        if AuthTimeClaim not in self._claims:
+        if built_in.AuthTimeClaim not in self._claims:
             raise ConfigError(
                 "max_auth_age= needs the time of the login in the session: STSession(claims=[AuthTimeClaim])."
             )

@@ -1,6 +1,7 @@
 """Claims: facts about the user that a session carries, and their validators.
 
-Importing this package does not import Flask. The built-in claims are imported at first use.
+Importing this package does not import Flask. The names are imported at first use, since many apps have no
+claims.
 """
 
 from __future__ import annotations
@@ -8,10 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .base import ClaimValidationResult, SessionClaim, SessionClaimValidator
-from .primitive import BooleanClaim, PrimitiveArrayClaim, PrimitiveClaim
-
 if TYPE_CHECKING:
+    from .base import ClaimValidationResult, SessionClaim, SessionClaimValidator
     from .builtin import (
         AllowedDomainsClaim,
         AuthTimeClaim,
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
         UserRoleClaim,
     )
     from .factors import MFAClaimValue, MultiFactorAuthClaim
+    from .primitive import BooleanClaim, PrimitiveArrayClaim, PrimitiveClaim
 
 __all__ = [
     "AllowedDomainsClaim",
@@ -40,10 +40,16 @@ __all__ = [
 _HOMES = {
     "AllowedDomainsClaim": ".builtin",
     "AuthTimeClaim": ".builtin",
+    "BooleanClaim": ".primitive",
+    "ClaimValidationResult": ".base",
     "EmailVerificationClaim": ".builtin",
     "MFAClaimValue": ".factors",
     "MultiFactorAuthClaim": ".factors",
     "PermissionClaim": ".builtin",
+    "PrimitiveArrayClaim": ".primitive",
+    "PrimitiveClaim": ".primitive",
+    "SessionClaim": ".base",
+    "SessionClaimValidator": ".base",
     "UserRoleClaim": ".builtin",
 }
 

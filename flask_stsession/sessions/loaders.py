@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
+from .. import claims as built_in
 from ..callables import call, number_taken, spelled
-from ..claims.builtin import EmailVerificationClaim
 from ..errors import ConfigError, CoreError
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Loaders:
     def update_email_verification(self, manager: SessionManager, session: Session) -> bool:
         """Set ``EmailVerificationClaim`` to the state in the core, and return that state."""
         verified = self.is_email_verified(manager, session.get_user_id(), session.get_tenant_id())
-        session.set_claim_value(EmailVerificationClaim, verified)
+        session.set_claim_value(built_in.EmailVerificationClaim, verified)
         return verified
 
     def deliver_verification_email(

@@ -15,8 +15,7 @@ from hashlib import sha256
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from .. import signals
-from ..claims.factors import MultiFactorAuthClaim
+from .. import claims as built_in, signals
 from ..claims.validation import claims_context
 from ..constants import TransferMethod
 from ..core.models import (
@@ -501,7 +500,7 @@ class SessionManager:
 
         It is added to what the core holds: another request may have completed one since the token was made.
         """
-        claim, handle = MultiFactorAuthClaim, session.get_handle()
+        claim, handle = built_in.MultiFactorAuthClaim, session.get_handle()
         with self._factor_locks.hold(handle):
             stored = self.information_of(session).custom_claims_in_access_token_payload
             context = session.context(fresh_time=True)

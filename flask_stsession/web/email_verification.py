@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from flask import abort, has_request_context, jsonify
 
-from ..claims.builtin import EmailVerificationClaim
+from .. import claims as built_in
 from ..constants import DEFAULT_TENANT
 from ..errors import CoreError, CoreUnavailableError, UnauthorisedError
 from .context import current_app_state, origin_of_api, this_request
@@ -72,7 +72,7 @@ def send_link(tenant_id: str = DEFAULT_TENANT) -> Response:
     if email is None or token is None:
         extension.update_email_verification(session)
         return jsonify({"status": "EMAIL_ALREADY_VERIFIED_ERROR"})
-    if session.get_claim_value(EmailVerificationClaim) is not False:
+    if session.get_claim_value(built_in.EmailVerificationClaim) is not False:
         # The address may have become unverified since, by another app for example.
         extension.update_email_verification(session)
     link = _link(app_state.config, this_request(), token, tenant_id)
@@ -129,7 +129,7 @@ def _update_own_session(app_state: AppState, verified: VerifiedEmail) -> None:
         return
     handle = session.get_handle()
     try:
-        app_state.manager.methods.fetch_and_set_claim(EmailVerificationClaim, session_handle=handle)
+        app_state.manager.methods.fetch_and_set_claim(built_in.EmailVerificationClaim, session_handle=handle)
     except (UnauthorisedError, CoreUnavailableError) as error:
         # The address is verified and the token is used up, so this must not fail the request.
         logger.warning("Session %r does not know yet that its user's address is verified: %s", handle, error)

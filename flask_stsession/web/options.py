@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Any, Final
 
+from .. import claims as built_in
 from ..callables import F
 from ..claims.base import SessionClaim, SessionClaimValidator
-from ..claims.builtin import AuthTimeClaim, PermissionClaim, UserRoleClaim
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
@@ -217,13 +217,15 @@ def _needed_validators(
         )
     needed: list[SessionClaimValidator] = []
     if roles is not None:
-        needed.append(_holds(UserRoleClaim, roles, max_age_in_sec, f"{caller} takes as roles="))
+        needed.append(_holds(built_in.UserRoleClaim, roles, max_age_in_sec, f"{caller} takes as roles="))
     if permissions is not None:
-        needed.append(_holds(PermissionClaim, permissions, max_age_in_sec, f"{caller} takes as permissions="))
+        needed.append(
+            _holds(built_in.PermissionClaim, permissions, max_age_in_sec, f"{caller} takes as permissions=")
+        )
     if validators is not None:
         needed.extend(checked_validators(caller, validators))
     if max_auth_age is not None:
-        needed.append(AuthTimeClaim.validators.max_auth_age(max_auth_age))
+        needed.append(built_in.AuthTimeClaim.validators.max_auth_age(max_auth_age))
     return tuple(needed)
 
 
