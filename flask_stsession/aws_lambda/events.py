@@ -13,7 +13,6 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NoReturn
 from urllib.parse import unquote_to_bytes, urlencode
 
@@ -35,22 +34,31 @@ class EventError(STSessionError, ValueError):
     reason = Reason.MALFORMED
 
 
-@dataclass(slots=True, eq=False)
 class EventRequest:
     """The HTTP request in an event.
 
     :param event: the whole event.
     :param context: its ``requestContext``.
-    :param format: how the gateway writes events and reads responses.
+    :param format_: how the gateway writes events and reads responses.
     :param method: the HTTP method, in upper case.
     :param headers: by lower-case name; equal ones are joined by a comma (RFC 9110, 5.3), cookies by ``; ``.
     """
 
-    event: Mapping[str, Any] = field(repr=False)
-    context: Mapping[str, Any] = field(repr=False)
-    format: Format
-    method: str
-    headers: Mapping[str, str] = field(repr=False)
+    __slots__ = ("context", "event", "format", "headers", "method")
+
+    def __init__(
+        self,
+        event: Mapping[str, Any],
+        context: Mapping[str, Any],
+        format_: Format,
+        method: str,
+        headers: Mapping[str, str],
+    ) -> None:
+        self.event = event
+        self.context = context
+        self.format = format_
+        self.method = method
+        self.headers = headers
 
     @property
     def is_handshake(self) -> bool:

@@ -15,8 +15,7 @@ import inspect
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar, overload
+from typing import Any, Final, Generic, NamedTuple, TypeVar, overload
 
 from ..callables import BuiltPayload, EnsureSync, call, refuse_asynchronous, shown_as
 from ..constants import DEFAULT_TENANT, PROTECTED_CLAIMS
@@ -55,8 +54,7 @@ def _system_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-@dataclass(frozen=True)
-class ClaimValidationResult:
+class ClaimValidationResult(NamedTuple):
     """The result of a validator.
 
     :param is_valid: whether the payload passes.

@@ -78,7 +78,6 @@ class ChangeRecord:
         return self.pending
 
 
-@dataclass(eq=False)
 class ClientChanges:
     """The changes of one request, always reduced to their final state."""
 
@@ -88,7 +87,7 @@ class ClientChanges:
     older_cookies: tuple[StrayCookie, ...] = ()
     strays: StrayCookies | None = None
     #: The header ``front-token`` of a response that sends no token.
-    front_token: str | None = field(default=None, repr=False)
+    front_token: str | None = None
     #: The request is cross-site: its response may change tokens sent by header, but no cookies.
     keeps_cookies: bool = False
 

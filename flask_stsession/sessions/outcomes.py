@@ -7,7 +7,6 @@ whether they arrive while it is in flight or just after.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from ..concurrency import AgeClock, SingleFlight
@@ -19,14 +18,16 @@ OUTCOME_SECONDS: Final = 10.0
 _MOST_OUTCOMES: Final = 10_000
 
 
-@dataclass(slots=True, eq=False)
 class Outcome(Generic[T]):
     """A result, and the key of the call that returned it."""
 
-    key: Hashable = field(repr=False)
-    handle: str
-    result: T = field(repr=False)
-    landed_at: float
+    __slots__ = ("handle", "key", "landed_at", "result")
+
+    def __init__(self, key: Hashable, handle: str, result: T, landed_at: float) -> None:
+        self.key = key
+        self.handle = handle
+        self.result = result
+        self.landed_at = landed_at
 
 
 class RecentOutcomes(Generic[T]):
