@@ -13,6 +13,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from functools import cached_property, lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
         def privatesuffix(self, domain: str, /) -> str | None:
             """Return the registrable domain of a host; ``None`` if the host is itself a public suffix."""
 
-
-INSTALLED_SUFFIX_LIST: Callable[[], SuffixList] | None
-try:
-    from publicsuffixlist import PublicSuffixList
-except ImportError:
-    INSTALLED_SUFFIX_LIST = None
-else:
-    INSTALLED_SUFFIX_LIST = PublicSuffixList
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -269,18 +262,29 @@ def is_host_or_parent(domain: str, host: str) -> bool:
     return domain == host or (host.endswith(f".{domain}") and not is_ip_address(host))
 
 
+def installed_suffix_list() -> SuffixList | None:
+    """Load the list of the extra ``flask-stsession[domains]``; return ``None`` if it is not installed."""
+    try:
+        module = import_module("publicsuffixlist")
+    except ImportError:
+        return None
+    loaded: SuffixList = module.PublicSuffixList()
+    return loaded
+
+
 class Sites:
     """Decide which origins are one site, with the public suffix list where it is needed.
 
-    :param load_suffix_list: loads the list; called once, when it is first needed. ``None``: not installed.
+    :param load_suffix_list: returns the list, or ``None`` if it is not installed; called once, when the list
+        is first needed.
     """
 
-    def __init__(self, load_suffix_list: Callable[[], SuffixList] | None = INSTALLED_SUFFIX_LIST) -> None:
+    def __init__(self, load_suffix_list: Callable[[], SuffixList | None] = installed_suffix_list) -> None:
         self._load_suffix_list = load_suffix_list
 
     @cached_property
     def _suffix_list(self) -> SuffixList | None:
-        return None if self._load_suffix_list is None else self._load_suffix_list()
+        return self._load_suffix_list()
 
     def registrable_domain(self, host: str) -> str | None:
         """Return the registrable domain of a host name; ``None`` if it has none, or none is known."""
@@ -317,7 +321,7 @@ class Sites:
             return False
         if longer.endswith(f".{shorter}"):
             return True
-        if self._load_suffix_list is None and not shorter.endswith(".localhost"):
+        if not shorter.endswith(".localhost") and self._suffix_list is None:
             return None
         registrable = self.registrable_domain(shorter)
         return registrable is not None and registrable == self.registrable_domain(longer)

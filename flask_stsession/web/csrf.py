@@ -15,8 +15,7 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Callable, Collection
-from enum import Enum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from ..constants import ANTI_CSRF_HEADER, RID_HEADER
 from ..errors import Reason, TryRefreshTokenError, UnauthorisedError
@@ -97,13 +96,9 @@ def problem(
     return None
 
 
-class Sender(Enum):
-    """The kind of page that sent a request, as far as the browser says."""
-
-    OURS_OR_UNKNOWN = "ours or unknown"
-    #: A page of our site whose origin is not configured, such as a frontend on another port.
-    SAME_SITE = "same site"
-    ANOTHER_SITE = "another site"
+#: The kind of page that sent a request, as far as the browser says. "Same site" is a page of our site whose
+#: origin is not configured, such as a frontend on another port.
+Sender = Literal["ours or unknown", "same site", "another site"]
 
 
 def sender_of(
@@ -127,17 +122,17 @@ def sender_of(
     :param is_same_site: returns whether an origin that is not allowed is of our site.
     """
     if origin is not None and is_allowed(origin, allowed_origins):
-        return Sender.OURS_OR_UNKNOWN
+        return "ours or unknown"
     site = (sec_fetch_site or "").strip().lower()
     names_origin = origin is not None and not is_hidden(origin)
     if site == "cross-site":
         is_link = method == "GET" and (sec_fetch_mode or "").strip().lower() == "navigate"
-        return Sender.OURS_OR_UNKNOWN if is_link else Sender.ANOTHER_SITE
+        return "ours or unknown" if is_link else "another site"
     if site in _OWN_SITES or not names_origin:
-        return Sender.OURS_OR_UNKNOWN
+        return "ours or unknown"
     if site == "same-site" or is_same_site(origin or ""):
-        return Sender.SAME_SITE
-    return Sender.ANOTHER_SITE
+        return "same site"
+    return "another site"
 
 
 def check_socket(headers: Headers, *, needs_origin: bool, allowed_origins: Collection[str]) -> None:

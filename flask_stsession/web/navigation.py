@@ -20,7 +20,7 @@ from ..config.domains import origin_of
 from ..constants import REFRESH_PATH
 from ..errors import ConfigError, Reason, UnauthorisedError
 from .context import origin_of_api, this_app
-from .csrf import Sender, sender_of, via_origin_problem
+from .csrf import sender_of, via_origin_problem
 
 if TYPE_CHECKING:
     from flask import Request
@@ -197,7 +197,7 @@ def is_of_another_site(config: Config, request: Request) -> bool:
         allowed_origins=trusted,
         is_same_site=partial(is_same_site, config, trusted=trusted),
     )
-    if sender is Sender.SAME_SITE:
+    if sender == "same site":
         logger.warning(
             "%s %r comes from %r, an origin of our site that is not configured. If it is a website of yours, "
             "add it to STSESSION_WEBSITE_DOMAIN.",
@@ -205,7 +205,7 @@ def is_of_another_site(config: Config, request: Request) -> bool:
             request.path,
             origin,
         )
-    return sender is Sender.ANOTHER_SITE
+    return sender == "another site"
 
 
 def is_same_site(config: Config, sent: str, trusted: Iterable[str]) -> bool:

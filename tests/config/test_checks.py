@@ -15,7 +15,7 @@ from flask_stsession.config.config import Config
 from flask_stsession.config.domains import Sites
 from flask_stsession.errors import ConfigError, Reason
 
-NO_LIST = Sites(None)
+NO_LIST = Sites(lambda: None)
 
 
 def read(settings: Mapping[str, Any], sites: Sites | None = None) -> Config:

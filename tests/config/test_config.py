@@ -13,7 +13,7 @@ from flask_stsession.config.domains import Origin, Sites
 from flask_stsession.errors import ConfigError
 
 KEYS = list(SETTINGS)
-NO_LIST = Sites(None)
+NO_LIST = Sites(lambda: None)
 
 
 def read(settings: Mapping[str, Any], sites: Sites | None = None) -> Config:

@@ -18,7 +18,7 @@ from flask_stsession.config.domains import Sites
 from flask_stsession.errors import ConfigError, Reason
 
 KEYS = list(SETTINGS)
-NO_LIST = Sites(None)
+NO_LIST = Sites(lambda: None)
 #: Empty text has a meaning here: the root, no prefix, no domain.
 MAY_BE_EMPTY = {
     f"STSESSION_{key}"

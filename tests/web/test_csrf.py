@@ -238,7 +238,7 @@ def test_the_sender_of_a_request_is_what_the_browser_says(expected: str, sent: d
         allowed_origins=OURS,
         is_same_site=lambda origin: origin == "https://near.example.com",
     )
-    assert sender.value == expected
+    assert sender == expected
 
 
 def test_a_problem_is_returned_without_a_verdict() -> None:
