@@ -334,7 +334,7 @@ def _request(
             app_state.config,
             root_url=origin_of_api(request),
             refresh_path=app_state.config.refresh_path(request.script_root),
-            turns=Turns.start(),
+            turns=Turns(),
         )
         writer.write(state.changes, response)
         state.is_written = True

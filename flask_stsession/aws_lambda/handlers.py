@@ -179,7 +179,7 @@ def error_response(
         logger.error("500 for %s: %s", request.asked, error, exc_info=error)
         body = json.dumps({"message": "internal server error"}).encode()
         response = gateway_response(request.format, 500, [("Content-Type", _JSON)], body)
-    return with_client_headers(settings, request, changes, response, turns=Turns.start())
+    return with_client_headers(settings, request, changes, response, turns=Turns())
 
 
 def _response_to(request: EventRequest, error: SessionHTTPError) -> GatewayResponse:

@@ -63,7 +63,7 @@ class FunctionSessions:
         refuse_asynchronous(get_email, "get_email")
         self._loaders = Loaders(get_email)
         #: Whose turn it is among the stray cookies that a response has room to clear.
-        self.turns: Turns = Turns.start()
+        self.turns: Turns = Turns()
         self.manager: SessionManager = make_manager(
             config,
             make_transport(config, time_left=self._time_left),

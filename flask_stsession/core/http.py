@@ -15,7 +15,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
@@ -63,12 +63,12 @@ _NO_ADDRESS = (
 )
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class CoreCall:
     """One request to a core.
 
     :param path: below the address of the core, with the tenant's prefix.
-    :param content: the JSON to send; not in the ``repr``.
+    :param content: the JSON to send.
     :param rid: the recipe that it belongs to.
     :param cdi_version: the version of the interface that it is written in; ``None`` where none matters.
     :param repeatable: whether the core may execute it twice without harm.
@@ -76,8 +76,8 @@ class CoreCall:
 
     method: str
     path: str
-    query: Mapping[str, str] | None = field(default=None, repr=False)
-    content: bytes | None = field(default=None, repr=False)
+    query: Mapping[str, str] | None = None
+    content: bytes | None = None
     rid: str | None = None
     cdi_version: str | None = None
     repeatable: bool = False

@@ -1,36 +1,32 @@
 """Values for a core's data about sessions and tenants.
 
 Times are in milliseconds since the epoch, as on the wire. A value that carries a token is a dataclass
-that omits it from its ``repr``; a tuple would show it to every reporter of local variables.
+without a ``repr`` of its fields; a tuple would show it to every reporter of local variables.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from enum import Enum
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
+
+#: The reason why the core refused a session's token.
+Status = Literal["TRY_REFRESH_TOKEN", "UNAUTHORISED"]
+STATUSES: Final[tuple[Status, ...]] = ("TRY_REFRESH_TOKEN", "UNAUTHORISED")
 
 
-class Status(str, Enum):
-    """The reason why the core refused a session's token."""
-
-    TRY_REFRESH_TOKEN = "TRY_REFRESH_TOKEN"
-    UNAUTHORISED = "UNAUTHORISED"
-
-
-@dataclass(slots=True)
+@dataclass(repr=False)
 class TokenInfo:
     """A token and its life.
 
-    :param token: the token itself; not in the ``repr``.
+    :param token: the token itself.
     :param expiry: when it expires, in ms.
     :param created_time: when it was created, in ms.
     """
 
-    token: str = field(repr=False)
+    token: str
     expiry: int
     created_time: int
 
@@ -48,7 +44,7 @@ class CoreSession(NamedTuple):
     payload: dict[str, Any]
 
 
-@dataclass(slots=True)
+@dataclass(repr=False)
 class IssuedTokens:
     """A new pair of tokens, from creating or refreshing a session."""
 
@@ -57,7 +53,7 @@ class IssuedTokens:
     refresh_token: TokenInfo
 
 
-@dataclass(slots=True)
+@dataclass(repr=False)
 class VerifiedSession:
     """The verdict on a valid access token.
 
@@ -71,7 +67,7 @@ class VerifiedSession:
     payload_update_available: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(repr=False)
 class RegeneratedSession:
     """The result of storing a payload.
 

@@ -12,12 +12,12 @@ from typing import Any
 from ..constants import DEFAULT_TENANT
 from ..errors import CoreError, CoreUnavailableError
 from .models import (
+    STATUSES,
     CoreSession,
     IssuedTokens,
     Refusal,
     RegeneratedSession,
     SessionInformation,
-    Status,
     Tenant,
     TokenInfo,
     TokenTheft,
@@ -170,11 +170,10 @@ def read_regenerated(reply: CoreReply) -> RegeneratedSession:
 
 def read_refusal(reply: CoreReply) -> Refusal:
     """Return the refusal, with one of the statuses of the interface."""
-    try:
-        status = Status(reply.status)
-    except ValueError as error:
-        raise reply.unexpected() from error
-    return Refusal(status, reply.optional_text("message") or "")
+    for status in STATUSES:
+        if reply.status == status:
+            return Refusal(status, reply.optional_text("message") or "")
+    raise reply.unexpected()
 
 
 def read_theft(reply: CoreReply) -> TokenTheft:

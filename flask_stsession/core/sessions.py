@@ -16,7 +16,6 @@ from .models import (
     Refusal,
     RegeneratedSession,
     SessionInformation,
-    Status,
     TokenTheft,
     VerifiedSession,
 )
@@ -36,7 +35,7 @@ _PARALLEL_READS = 8
 #: The most data about sessions to read along with the list of their handles, in bytes.
 _MOST_INFORMATION_BYTES = 4 * 1024 * 1024
 #: A session of a tenant that has been deleted has ended, whatever its tokens say.
-_TENANT_IS_GONE = Refusal(Status.UNAUTHORISED, "the tenant of the session no longer exists")
+_TENANT_IS_GONE = Refusal("UNAUTHORISED", "the tenant of the session no longer exists")
 
 
 class SessionCalls(CoreCalls):

@@ -8,7 +8,7 @@ the cookies that clear it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..constants import BOTH_METHODS, TransferMethod
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..tokens.access_token import AccessToken
 
 
-@dataclass
+@dataclass(repr=False)
 class IssuedTokens:
     """Tokens to send to the client.
 
@@ -32,7 +32,7 @@ class IssuedTokens:
     method: TransferMethod
     access_token: AccessToken
     refresh_token: TokenInfo | None = None
-    anti_csrf_token: str | None = field(default=None, repr=False)
+    anti_csrf_token: str | None = None
     remember: bool = True
 
 

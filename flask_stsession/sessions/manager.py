@@ -22,7 +22,6 @@ from ..core.models import (
     IssuedTokens,
     Refusal,
     SessionInformation,
-    Status,
     TokenInfo,
     TokenTheft,
     VerifiedSession,
@@ -230,7 +229,7 @@ class SessionManager:
         )
         if not isinstance(result, Refusal):
             return result
-        if result.status is Status.TRY_REFRESH_TOKEN:
+        if result.status == "TRY_REFRESH_TOKEN":
             raise TryRefreshTokenError(f"The core does not accept the access token: {result.message}")
         if self.client.rotates_at_refresh:
             # CDI 5.6 returns this both for a revoked session and for a token that was rotated out. The

@@ -39,7 +39,7 @@ def register(app_state: AppState) -> None:
     namespace_class: Any = type("_AppCtxGlobals", (app.app_ctx_globals_class,), {"session": None})
     app.app_ctx_globals_class = namespace_class
     first_request = FirstRequest(app_state)
-    turns = Turns.start()
+    turns = Turns()
     delivery = Delivery(app_state.config)
 
     def reset() -> None:

@@ -24,7 +24,7 @@ OverrideValidators = Callable[
 ]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class VerifyOptions:
     """The checks that a guard makes; see :func:`~flask_stsession.verify_session`."""
 

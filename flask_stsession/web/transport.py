@@ -203,21 +203,17 @@ def is_sent_by_browser(request: Request) -> bool:
     return "Sec-Fetch-Mode" in request.headers or "Origin" in request.headers
 
 
-class Turns(NamedTuple):
+class Turns:
     """Counters of the responses without room for all stray cookies, so that the next one expires others.
 
     Each kind of response has its own: a client may get the kinds alternately, and with one common counter it
     could get the same part of each kind every time.
     """
 
-    alone: Iterator[int]
-    beside_tokens: Iterator[int]
-    others: Iterator[int]
-
-    @classmethod
-    def start(cls) -> Turns:
-        """Return counters at zero."""
-        return cls(count(), count(), count())
+    def __init__(self) -> None:
+        self.alone: Iterator[int] = count()
+        self.beside_tokens: Iterator[int] = count()
+        self.others: Iterator[int] = count()
 
 
 class ResponseWriter:

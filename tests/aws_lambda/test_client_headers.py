@@ -20,7 +20,7 @@ CONFIG = load(
 
 def finished(gateway: str, changes: ClientChanges | None, response: dict[str, Any]) -> dict[str, Any]:
     request = parse_event(gateway_event(gateway))
-    return with_client_headers(CONFIG, request, changes, response, turns=Turns.start())
+    return with_client_headers(CONFIG, request, changes, response, turns=Turns())
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS)
@@ -56,9 +56,7 @@ def test_the_cookie_of_the_refresh_token_has_the_path_that_clients_see() -> None
     changes.end_session()
     lines = [
         value
-        for name, value in token_headers(
-            CONFIG, parse_event(gateway_event("rest")), changes, turns=Turns.start()
-        )
+        for name, value in token_headers(CONFIG, parse_event(gateway_event("rest")), changes, turns=Turns())
         if name == "Set-Cookie"
     ]
     assert "; Path=/;" in lines[0] + ";"

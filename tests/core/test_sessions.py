@@ -24,11 +24,11 @@ from .conftest import MakeClient
 
 @pytest.mark.parametrize("status", ["TRY_REFRESH_TOKEN", "UNAUTHORISED"])
 def test_a_refusal_of_a_token_is_a_result_and_not_an_error(
-    status: str, core: ScriptedCore, make_client: MakeClient
+    status: Status, core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.always({"status": status, "message": "because"})
     client = make_client()
-    expected = Refusal(Status(status), "because")
+    expected = Refusal(status, "because")
     assert client.verify_session("access") == expected
     assert client.refresh_session("refresh") == expected
     assert client.regenerate("access") == expected
@@ -48,7 +48,7 @@ def test_reuse_that_is_configured_not_to_be_theft_is_a_refusal(
     core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.always({"status": "UNAUTHORISED", "recentTokenReuseSubtype": "ORPHANED_BRANCH"})
-    assert make_client().refresh_session("refresh") == Refusal(Status.UNAUTHORISED)
+    assert make_client().refresh_session("refresh") == Refusal("UNAUTHORISED")
 
 
 def test_regenerating_without_a_payload_sends_none_and_an_expired_token_yields_none(
@@ -110,7 +110,7 @@ VERSIONS = reply({"versions": ["5.4"]})
 def test_a_session_of_a_deleted_tenant_has_ended(core: ScriptedCore, make_client: MakeClient) -> None:
     core.answers = {"": GONE, "/apiversion": VERSIONS}
     client = make_client()
-    ended = Refusal(Status.UNAUTHORISED, "the tenant of the session no longer exists")
+    ended = Refusal("UNAUTHORISED", "the tenant of the session no longer exists")
     assert client.verify_session("access", check_database=True) == ended
     assert client.refresh_session("refresh") == ended
     assert client.regenerate("access", {}) == ended
