@@ -22,6 +22,7 @@ from .sessions.assembly import make_manager, make_transport
 from .sessions.loaders import Loaders
 from .sessions.new_session import NewSession
 from .sessions.payloads import json_object
+from .tokens import oauth2
 from .tokens.masked import MaskedToken
 from .web import csrf, hooks, login, refresh, routes
 from .web.base import NAME, STATE, AppState, Extension
@@ -598,13 +599,12 @@ class STSession(Extension):
             for argument, value in (("audience", audience), ("client_id", client_id)):
                 if value is not None:
                     checked_name(value, argument)
-            return self.manager.verify_oauth2_token(
-                token,
-                audience=audience,
-                client_id=client_id,
-                scopes=checked_names(scopes, "scopes"),
-                check_database=check_database,
-            )
+            needed, manager = checked_names(scopes, "scopes"), self.manager
+            payload = oauth2.verified_payload(token, manager.keys, now=manager.now_ms() / 1000)
+            oauth2.check_requirements(payload, audience=audience, client_id=client_id, scopes=needed)
+            if check_database and not manager.client.is_oauth2_token_active(token):
+                raise oauth2.inactive()
+            return payload
 
     def refresh_session_without_request_response(
         self, refresh_token: str, disable_anti_csrf: bool = False, anti_csrf_token: str | None = None

@@ -34,8 +34,6 @@ from ..errors import (
     TryRefreshTokenError,
     UnauthorisedError,
 )
-from ..tokens import oauth2
-from ..tokens.access_token import MAX_TOKEN_LENGTH
 from ..tokens.masked import MaskedToken
 from ..tokens.refresh_token import has_shape_of_refresh_token
 from .by_handle import SessionsByHandle
@@ -238,30 +236,6 @@ class SessionManager:
                 f"The core no longer knows the access token: {result.message}", reason=Reason.SESSION_ENDED
             )
         raise UnauthorisedError(f"The core refused the access token: {result.message}")
-
-    def verify_oauth2_token(
-        self,
-        token: str,
-        *,
-        audience: str | None,
-        client_id: str | None,
-        scopes: Sequence[str],
-        check_database: bool,
-    ) -> dict[str, Any]:
-        """Return the payload of an access token of the core's OAuth2 provider, which is no session's.
-
-        :raises UnauthorisedError: it is no such token, has expired or was revoked, is not genuine, or is of
-            another audience or client.
-        :raises InvalidClaimsError: scopes are missing.
-        :raises CoreUnavailableError: the core was needed and did not answer.
-        """
-        payload = oauth2.verified_payload(
-            token, self.keys, max_length=MAX_TOKEN_LENGTH, now=self.now_ms() / 1000
-        )
-        oauth2.check_requirements(payload, audience=audience, client_id=client_id, scopes=scopes)
-        if check_database and not self.client.is_oauth2_token_active(token):
-            raise oauth2.inactive()
-        return payload
 
     # Create, refresh, revoke
 

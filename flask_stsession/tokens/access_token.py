@@ -129,14 +129,13 @@ def parse(
     return _read(raw, header, payload)
 
 
-def read_jwt(raw: str, *, max_length: int) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def read_jwt(raw: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Read header and payload of any signed JWT whose key a core may have, without checking its signature.
 
     :param raw: the value that was sent.
-    :param max_length: the longest value to parse, in characters.
-    :returns: ``None`` if its structure is another.
+    :returns: ``None`` if its structure is another, or if it is longer than :data:`MAX_TOKEN_LENGTH`.
     """
-    parts = _COMPACT_JWS(raw) if len(raw) <= max_length else None
+    parts = _COMPACT_JWS(raw) if len(raw) <= MAX_TOKEN_LENGTH else None
     if parts is None:
         return None
     header, payload = _json_object(parts[1]), _payload(parts[2])

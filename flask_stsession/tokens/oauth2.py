@@ -22,17 +22,16 @@ _OAUTH2: Final = 1
 _LEEWAY_SECONDS: Final = 60
 
 
-def verified_payload(raw: str, keys: SigningKeys, *, max_length: int, now: float) -> dict[str, Any]:
+def verified_payload(raw: str, keys: SigningKeys, *, now: float) -> dict[str, Any]:
     """Return the payload of an access token of the OAuth2 provider.
 
     :param raw: the value that was sent as access token.
     :param keys: the core's signing keys, of both kinds.
-    :param max_length: the longest value to parse, in characters.
     :param now: the time, in s since 1970.
     :raises UnauthorisedError: it is no such token, has expired, or is not genuine.
     :raises CoreUnavailableError: there are no keys to check it with, and the core is unreachable.
     """
-    found = read_jwt(raw, max_length=max_length)
+    found = read_jwt(raw)
     header, payload = ({}, {}) if found is None else found
     kid, token_type = header.get("kid"), payload.get("stt")
     if not isinstance(kid, str) or type(token_type) is not int or token_type != _OAUTH2:
