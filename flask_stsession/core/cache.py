@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from cachetools import TTLCache
 
@@ -15,6 +16,9 @@ T = TypeVar("T")
 
 #: The key of an entry, from the general to the particular: a kind, then a name.
 Key = tuple[Hashable, ...]
+
+#: A result, and when it was asked for.
+_ABSENT: Final[tuple[Any, float]] = (None, -math.inf)
 
 
 class ReadCache:
@@ -44,18 +48,18 @@ class ReadCache:
             return ask()
         entries = self._entries.get()
         with entries.lock:
-            known = entries.values.get(key)
+            cached, asked_at = entries.values.get(key, _ABSENT)
             now = self._timer()
-            if known is not None and now - known.asked_at < max_age:
-                cached: T = known.result
-                return cached
+            if now - asked_at < max_age:
+                known: T = cached
+                return known
             writes = entries.writes
         result = ask()
         with entries.lock:
             # A write that overlapped with the read may have outdated its result already.
             if writes == entries.writes:
                 # The age counts from the start of the request: the result may lack any later change.
-                entries.values[key] = _Entry(result, now)
+                entries.values[key] = result, now
         return result
 
     @contextmanager
@@ -78,17 +82,12 @@ class ReadCache:
         self._entries.get().forget(prefixes)
 
 
-class _Entry(NamedTuple):
-    result: Any
-    asked_at: float
-
-
 class _Entries:
     """The entries of one process, with the lock that cachetools leaves to its users."""
 
     def __init__(self, ttl_seconds: float, timer: Callable[[], float], size: int) -> None:
         self.lock = threading.Lock()
-        self.values: TTLCache[Key, _Entry] = TTLCache(size, ttl_seconds, timer=timer)
+        self.values: TTLCache[Key, tuple[Any, float]] = TTLCache(size, ttl_seconds, timer=timer)
         self.writes = 0
 
     def forget(self, prefixes: tuple[Key, ...]) -> None:
