@@ -71,7 +71,7 @@ class Reason(str, Enum):
         return self.value
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClaimValidationError:
     """A validator that a session failed.
 

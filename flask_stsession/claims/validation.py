@@ -6,7 +6,7 @@ Source: the session claim validation process of the SuperTokens documentation.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..callables import call
 from ..errors import ClaimValidationError, InvalidClaimsError, Reason
@@ -17,16 +17,12 @@ if TYPE_CHECKING:
     from ..callables import EnsureSync
     from .base import SessionClaim, SessionClaimValidator
 
+    #: A validator that the payload fails, and the error to report.
+    Failure = tuple[SessionClaimValidator, ClaimValidationError]
+
 #: Key of the ``user_context`` while a claim is refetched for a validator: the age (s) up to which a cached
 #: response of the core may serve. 0: ask now. Absent: the app itself asked for the value.
 REUSE_SECONDS = "_stsession_reuse_seconds"
-
-
-class Failure(NamedTuple):
-    """A validator that the payload fails, and the error to report."""
-
-    validator: SessionClaimValidator
-    error: ClaimValidationError
 
 
 def claims_context(
@@ -75,11 +71,11 @@ def refusal_for(failures: Sequence[Failure], message: str | None = None) -> Inva
 
     :param message: for logs; by default it names the validators.
     """
-    errors = [failure.error for failure in failures]
+    errors = [error for _, error in failures]
     if message is None:
         names = ", ".join(repr(error.id_) for error in errors)
         message = f"The session fails the validators {names}."
-    reasons = {failure.validator.failure_reason for failure in failures}
+    reasons = {validator.failure_reason for validator, _ in failures}
     reason = reasons.pop() if len(reasons) == 1 else Reason.CLAIMS_INVALID
     return InvalidClaimsError(message, errors, reason=reason)
 
@@ -152,7 +148,7 @@ def failed_validators(
             _given(result), ensure_sync=ensure_sync, name=f"validate of the validator {validator.id!r}"
         )
         if not outcome.is_valid:
-            failures.append(Failure(validator, ClaimValidationError(validator.id, outcome.reason)))
+            failures.append((validator, ClaimValidationError(validator.id, outcome.reason)))
     return failures
 
 

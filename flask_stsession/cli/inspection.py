@@ -162,7 +162,7 @@ def _verify(state: AppState, raw: str, token: AccessToken) -> None:
         ensure_sync=manager.ensure_sync,
     )
     if failures:
-        errors = [failure.error for failure in failures]
+        errors = [error for _, error in failures]
         details = "; ".join(f"{error.id_}: {json.dumps(error.reason)}" for error in errors)
         raise refusal_for(failures, f"The session fails global validators ({details}).")
 

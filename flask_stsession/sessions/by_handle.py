@@ -141,7 +141,7 @@ class SessionsByHandle:
                 raise SessionDoesNotExistError(handle)
             payload = merged_payload
         failures = failed_validators(validators, payload, user_context=context, ensure_sync=self._ensure_sync)
-        return [failure.error for failure in failures]
+        return [error for _, error in failures]
 
     def context_of(self, found: SessionInformation) -> dict[str, Any]:
         """Return the ``user_context`` for claims of a session without a request."""

@@ -11,7 +11,7 @@ from ..constants import DEFAULT_TENANT
 from .ids import refuse_blanks
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class NewSession:
     """The arguments of a new session; see :func:`~flask_stsession.create_new_session`.
 
