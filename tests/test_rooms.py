@@ -8,10 +8,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import flask_stsession
+from flask_stsession import aws_lambda, claims, embedded
 
 ROOT = Path(flask_stsession.__file__).parent
 TESTS = Path(__file__).parent
@@ -302,6 +304,12 @@ def test_the_package_exports_the_same_names_to_everybody() -> None:
     assert len(flask_stsession.__all__) == len(set(flask_stsession.__all__))
     for name in flask_stsession.__all__:
         assert getattr(flask_stsession, name) is not None
+
+
+@pytest.mark.parametrize("package", [claims, embedded, aws_lambda])
+def test_a_package_lists_its_names_before_they_are_imported(package: Any) -> None:
+    assert dir(package) == package.__all__ == sorted(package.__all__)
+    assert all(getattr(package, name) is not None for name in package.__all__)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
