@@ -190,7 +190,8 @@ def _parse(event: object) -> tuple[EventRequest, str]:
     token = event.get("authorizationToken")
     if not isinstance(token, str):
         raise EventError(f"'authorizationToken' of the event must be text, not {type(token).__name__}.")
-    bearer = token if token.startswith(_BEARER) else _BEARER + token
+    # RFC 9110, 11.1: the scheme may be in any case.
+    bearer = token if token[: len(_BEARER)].lower() == _BEARER.lower() else _BEARER + token
     method = matched[2].partition("/")[0] or "GET"
     return EventRequest(event, {}, "1.0", method, {"authorization": bearer}), arn
 

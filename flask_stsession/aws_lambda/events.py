@@ -63,7 +63,16 @@ class EventRequest:
     @property
     def is_handshake(self) -> bool:
         """Whether the request opens a connection to a WebSocket API."""
-        return self.context.get("eventType") == "CONNECT" or self.context.get("routeKey") == "$connect"
+        context = self.context
+        if context.get("eventType") == "CONNECT" or context.get("routeKey") == "$connect":
+            return True
+        # No other event of a connection carries what a client has sent as headers.
+        return self._is_of_connection
+
+    @property
+    def _is_of_connection(self) -> bool:
+        """Whether the event is one of a WebSocket API, none of which has a method or a path."""
+        return self.event.get("httpMethod") is None and "connectionId" in self.context
 
     @property
     def asked(self) -> str:
@@ -95,8 +104,8 @@ class EventRequest:
         if self.format.startswith("alb"):
             # The load balancer adds the last one; the client may have sent the others.
             return self.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-        at = _mapping(self.context.get("http" if self.format == "2.0" else "identity"), "requestContext")
-        source = at.get("sourceIp")
+        key = "http" if self.format == "2.0" else "identity"
+        source = _mapping(self.context.get(key), f"requestContext.{key}").get("sourceIp")
         return source if isinstance(source, str) else ""
 
     @property
@@ -179,7 +188,7 @@ class EventRequest:
     def _raw_path(self) -> str:
         key = "rawPath" if self.format == "2.0" else "path"
         path = self.event.get(key)
-        if path is None and self.is_handshake:  # of a WebSocket API, whose events have no path
+        if path is None and self._is_of_connection:
             path = "/"
         path = _text(path, key)
         return path if path.startswith("/") else f"/{path}"
@@ -195,20 +204,33 @@ class EventRequest:
         """Whether the path begins with the stage: so it is in an HTTP API, and not in a REST API."""
         return self.format == "2.0" or self.event.get("version") == "1.0"
 
+    def _route(self) -> str:
+        """Return the path of the route that has matched; empty if the gateway does not tell it."""
+        if self.format == "2.0":
+            return _text(self.event.get("routeKey", ""), "routeKey").rpartition(" ")[2]
+        return _text(self.event.get("resource") or "", "resource") if self.format == "1.0" else ""
+
+    def _path_parameters(self) -> Mapping[Any, Any]:
+        return _mapping(self.event.get("pathParameters"), "pathParameters")
+
+    def check_path(self) -> None:
+        """Refuse a path of a wrong type before a handler runs: cookies are set on the path of a request.
+
+        :raises EventError: a part of the event that tells the path is of a wrong type.
+        """
+        self._raw_path()
+        self._route()
+        self._path_parameters()
+
     def _before_route(self, path: str) -> str | None:
         """Return what stands in a path before the part that the route has matched.
 
         :returns: ``None`` if the route does not tell, as the route ``$default`` does not.
         """
-        if self.format == "2.0":
-            route = _text(self.event.get("routeKey", ""), "routeKey").rpartition(" ")[2]
-        elif self.format == "1.0":
-            route = _text(self.event.get("resource") or "", "resource")
-        else:
-            return None
+        route = self._route()
         if not route.startswith("/"):
             return None
-        values = _mapping(self.event.get("pathParameters"), "pathParameters")
+        values = self._path_parameters()
         if not all(isinstance(values.get(name), str) for name in re.findall(_PARAMETER, route)):
             return None
         matched = _decoded(re.sub(_PARAMETER, lambda name: values[name[1]], route)).rstrip("/")
@@ -239,11 +261,13 @@ def parse_event(event: object) -> EventRequest:
         else:
             format_ = "1.0"
             if method is None and "connectionId" in context:
-                method = "GET"  # of a handshake, which has no method of its own in the event
+                method = "GET"  # of a handshake
     if not isinstance(method, str) or not method:
         key = "requestContext.http.method" if format_ == "2.0" else "httpMethod"
         _refuse(key, "the method of an HTTP request", method)
-    return EventRequest(event, context, format_, method.upper(), _headers(event, format_))
+    request = EventRequest(event, context, format_, method.upper(), _headers(event, format_))
+    request.check_path()
+    return request
 
 
 def _headers(event: Mapping[str, Any], format_: Format) -> dict[str, str]:
