@@ -49,9 +49,16 @@ def make_handler(app: Flask) -> Callable[..., GatewayResponse]:
     example.
 
     :param app: the app, with or without ``STSession``.
+    :raises TypeError: it is not an app.
     :returns: ``handler(event, context=None)``. It returns a response in the shape that the gateway reads,
         which is a 400 to any other event.
     """
+
+    if not callable(getattr(app, "wsgi_app", None)):
+        raise TypeError(
+            f"make_handler() takes a Flask app, not {app!r:.100}: write make_handler(app), or "
+            "make_handler(create_app()) with a factory."
+        )
 
     def handler(event: object, context: object = None) -> GatewayResponse:
         state: AppState | None = app.extensions.get(STATE)

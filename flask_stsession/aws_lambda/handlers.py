@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, MutableMapping
+from decimal import Decimal
 from functools import wraps
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from .client_headers import with_client_headers
 from .cors import preflight_response
 from .events import EventError, EventRequest, parse_event
 from .responses import GatewayResponse, gateway_response, malformed_event
-from .settings import environment_settings, read_settings
+from .settings import given_settings, read_settings
 from .verification import EventGuard, EventRecord, FunctionSessions
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
@@ -68,6 +69,8 @@ def verify_session_event(
     guard = EventGuard(sessions, options)
 
     def decorate(handler: Handler) -> Callable[..., Any]:
+        if not callable(handler):
+            raise TypeError(f"verify_session_event() decorates a Lambda handler, not {handler!r:.100}.")
         refuse_asynchronous(handler, "A Lambda handler")
         guarded = _GuardedHandler(handler, sessions, guard)
 
@@ -131,19 +134,41 @@ class _GuardedHandler:
 def _as_response(request: EventRequest, returned: Any) -> Mapping[str, Any]:
     """Return what a handler returned as a response.
 
-    With payload 2.0, a gateway takes anything without a status for the JSON of a 200, and so does this.
+    With payload 2.0, a gateway takes anything without a status for the JSON of a 200, and so does this. As
+    in the JSON of the Lambda runtime, a ``Decimal``, which DynamoDB returns, is a number.
 
     :raises TypeError: it is no response, and the gateway would not make one of it.
     """
     if isinstance(returned, Mapping) and "statusCode" in returned:
+        body = returned.get("body")
+        if isinstance(body, bytes | bytearray):
+            raise TypeError(
+                "The handler's response must have text under 'body', not bytes: write "
+                "base64.b64encode(body).decode(), and True under 'isBase64Encoded'."
+            )
         return returned
     if request.format != "2.0":
         raise TypeError(
             "The handler must return a dict with a statusCode, not "
             f"{'one without' if isinstance(returned, Mapping) else type(returned).__name__}."
         )
-    body = returned if isinstance(returned, str) else json.dumps(returned)
+    body = returned if isinstance(returned, str) else _json_of(returned)
     return {"statusCode": 200, "headers": {"content-type": _JSON}, "body": body, "isBase64Encoded": False}
+
+
+def _json_of(returned: object) -> str:
+    try:
+        return json.dumps(returned, default=_number, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"The handler must return a dict with a statusCode, or what JSON can express: {error}."
+        ) from error
+
+
+def _number(value: object) -> int | float:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    raise TypeError(f"{type(value).__name__} is not JSON serializable")
 
 
 def error_response(
@@ -159,6 +184,8 @@ def error_response(
     :param config: as for :func:`verify_session_event`; decides about the statuses, CORS headers and which
         cookies are cleared.
     """
+    if not isinstance(error, BaseException):
+        raise TypeError(f"error_response() takes an exception as error, not {error!r:.100}.")
     if not isinstance(error, STSessionError):
         raise error
     if isinstance(error, EventError):
@@ -167,7 +194,7 @@ def error_response(
         request = parse_event(event)
     except EventError as malformed:
         return malformed_event(malformed)
-    given = environment_settings() if config is None else config
+    given = given_settings(config)
     settings = load(given) if given else Config()
     changes = ClientChanges()
     if isinstance(error, SessionHTTPError):

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from itertools import product
+from numbers import Number
 from typing import Any, Final
 
 from .events import EventError, Format
+
+logger: logging.Logger = logging.getLogger("flask_stsession")
 
 #: What a handler returns to its gateway.
 GatewayResponse = dict[str, Any]
@@ -73,24 +77,32 @@ def laid_out(format_: Format, headers: HeaderPairs) -> GatewayResponse:
     joined = {name: ", ".join(values) for name, values in grouped.values()}
     if format_ == "2.0":
         return {"headers": joined, "cookies": cookies}
-    return {"headers": {**joined, **dict(zip(_spellings_of_set_cookie(), cookies, strict=False))}}
+    spelled = dict(zip(_spellings_of_set_cookie(), cookies, strict=False))
+    if len(spelled) < len(cookies):
+        logger.error(
+            "%d of %d cookies are not sent: a load balancer without multi-value headers takes no more. Turn "
+            "lambda.multi_value_headers.enabled on for its target group.",
+            len(cookies) - len(spelled),
+            len(cookies),
+        )
+    return {"headers": {**joined, **spelled}}
 
 
 def headers_of(response: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the headers of a response that a handler has written for its gateway.
 
-    :raises TypeError: one of its keys is not what the gateway expects.
+    :raises TypeError: a key or a header is not what the gateway expects.
     """
     found: list[tuple[str, str]] = []
     multiple = _mapping(response, "multiValueHeaders")
     for name, values in multiple.items():
         if not isinstance(values, (list, tuple)):
             raise TypeError(f"The handler's multiValueHeaders[{name!r}] must be a list, not {values!r:.100}.")
-        found += [(str(name), _as_text(value)) for value in values]
+        found += [(str(name), _as_text(name, value)) for value in values]
     # Where both name a header, a gateway reads the several values.
     named = {name.lower() for name, _ in found}
     single = _mapping(response, "headers").items()
-    found += [(str(name), _as_text(value)) for name, value in single if str(name).lower() not in named]
+    found += [(str(name), _as_text(name, value)) for name, value in single if str(name).lower() not in named]
     cookies = response.get("cookies") or ()
     if not isinstance(cookies, (list, tuple)):
         raise TypeError(f"The handler's response must have a list under 'cookies', not {cookies!r:.100}.")
@@ -110,9 +122,16 @@ def _mapping(response: Mapping[str, Any], key: str) -> Mapping[Any, Any]:
     return value
 
 
-def _as_text(value: object) -> str:
-    """Return the value of a header as gateways write it: numbers and booleans are allowed."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _as_text(name: object, value: object) -> str:
+    """Return the value of a header as gateways write it: numbers and booleans are allowed.
+
+    :raises TypeError: it is something else.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | Number):
+        return str(value)
+    raise TypeError(f"The handler's header {name!r} must be text, not {value!r:.100}.")
 
 
 def _spellings_of_set_cookie() -> Iterator[str]:

@@ -31,15 +31,7 @@ def read_settings(config: Mapping[str, Any] | None) -> Config:
     :raises ConfigError: a setting is wrong, or the core is the embedded one: what a function writes to its
         disk is lost, and other instances of it do not see it.
     """
-    if config is None:
-        given = environment_settings()
-    elif isinstance(config, Mapping):
-        given = dict(config)
-    else:
-        raise TypeError(
-            "config must be a mapping of STSESSION_ keys, or None for the environment, not "
-            f"{type(config).__name__}."
-        )
+    given = given_settings(config)
     if given.get(_TIMEOUT_KEY) is None:
         given[_TIMEOUT_KEY] = DEFAULT_TIMEOUTS_SECONDS
     loaded = load(given)
@@ -50,6 +42,22 @@ def read_settings(config: Mapping[str, Any] | None) -> Config:
             "mapping or in the environment: STSESSION_CONNECTION_URI = 'https://core.example.com:3567'."
         )
     return loaded
+
+
+def given_settings(config: object) -> dict[str, Any]:
+    """Return what was given as ``config``, or the settings in the environment.
+
+    :raises TypeError: it is not a mapping.
+    """
+    if config is None:
+        return environment_settings()
+    if isinstance(config, Mapping):
+        return dict(config)
+    hint = " Write the decorator with parentheses: @verify_session_event()." if callable(config) else ""
+    raise TypeError(
+        "config must be a mapping of STSESSION_ keys, or None for the environment, not "
+        f"{type(config).__name__}.{hint}"
+    )
 
 
 def environment_settings(environ: Mapping[str, str] | None = None) -> dict[str, Any]:

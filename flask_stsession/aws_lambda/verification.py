@@ -60,6 +60,8 @@ class FunctionSessions:
         self.config = config
         self._clock = AgeClock()
         self._deadline: ContextVar[float] = ContextVar("flask_stsession.deadline", default=math.inf)
+        if get_email is not None and not callable(get_email):
+            raise TypeError(f"get_email must be a function of (user_id, tenant_id), not {get_email!r:.100}.")
         refuse_asynchronous(get_email, "get_email")
         self._loaders = Loaders(get_email)
         #: Whose turn it is among the stray cookies that a response has room to clear.
