@@ -31,10 +31,14 @@ CORS(
 def login() -> dict[str, str]:
     """Sign a user in: replace this check of a shared password by your own."""
     given: Any = request.get_json()
-    expected = os.environ.get("DEMO_PASSWORD", "")
-    if not expected or not hmac.compare_digest(str(given.get("password")).encode(), expected.encode()):
+    user_id = given.get("userId") if isinstance(given, dict) else None
+    if not isinstance(user_id, str) or not user_id.strip():
+        abort(400, "Send JSON with userId and password.")
+    sent = str(given.get("password")).encode("utf-8", "replace")
+    expected = os.environ.get("DEMO_PASSWORD", "").encode()
+    if not expected or not hmac.compare_digest(sent, expected):
         abort(401)
-    create_new_session(given["userId"])
+    create_new_session(user_id)
     return {"status": "OK"}
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import re
-import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from ..web.base import STATE
-from .events import EventError, EventRequest, parse_event, wsgi_text
+from .events import EventError, parse_event
 from .responses import GatewayResponse, gateway_response, malformed_event
 
 if TYPE_CHECKING:
@@ -25,12 +22,6 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 #: Keys of the WSGI environment: the event, and the context of the invocation.
 EVENT_KEY: Final = "aws_lambda.event"
 CONTEXT_KEY: Final = "aws_lambda.context"
-
-#: Names that WSGI can express. An underscore is none of them: ``X_Forwarded_For`` would pass for
-#: ``X-Forwarded-For``.
-_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")
-#: These no longer describe the body, which is complete and of another length.
-_NOT_PASSED_ON: Final = frozenset({"content-length", "content-type", "transfer-encoding"})
 
 
 def make_handler(app: Flask) -> Callable[..., GatewayResponse]:
@@ -64,7 +55,7 @@ def make_handler(app: Flask) -> Callable[..., GatewayResponse]:
         state: AppState | None = app.extensions.get(STATE)
         try:
             request = parse_event(event)
-            environ = environ_of(request, None if state is None else state.config.api_gateway_path)
+            environ = request.environ(None if state is None else state.config.api_gateway_path)
         except EventError as error:
             logger.warning("400 for an event: %s", error)
             return malformed_event(error)
@@ -73,44 +64,6 @@ def make_handler(app: Flask) -> Callable[..., GatewayResponse]:
         return gateway_response(request.format, *_run(app, environ))
 
     return handler
-
-
-def environ_of(request: EventRequest, gateway_path: str | None = None) -> WSGIEnvironment:
-    """Return the WSGI environment of a request (PEP 3333).
-
-    :param gateway_path: ``STSESSION_API_GATEWAY_PATH``.
-    :raises EventError: a part of the event is of a wrong type.
-    """
-    script_name, path_info = request.mount(gateway_path)
-    headers, body, scheme = request.headers, request.body, request.scheme
-    host = request.host
-    name, _, port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", "")
-    environ: WSGIEnvironment = {
-        "REQUEST_METHOD": request.method,
-        "SCRIPT_NAME": script_name,
-        "PATH_INFO": path_info,
-        "QUERY_STRING": request.query_string,
-        "SERVER_NAME": wsgi_text(name) or "lambda",
-        "SERVER_PORT": port or ("443" if scheme == "https" else "80"),
-        "SERVER_PROTOCOL": request.protocol,
-        "REMOTE_ADDR": request.source_ip,
-        "CONTENT_TYPE": wsgi_text(headers.get("content-type", "")),
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scheme,
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.input_terminated": True,
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": False,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-    }
-    for header, value in headers.items():
-        if header not in _NOT_PASSED_ON and _NAME.fullmatch(header):
-            environ[f"HTTP_{header.upper().replace('-', '_')}"] = wsgi_text(value)
-    if host:
-        environ.setdefault("HTTP_HOST", wsgi_text(host))
-    return environ
 
 
 def _run(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[int, list[tuple[str, str]], bytes]:

@@ -160,9 +160,15 @@ def _authorized(event: object, guard: EventGuard, answers: _Answers) -> dict[str
     """Return the answer to a gateway; ``None`` for a 401."""
     try:
         request, arn = _parse(event)
+        return _answer_to(request, arn, guard, answers)
     except EventError as error:
         logger.warning("401 for an event: %s", error)
         return None
+
+
+def _answer_to(
+    request: EventRequest, arn: str, guard: EventGuard, answers: _Answers
+) -> dict[str, Any] | None:
     record = EventRecord()
     try:
         session = guard.session(request, record)
@@ -192,8 +198,9 @@ def _parse(event: object) -> tuple[EventRequest, str]:
         raise EventError(f"'authorizationToken' of the event must be text, not {type(token).__name__}.")
     # RFC 9110, 11.1: the scheme may be in any case.
     bearer = token if token[: len(_BEARER)].lower() == _BEARER.lower() else _BEARER + token
-    method = matched[2].partition("/")[0] or "GET"
-    return EventRequest(event, {}, "1.0", method, {"authorization": bearer}), arn
+    method, _, path = matched[2].partition("/")
+    sent = {**event, "path": f"/{path}"}
+    return EventRequest(sent, {}, "1.0", method or "GET", {"authorization": bearer}), arn
 
 
 class _Answers:

@@ -1,7 +1,7 @@
 """Parse the events of API Gateway, function URLs and Application Load Balancers.
 
 The one parser of this room. What every caller needs is read at once: the format, the method and the headers.
-The rest (path, query, body) is read when it is asked for.
+The rest (path, query, body) is read when it is asked for; whether the path can be read is checked at once.
 
 Sources: the payload formats 1.0 and 2.0 in the API Gateway developer guide, the Lambda guide on function
 URLs, and the Elastic Load Balancing guide on Lambda targets.
@@ -11,12 +11,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import re
+import sys
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 from urllib.parse import unquote_to_bytes, urlencode
 
 from ..errors import Reason, STSessionError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 #: How a gateway writes its events and reads responses. REST and WebSocket APIs use ``1.0``, function URLs
 #: ``2.0``, HTTP APIs either, as their integration says. Load balancers use ``alb``, or ``alb multi-value``
@@ -26,6 +31,12 @@ Format = Literal["1.0", "2.0", "alb", "alb multi-value"]
 _DEFAULT_STAGE: Final = "$default"
 #: ``{name}`` or ``{name+}`` in the path of a route.
 _PARAMETER = r"\{([^{}]+?)\+?\}"
+
+#: Names that WSGI can express. An underscore is none of them: ``X_Forwarded_For`` would pass for
+#: ``X-Forwarded-For``.
+_NAME = r"[A-Za-z0-9!#$%&'*+.^`|~-]+"
+#: These no longer describe the body, which is complete and of another length.
+_NOT_PASSED_ON: Final = frozenset({"content-length", "content-type", "transfer-encoding"})
 
 
 class EventError(STSessionError, ValueError):
@@ -184,6 +195,43 @@ class EventRequest:
             # Put there by something in front of the gateway, a CDN for example.
             below = below[len(gateway_path) :]
         return root if gateway_path is None else gateway_path, below or "/"
+
+    def environ(self, gateway_path: str | None = None) -> WSGIEnvironment:
+        """Return the request as a WSGI environment (PEP 3333).
+
+        :param gateway_path: ``STSESSION_API_GATEWAY_PATH``.
+        :raises EventError: a part of the event is of a wrong type.
+        """
+        script_name, path_info = self.mount(gateway_path)
+        headers, body, scheme = self.headers, self.body, self.scheme
+        host = self.host
+        name, _, port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", "")
+        environ: WSGIEnvironment = {
+            "REQUEST_METHOD": self.method,
+            "SCRIPT_NAME": script_name,
+            "PATH_INFO": path_info,
+            "QUERY_STRING": self.query_string,
+            "SERVER_NAME": wsgi_text(name) or "lambda",
+            "SERVER_PORT": port or ("443" if scheme == "https" else "80"),
+            "SERVER_PROTOCOL": self.protocol,
+            "REMOTE_ADDR": self.source_ip,
+            "CONTENT_TYPE": wsgi_text(headers.get("content-type", "")),
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": scheme,
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.input_terminated": True,
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": False,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        for header, value in headers.items():
+            if header not in _NOT_PASSED_ON and re.fullmatch(_NAME, header):
+                environ[f"HTTP_{header.upper().replace('-', '_')}"] = wsgi_text(value)
+        if host:
+            environ.setdefault("HTTP_HOST", wsgi_text(host))
+        return environ
 
     def _raw_path(self) -> str:
         key = "rawPath" if self.format == "2.0" else "path"

@@ -96,14 +96,15 @@ class _GuardedHandler:
         try:
             request = parse_event(event)
         except EventError as error:
-            logger.warning("400 for an event: %s", error)
-            return malformed_event(error)
+            return _malformed(error)
         if request.method == "OPTIONS":
             return preflight_response(self._config, request)
         self._sessions.begin(context)
         record = EventRecord()
         try:
             session = self._guard.session(request, record)
+        except EventError as error:
+            return _malformed(error)
         except SessionHTTPError as error:
             return self._finished(request, record, _response_to(request, error))
         given = request.event if isinstance(request.event, MutableMapping) else dict(request.event)
@@ -129,6 +130,11 @@ class _GuardedHandler:
         )
         record.is_written = True
         return finished
+
+
+def _malformed(error: EventError) -> GatewayResponse:
+    logger.warning("400 for an event: %s", error)
+    return malformed_event(error)
 
 
 def _as_response(request: EventRequest, returned: Any) -> Mapping[str, Any]:

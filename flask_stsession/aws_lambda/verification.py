@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
+from werkzeug.wrappers import Request
+
 from .. import signals
 from ..callables import refuse_asynchronous
 from ..claims.validation import overridden
@@ -219,8 +221,10 @@ class EventGuard:
     def _allowed_for(self, request: EventRequest) -> AllowedTransfer:
         if self._allowed is not None:
             return self._allowed
-        setting: Any = self._config.token_transfer_method
-        return self._config.checked_transfer_method(setting(request, False))
+        # The function is given what it is given in a Flask app.
+        sent = Request(request.environ(self._config.api_gateway_path))
+        choose: Any = self._config.token_transfer_method
+        return self._config.checked_transfer_method(choose(sent, False))
 
     def _check_sender(self, request: EventRequest, token: AccessToken) -> None:
         """Check that a page of ours sent a request whose session came by cookie."""

@@ -5,17 +5,17 @@ Source: the session claim validation process of the SuperTokens documentation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..callables import call
 from ..errors import ClaimValidationError, InvalidClaimsError, Reason
-from .base import NOW_MS, VALID
+from .base import NOW_MS, VALID, SessionClaimValidator
 from .validators import AgedValidator
 
 if TYPE_CHECKING:
     from ..callables import EnsureSync
-    from .base import SessionClaim, SessionClaimValidator
+    from .base import SessionClaim
 
     #: A validator that the payload fails, and the error to report.
     Failure = tuple[SessionClaimValidator, ClaimValidationError]
@@ -59,11 +59,20 @@ def overridden(
 
     :param override: ``override_global_claim_validators``: ``f(validators, session, user_context)``.
     :param session: the session, or its information where there is only a handle.
+    :raises TypeError: ``override`` returned something else than a list of validators.
     """
     if override is None:
         return list(validators)
     name = "override_global_claim_validators"
-    return list(call(override, list(validators), session, context, ensure_sync=ensure_sync, name=name))
+    returned = call(override, list(validators), session, context, ensure_sync=ensure_sync, name=name)
+    chosen = list(returned) if isinstance(returned, Iterable) else [returned]
+    wrong = next((each for each in chosen if not isinstance(each, SessionClaimValidator)), None)
+    if wrong is not None or not isinstance(returned, Iterable):
+        raise TypeError(
+            f"The function given as {name} must return a list of validators, such as "
+            f"[*global_validators, claim.validators.is_true()]; it returned {returned!r:.200}."
+        )
+    return chosen
 
 
 def refusal_for(failures: Sequence[Failure], message: str | None = None) -> InvalidClaimsError:
