@@ -69,6 +69,15 @@ def bearer(app: RunningFunction) -> str:
     return token
 
 
+@pytest.mark.parametrize(
+    "body", ["[]", "null", "5", '{"password": "\\ud800"}', '{"userId": 5}', '{"userId": " "}']
+)
+def test_a_login_without_a_user_id_is_a_400(app: RunningFunction, body: str) -> None:
+    headers = {"content-type": "application/json", "origin": WEBSITE}
+    event = gateway_event("http-2.0", "/login", method="POST", headers=headers, body=body)
+    assert app.invoke(event).result["statusCode"] == 400
+
+
 def test_the_app_signs_in_refreshes_and_signs_out_behind_every_gateway(app: RunningFunction) -> None:
     assert signed_in(app, password="wrong")["statusCode"] == 401
     login = signed_in(app, "cookie")

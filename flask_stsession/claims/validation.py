@@ -66,8 +66,7 @@ def overridden(
     name = "override_global_claim_validators"
     returned = call(override, list(validators), session, context, ensure_sync=ensure_sync, name=name)
     chosen = list(returned) if isinstance(returned, Iterable) else [returned]
-    wrong = next((each for each in chosen if not isinstance(each, SessionClaimValidator)), None)
-    if wrong is not None or not isinstance(returned, Iterable):
+    if not all(isinstance(each, SessionClaimValidator) for each in chosen):
         raise TypeError(
             f"The function given as {name} must return a list of validators, such as "
             f"[*global_validators, claim.validators.is_true()]; it returned {returned!r:.200}."

@@ -177,3 +177,9 @@ def test_any_event_gets_a_response(event: object) -> None:
     response = make_handler(looking_app())(event, None)
     assert response["statusCode"] in (200, 400, 404, 405)
     json.dumps(response)
+
+
+@pytest.mark.parametrize("app", [None, "app", lambda: Flask("made")])
+def test_only_an_app_can_be_served(app: Any) -> None:
+    with pytest.raises(TypeError, match=r"^make_handler\(\) takes a Flask app, not .*create_app\(\)\)"):
+        make_handler(app)

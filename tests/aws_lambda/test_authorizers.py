@@ -278,6 +278,46 @@ def test_a_socket_by_cookie_from_elsewhere_is_unauthorized(
     assert_unauthorized(authorizer, event)
 
 
+@pytest.mark.parametrize("mode", ["NONE", "VIA_CUSTOM_HEADER", "VIA_TOKEN"])
+def test_a_handshake_that_does_not_say_so_is_one_all_the_same(
+    mode: str, function: dict[str, Any], sign_in: SignIn
+) -> None:
+    function["STSESSION_ANTI_CSRF"] = mode
+    authorizer = make_authorizer(function, result_caching=False)
+    event = CASE["websocket"].event(
+        sign_in().get_access_token(), "cookie", {"Origin": "https://evil.example"}
+    )
+    for key in ("eventType", "routeKey"):
+        event["requestContext"].pop(key, None)
+    assert_unauthorized(authorizer, event)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER ", ""])
+def test_the_scheme_of_a_token_is_read_in_any_case(
+    scheme: str, function: dict[str, Any], sign_in: SignIn
+) -> None:
+    event = CASE["rest-token"].event("")
+    event["authorizationToken"] = scheme + sign_in().get_access_token()
+    assert make_authorizer(function)(event, None)["principalId"] == "alice"
+
+
+@each_case
+def test_a_function_that_chooses_the_transfer_method_sees_the_request(
+    case: AuthorizerCase, function: dict[str, Any], sign_in: SignIn
+) -> None:
+    seen: list[Any] = []
+
+    def choose(request: Any, for_create_new_session: bool) -> str:
+        seen.append(request)
+        return "header" if request.headers.get("Authorization") else "cookie"
+
+    function["STSESSION_TOKEN_TRANSFER_METHOD"] = choose
+    answer = make_authorizer(function, result_caching=False)(case.event(sign_in().get_access_token()), None)
+    assert answer.get("principalId", "alice") == "alice"
+    assert answer.get("isAuthorized", True) is True
+    assert (seen[0].method, seen[0].path[0]) == ("GET", "/")
+
+
 # What could not work is refused when the authorizer is made
 
 

@@ -106,6 +106,7 @@ def test_a_path_that_only_resembles_the_stage_keeps_its_beginning(path: str) -> 
 
 #: What is wrong with an event, and the complaint.
 WRONG: list[tuple[str, object, str]] = [
+    ("requestContext", {"identity": 5}, "'requestContext.identity' of the event must be an object, not int."),
     ("requestContext", [], "'requestContext' of the event must be an object, not list."),
     ("httpMethod", None, "'httpMethod' of the event must be the method of an HTTP request, not NoneType."),
     ("httpMethod", 5, "'httpMethod' of the event must be the method of an HTTP request, not int."),

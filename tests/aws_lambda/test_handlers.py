@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -205,6 +206,42 @@ def test_with_payload_2_0_whatever_has_no_status_is_the_body_as_for_the_gateway(
     assert header_of(response, "Content-Type") == "application/json"
 
 
+def test_with_payload_2_0_the_numbers_of_dynamodb_are_numbers(
+    function: dict[str, Any], sign_in: SignIn
+) -> None:
+    returned = {"price": Decimal("1.5"), "count": Decimal(2), "large": Decimal(10) ** 20}
+    handler = verify_session_event(function)(lambda event, context: returned)
+    response = handler(gateway_event("http-2.0", headers=bearer(sign_in().get_access_token())), None)
+    assert response["body"] == '{"price": 1.5, "count": 2, "large": 100000000000000000000}'
+
+
+@pytest.mark.parametrize(
+    ("returned", "complaint"),
+    [
+        ({"a": {1}}, "set is not JSON serializable"),
+        (b"x", "bytes is not JSON serializable"),
+        ([float("nan")], "Out of range float values are not JSON compliant"),
+        (Decimal("NaN"), "Out of range float values are not JSON compliant"),
+    ],
+)
+def test_with_payload_2_0_what_json_cannot_express_is_named(
+    function: dict[str, Any], sign_in: SignIn, returned: object, complaint: str
+) -> None:
+    handler = verify_session_event(function)(lambda event, context: returned)
+    with pytest.raises(TypeError) as caught:
+        handler(gateway_event("http-2.0", headers=bearer(sign_in().get_access_token())), None)
+    prefix = "The handler must return a dict with a statusCode, or what JSON can express: "
+    assert str(caught.value).startswith(prefix + complaint)
+
+
+def test_bytes_in_a_response_are_refused_with_what_to_write(
+    function: dict[str, Any], sign_in: SignIn
+) -> None:
+    handler = verify_session_event(function)(lambda event, context: {"statusCode": 200, "body": b"x"})
+    with pytest.raises(TypeError, match=r"under 'body', not bytes: write base64\.b64encode\(body\)"):
+        handler(gateway_event("rest", headers=bearer(sign_in().get_access_token())), None)
+
+
 @pytest.mark.parametrize(
     ("returned", "found"), [({"a": 1}, "one without"), ("text", "str"), (None, "NoneType")]
 )
@@ -231,6 +268,73 @@ def test_any_event_is_refused_without_a_traceback(event: object) -> None:
     response = _REFUSING(event, None)
     assert response["statusCode"] in (204, 400, 401)
     json.dumps(response)
+
+
+def _end_the_session(event: dict[str, Any], context: object) -> None:
+    raise UnauthorisedError
+
+
+_ENDING = verify_session_event({**NO_CORE, "STSESSION_API_DOMAIN": WEBSITE}, session_required=False)(
+    _end_the_session
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(event=spoilt_events() | json_values)
+def test_any_event_is_answered_without_a_traceback_where_the_session_ends(event: object) -> None:
+    response = _ENDING(event, None)
+    assert response["statusCode"] in (204, 400, 401)
+    json.dumps([response, error_response(event, UnauthorisedError(), config=dict(NO_CORE))])
+
+
+@pytest.mark.parametrize(
+    ("gateway", "key", "value"),
+    [
+        ("rest", "path", None),
+        ("rest", "path", 5),
+        ("rest", "resource", 5),
+        ("rest", "pathParameters", "x"),
+        ("http-2.0", "rawPath", ["/user"]),
+        ("http-2.0", "routeKey", 5),
+        ("alb", "path", {"a": 1}),
+    ],
+)
+def test_a_path_of_a_wrong_type_is_a_400_before_the_handler_runs(
+    function: dict[str, Any], sign_in: SignIn, gateway: str, key: str, value: object
+) -> None:
+    ran: list[object] = []
+    handler = verify_session_event(function)(lambda event, context: ran.append(event))
+    event = {**gateway_event(gateway, headers=bearer(sign_in().get_access_token())), key: value}
+    response = handler(event, None)
+    assert response["statusCode"] == 400
+    assert f"'{key}' of the event must be" in json.loads(response["body"])["message"]
+    assert ran == []
+
+
+@pytest.mark.parametrize("kind", ["MESSAGE", "DISCONNECT"])
+def test_the_events_of_an_open_connection_need_no_path(function: dict[str, Any], kind: str) -> None:
+    context = {"eventType": kind, "routeKey": "send", "connectionId": "c", "stage": "prod"}
+    event = {"requestContext": context, "body": "{}", "isBase64Encoded": False}
+    assert error_response(event, UnauthorisedError(), config=function)["statusCode"] == 401
+    handler = verify_session_event(function, session_required=False)(_end_the_session)
+    assert handler(event, None)["statusCode"] == 401
+
+
+@pytest.mark.parametrize("handler", [None, "app.handler", {"a": 1}])
+def test_only_a_function_can_be_guarded(handler: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        verify_session_event(dict(NO_CORE))(handler)
+    assert str(caught.value) == f"verify_session_event() decorates a Lambda handler, not {handler!r}."
+
+
+def test_a_decorator_without_parentheses_is_told_to_have_some() -> None:
+    with pytest.raises(TypeError, match=r"with parentheses: @verify_session_event\(\)\.$"):
+        verify_session_event(user)  # type: ignore[arg-type]
+
+
+def test_get_email_must_be_a_function() -> None:
+    with pytest.raises(TypeError, match=r"^get_email must be a function of \(user_id, tenant_id\), not 5\.$"):
+        verify_session_event(dict(NO_CORE), get_email=5)  # type: ignore[arg-type]
 
 
 def test_the_embedded_core_and_arguments_that_protect_nothing_are_refused_when_decorating() -> None:
@@ -319,6 +423,13 @@ def test_the_environment_counts_where_no_settings_are_given(monkeypatch: pytest.
 def test_an_error_of_others_is_raised_again() -> None:
     with pytest.raises(KeyError):
         error_response(gateway_event("rest"), KeyError("x"))
+
+
+def test_an_error_response_needs_an_error_and_a_mapping() -> None:
+    with pytest.raises(TypeError, match=r"^error_response\(\) takes an exception as error, not None\.$"):
+        error_response(gateway_event("rest"), None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^config must be a mapping of STSESSION_ keys"):
+        error_response(gateway_event("rest"), UnauthorisedError(), config="abc")  # type: ignore[arg-type]
 
 
 def test_the_error_response_to_an_unknown_event_is_a_400() -> None:

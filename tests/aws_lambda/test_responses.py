@@ -75,6 +75,15 @@ def test_twenty_cookies_all_get_a_spelling_of_their_own() -> None:
     assert list(laid_out("alb", cookies)["headers"].values()) == [value for _, value in cookies]
 
 
+def test_cookies_for_which_there_is_no_spelling_left_are_an_error_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cookies = [("Set-Cookie", f"c{number}=1") for number in range(600)]
+    assert len(laid_out("alb", cookies)["headers"]) == 512
+    (record,) = caplog.records
+    assert (record.levelname, record.getMessage()[:33]) == ("ERROR", "88 of 600 cookies are not sent: a")
+
+
 def test_an_unknown_status_has_a_description_all_the_same() -> None:
     assert gateway_response("alb", 799, [])["statusDescription"] == "799 Unknown"
 
@@ -110,6 +119,9 @@ def test_of_a_header_under_both_keys_the_several_values_count() -> None:
     [
         ({"headers": ["x"]}, "The handler's response must have an object under 'headers', not ['x']."),
         ({"multiValueHeaders": {"x": "y"}}, "The handler's multiValueHeaders['x'] must be a list, not 'y'."),
+        ({"headers": {"X": None}}, "The handler's header 'X' must be text, not None."),
+        ({"headers": {"X": ["a", "b"]}}, "The handler's header 'X' must be text, not ['a', 'b']."),
+        ({"multiValueHeaders": {"X": [None]}}, "The handler's header 'X' must be text, not None."),
         ({"cookies": "a=1"}, "The handler's response must have a list under 'cookies', not 'a=1'."),
     ],
 )

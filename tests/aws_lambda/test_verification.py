@@ -105,6 +105,20 @@ def test_a_function_may_decide_about_the_way_for_each_request(
         verified(function, session, by="cookie")
 
 
+def test_such_a_function_is_given_the_request_as_in_a_flask_app(
+    function: dict[str, Any], sign_in: SignIn
+) -> None:
+    seen: list[Any] = []
+
+    def choose(request: Any, for_create_new_session: bool) -> str:
+        seen.append((request.method, request.path, request.headers.get("Authorization", "")[:7]))
+        return "header"
+
+    function["STSESSION_TOKEN_TRANSFER_METHOD"] = choose
+    assert verified(function, sign_in()) is not None
+    assert seen == [("GET", "/user", "Bearer ")]
+
+
 def test_without_a_token_there_is_no_session(function: dict[str, Any]) -> None:
     with pytest.raises(UnauthorisedError) as caught:
         verified(function, None)

@@ -21,9 +21,11 @@ from support.served_core import ServedCore
 
 from flask_stsession import revoke_all_sessions_for_user, userroles, verify_session
 from flask_stsession.claims import BooleanClaim, PermissionClaim, PrimitiveArrayClaim, PrimitiveClaim
+from flask_stsession.claims.validation import overridden
 
 REGENERATE = "POST /recipe/session/regenerate"
 INFORMATION = "GET /recipe/session"
+PLAN = PrimitiveClaim[str]("plan", lambda *_: "pro")
 
 
 @pytest.fixture
@@ -332,3 +334,13 @@ def test_refresh_and_sign_out_run_no_validators(make_app: AppFactory) -> None:
     response = client.post("/auth/signout")
     assert (response.status_code, response.get_json()) == (200, {"status": "OK"})
     assert len(source.asked) == 1
+
+
+@pytest.mark.parametrize("returned", [None, 5, [5], [PLAN], [None]])
+def test_an_override_that_returns_no_validators_is_told_what_to_return(returned: object) -> None:
+    with pytest.raises(TypeError) as caught:
+        overridden((), lambda *_: returned, None, {}, ensure_sync=None)
+    assert str(caught.value) == (
+        "The function given as override_global_claim_validators must return a list of validators, such as "
+        f"[*global_validators, claim.validators.is_true()]; it returned {returned!r}."
+    )
