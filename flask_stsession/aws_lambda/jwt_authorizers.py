@@ -38,7 +38,7 @@ def claims_from_jwt_authorizer(event: object) -> dict[str, Any]:
     The claims in it are not checked: see :func:`assert_jwt_authorizer_claims`.
 
     :param event: of an HTTP API (payload 2.0 or 1.0), from a route with a JWT authorizer whose identity
-        source is ``$request.header.Authorization``.
+        source is ``$request.header.Authorization``. With another source, nobody has verified the token.
     :raises UnauthorisedError: no JWT authorizer has verified the request, or the event's header has no token,
         or another one than the gateway vouches for.
     :raises EventError: it is no event of a gateway.
