@@ -180,6 +180,7 @@ def normal_origin(url: str) -> str:
     return url.rstrip("/") if origin is None else str(origin)
 
 
+@lru_cache(maxsize=256)
 def host_of(netloc: str) -> str | None:
     """Return the host in a ``Host`` header, without its port, or ``None`` if it is not valid."""
     if netloc.count(":") > 1 and not netloc.startswith("["):
