@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from . import claims as built_in, signals
 from .arguments import checked_handle, checked_name, checked_names, checked_user_id, keyword_only
 from .callables import refuse_asynchronous
+from .claims.validation import checked_list
 from .config import load
 from .constants import CORS_REQUEST_HEADERS, DEFAULT_TENANT, REFRESH_PATH
 from .core.hooks import CoreHooks
@@ -905,14 +906,13 @@ class STSession(Extension):
         """Return the validators that every guard runs on this session."""
         if not self.asks_for_validators:
             return list(self._global_claim_validators)
-        return list(
-            self.get_global_claim_validators(
-                tenant_id=session.get_tenant_id(),
-                user_id=session.get_user_id(),
-                claim_validators_added_by_other_recipes=list(self._global_claim_validators),
-                user_context=session.context(),
-            )
+        returned = self.get_global_claim_validators(
+            tenant_id=session.get_tenant_id(),
+            user_id=session.get_user_id(),
+            claim_validators_added_by_other_recipes=list(self._global_claim_validators),
+            user_context=session.context(),
         )
+        return checked_list(returned, "get_global_claim_validators()")
 
     @property
     def has_user_loader(self) -> bool:

@@ -67,13 +67,13 @@ class EventRequest:
     ) -> None:
         self.event = event
         self.context = context
-        self.format = format_
+        self.format: Format = format_
         self.method = method
         self.headers = headers
 
     @property
     def is_handshake(self) -> bool:
-        """Whether the request opens a connection to a WebSocket API."""
+        """Whether the request opens a connection to a WebSocket API, or belongs to an open one."""
         context = self.context
         if context.get("eventType") == "CONNECT" or context.get("routeKey") == "$connect":
             return True

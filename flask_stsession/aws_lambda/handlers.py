@@ -165,7 +165,7 @@ def _as_response(request: EventRequest, returned: Any) -> Mapping[str, Any]:
 def _json_of(returned: object) -> str:
     try:
         return json.dumps(returned, default=_number, allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise TypeError(
             f"The handler must return a dict with a statusCode, or what JSON can express: {error}."
         ) from error

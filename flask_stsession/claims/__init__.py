@@ -38,27 +38,27 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AllowedDomainsClaim": ".builtin",
-    "AuthTimeClaim": ".builtin",
-    "BooleanClaim": ".primitive",
-    "ClaimValidationResult": ".base",
-    "EmailVerificationClaim": ".builtin",
-    "MFAClaimValue": ".factors",
-    "MultiFactorAuthClaim": ".factors",
-    "PermissionClaim": ".builtin",
-    "PrimitiveArrayClaim": ".primitive",
-    "PrimitiveClaim": ".primitive",
-    "SessionClaim": ".base",
-    "SessionClaimValidator": ".base",
-    "UserRoleClaim": ".builtin",
+    "AllowedDomainsClaim": "builtin",
+    "AuthTimeClaim": "builtin",
+    "BooleanClaim": "primitive",
+    "ClaimValidationResult": "base",
+    "EmailVerificationClaim": "builtin",
+    "MFAClaimValue": "factors",
+    "MultiFactorAuthClaim": "factors",
+    "PermissionClaim": "builtin",
+    "PrimitiveArrayClaim": "primitive",
+    "PrimitiveClaim": "primitive",
+    "SessionClaim": "base",
+    "SessionClaimValidator": "base",
+    "UserRoleClaim": "builtin",
 }
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
+    module = _HOMES.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(home, __name__), name)
+    value = getattr(import_module(f".{module}", __name__), name)
     globals()[name] = value
     return value
 

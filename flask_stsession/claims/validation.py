@@ -65,10 +65,19 @@ def overridden(
         return list(validators)
     name = "override_global_claim_validators"
     returned = call(override, list(validators), session, context, ensure_sync=ensure_sync, name=name)
+    return checked_list(returned, f"The function given as {name}")
+
+
+def checked_list(returned: Any, function: str) -> list[SessionClaimValidator]:
+    """Return the validators that a function of the app has returned.
+
+    :param function: that returned them, as the subject of a message.
+    :raises TypeError: it returned something else than a list of validators.
+    """
     chosen = list(returned) if isinstance(returned, Iterable) else [returned]
     if not all(isinstance(each, SessionClaimValidator) for each in chosen):
         raise TypeError(
-            f"The function given as {name} must return a list of validators, such as "
+            f"{function} must return a list of validators, such as "
             f"[*global_validators, claim.validators.is_true()]; it returned {returned!r:.200}."
         )
     return chosen

@@ -321,11 +321,16 @@ class Config:
         self, values: Mapping[str, Any] = MappingProxyType({}), *, sites: Sites | None = None
     ) -> None:
         defaults = {each.name: each.default for each in SETTINGS.values()}
+        if not values.keys() <= defaults.keys():
+            raise TypeError(f"There is no setting {', '.join(sorted(values.keys() - defaults.keys()))}.")
         keys_set = frozenset(map(read.key_of, values))
         vars(self).update(defaults, **values, keys_set=keys_set, sites=sites or Sites())
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{name} cannot be set: settings are read from app.config, once.")
+        raise AttributeError(f"{name} cannot be changed: settings are read from app.config, once.")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{name} cannot be removed: settings are read from app.config, once.")
 
     def __repr__(self) -> str:
         shown = (each for key, each in SETTINGS.items() if key in self.keys_set and not each.secret)

@@ -12,7 +12,7 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -84,7 +84,7 @@ def normal_host(host: str) -> str:
             return str(ipaddress.IPv4Address(ascii_host))
     except ipaddress.AddressValueError as error:
         raise invalid from error
-    if len(ascii_host) > _MAX_HOST_LENGTH or not all(re.fullmatch(_LABEL, each) for each in labels):
+    if len(ascii_host) > _MAX_HOST_LENGTH or not all(map(partial(re.fullmatch, _LABEL), labels)):
         raise invalid
     return ascii_host
 
@@ -180,7 +180,6 @@ def normal_origin(url: str) -> str:
     return url.rstrip("/") if origin is None else str(origin)
 
 
-@lru_cache(maxsize=256)
 def host_of(netloc: str) -> str | None:
     """Return the host in a ``Host`` header, without its port, or ``None`` if it is not valid."""
     if netloc.count(":") > 1 and not netloc.startswith("["):
@@ -265,6 +264,7 @@ def is_host_or_parent(domain: str, host: str) -> bool:
 
 def installed_suffix_list() -> SuffixList | None:
     """Load the list of the extra ``flask-stsession[domains]``; return ``None`` if it is not installed."""
+    # Not at the top: many apps have the extra, and few have two domains that only the list can compare.
     try:
         module = import_module("publicsuffixlist")
     except ImportError:
@@ -276,8 +276,8 @@ def installed_suffix_list() -> SuffixList | None:
 class Sites:
     """Decide which origins are one site, with the public suffix list where it is needed.
 
-    :param load_suffix_list: returns the list, or ``None`` if it is not installed; called once, when the list
-        is first needed.
+    :param load_suffix_list: returns the list, or ``None`` if it is not installed; called when the list is
+        first needed.
     """
 
     def __init__(self, load_suffix_list: Callable[[], SuffixList | None] = installed_suffix_list) -> None:

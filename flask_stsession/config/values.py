@@ -149,7 +149,7 @@ def setting(
 
 
 def key_of(name: str) -> str:
-    """Return the key of the field with this name."""
+    """Return the key of the attribute with this name."""
     return PREFIX + name.upper()
 
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 #: The key of an entry, from the general to the particular: a kind, then a name.
 Key = tuple[Hashable, ...]
 
-#: A result, and when it was asked for.
+#: Stands for the entry of a key that has none. An entry is a result, and when it was asked for.
 _ABSENT: Final[tuple[Any, float]] = (None, -math.inf)
 
 

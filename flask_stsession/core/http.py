@@ -63,7 +63,7 @@ _NO_ADDRESS = (
 )
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)  # not frozen, for the sake of the import time
 class CoreCall:
     """One request to a core.
 

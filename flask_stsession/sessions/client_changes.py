@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(repr=False)
-class IssuedTokens:
+class TokensToSend:
     """Tokens to send to the client.
 
     :param method: the transfer method, ``"cookie"`` or ``"header"``.
@@ -81,7 +81,7 @@ class ChangeRecord:
 class ClientChanges:
     """The changes of one request, always reduced to their final state."""
 
-    issued: IssuedTokens | None = None
+    issued: TokensToSend | None = None
     cleared: frozenset[TransferMethod] = frozenset()
     #: Cookies on the domain that ours had before, always expired.
     older_cookies: tuple[StrayCookie, ...] = ()
@@ -94,14 +94,14 @@ class ClientChanges:
     def __bool__(self) -> bool:
         return bool(self.issued or self.cleared or self.older_cookies or self.strays)
 
-    def issue(self, tokens: IssuedTokens) -> None:
+    def issue(self, tokens: TokensToSend) -> None:
         """Send these tokens; they supersede an earlier clearing of the same method."""
         before = self.issued
         if tokens.refresh_token is None and self._is_replaced(tokens.access_token.session_handle):
             return
         if before is not None and before.method == tokens.method and tokens.refresh_token is None:
             # A later access token of a session that this response creates: keep its refresh token.
-            tokens = IssuedTokens(
+            tokens = TokensToSend(
                 tokens.method,
                 tokens.access_token,
                 before.refresh_token,

@@ -16,7 +16,7 @@ from ..constants import PROTECTED_CLAIMS, TENANT_VALIDATOR, TransferMethod
 from ..errors import ClaimValidationError, InvalidClaimsError, Reason, TooLateError, UnauthorisedError
 from ..tokens.access_token import AccessToken, front_token
 from ..tokens.masked import MaskedToken
-from .client_changes import ClientChanges, IssuedTokens
+from .client_changes import ClientChanges, TokensToSend
 from .payloads import merged
 
 if TYPE_CHECKING:
@@ -491,7 +491,7 @@ class Session:
         token = self._access_token
         send_anti_csrf = self._anti_csrf_on_issue and self.transfer_method == "cookie"
         self._request.changes.issue(
-            IssuedTokens(
+            TokensToSend(
                 self.transfer_method,
                 token,
                 self._refresh_token,

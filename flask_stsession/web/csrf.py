@@ -35,10 +35,12 @@ if TYPE_CHECKING:
         @property
         def method(self) -> str:
             """The method, in upper case."""
+            ...
 
         @property
         def headers(self) -> Headers:
             """The headers."""
+            ...
 
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
@@ -179,7 +181,7 @@ def check_request(
 
     :param api_origin: the origin of the API as the request names it.
     """
-    mode = config.decisions(api_origin).anti_csrf
+    mode = config.anti_csrf or config.decisions(api_origin).anti_csrf
     if is_checked(mode, request.method, anti_csrf_check=anti_csrf_check):
         check(
             mode,

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from inspect import Parameter, Signature, signature
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .. import claims as built_in
+from .. import claims as built_in  # each of them imported when it is used
 from ..callables import F
 from ..claims.base import SessionClaim, SessionClaimValidator
 from ..errors import ConfigError
@@ -24,7 +24,7 @@ OverrideValidators = Callable[
 ]
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class VerifyOptions:
     """The checks that a guard makes; see :func:`~flask_stsession.verify_session`."""
 
@@ -52,11 +52,10 @@ SESSION_TO_END = VerifyOptions(override_global_claim_validators=lambda *_: [], a
 OPTIONAL = VerifyOptions(session_required=False, ignore_invalid=True)
 
 
-class AnyOf:
+class AnyOf(NamedTuple):
     """Alternatives: one of these values is enough."""
 
-    def __init__(self, *values: str) -> None:
-        self.values = values
+    values: tuple[str, ...]
 
     def __repr__(self) -> str:
         return f"any_of{self.values!r}"
@@ -73,7 +72,7 @@ def any_of(*values: str) -> AnyOf:
     """
     if not values or not all(isinstance(value, str) and value for value in values):
         raise TypeError(f'any_of takes one or more names, any_of("admin", "editor"), not {values!r}.')
-    return AnyOf(*values)
+    return AnyOf(values)
 
 
 Names = str | Sequence[str] | AnyOf

@@ -23,7 +23,7 @@ from ..constants import (
     REFRESH_TOKEN_HEADER,
     TransferMethod,
 )
-from ..sessions.client_changes import ClientChanges, IssuedTokens, StrayCookie, StrayCookies
+from ..sessions.client_changes import ClientChanges, StrayCookie, StrayCookies, TokensToSend
 from ..tokens.access_token import front_token
 from ..tokens.masked import MaskedToken
 
@@ -259,7 +259,7 @@ class ResponseWriter:
         if headers:
             response.headers[_EXPOSE] = extended_list(response.headers.getlist(_EXPOSE), headers)
 
-    def _write_issued(self, issued: IssuedTokens, response: Response, headers: dict[str, str]) -> None:
+    def _write_issued(self, issued: TokensToSend, response: Response, headers: dict[str, str]) -> None:
         token = issued.access_token
         refresh = issued.refresh_token
         if issued.method == "header":

@@ -222,6 +222,8 @@ def test_with_payload_2_0_the_numbers_of_dynamodb_are_numbers(
         (b"x", "bytes is not JSON serializable"),
         ([float("nan")], "Out of range float values are not JSON compliant"),
         (Decimal("NaN"), "Out of range float values are not JSON compliant"),
+        (Decimal("Infinity"), "cannot convert Infinity to integer"),
+        (Decimal("sNaN"), "[<class 'decimal.InvalidOperation'>]"),
     ],
 )
 def test_with_payload_2_0_what_json_cannot_express_is_named(

@@ -45,8 +45,12 @@ def test_a_config_cannot_be_changed_and_shows_no_secrets() -> None:
     given_core["api_keys"] = "another"
     assert config.embedded_core == {"api_keys": "hunter2"}
     assert "hunter2" not in repr(config)
-    with pytest.raises(AttributeError, match=r"^api_key cannot be set: settings are read from app\.config"):
+    with pytest.raises(AttributeError, match=r"^api_key cannot be changed: settings are read from app\.c"):
         config.api_key = "x"
+    with pytest.raises(AttributeError, match=r"^api_key cannot be removed: settings are read from app\.c"):
+        del config.api_key
+    with pytest.raises(TypeError, match=r"^There is no setting api_keys\.$"):
+        Config({"api_keys": "hunter2"})
     assert repr(read({"COOKIE_PREFIX": "shop_"})) == "<Config cookie_prefix='shop_'>"
 
 

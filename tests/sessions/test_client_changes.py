@@ -10,9 +10,9 @@ from flask_stsession.constants import BOTH_METHODS, TransferMethod
 from flask_stsession.core.models import TokenInfo
 from flask_stsession.sessions.client_changes import (
     ClientChanges,
-    IssuedTokens,
     StrayCookie,
     StrayCookies,
+    TokensToSend,
 )
 from flask_stsession.tokens.access_token import AccessToken, TokenHeader
 
@@ -34,15 +34,15 @@ def access_token(session: str = "one", number: int = 1) -> AccessToken:
     )
 
 
-def pair(session: str = "one", method: TransferMethod = "cookie", number: int = 1) -> IssuedTokens:
+def pair(session: str = "one", method: TransferMethod = "cookie", number: int = 1) -> TokensToSend:
     """Return the tokens that creating or refreshing a session issues."""
     refresh = TokenInfo(f"{session}-refresh-{number}", 2_000_000, 1_000_000)
-    return IssuedTokens(method, access_token(session, number), refresh, f"csrf-{session}")
+    return TokensToSend(method, access_token(session, number), refresh, f"csrf-{session}")
 
 
-def renewal(session: str = "one", method: TransferMethod = "cookie", number: int = 2) -> IssuedTokens:
+def renewal(session: str = "one", method: TransferMethod = "cookie", number: int = 2) -> TokensToSend:
     """Return the token that a changed payload issues: an access token alone."""
-    return IssuedTokens(method, access_token(session, number))
+    return TokensToSend(method, access_token(session, number))
 
 
 def test_nothing_has_changed_at_first() -> None:
@@ -94,7 +94,7 @@ def test_a_changed_payload_keeps_the_refresh_token_that_is_on_its_way() -> None:
     changes = ClientChanges()
     changes.issue(pair())
     changes.issue(renewal())
-    assert changes.issued == IssuedTokens(
+    assert changes.issued == TokensToSend(
         "cookie", access_token(number=2), pair().refresh_token, "csrf-one", remember=True
     )
 
@@ -103,7 +103,7 @@ def test_a_session_whose_cookies_end_with_the_browser_stays_one_when_its_payload
     changes = ClientChanges()
     created = pair()
     changes.issue(
-        IssuedTokens("cookie", created.access_token, created.refresh_token, "csrf-one", remember=False)
+        TokensToSend("cookie", created.access_token, created.refresh_token, "csrf-one", remember=False)
     )
     changes.issue(renewal())
     assert changes.issued is not None
