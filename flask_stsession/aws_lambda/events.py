@@ -65,11 +65,11 @@ class EventRequest:
         method: str,
         headers: Mapping[str, str],
     ) -> None:
-        self.event = event
-        self.context = context
+        self.event: Mapping[str, Any] = event
+        self.context: Mapping[str, Any] = context
         self.format: Format = format_
-        self.method = method
-        self.headers = headers
+        self.method: str = method
+        self.headers: Mapping[str, str] = headers
 
     @property
     def is_handshake(self) -> bool:

@@ -24,10 +24,10 @@ class Outcome(Generic[T]):
     __slots__ = ("handle", "key", "landed_at", "result")
 
     def __init__(self, key: Hashable, handle: str, result: T, landed_at: float) -> None:
-        self.key = key
-        self.handle = handle
-        self.result = result
-        self.landed_at = landed_at
+        self.key: Hashable = key
+        self.handle: str = handle
+        self.result: T = result
+        self.landed_at: float = landed_at
 
 
 class RecentOutcomes(Generic[T]):
