@@ -19,7 +19,13 @@ from support.guarded_app import (
 )
 from support.served_core import ServedCore
 
-from flask_stsession import revoke_all_sessions_for_user, userroles, verify_session
+from flask_stsession import (
+    STSession,
+    revoke_all_sessions_for_user,
+    userroles,
+    validate_claims_for_session_handle,
+    verify_session,
+)
 from flask_stsession.claims import BooleanClaim, PermissionClaim, PrimitiveArrayClaim, PrimitiveClaim
 from flask_stsession.claims.validation import overridden
 
@@ -344,3 +350,18 @@ def test_an_override_that_returns_no_validators_is_told_what_to_return(returned:
         "The function given as override_global_claim_validators must return a list of validators, such as "
         f"[*global_validators, claim.validators.is_true()]; it returned {returned!r}."
     )
+
+
+def test_get_global_claim_validators_is_told_the_same(make_app: AppFactory) -> None:
+    class Returning(STSession):
+        def get_global_claim_validators(self, **_: Any) -> Any:
+            return None
+
+    app = make_app(extension=Returning)
+    app.testing = True
+    add_guard(app, "/guarded")
+    client = Client(app)
+    with pytest.raises(TypeError, match=r"^get_global_claim_validators\(\) must return a list of validators"):
+        client.get("/guarded")
+    with app.app_context(), pytest.raises(TypeError, match=r"^get_global_claim_validators\(\) must return"):
+        validate_claims_for_session_handle(client.handle)
