@@ -234,7 +234,7 @@ class EventGuard:
             allowed = config.accepted_origins(origin)
             csrf.check_socket(request.headers, needs_origin=True, allowed_origins=allowed)
             return
-        csrf.check_request(
+        csrf.check(
             config,
             request,
             origin,

@@ -166,30 +166,34 @@ def check_socket(headers: Headers, *, needs_origin: bool, allowed_origins: Colle
         raise UnauthorisedError(message, reason=Reason.CSRF_MISSING, clear_tokens=False)
 
 
-def check_request(
+def check(
     config: Config,
     request: Sent,
     api_origin: str,
     *,
-    anti_csrf_check: bool | None,
-    anti_csrf_token: str | None,
+    anti_csrf_check: bool | None = None,
+    anti_csrf_token: str | None = None,
     is_tested: bool = False,
 ) -> None:
-    """Check a request in the mode in effect, if :func:`is_checked` says so; raise what :func:`check` raises.
+    """Check a request whose access token came by cookie, if :func:`is_checked` says so.
 
     The other parameters are those of :func:`is_checked` and :func:`problem`.
 
     :param api_origin: the origin of the API as the request names it.
+    :raises TryRefreshTokenError: with ``csrf_missing`` or ``csrf_mismatch`` (FDI: a failed check is answered
+        with *try refresh token*).
     """
     mode = config.anti_csrf or config.decisions(api_origin).anti_csrf
-    if is_checked(mode, request.method, anti_csrf_check=anti_csrf_check):
-        check(
-            mode,
-            request.headers,
-            anti_csrf_token=anti_csrf_token,
-            allowed_origins=config.trusted_origins(api_origin),
-            is_tested=is_tested,
-        )
+    if not is_checked(mode, request.method, anti_csrf_check=anti_csrf_check):
+        return
+    headers, allowed = request.headers, config.trusted_origins(api_origin)
+    found = problem(
+        mode, headers, anti_csrf_token=anti_csrf_token, allowed_origins=allowed, is_tested=is_tested
+    )
+    if found is not None:
+        reason, message = found
+        warn_of_hidden_origin(mode, headers, message)
+        raise TryRefreshTokenError(message, reason=reason)
 
 
 def is_hidden(origin: str) -> bool:
@@ -202,34 +206,6 @@ def is_allowed(origin: str, allowed_origins: Collection[str]) -> bool:
     # Browsers send the origins of websites in lower case, but those of app shells as they are spelled.
     origin = origin.strip()
     return origin in allowed_origins or origin.lower() in allowed_origins
-
-
-def check(
-    mode: AntiCsrf,
-    headers: Headers,
-    *,
-    anti_csrf_token: str | None = None,
-    allowed_origins: Collection[str] = (),
-    is_tested: bool = False,
-) -> None:
-    """Check a request whose access token came by cookie.
-
-    The parameters are those of :func:`problem`.
-
-    :raises TryRefreshTokenError: with ``csrf_missing`` or ``csrf_mismatch`` (FDI: a failed check is answered
-        with *try refresh token*).
-    """
-    found = problem(
-        mode,
-        headers,
-        anti_csrf_token=anti_csrf_token,
-        allowed_origins=allowed_origins,
-        is_tested=is_tested,
-    )
-    if found is not None:
-        reason, message = found
-        warn_of_hidden_origin(mode, headers, message)
-        raise TryRefreshTokenError(message, reason=reason)
 
 
 def warn_of_hidden_origin(mode: AntiCsrf, headers: Headers, message: str) -> None:

@@ -294,7 +294,7 @@ class Guard:
     def _check_anti_csrf(self, request: Request, token: AccessToken) -> None:
         if self._is_anti_csrf_off:
             return
-        csrf.check_request(
+        csrf.check(
             self._app_state.config,
             request,
             origin_of_api(request),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, strategies as st
 
-from flask_stsession.config.config import AntiCsrf
+from flask_stsession.config.config import AntiCsrf, Config
 from flask_stsession.errors import Reason, TryRefreshTokenError
 from flask_stsession.web.csrf import check, is_checked, problem, sender_of, via_token_problem
 
@@ -16,20 +17,26 @@ MODES: tuple[AntiCsrf, ...] = ("VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "
 OURS = frozenset({"https://app.example.com", "http://localhost:3000", "my-shell://LocalHost"})
 
 
+class Sent(NamedTuple):
+    """A request."""
+
+    method: str
+    headers: dict[str, str]
+
+
 def refusal(
     mode: AntiCsrf, method: str = "POST", *, anti_csrf_token: str | None = None, **sent: str | None
 ) -> tuple[Reason, str]:
-    assert is_checked(mode, method)
     with pytest.raises(TryRefreshTokenError) as caught:
-        check(mode, headers_of(sent), anti_csrf_token=anti_csrf_token, allowed_origins=OURS)
+        passes(mode, method, anti_csrf_token=anti_csrf_token, **sent)
     return caught.value.reason, str(caught.value)
 
 
 def passes(
     mode: AntiCsrf, method: str = "POST", *, anti_csrf_token: str | None = None, **sent: str | None
 ) -> bool:
-    if is_checked(mode, method):
-        check(mode, headers_of(sent), anti_csrf_token=anti_csrf_token, allowed_origins=OURS)
+    config = Config({"anti_csrf": mode, "website_domain": tuple(OURS)})
+    check(config, Sent(method, headers_of(sent)), "https://api.example.com", anti_csrf_token=anti_csrf_token)
     return True
 
 
