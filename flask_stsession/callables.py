@@ -69,6 +69,7 @@ def _run(ensure_sync: EnsureSync, function: Callable[..., Any]) -> Any:
         return run()
     # No event loop can run another one in its thread: an async view, or an async fetch_value that builds
     # another claim, waits here for a thread that can.
+    # Named in full, since the module with the executors is imported when one of them is first needed.
     with concurrent.futures.ThreadPoolExecutor(1, "flask-stsession: async") as pool:
         return pool.submit(copy_context().run, run).result()
 
