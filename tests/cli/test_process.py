@@ -35,11 +35,15 @@ def run(tmp_path: Path) -> Run:
     """Return a function that runs ``flask stsession`` on an app with nothing configured."""
     (tmp_path / "app.py").write_text(APP, encoding="utf-8")
 
+    # Without bytecode: a changed app.py of the same size would seem unchanged within a second.
+    around = {name: value for name, value in os.environ.items() if name != "FLASK_APP"}
+    around["PYTHONDONTWRITEBYTECODE"] = "1"
+
     def run(*arguments: str, given: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "flask", "stsession", *arguments],
             cwd=tmp_path,
-            env={name: value for name, value in os.environ.items() if name != "FLASK_APP"} | environment,
+            env=around | environment,
             input=given,
             capture_output=True,
             text=True,
