@@ -1,4 +1,4 @@
-"""Serve a Flask app from a Lambda function: events become WSGI requests, responses what the gateway reads."""
+"""Serve a Flask app from a Lambda function: turn events into WSGI requests, and write the responses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 EVENT_KEY: Final = "aws_lambda.event"
 CONTEXT_KEY: Final = "aws_lambda.context"
 
-#: Names that WSGI can express. An underscore is none of them: ``X_Forwarded_For`` would pass for
+#: Header names that WSGI can express. They have no underscore: ``X_Forwarded_For`` would pass for
 #: ``X-Forwarded-For``.
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")
 #: These no longer describe the body, which is complete and of another length.
@@ -45,12 +45,12 @@ def make_handler(app: Flask) -> Callable[..., GatewayResponse]:
     ``"aws_lambda.event"`` and the context of the invocation under ``"aws_lambda.context"``.
 
     The app sees its own paths: the stage and the base path of a custom domain are in ``request.script_root``.
-    Set ``STSESSION_API_GATEWAY_PATH`` where clients see another path before the app's own, behind a CDN for
-    example.
+    Set ``STSESSION_API_GATEWAY_PATH`` where clients see another path before the app's own, for example behind
+    a CDN.
 
     :param app: the app, with or without ``STSession``.
     :returns: ``handler(event, context=None)``. It returns a response in the shape that the gateway reads,
-        which is a 400 to any other event.
+        and a 400 for any other event.
     """
 
     def handler(event: object, context: object = None) -> GatewayResponse:
@@ -72,7 +72,7 @@ def environ_of(request: EventRequest, gateway_path: str | None = None) -> WSGIEn
     """Return the WSGI environment of a request (PEP 3333).
 
     :param gateway_path: ``STSESSION_API_GATEWAY_PATH``.
-    :raises EventError: a part of the event is of a wrong type.
+    :raises EventError: a part of the event has the wrong type.
     """
     script_name, path_info = request.mount(gateway_path)
     headers, body, scheme = request.headers, request.body, request.scheme
