@@ -1,4 +1,4 @@
-"""Fixtures for pytest, which finds them by an entry point: nothing of this package is imported until used."""
+"""Fixtures for pytest, which finds them by an entry point; they import the rest of the package when used."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def stsession_client(app: Flask) -> STSessionClient:
 def stsession_core(request: pytest.FixtureRequest) -> TestCore:
     """Return the core of the app that the fixture ``app`` returns, to simulate an outage.
 
-    The fixture ``app`` may use this one: ``create_app(stsession_core.settings)`` has its core in memory.
+    The fixture ``app`` may use this one: ``create_app(stsession_core.settings)`` keeps its core in memory.
     """
     from .testing import TestCore
 

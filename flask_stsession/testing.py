@@ -1,4 +1,4 @@
-"""Test clients that are signed in: real tokens of a real core, written and verified as ever.
+"""Sign test clients in, with real tokens of a real core, which are written and verified as usual.
 
 ::
 
@@ -58,10 +58,10 @@ def login(
     tenant_id: str | None = None,
     base_url: str | None = None,
 ) -> Session:
-    """Sign a test client in, as a view does that calls ``create_new_session``.
+    """Sign a test client in, as a view that calls ``create_new_session`` does.
 
     The client then sends what a frontend SDK sends: the cookies or the header ``Authorization``, and the
-    header that ``STSESSION_ANTI_CSRF`` asks for. A session that it has already is replaced.
+    header that ``STSESSION_ANTI_CSRF`` asks for. If it already has a session, the new one replaces it.
 
     :param client: ``app.test_client()``.
     :param roles: the roles that the user has from now on, instead of any others; created where missing.
@@ -90,9 +90,9 @@ def login(
         if transfer is not None and session.transfer_method != transfer:
             raise ValueError(
                 f"login(transfer={transfer!r}) is not possible: STSESSION_TOKEN_TRANSFER_METHOD of this app "
-                f"made it {session.transfer_method!r}."
+                f"chose {session.transfer_method!r}."
             )
-        # The app's own tables know nothing of the test: the session says what they would.
+        # The app's own tables do not have the values of the test, so set them in the session.
         by_app: dict[SessionClaim[Any], list[str]] = {}
         if named and extension.has_loader("roles_loader"):
             by_app[UserRoleClaim] = list(roles)
@@ -106,14 +106,14 @@ def login(
 def logout(client: FlaskClient, *, base_url: str | None = None) -> bool:
     """End the session of a test client and clear its tokens, as ``sign_out`` does; no error without one.
 
-    :returns: whether no session lives on in the core.
+    :returns: ``False`` if the session may still exist in the core.
     """
     with _request(client, base_url) as extension:
         return extension.sign_out()
 
 
 def expire(client: FlaskClient, *, base_url: str | None = None) -> None:
-    """Replace the access token of a test client by one that has just expired; it can be refreshed.
+    """Replace the access token of a test client with one that has just expired; it can be refreshed.
 
     :raises RuntimeError: the client is not signed in, or the core is not the embedded one.
     """
@@ -154,25 +154,25 @@ class STSessionClientMixin:
         return logout(self._client, base_url=base_url)
 
     def expire(self, *, base_url: str | None = None) -> None:
-        """Let the access token of this client have expired; see :func:`expire`."""
+        """Make the access token of this client expire; see :func:`expire`."""
         expire(self._client, base_url=base_url)
 
     def end(self, *, base_url: str | None = None) -> None:
-        """End the session of this client elsewhere; see :func:`end`."""
+        """End the session of this client in the core; see :func:`end`."""
         end(self._client, base_url=base_url)
 
     @property
     def _client(self) -> FlaskClient:
         if not isinstance(self, FlaskClient):
             raise TypeError(
-                f"{type(self).__name__} is no test client: write "
+                f"{type(self).__name__} is not a test client: write "
                 f"class {type(self).__name__}(STSessionClientMixin, FlaskClient)."
             )
         return self
 
 
 class STSessionClient(STSessionClientMixin, FlaskClient):
-    """Flask's test client, which can sign in: ``app.test_client_class = STSessionClient``."""
+    """A Flask test client that can sign in: ``app.test_client_class = STSessionClient``."""
 
 
 class TestCore:
@@ -183,12 +183,12 @@ class TestCore:
 
     __test__ = False  # pytest would collect it, for its name
 
-    #: What an app needs to have its core in memory, whatever else it is configured for.
+    #: The settings that keep an app's core in memory, whatever else is configured.
     settings: Mapping[str, Any] = MappingProxyType(
         {
             "TESTING": True,
             "STSESSION_CONNECTION_URI": "embedded::memory:",
-            # Of the way to another core: they do not fit this one, and name files of another machine.
+            # These lead to another core: they do not fit this one, and name files of another machine.
             "STSESSION_API_KEY": None,
             "STSESSION_CORE_PROXY": None,
             "STSESSION_CORE_TLS": {},
@@ -200,7 +200,7 @@ class TestCore:
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """Let no call reach the core inside the block, as in an outage.
+        """Simulate an outage: no call reaches the core inside the block.
 
         :raises RuntimeError: the core is not the embedded one.
         """
@@ -313,7 +313,7 @@ def _keeps_cookies(client: FlaskClient) -> bool:
 def _request(
     client: FlaskClient, base_url: str | None, headers: Mapping[str, str] | None = None
 ) -> Iterator[STSession]:
-    """Have a request of the client, whose response changes its tokens; yield the extension object."""
+    """Push a request of the client, and apply the response to its tokens; yield the extension object."""
     client_tokens = _Tokens(client, base_url)
     app = client.application
     app_state = app_state_of(app)
@@ -326,7 +326,7 @@ def _request(
         try:
             yield extension
         finally:
-            g.session = before  # an app context that the test keeps open goes on
+            g.session = before  # the test may keep its app context open
         request = this_request()
         state = request_state(request)
         response = app.response_class()
@@ -342,7 +342,7 @@ def _request(
 
 
 def _give_roles(user_id: str, tenant_id: str, roles: Sequence[str], permissions: Sequence[str]) -> bool:
-    """Give a user exactly these roles and permissions in the core, if any are named; return whether."""
+    """If roles or permissions are named, give a user exactly these in the core; return whether any are."""
     for argument, names in (("roles", roles), ("permissions", permissions)):
         if isinstance(names, str) or not isinstance(names, Iterable):
             raise TypeError(f"login() takes a list of names as {argument}=, not {names!r}.")

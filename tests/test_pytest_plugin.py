@@ -1,4 +1,4 @@
-"""The fixtures for pytest, as a project of its own gets them by the entry point of this package."""
+"""The fixtures for pytest, as another project gets them by the entry point of this package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-#: The plugin once, whether or not the installed package has the entry point.
+#: Load the plugin once, whether or not the installed package has the entry point.
 OPTIONS = ["-p", "no:stsession", "-p", "flask_stsession.pytest_plugin", "-p", "no:cacheprovider", "-q"]
 
 CONFTEST = """

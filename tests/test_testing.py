@@ -1,4 +1,4 @@
-"""``flask_stsession.testing``: test clients with sessions of every kind, real to all that verifies them."""
+"""``flask_stsession.testing``: test clients with real sessions of every kind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ UNAUTHORISED = {"message": "unauthorised"}
 PlanClaim = PrimitiveClaim("plan", lambda user_id, tenant_id, user_context: "free")
 SecondFactorClaim = BooleanClaim("2fa", lambda user_id, tenant_id, user_context: False)
 
-#: Settings under which tokens travel in ways that differ.
+#: Settings under which tokens travel in different ways.
 WAYS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "by header only": {"token_transfer_method": "header"},
@@ -174,7 +174,7 @@ def test_the_transfer_method_is_chosen(make_app: AppFactory, transfer: Any, has_
 
 def test_a_transfer_method_that_the_app_does_not_allow_is_refused(make_app: AppFactory) -> None:
     client = make_app(token_transfer_method="header").test_client()
-    with pytest.raises(ValueError, match="STSESSION_TOKEN_TRANSFER_METHOD of this app made it 'header'"):
+    with pytest.raises(ValueError, match="STSESSION_TOKEN_TRANSFER_METHOD of this app chose 'header'"):
         login(client, "alice", transfer="cookie")
     assert user_of(client) == 401
 
@@ -199,7 +199,7 @@ def test_a_client_that_keeps_no_cookies_sends_a_header(make_app: AppFactory) -> 
 
 
 @pytest.mark.parametrize("function", [logout, expire, end, lambda app: login(app, "alice")])
-def test_an_app_is_no_client(make_app: AppFactory, function: Any) -> None:
+def test_an_app_is_not_a_client(make_app: AppFactory, function: Any) -> None:
     with pytest.raises(TypeError, match=r"such as app\.test_client\(\), not <Flask 'app'>"):
         function(make_app())
 
@@ -279,7 +279,7 @@ def test_a_login_without_roles_leaves_them_as_they_are(app: Flask) -> None:
     assert client.get("/admins").status_code == 200
 
 
-def test_with_loaders_of_the_apps_own_the_session_has_the_roles(app: Flask) -> None:
+def test_if_the_app_has_its_own_loaders_the_session_has_the_roles(app: Flask) -> None:
     stsession: STSession = app.extensions["stsession"]
     stsession.roles_loader(lambda user_id, tenant_id: [])
     stsession.permissions_loader(lambda user_id, tenant_id: [])
@@ -290,7 +290,7 @@ def test_with_loaders_of_the_apps_own_the_session_has_the_roles(app: Flask) -> N
 
 @pytest.mark.parametrize("argument", ["roles", "permissions"])
 @pytest.mark.parametrize("names", ["admin", 5])
-def test_what_is_no_list_of_names_is_refused(app: Flask, argument: str, names: Any) -> None:
+def test_anything_but_a_list_of_names_is_refused(app: Flask, argument: str, names: Any) -> None:
     arguments: Any = {argument: names}
     with pytest.raises(TypeError, match=rf"takes a list of names as {argument}=, not {names!r}"):
         login(app.test_client(), "alice", **arguments)
@@ -364,7 +364,7 @@ def test_the_methods_can_be_mixed_into_another_client_class(app: Flask) -> None:
     assert user_of(client) == "alice"
 
 
-def test_the_mixin_alone_is_no_client() -> None:
+def test_the_mixin_alone_is_not_a_client() -> None:
     class Client(STSessionClientMixin):
         pass
 
@@ -393,7 +393,7 @@ def test_a_core_elsewhere_cannot_be_taken_down_or_asked_to_expire_tokens(make_ap
         pass
 
 
-#: What an environment may say of another core.
+#: What an environment may configure for another core.
 PRODUCTION = {
     "STSESSION_CONNECTION_URI": "https://core.example.com:3567",
     "STSESSION_API_KEY": "the-api-key-of-that-core",

@@ -1,4 +1,4 @@
-"""Serve a Flask app from a Lambda function: events become WSGI requests, responses what the gateway reads."""
+"""Serve a Flask app from a Lambda function: turn events into WSGI requests, and write the responses."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def make_handler(app: Flask) -> Callable[..., GatewayResponse]:
     ``"aws_lambda.event"`` and the context of the invocation under ``"aws_lambda.context"``.
 
     The app sees its own paths: the stage and the base path of a custom domain are in ``request.script_root``.
-    Set ``STSESSION_API_GATEWAY_PATH`` where clients see another path before the app's own, behind a CDN for
-    example.
+    Set ``STSESSION_API_GATEWAY_PATH`` where clients see another path before the app's own, for example behind
+    a CDN.
 
     :param app: the app, with or without ``STSession``.
     :raises TypeError: it is not an app.
     :returns: ``handler(event, context=None)``. It returns a response in the shape that the gateway reads,
-        which is a 400 to any other event.
+        and a 400 for any other event.
     """
 
     if not callable(getattr(app, "wsgi_app", None)):

@@ -30,7 +30,7 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 #: An authorizer: ``f(event, context)``, which returns a policy or a simple response.
 Authorizer = Callable[..., dict[str, Any]]
 
-#: How long (s) the gateway of an HTTP API waits for an authorizer (10 s), less what starting it takes.
+#: How long (s) the gateway of an HTTP API waits for an authorizer (10 s), less the time to start it.
 _LIMIT_SECONDS: Final = 9.0
 #: A resource of a policy may be this long (characters).
 _LONGEST_RESOURCE: Final = 512
@@ -53,46 +53,46 @@ def make_authorizer(
     simple_responses: bool = False,
     get_email: Callable[[str, str], str | None] | None = None,
 ) -> Authorizer:
-    """Return a Lambda authorizer: the handler of a function that API Gateway asks before it calls another.
+    """Return a Lambda authorizer: the handler of a function that API Gateway calls before the integration.
 
     ::
 
         authorizer = make_authorizer()
 
     It serves REST APIs (TOKEN and REQUEST), HTTP APIs (payload 1.0 and 2.0) and WebSocket APIs
-    (``$connect``). A valid session is allowed, with ``userId``, ``sessionHandle`` and ``tenantId`` in the
-    context, and the user id as ``principalId``. Without a session, or with an expired one, it raises
-    ``Exception("Unauthorized")``, which the gateway turns into a 401. Failed claims are denied, on REST APIs
-    with the JSON text of the 403 in the context under ``body``. An outage raises another error, for a 500.
+    (``$connect``). It allows a request with a valid session, with ``userId``, ``sessionHandle`` and
+    ``tenantId`` in the context, and the user id as ``principalId``. Without a session, or with an expired
+    one, it raises ``Exception("Unauthorized")``, which the gateway turns into a 401. It denies a request with
+    failed claims, on REST APIs with the JSON text of the 403 in the context under ``body``. During an outage
+    it raises another error, for a 500.
 
-    A cached result counts for all routes of the stage that use the authorizer, so it allows the whole stage,
-    and can serve one transfer method only. It outlives the expiry and the revocation of the session for as
-    long as the gateway keeps it: set the TTL to 60 s at most. ``docs/aws-lambda.md`` names the identity
-    sources.
+    A cached result applies to all routes of the stage that use the authorizer, so it allows the whole stage,
+    and can serve one transfer method only. The gateway uses it until the TTL ends, even after the session has
+    expired or was revoked: set the TTL to 60 s at most. ``docs/aws-lambda.md`` lists the identity sources.
 
     :param config: a mapping of ``STSESSION_`` keys; ``None``: the environment, as for
         :func:`verify_session_event`.
-    :param transfer_method: the only way of sending tokens to look at. By default ``"header"`` with
+    :param transfer_method: the only transfer method to read tokens from. By default ``"header"`` with
         ``result_caching``, else what ``STSESSION_TOKEN_TRANSFER_METHOD`` allows.
     :param session_required: ``False`` allows requests without a session, with ``principalId`` ``""``; needs
         ``result_caching=False``.
     :param override_global_claim_validators: ``f(global_validators, session, user_context)``, which returns
         the validators to run; there are no global ones here.
     :param result_caching: whether the gateway caches results. ``False`` allows exactly the requested
-        resource, and hands on a changed cookie under ``setCookie``, with its ``frontToken``.
+        resource, and passes on a changed cookie under ``setCookie``, with its ``frontToken``.
     :param simple_responses: the HTTP API expects ``{"isAuthorized": …}`` rather than a policy.
     :param get_email: ``f(user_id, tenant_id)``, for ``EmailVerificationClaim``.
     :returns: ``authorizer(event, context=None)``.
-    :raises ConfigError: a setting is wrong, or a combination could not work: an optional session, several
+    :raises ConfigError: a setting is wrong, or a combination cannot work: an optional session, several
         transfer methods, or ``VIA_ORIGIN`` by cookie, with cached results.
-    :raises TypeError: an argument is of a wrong type.
+    :raises TypeError: an argument has the wrong type.
     """
     for name, flag in (("result_caching", result_caching), ("simple_responses", simple_responses)):
         if not isinstance(flag, bool):
             raise TypeError(f"make_authorizer() takes True or False as {name}, not {flag!r}.")
     options = verify_options(
         "make_authorizer()",
-        # A result that is cached for a GET counts for a POST as well.
+        # A result that was cached for a GET is used for a POST as well.
         anti_csrf_check=True if result_caching else None,
         session_required=session_required,
         override_global_claim_validators=override_global_claim_validators,
@@ -137,8 +137,8 @@ def _checked_transfer(
     if transfer == "any":
         raise ConfigError(
             "make_authorizer() got transfer_method='any', but an authorizer whose results are cached is "
-            "called only if all its identity sources are there, so it can serve one transfer method. Write "
-            "transfer_method='header' or 'cookie', or result_caching=False."
+            "called only if the request has all its identity sources, so it can serve one transfer method. "
+            "Write transfer_method='header' or 'cookie', or result_caching=False."
         )
     if not options.session_required:
         raise ConfigError(
@@ -149,9 +149,9 @@ def _checked_transfer(
     if transfer == "cookie" and (mode == "VIA_ORIGIN" or (mode is None and config.login_url is not None)):
         raise ConfigError(
             "make_authorizer() caches results of sessions by cookie, but STSESSION_ANTI_CSRF = 'VIA_ORIGIN' "
-            "checks headers that not every request carries, so that they cannot be identity sources, and a "
-            "cached result would let other sites in. Write STSESSION_ANTI_CSRF = 'VIA_CUSTOM_HEADER' and add "
-            "the header rid to the identity sources, or write result_caching=False."
+            "checks headers that some requests do not have. They cannot be identity sources, so a cached "
+            "result would allow requests from other sites. Write STSESSION_ANTI_CSRF = 'VIA_CUSTOM_HEADER' "
+            "and add the header rid to the identity sources, or write result_caching=False."
         )
     return transfer
 
@@ -180,9 +180,9 @@ def _answer_to(
 
 
 def _parse(event: object) -> tuple[EventRequest, str]:
-    """Return the request in the event of an authorizer, and the ARN of what it wants.
+    """Return the request in the event of an authorizer, and the ARN that it asks for.
 
-    :raises EventError: it is no event of an authorizer.
+    :raises EventError: it is not the event of an authorizer.
     """
     if not isinstance(event, Mapping):
         raise EventError(f"the event must be an object, not {type(event).__name__}.")
@@ -214,7 +214,7 @@ class _Answers:
     def allow(
         self, request: EventRequest, arn: str, session: Session | None, record: EventRecord
     ) -> dict[str, Any]:
-        """Allow a request, with what the integration may want to know of the session."""
+        """Allow a request, and put what the integration may need of the session into the context."""
         context: dict[str, str] = {}
         if session is not None:
             context = {
@@ -264,10 +264,10 @@ class _Answers:
         return {**answer, "context": context} if context else answer
 
     def _resource(self, arn: str) -> str:
-        """Return the ARN that a policy is about: what was asked for, or the whole stage."""
+        """Return the resource of a policy: the requested ARN, or the whole stage."""
         if not self._result_caching and len(arn) <= _LONGEST_RESOURCE:
             return arn
-        # Not STAGE/*/*: the ARNs of $connect and $default have one part behind the stage.
+        # Not STAGE/*/*: the ARNs of $connect and $default have one part after the stage.
         return _ARN.sub(r"\1/*", arn)
 
     def _changed_cookie(self, request: EventRequest, record: EventRecord) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Finish the response of a function without Flask: changed tokens, and what caches and browsers must know."""
+"""Add headers to the response of a function without Flask: for changed tokens, caching and CORS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class _Headers(Response):
-    """Headers to write tokens to. Any other response would have a content type as well."""
+    """A response without a default content type, for its headers only."""
 
     default_mimetype = None
 
@@ -26,10 +26,10 @@ class _Headers(Response):
 def token_headers(
     config: Config, request: EventRequest, changes: ClientChanges, *, turns: Turns, present: HeaderPairs = ()
 ) -> list[tuple[str, str]]:
-    """Return headers with those added that change the tokens of the client.
+    """Return the headers of a response, and those that change the tokens of the client.
 
     :param turns: of the function.
-    :param present: the headers that the response has without them.
+    :param present: the headers that the response already has.
     """
     mounted, _ = request.mount(config.api_gateway_path)
     writer = ResponseWriter(
@@ -51,11 +51,11 @@ def with_client_headers(
     *,
     turns: Turns,
 ) -> GatewayResponse:
-    """Return a response with what changes on the client, and what caches and browsers must know.
+    """Return a response with the headers for changed tokens, caching and CORS.
 
     :param changes: ``None`` if nothing changes.
-    :param response: as a handler has written it for its gateway.
-    :raises TypeError: its headers are not what the gateway reads.
+    :param response: what the handler returned to its gateway.
+    :raises TypeError: its headers are not in the shape that the gateway reads.
     """
     headers = headers_of(response)
     add_to_list(headers, "Vary", ("Cookie", "Authorization"))

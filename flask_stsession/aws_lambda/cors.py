@@ -31,7 +31,7 @@ _MAX_AGE_SECONDS: Final = 600
 
 
 def add_cors(config: Config, request: EventRequest, headers: list[tuple[str, str]]) -> None:
-    """Let our websites read a response; browsers keep it from those of others.
+    """Let our websites read a response; browsers do not let other sites read it.
 
     :param headers: of the response, changed in place.
     """
@@ -39,14 +39,14 @@ def add_cors(config: Config, request: EventRequest, headers: list[tuple[str, str
     origin = request.headers.get("origin")
     if origin is None or not is_allowed(origin, config.trusted_origins(request.origin)):
         return
-    # With credentials a star is no wildcard, so whatever else the handler wrote here would not work.
+    # With credentials, * is not a wildcard, so no other value from the handler would work.
     replace(headers, "Access-Control-Allow-Origin", origin.strip())
     replace(headers, "Access-Control-Allow-Credentials", "true")
     add_to_list(headers, "Access-Control-Expose-Headers", EXPOSED_HEADERS)
 
 
 def preflight_response(config: Config, request: EventRequest) -> GatewayResponse:
-    """Respond to OPTIONS: 204, with what a frontend SDK may send where one of our websites asks."""
+    """Respond to OPTIONS with 204; tell our own websites what a frontend SDK may send."""
     headers: list[tuple[str, str]] = []
     add_cors(config, request, headers)
     add_to_list(headers, "Vary", ("Access-Control-Request-Method", "Access-Control-Request-Headers"))
@@ -60,12 +60,12 @@ def preflight_response(config: Config, request: EventRequest) -> GatewayResponse
 
 
 def replace(headers: list[tuple[str, str]], name: str, value: str) -> None:
-    """Give a header this value, whatever it had."""
+    """Set a header to this value, and remove all other values of it."""
     headers[:] = [pair for pair in headers if pair[0].lower() != name.lower()]
     headers.append((name, value))
 
 
 def add_to_list(headers: list[tuple[str, str]], name: str, values: Iterable[str]) -> None:
-    """Add values to a header that lists some, and write it as one line."""
+    """Add values to a header that holds a list, and write it as one line."""
     present = [value for each, value in headers if each.lower() == name.lower()]
     replace(headers, name, extended_list(present, values))

@@ -1,6 +1,6 @@
 """Parse the events of API Gateway, function URLs and Application Load Balancers.
 
-The one parser of this room. What every caller needs is read at once: the format, the method and the headers.
+Events are parsed only here. What every caller needs is read at once: the format, the method and the headers.
 The rest (path, query, body) is read when it is asked for; whether the path can be read is checked at once.
 
 Sources: the payload formats 1.0 and 2.0 in the API Gateway developer guide, the Lambda guide on function
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 #: How a gateway writes its events and reads responses. REST and WebSocket APIs use ``1.0``, function URLs
-#: ``2.0``, HTTP APIs either, as their integration says. Load balancers use ``alb``, or ``alb multi-value``
+#: ``2.0``, HTTP APIs either, depending on the integration. Load balancers use ``alb``, or ``alb multi-value``
 #: where multi-value headers are switched on for the target group.
 Format = Literal["1.0", "2.0", "alb", "alb multi-value"]
 
@@ -32,7 +32,7 @@ _DEFAULT_STAGE: Final = "$default"
 #: ``{name}`` or ``{name+}`` in the path of a route.
 _PARAMETER = r"\{([^{}]+?)\+?\}"
 
-#: Names that WSGI can express. An underscore is none of them: ``X_Forwarded_For`` would pass for
+#: Header names that WSGI can express. They have no underscore: ``X_Forwarded_For`` would pass for
 #: ``X-Forwarded-For``.
 _NAME = r"[A-Za-z0-9!#$%&'*+.^`|~-]+"
 #: These no longer describe the body, which is complete and of another length.
@@ -40,7 +40,7 @@ _NOT_PASSED_ON: Final = frozenset({"content-length", "content-type", "transfer-e
 
 
 class EventError(STSessionError, ValueError):
-    """An event has an unknown shape, or a value of the wrong type in it; the message names the key."""
+    """An event has an unknown shape, or a value of the wrong type; the message names the key."""
 
     reason = Reason.MALFORMED
 
@@ -52,7 +52,8 @@ class EventRequest:
     :param context: its ``requestContext``.
     :param format_: how the gateway writes events and reads responses.
     :param method: the HTTP method, in upper case.
-    :param headers: by lower-case name; equal ones are joined by a comma (RFC 9110, 5.3), cookies by ``; ``.
+    :param headers: by lower-case name; repeated ones are joined by commas (RFC 9110, 5.3), cookies by
+        ``; ``.
     """
 
     __slots__ = ("context", "event", "format", "headers", "method")
@@ -93,7 +94,7 @@ class EventRequest:
 
     @property
     def scheme(self) -> str:
-        """The scheme that the client used: ``http`` only behind a load balancer, which says so itself."""
+        """The scheme that the client used: ``http`` only behind a load balancer that says so."""
         if not self.format.startswith("alb"):
             return "https"
         return "https" if self.headers.get("x-forwarded-proto", "").lower() == "https" else "http"
@@ -138,7 +139,7 @@ class EventRequest:
             return wsgi_text(_text(self.event.get("rawQueryString", ""), "rawQueryString"))
         if self.format == "1.0":
             return urlencode(list(self._query_pairs()), errors="replace")
-        # A load balancer hands names and values on as they came, still encoded.
+        # A load balancer passes names and values on as they came, still encoded.
         return wsgi_text("&".join(f"{name}={value}" for name, value in self._query_pairs()))
 
     def _query_pairs(self) -> Iterator[tuple[str, str]]:
@@ -174,25 +175,25 @@ class EventRequest:
     def mount(self, gateway_path: str | None = None) -> tuple[str, str]:
         """Return where the app is mounted and the path below, decoded: ``SCRIPT_NAME`` and ``PATH_INFO``.
 
-        Before the app's own path stand the stage and the base path of a custom domain, depending on gateway,
-        payload format and domain. The route that matched tells what belongs to the app.
+        The stage and the base path of a custom domain may come before the app's own path, depending on the
+        gateway, the payload format and the domain. The matched route shows which part belongs to the app.
 
         :param gateway_path: ``STSESSION_API_GATEWAY_PATH``: the path that clients see before the app's own.
-            ``None``: the one that the event tells.
+            ``None``: the one in the event.
         :raises EventError: a path is not text.
         """
         path = _decoded(self._raw_path())
         before = self._before_route(path)
         if before is None:
             before = self._stage if _begins_with(path, self._stage) and self._path_has_stage else ""
-        # In payload 1.0 the path that the client asked for, stage included, is apart.
+        # Payload 1.0 also has the path that the client requested, with the stage.
         asked = self.context.get("path") if self.format == "1.0" else None
         root = before
         if isinstance(asked, str) and _decoded(asked).endswith(path):
             root = _decoded(asked)[: -len(path) or None] + before
         below = path[len(before) :]
         if gateway_path and not root.endswith(gateway_path) and _begins_with(below, gateway_path):
-            # Put there by something in front of the gateway, a CDN for example.
+            # Something in front of the gateway added it, for example a CDN.
             below = below[len(gateway_path) :]
         return root if gateway_path is None else gateway_path, below or "/"
 
@@ -243,13 +244,13 @@ class EventRequest:
 
     @property
     def _stage(self) -> str:
-        """The stage as it begins a path; empty for the default stage, which no path has."""
+        """The stage as a path prefix; empty for the default stage, which is in no path."""
         stage = self.context.get("stage")
         return f"/{stage}" if isinstance(stage, str) and stage not in ("", _DEFAULT_STAGE) else ""
 
     @property
     def _path_has_stage(self) -> bool:
-        """Whether the path begins with the stage: so it is in an HTTP API, and not in a REST API."""
+        """Whether the path begins with the stage, as in an HTTP API but not in a REST API."""
         return self.format == "2.0" or self.event.get("version") == "1.0"
 
     def _route(self) -> str:
@@ -271,9 +272,9 @@ class EventRequest:
         self._path_parameters()
 
     def _before_route(self, path: str) -> str | None:
-        """Return what stands in a path before the part that the route has matched.
+        """Return the part of a path before the part that the route matched.
 
-        :returns: ``None`` if the route does not tell, as the route ``$default`` does not.
+        :returns: ``None`` if the route does not show it; ``$default`` does not.
         """
         route = self._route()
         if not route.startswith("/"):
@@ -289,8 +290,8 @@ class EventRequest:
 def parse_event(event: object) -> EventRequest:
     """Return the HTTP request in an event.
 
-    :param event: as the Lambda runtime hands it to a handler; also that of a REQUEST authorizer.
-    :raises EventError: it is no event of API Gateway, a function URL or a load balancer.
+    :param event: what the Lambda runtime passes to a handler; also that of a REQUEST authorizer.
+    :raises EventError: it is not an event of API Gateway, a function URL or a load balancer.
     """
     if not isinstance(event, Mapping):
         _refuse("", "an object", event)
@@ -300,7 +301,7 @@ def parse_event(event: object) -> EventRequest:
         method = _mapping(context.get("http"), "requestContext.http").get("method")
         format_: Format = "2.0"
     elif version not in (None, "1.0"):
-        raise EventError(f"The event has the unknown version {str(version)[:20]!r}; known are 1.0 and 2.0.")
+        raise EventError(f"The event has the unknown version {str(version)[:20]!r}; 1.0 and 2.0 are known.")
     else:
         method = event.get("httpMethod")
         if "elb" in context:
@@ -384,8 +385,8 @@ def _decoded(path: str) -> str:
 
 
 def wsgi_text(text: str) -> str:
-    """Return text as WSGI wants it, each character for one octet (PEP 3333).
+    """Return text as WSGI wants it, one character for each octet (PEP 3333).
 
-    Half a surrogate pair becomes ``?``: Werkzeug decodes a query strictly.
+    A lone surrogate becomes ``?``: Werkzeug decodes a query strictly.
     """
     return text if text.isascii() else text.encode("utf-8", "replace").decode("latin-1")

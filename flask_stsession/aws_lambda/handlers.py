@@ -1,4 +1,4 @@
-"""Guard Lambda handlers without Flask, for functions that serve a route or two."""
+"""Guard Lambda handlers without Flask, for functions that serve one or two routes."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def verify_session_event(
 
     The session is at ``event["session"]``, ``None`` where it is optional and there is none. A request that is
     refused gets the 401, 403 or 503 of :func:`~flask_stsession.verify_session` in the shape that the gateway
-    reads; so does one for which the handler raises such an error. Tokens that have changed go out with the
-    handler's response. Responses carry CORS headers for the origins in ``STSESSION_WEBSITE_DOMAIN``, and a
+    reads; so does one for which the handler raises such an error. Changed tokens are sent with the handler's
+    response. Responses carry CORS headers for the origins in ``STSESSION_WEBSITE_DOMAIN``, and a
     preflight request is answered without calling the handler.
 
-    Decorate once per process, at the top of the module: what is cached (keys, tokens, connections) survives
-    until the process ends.
+    Decorate once per process, at the top of the module: keys, tokens and connections are cached until the
+    process ends.
 
     :param config: a mapping of ``STSESSION_`` keys; ``None``: the environment, ``STSESSION_…`` and
         ``FLASK_STSESSION_…``.
@@ -62,7 +62,7 @@ def verify_session_event(
         ``EmailVerificationClaim``.
     :param verify_arguments: as for :func:`~flask_stsession.verify_session`.
     :raises ConfigError: a setting is wrong, the core is the embedded one, or the arguments protect nothing.
-    :raises TypeError: an argument is unknown or of a wrong type.
+    :raises TypeError: an argument is unknown or has the wrong type.
     """
     options = verify_options("verify_session_event()", **verify_arguments)
     sessions = FunctionSessions(read_settings(config), get_email=get_email)
@@ -112,8 +112,8 @@ class _GuardedHandler:
         return self._finished(request, record, self._run(request, record, given, context))
 
     def _run(self, request: EventRequest, record: EventRecord, event: Any, context: object) -> Any:
-        # Nothing here registers an error handler, as init_app does: a verdict that the handler raises, by
-        # session.assert_claims() for example, becomes a response here or not at all.
+        # There is no error handler here, unlike after init_app. So this turns a verdict that the handler
+        # raises, for example by session.assert_claims(), into a response.
         try:
             return self._handler(event, context)
         except SessionHTTPError as error:
@@ -140,10 +140,10 @@ def _malformed(error: EventError) -> GatewayResponse:
 def _as_response(request: EventRequest, returned: Any) -> Mapping[str, Any]:
     """Return what a handler returned as a response.
 
-    With payload 2.0, a gateway takes anything without a status for the JSON of a 200, and so does this. As
+    With payload 2.0, a gateway treats anything without a status as the JSON of a 200, and so does this. As
     in the JSON of the Lambda runtime, a ``Decimal``, which DynamoDB returns, is a number.
 
-    :raises TypeError: it is no response, and the gateway would not make one of it.
+    :raises TypeError: it is not a response, and the gateway would not turn it into one.
     """
     if isinstance(returned, Mapping) and "statusCode" in returned:
         body = returned.get("body")
@@ -186,8 +186,8 @@ def error_response(
     ours, such as a wrong API key, is logged with its traceback and becomes a 500.
 
     :param event: the event of the invocation.
-    :param error: the error; one that is not of this package is raised again.
-    :param config: as for :func:`verify_session_event`; decides about the statuses, CORS headers and which
+    :param error: the error; an error of another package is raised again.
+    :param config: as for :func:`verify_session_event`; sets the statuses, the CORS headers, and which
         cookies are cleared.
     """
     if not isinstance(error, BaseException):

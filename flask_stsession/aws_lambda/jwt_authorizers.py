@@ -1,8 +1,8 @@
 """Read and check the claims of a session behind a JWT authorizer of an HTTP API.
 
 The gateway verifies the token of a request, and checks issuer, audience and expiry, but none of our claims.
-It hands the payload on as strings, from which nested values cannot be read back, so the claims are read from
-the token itself. It is in the event's header, and is believed only if the strings are about the same token.
+It passes the payload on as strings, from which nested values cannot be restored, so the claims are read from
+the token in the event's header. The token is trusted only if the strings are about the same token.
 
 Source: "Control access to HTTP APIs with JWT authorizers" in the API Gateway developer guide.
 """
@@ -40,8 +40,8 @@ def claims_from_jwt_authorizer(event: object) -> dict[str, Any]:
     :param event: of an HTTP API (payload 2.0 or 1.0), from a route with a JWT authorizer whose identity
         source is ``$request.header.Authorization``. With another source, nobody has verified the token.
     :raises UnauthorisedError: no JWT authorizer has verified the request, or the event's header has no token,
-        or another one than the gateway vouches for.
-    :raises EventError: it is no event of a gateway.
+        or a different one from the token that the gateway verified.
+    :raises EventError: it is not an event of a gateway.
     """
     return _verified_token(event).payload()
 
@@ -60,7 +60,7 @@ def assert_jwt_authorizer_claims(event: object, validators: Iterable[SessionClai
     :param validators: what the session has to satisfy.
     :raises InvalidClaimsError: a validator failed; the error lists all that did.
     :raises UnauthorisedError: as :func:`claims_from_jwt_authorizer` does.
-    :raises TypeError: these are not several validators.
+    :raises TypeError: this is not a list of validators.
     """
     required = checked_validators("assert_jwt_authorizer_claims()", validators)
     token = _verified_token(event)
@@ -78,9 +78,9 @@ def assert_jwt_authorizer_claims(event: object, validators: Iterable[SessionClai
 
 
 class _NoSources:
-    """What built-in claims find where nothing can be fetched."""
+    """Stands in for the extension where built-in claims cannot be fetched."""
 
-    #: Claims are refetched from this age on. Here they are not.
+    #: The age (s) from which claims are refetched; ``None``: never.
     claim_max_age_seconds: float | None = None
 
 
@@ -104,17 +104,17 @@ def _verified_token(event: object) -> AccessToken:
         raise _refused("The value of the event's header Authorization is not a session token.")
     for key, own in (("sub", token.user_id), ("sessionHandle", token.session_handle)):
         if vouched.get(key) != own:
-            raise _refused(f"The event's header has another {key} than the JWT authorizer vouches for.")
+            raise _refused(f"The event's token has a different {key} from the one that the gateway verified.")
     if not _is_number(vouched.get("exp"), token.expires_at):
-        raise _refused("The event's header has another exp than the JWT authorizer vouches for.")
+        raise _refused("The event's token has a different exp from the one that the gateway verified.")
     return token
 
 
 def _vouched_claims(request: EventRequest) -> Mapping[str, Any]:
     """Return the claims as the gateway has flattened them.
 
-    A Lambda authorizer can put nothing there: its context has another key in payload 2.0, and may not be
-    named ``claims`` in payload 1.0.
+    A Lambda authorizer cannot write them: its context has another key in payload 2.0, and may not have a key
+    ``claims`` in payload 1.0.
     """
     found: Any = request.context.get("authorizer")
     if request.format == "2.0":
@@ -135,7 +135,7 @@ def _refused(message: str, reason: Reason = Reason.MALFORMED) -> UnauthorisedErr
 
 
 def _is_number(found: object, expected: float) -> bool:
-    """Return whether a claim that may have been made text is this number."""
+    """Return whether a claim, which the gateway may have turned into text, is this number."""
     if isinstance(found, str):
         return _NUMBER.fullmatch(found) is not None and Decimal(found) == Decimal(expected)
     return not isinstance(found, bool) and isinstance(found, int | float) and found == expected

@@ -34,8 +34,8 @@ def gateway_response(
 ) -> GatewayResponse:
     """Return a response in a gateway's shape.
 
-    A body that is UTF-8 is sent as text, any other as base64, from both of which the gateway restores the
-    bytes. A REST API decodes base64 only where ``binaryMediaTypes`` names the media type.
+    A UTF-8 body is sent as text, any other as base64; the gateway restores the bytes from both. A REST API
+    decodes base64 only where ``binaryMediaTypes`` names the media type.
 
     :param format_: of the event.
     :param status: the HTTP status.
@@ -51,7 +51,7 @@ def gateway_response(
 
 
 def malformed_event(error: EventError) -> GatewayResponse:
-    """Return a 400 to an event that no gateway sends; its format is not known."""
+    """Return a 400 for an event that no gateway sends; its format is not known."""
     body = json.dumps({"message": str(error)}).encode()
     return gateway_response("1.0", 400, [("Content-Type", "application/json")], body)
 
@@ -59,8 +59,8 @@ def malformed_event(error: EventError) -> GatewayResponse:
 def laid_out(format_: Format, headers: HeaderPairs) -> GatewayResponse:
     """Return the keys of a response that hold its headers.
 
-    Several cookies travel as a list, except to a load balancer without multi-value headers. That reads one
-    value for each name, so the names of the cookies' headers differ in case.
+    Several cookies are sent as a list, except to a load balancer without multi-value headers, which reads one
+    value for each name. There, the headers of the cookies have names that differ in case.
     """
     grouped: dict[str, tuple[str, list[str]]] = {}
     for name, value in headers:
@@ -99,7 +99,7 @@ def headers_of(response: Mapping[str, Any]) -> list[tuple[str, str]]:
         if not isinstance(values, (list, tuple)):
             raise TypeError(f"The handler's multiValueHeaders[{name!r}] must be a list, not {values!r:.100}.")
         found += [(str(name), _as_text(name, value)) for value in values]
-    # Where both name a header, a gateway reads the several values.
+    # If a header is under both keys, a gateway reads multiValueHeaders.
     named = {name.lower() for name, _ in found}
     single = _mapping(response, "headers").items()
     found += [(str(name), _as_text(name, value)) for name, value in single if str(name).lower() not in named]

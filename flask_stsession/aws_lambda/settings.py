@@ -63,9 +63,9 @@ def given_settings(config: object) -> dict[str, Any]:
 def environment_settings(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return the settings in the environment: ``STSESSION_…``, and ``FLASK_STSESSION_…`` as Flask reads it.
 
-    Where both name a key, the second counts. Flask decodes values that are JSON, and ``__`` in a name leads
+    If both set a key, the second one wins. Flask decodes values that are JSON, and ``__`` in a name leads
     into a dict. An unknown name that resembles a key is kept, so that it is refused like any misspelt key;
-    any other is left to the program that it is meant for.
+    any other is ignored, as it may belong to another program.
 
     :param environ: of the process, by default.
     """

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from .events import EventRequest
 
 #: How long (s) a request waits for keys to be renewed while the old ones can still be used. No thread runs
-#: between two invocations, so a renewal that is left to itself would rarely end.
+#: between two invocations, so a renewal in the background would rarely end.
 _PATIENCE_SECONDS: Final = 1.0
-#: What is left of an invocation's time (s) to respond that the core is down.
+#: The time (s) that an invocation keeps to respond that the core is down.
 _RESERVE_SECONDS: Final = 0.5
 
 
@@ -51,7 +51,7 @@ class EventRecord(ChangeRecord):
 
 
 class FunctionSessions:
-    """What verifies sessions in one function. Makes no request until one is needed.
+    """Verifies the sessions of one function. Makes no request until one is needed.
 
     :param config: the settings.
     :param get_email: ``f(user_id, tenant_id)``, which returns the user's address or ``None``; needed where
@@ -66,7 +66,7 @@ class FunctionSessions:
             raise TypeError(f"get_email must be a function of (user_id, tenant_id), not {get_email!r:.100}.")
         refuse_asynchronous(get_email, "get_email")
         self._loaders = Loaders(get_email)
-        #: Whose turn it is among the stray cookies that a response has room to clear.
+        #: Decide which stray cookies a response clears if it has no room to clear all of them.
         self.turns: Turns = Turns()
         self.manager: SessionManager = make_manager(
             config,
@@ -78,9 +78,9 @@ class FunctionSessions:
         )
 
     def begin(self, context: object, *, limit_seconds: float = math.inf) -> None:
-        """Begin an invocation: all its calls to the core together end before its time does.
+        """Begin an invocation: all its calls to the core together must end before it times out.
 
-        :param context: of the invocation, as the runtime hands it to a handler.
+        :param context: of the invocation, as the runtime passes it to a handler.
         :param limit_seconds: the gateway's own limit (s).
         """
         tell: Callable[[], int] | None = getattr(context, "get_remaining_time_in_millis", None)
@@ -104,7 +104,7 @@ class FunctionSessions:
     def permissions_of(self, user_id: str, tenant_id: str, *, max_age: float = 0) -> list[str]:
         """Return the user's permissions, from the core.
 
-        :param max_age: the age (s) up to which a cached response of the core may serve; 0: ask now.
+        :param max_age: the age (s) up to which a cached response of the core may be used; 0: ask now.
         """
         return self._loaders.permissions_of(self.manager, user_id, tenant_id, max_age=max_age)
 
@@ -115,7 +115,7 @@ class FunctionSessions:
         """
         if self._loaders.get_email is None:
             raise ConfigError(
-                "E-mail verification needs the users' addresses: pass get_email=f beside the other options, "
+                "E-mail verification needs the users' addresses: pass get_email=f with the other options, "
                 "where f(user_id, tenant_id) returns the address or None."
             )
         return self._loaders.is_email_verified(self.manager, user_id, tenant_id)
@@ -126,7 +126,7 @@ class EventGuard:
 
     :param sessions: of the function.
     :param options: what to check.
-    :param transfer: the only way of sending tokens to look at; by default what
+    :param transfer: the only transfer method to read tokens from; by default what
         ``STSESSION_TOKEN_TRANSFER_METHOD`` allows.
     """
 
@@ -152,7 +152,7 @@ class EventGuard:
     def session(self, request: EventRequest, record: EventRecord) -> Session | None:
         """Verify the session of a request.
 
-        :param record: takes what changes on the client, also where the session is refused.
+        :param record: collects what changes on the client, even if the session is refused.
         :returns: ``None`` where a session is optional and there is none.
         :raises SessionHTTPError: the verdict, with its configured status.
         """
@@ -176,7 +176,7 @@ class EventGuard:
         return session
 
     def record_verdict(self, request: EventRequest, record: EventRecord, error: SessionHTTPError) -> None:
-        """Record what a verdict clears on the client; give it its status, a log record and a signal."""
+        """Record what a verdict clears on the client; set its status, log it and send its signal."""
         if error.clear_tokens:
             record.changes.end_session()
         announce_verdict(

@@ -29,7 +29,7 @@ def function(served_core: ServedCore) -> dict[str, Any]:
 
 @pytest.fixture
 def sessions(function: dict[str, Any]) -> FunctionSessions:
-    """What verifies sessions in another function than the one that is tested."""
+    """The sessions of a function other than the one under test."""
     return FunctionSessions(read_settings(function))
 
 
@@ -56,7 +56,7 @@ def sign_in(sessions: FunctionSessions) -> SignIn:
 
 @pytest.fixture(autouse=True)
 def _no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep settings of whoever runs the tests away from them."""
+    """Remove the settings of the person who runs the tests."""
     for name in list(os.environ):
         if name.startswith(("STSESSION_", "FLASK_STSESSION_")):
             monkeypatch.delenv(name)

@@ -93,7 +93,7 @@ def test_a_session_by_header_works_through_any_gateway(make_app: AppFactory, gat
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS)
-def test_equal_headers_of_a_response_all_arrive(gateway: str) -> None:
+def test_repeated_headers_of_a_response_all_arrive(gateway: str) -> None:
     app = Flask("several")
 
     @app.get("/user")
@@ -137,7 +137,7 @@ def test_the_app_finds_event_and_context_in_its_environment() -> None:
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS)
-def test_half_a_surrogate_pair_in_a_query_is_a_question_mark(gateway: str) -> None:
+def test_a_lone_surrogate_in_a_query_becomes_a_question_mark(gateway: str) -> None:
     app = Flask(__name__)
     app.add_url_rule("/user", view_func=lambda: request.args["q"])
     event = gateway_event(gateway)

@@ -1,4 +1,4 @@
-"""Lambda authorizers: whom they let pass, and what they tell the gateway."""
+"""Lambda authorizers: which requests they allow, and what they return to the gateway."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_the_body_of_a_403_is_shortened_to_what_a_context_can_hold(
     assert set(errors[0]) == {"id"}
 
 
-def test_a_resource_beyond_512_characters_gives_way_to_the_stage(
+def test_a_resource_beyond_512_characters_is_replaced_by_the_stage(
     function: dict[str, Any], sign_in: SignIn
 ) -> None:
     event = REST.event(sign_in().get_access_token())
@@ -177,7 +177,7 @@ def test_simple_responses_are_given_to_http_apis_with_payload_2_0(
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if not c.simple], ids=lambda case: case.name)
-def test_other_gateways_get_a_policy_all_the_same(
+def test_other_gateways_still_get_a_policy(
     case: AuthorizerCase, function: dict[str, Any], sign_in: SignIn
 ) -> None:
     answer = make_authorizer(function, simple_responses=True)(case.event(sign_in().get_access_token()), None)
@@ -318,7 +318,7 @@ def test_a_function_that_chooses_the_transfer_method_sees_the_request(
     assert (seen[0].method, seen[0].path[0]) == ("GET", "/")
 
 
-# What could not work is refused when the authorizer is made
+# What cannot work is refused when the authorizer is made
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_a_function_that_chooses_the_transfer_method_sees_the_request(
         ({"STSESSION_NOTHING": 1}, {}, "There is no setting"),
     ],
 )
-def test_settings_that_could_not_work_are_refused(
+def test_settings_that_cannot_work_are_refused(
     changes: dict[str, Any], arguments: dict[str, Any], complaint: str
 ) -> None:
     config = {**NO_CORE, "STSESSION_API_DOMAIN": "https://api.example.com", **changes}
@@ -361,13 +361,13 @@ def test_settings_that_could_not_work_are_refused(
 
 
 @pytest.mark.parametrize("name", ["result_caching", "simple_responses", "session_required"])
-def test_flags_must_be_flags(name: str) -> None:
+def test_flags_must_be_true_or_false(name: str) -> None:
     arguments: dict[str, Any] = {name: "yes"}
     with pytest.raises(TypeError, match=name):
         make_authorizer(dict(NO_CORE), **arguments)
 
 
-def test_without_a_mapping_the_environment_counts(
+def test_without_a_mapping_the_environment_is_read(
     monkeypatch: pytest.MonkeyPatch, function: dict[str, Any], sign_in: SignIn
 ) -> None:
     for key, value in function.items():
@@ -375,7 +375,7 @@ def test_without_a_mapping_the_environment_counts(
     assert make_authorizer()(REST.event(sign_in().get_access_token()), None)["principalId"] == "alice"
 
 
-def test_all_calls_to_the_core_end_before_the_functions_time_does(
+def test_all_calls_to_the_core_end_before_the_function_times_out(
     function: dict[str, Any], sign_in: SignIn, served_core: ServedCore
 ) -> None:
     event = REST.event(sign_in().get_access_token())

@@ -24,7 +24,7 @@ def finished(gateway: str, changes: ClientChanges | None, response: dict[str, An
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS)
-def test_tokens_are_cleared_beside_what_the_handler_wrote(gateway: str) -> None:
+def test_tokens_are_cleared_and_the_handlers_own_headers_stay(gateway: str) -> None:
     changes = ClientChanges()
     changes.end_session()
     key = "multiValueHeaders" if gateway == "alb-multi-value" else "headers"
@@ -46,7 +46,7 @@ def test_a_response_that_depends_on_who_asks_is_kept_out_of_shared_caches() -> N
     assert response["headers"] == {"Vary": "Cookie, Authorization, Origin", "Cache-Control": "private"}
 
 
-def test_the_handlers_own_word_on_caching_counts_where_no_tokens_change() -> None:
+def test_the_handlers_own_cache_control_stays_where_no_tokens_change() -> None:
     response = finished("rest", None, {"statusCode": 200, "headers": {"Cache-Control": "public"}})
     assert header_of(response, "Cache-Control") == "public"
 

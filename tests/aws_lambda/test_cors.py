@@ -40,7 +40,7 @@ def test_our_websites_may_read_a_response(origin: str) -> None:
 @pytest.mark.parametrize(
     "origin", [None, "null", "https://evil.example", "https://www.example.com.evil.example", "x"]
 )
-def test_others_may_not(origin: str | None) -> None:
+def test_other_sites_may_not_read_a_response(origin: str | None) -> None:
     headers: list[tuple[str, str]] = []
     add_cors(CONFIG, asked_from(origin), headers)
     assert headers == [("Vary", "Origin")]
@@ -64,7 +64,7 @@ def test_a_preflight_from_elsewhere_is_told_nothing() -> None:
     assert set(response["headers"]) == {"Vary"}
 
 
-def test_a_header_is_replaced_in_whatever_case_it_was_written() -> None:
+def test_a_header_is_replaced_whatever_its_case() -> None:
     headers = [("x-a", "1"), ("B", "2"), ("X-A", "3")]
     replace(headers, "X-a", "4")
     assert headers == [("B", "2"), ("X-a", "4")]

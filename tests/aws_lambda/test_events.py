@@ -39,7 +39,7 @@ def test_each_cookie_is_read_once(gateway: str) -> None:
     assert request.headers["cookie"] == "a=1; b=2"
 
 
-def test_equal_headers_are_joined_and_cookies_by_semicolons() -> None:
+def test_repeated_headers_are_joined_by_commas_and_cookies_by_semicolons() -> None:
     event = gateway_event("rest")
     event["multiValueHeaders"] = {"X": ["1", "2"], "x": ["3"], "Cookie": ["a=1", "b=2"]}
     event["headers"] = {"X": "2", "x": "3", "Cookie": "b=2", "Only-Here": "yes"}
@@ -61,12 +61,12 @@ def test_behind_a_load_balancer_the_scheme_is_the_one_that_it_names(forwarded: s
     assert parse_event(event).scheme == scheme
 
 
-def test_a_gateway_is_always_asked_by_https() -> None:
+def test_the_scheme_behind_a_gateway_is_always_https() -> None:
     event = gateway_event("http-2.0", headers={"x-forwarded-proto": "http"})
     assert parse_event(event).origin.startswith("https://")
 
 
-def test_of_a_forwarded_address_only_the_one_that_the_load_balancer_adds_counts() -> None:
+def test_only_the_forwarded_address_that_the_load_balancer_adds_counts() -> None:
     event = gateway_event("alb", headers={"x-forwarded-for": "127.0.0.1, 203.0.113.9"})
     assert parse_event(event).source_ip == "203.0.113.9"
 
@@ -83,7 +83,7 @@ def test_the_handshake_of_a_websocket_needs_no_method(context: dict[str, str]) -
     assert (request.method, request.is_handshake) == ("GET", True)
 
 
-def test_a_request_to_a_rest_api_is_no_handshake() -> None:
+def test_a_request_to_a_rest_api_is_not_a_handshake() -> None:
     assert not parse_event(gateway_event("rest")).is_handshake
 
 
@@ -114,8 +114,8 @@ WRONG: list[tuple[str, object, str]] = [
     ("headers", {"a": 1}, "'headers' of the event must be text for names and values, not int."),
     ("multiValueHeaders", {"a": "x"}, "'multiValueHeaders' of the event must be a list, not str."),
     ("multiValueHeaders", {"a": [None]}, "'multiValueHeaders' of the event must be text for names and"),
-    ("version", "3.0", "The event has the unknown version '3.0'; known are 1.0 and 2.0."),
-    ("version", 2, "The event has the unknown version '2'; known are 1.0 and 2.0."),
+    ("version", "3.0", "The event has the unknown version '3.0'; 1.0 and 2.0 are known."),
+    ("version", 2, "The event has the unknown version '2'; 1.0 and 2.0 are known."),
     ("path", None, "'path' of the event must be text, not NoneType."),
     ("resource", 1, "'resource' of the event must be text, not int."),
     ("pathParameters", "x", "'pathParameters' of the event must be an object, not str."),
@@ -127,7 +127,7 @@ WRONG: list[tuple[str, object, str]] = [
 
 
 @pytest.mark.parametrize(("key", "value", "complaint"), WRONG)
-def test_a_value_of_the_wrong_type_is_refused_by_its_key(key: str, value: object, complaint: str) -> None:
+def test_a_value_of_the_wrong_type_is_refused_with_its_key(key: str, value: object, complaint: str) -> None:
     event = {**gateway_event("rest"), key: value}
     with pytest.raises(EventError) as caught:
         read_all(parse_event(event))
@@ -142,7 +142,7 @@ def test_what_no_gateway_sends_is_refused(event: object) -> None:
 
 
 @pytest.mark.parametrize("body", ["A", "not base64!", "AA=A", "ü"])
-def test_a_body_that_is_not_the_base64_it_is_said_to_be_is_refused(body: str) -> None:
+def test_a_body_that_should_be_base64_and_is_not_is_refused(body: str) -> None:
     event = {**gateway_event("http-2.0"), "body": body, "isBase64Encoded": True}
     with pytest.raises(EventError, match="body is not base64"):
         read_all(parse_event(event))

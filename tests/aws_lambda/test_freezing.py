@@ -1,4 +1,4 @@
-"""A process is frozen between two invocations, and thawed for the next: minutes may have gone."""
+"""A process is frozen between two invocations, and thawed for the next: minutes may have passed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from support.served_core import ServedCore
 from flask_stsession.aws_lambda import verify_session_event
 from flask_stsession.core.connections import MAX_IDLE_SECONDS
 
-#: Longer than a NAT gateway remembers a silent connection (s), and than keys are new.
+#: Longer (s) than a NAT gateway keeps an idle connection, and than keys stay fresh.
 LONG = 400.0
 PASSWORD = "only for this test"
 

@@ -176,7 +176,7 @@ def test_claims_that_the_handler_asserts_are_a_403(function: dict[str, Any], sig
     assert handler(event, None)["statusCode"] == 403
 
 
-def test_an_error_of_the_handlers_own_stays_one(function: dict[str, Any], sign_in: SignIn) -> None:
+def test_any_other_error_of_the_handler_is_raised(function: dict[str, Any], sign_in: SignIn) -> None:
     @verify_session_event(function)
     def handler(event: object, context: object) -> None:
         raise KeyError("mine")
@@ -196,7 +196,7 @@ def test_a_preflight_is_answered_without_the_handler(function: dict[str, Any], g
 
 
 @pytest.mark.parametrize("returned", [{"a": 1}, ["x"], "text", None, 5])
-def test_with_payload_2_0_whatever_has_no_status_is_the_body_as_for_the_gateway(
+def test_with_payload_2_0_a_result_without_a_status_is_the_body(
     function: dict[str, Any], sign_in: SignIn, returned: object
 ) -> None:
     handler = verify_session_event(function)(lambda event, context: returned)
@@ -354,7 +354,7 @@ def test_the_decorated_handler_keeps_its_name() -> None:
     assert verify_session_event(dict(NO_CORE))(user).__name__ == "user"
 
 
-# The way without Flask
+# Imports
 
 
 _SERVE = """
@@ -409,7 +409,7 @@ def test_an_error_that_ends_the_session_clears_the_client() -> None:
     assert header_of(response, "front-token") == "remove"
 
 
-def test_settings_decide_about_status_and_cors() -> None:
+def test_settings_determine_status_and_cors() -> None:
     config = {"STSESSION_WEBSITE_DOMAIN": WEBSITE, "STSESSION_INVALID_CLAIM_STATUS_CODE": 418}
     event = gateway_event("rest", headers={"Origin": WEBSITE})
     response = error_response(event, InvalidClaimsError(), config=config)
@@ -417,12 +417,12 @@ def test_settings_decide_about_status_and_cors() -> None:
     assert header_of(response, "Access-Control-Allow-Origin") == WEBSITE
 
 
-def test_the_environment_counts_where_no_settings_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_read_where_no_settings_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STSESSION_SESSION_EXPIRED_STATUS_CODE", "440")
     assert error_response(gateway_event("rest"), TryRefreshTokenError())["statusCode"] == 440
 
 
-def test_an_error_of_others_is_raised_again() -> None:
+def test_an_error_of_another_package_is_raised_again() -> None:
     with pytest.raises(KeyError):
         error_response(gateway_event("rest"), KeyError("x"))
 
@@ -439,7 +439,7 @@ def test_the_error_response_to_an_unknown_event_is_a_400() -> None:
 
 
 @pytest.mark.slow
-def test_a_function_imports_nothing_of_the_other_ways() -> None:
+def test_a_function_imports_only_what_it_uses() -> None:
     code = (
         "import sys\nfrom flask_stsession.aws_lambda import verify_session_event\n"
         "print(sorted(name for name in sys.modules if name.startswith('flask_stsession.aws_lambda.')))"

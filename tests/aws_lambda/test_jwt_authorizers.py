@@ -1,4 +1,4 @@
-"""Behind the JWT authorizer of an HTTP API: which claims are believed, and checked."""
+"""Behind the JWT authorizer of an HTTP API: which claims are trusted, and checked."""
 
 from __future__ import annotations
 
@@ -100,10 +100,8 @@ def test_the_expiry_is_compared_however_the_gateway_writes_numbers(exp: object) 
         ("exp", ""),
     ],
 )
-def test_a_token_is_not_believed_if_the_gateway_vouches_for_another(key: str, value: object) -> None:
-    with pytest.raises(
-        UnauthorisedError, match=rf"another {key} than the JWT authorizer vouches for"
-    ) as caught:
+def test_a_token_is_refused_if_the_gateway_verified_a_different_one(key: str, value: object) -> None:
+    with pytest.raises(UnauthorisedError, match=f"different {key} from the one that the gateway") as caught:
         claims_from_jwt_authorizer(jwt_event(claims={**flattened(PAYLOAD), key: value}))
     assert caught.value.reason is Reason.MALFORMED
     assert not caught.value.clear_tokens
@@ -135,14 +133,14 @@ def test_a_header_that_holds_no_session_token_is_refused(token: str) -> None:
         ("alb", {"jwt": {"claims": flattened(PAYLOAD)}}),
     ],
 )
-def test_without_a_jwt_authorizer_no_token_is_believed(gateway: str, authorizer: object) -> None:
+def test_without_a_jwt_authorizer_no_token_is_trusted(gateway: str, authorizer: object) -> None:
     event = gateway_event(gateway, headers={"Authorization": f"Bearer {TOKEN}"})
     event["requestContext"]["authorizer"] = authorizer
     with pytest.raises(UnauthorisedError, match="No JWT authorizer has verified this request"):
         claims_from_jwt_authorizer(event)
 
 
-def test_what_was_returned_is_nobody_elses() -> None:
+def test_changing_a_result_does_not_change_the_next_one() -> None:
     event = jwt_event()
     claims_from_jwt_authorizer(event)["st-ev"]["v"] = False
     assert claims_from_jwt_authorizer(event)["st-ev"]["v"] is True
@@ -179,7 +177,7 @@ def test_the_argument_must_be_validators() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(event=spoilt([jwt_event(), jwt_event(version="1.0")]) | json_values)
-def test_any_event_is_believed_or_refused_and_nothing_else(event: object) -> None:
+def test_any_event_is_trusted_or_refused_and_nothing_else(event: object) -> None:
     try:
         claims = claims_from_jwt_authorizer(event)
     except (EventError, UnauthorisedError):

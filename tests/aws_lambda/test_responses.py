@@ -27,7 +27,7 @@ HEADERS = [
 ]
 
 
-def test_payload_2_0_has_cookies_apart_and_joins_equal_headers() -> None:
+def test_payload_2_0_lists_cookies_and_joins_repeated_headers() -> None:
     assert gateway_response("2.0", 201, HEADERS, b"hi") == {
         "statusCode": 201,
         "headers": {"Content-Type": "text/plain", "Vary": "Cookie, Origin"},
@@ -50,7 +50,7 @@ def test_payload_1_0_lists_headers_that_come_several_times_and_all_cookies() -> 
     }
 
 
-def test_a_load_balancer_with_multi_value_headers_reads_these_alone() -> None:
+def test_a_load_balancer_with_multi_value_headers_reads_only_these() -> None:
     response = gateway_response("alb multi-value", 200, HEADERS)
     assert response["statusDescription"] == "200 OK"
     assert "headers" not in response
@@ -84,7 +84,7 @@ def test_cookies_for_which_there_is_no_spelling_left_are_an_error_in_the_log(
     assert (record.levelname, record.getMessage()[:33]) == ("ERROR", "88 of 600 cookies are not sent: a")
 
 
-def test_an_unknown_status_has_a_description_all_the_same() -> None:
+def test_an_unknown_status_has_a_description_too() -> None:
     assert gateway_response("alb", 799, [])["statusDescription"] == "799 Unknown"
 
 
@@ -109,7 +109,7 @@ def test_headers_that_were_laid_out_are_read_back(format_: Format) -> None:
     assert ("content-type", "text/plain") in found
 
 
-def test_of_a_header_under_both_keys_the_several_values_count() -> None:
+def test_if_a_header_is_under_both_keys_the_multi_value_one_counts() -> None:
     response = {"headers": {"x-a": "2", "X-B": 5, "x-c": True}, "multiValueHeaders": {"X-A": ["1", "2"]}}
     assert headers_of(response) == [("X-A", "1"), ("X-A", "2"), ("X-B", "5"), ("x-c", "true")]
 
@@ -125,7 +125,7 @@ def test_of_a_header_under_both_keys_the_several_values_count() -> None:
         ({"cookies": "a=1"}, "The handler's response must have a list under 'cookies', not 'a=1'."),
     ],
 )
-def test_a_handler_that_writes_headers_wrongly_is_told(response: dict[str, Any], complaint: str) -> None:
+def test_headers_in_the_wrong_shape_are_an_error(response: dict[str, Any], complaint: str) -> None:
     with pytest.raises(TypeError) as caught:
         headers_of(response)
     assert str(caught.value) == complaint

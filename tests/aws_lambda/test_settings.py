@@ -25,7 +25,7 @@ def test_the_timeouts_are_shorter_than_in_a_server_unless_set() -> None:
     assert read_settings(given).core_timeout_seconds == (2, 4)
 
 
-def test_without_a_mapping_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_mapping_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STSESSION_CONNECTION_URI", CORE)
     monkeypatch.setenv("STSESSION_CHECK_DATABASE", "true")
     monkeypatch.setenv("STSESSION_API_KEY", "1234")
@@ -51,7 +51,7 @@ def test_names_with_the_prefix_of_flask_are_read_as_flask_reads_them(monkeypatch
     assert environment_settings() == of_flask
 
 
-def test_the_prefix_of_flask_counts_where_both_name_a_key() -> None:
+def test_the_prefix_of_flask_wins_where_both_set_a_key() -> None:
     environ = {"STSESSION_CHECK_DATABASE": "false", "FLASK_STSESSION_CHECK_DATABASE": "true"}
     assert environment_settings(environ) == {"STSESSION_CHECK_DATABASE": True}
 
@@ -63,7 +63,7 @@ def test_a_misspelt_name_in_the_environment_is_refused(monkeypatch: pytest.Monke
         read_settings(None)
 
 
-def test_a_name_that_resembles_no_key_is_left_to_others(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_name_that_resembles_no_key_is_ignored_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "flask_stsession")
     assert environment_settings({"STSESSION_EVERYTHING_ELSE": "1"}) == {}
     assert [each.getMessage() for each in caplog.records] == [

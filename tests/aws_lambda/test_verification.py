@@ -84,7 +84,7 @@ def test_keys_are_fetched_once_however_many_events_there_are(
     ("transfer", "by", "reason"),
     [("cookie", "header", "wrong_transfer"), ("header", "cookie", "wrong_transfer")],
 )
-def test_only_the_allowed_way_of_sending_tokens_counts(
+def test_only_the_allowed_transfer_method_counts(
     function: dict[str, Any], sign_in: SignIn, transfer: str, by: str, reason: str
 ) -> None:
     function["STSESSION_TOKEN_TRANSFER_METHOD"] = transfer
@@ -93,7 +93,7 @@ def test_only_the_allowed_way_of_sending_tokens_counts(
     assert caught.value.reason == reason
 
 
-def test_a_function_may_decide_about_the_way_for_each_request(
+def test_a_function_may_choose_the_transfer_method_for_each_request(
     function: dict[str, Any], sign_in: SignIn
 ) -> None:
     function["STSESSION_TOKEN_TRANSFER_METHOD"] = lambda request, for_create_new_session: request.headers.get(
@@ -252,14 +252,14 @@ def test_the_first_use_of_a_refreshed_token_makes_the_refresh_final_and_gives_a_
     assert record.changes.issued.access_token.raw != refreshed.get_access_token()
 
 
-def test_an_outage_is_not_the_users_fault(sign_in: SignIn) -> None:
+def test_an_outage_changes_nothing_on_the_client(sign_in: SignIn) -> None:
     record = EventRecord()
     with pytest.raises(CoreUnavailableError):
         verified(dict(NO_CORE), sign_in(), record=record)
     assert not record.pending
 
 
-def test_the_calls_of_an_invocation_end_before_its_time_does(
+def test_the_calls_of_an_invocation_end_before_it_times_out(
     function: dict[str, Any], sign_in: SignIn, served_core: ServedCore
 ) -> None:
     session = sign_in()
@@ -274,7 +274,7 @@ def test_the_calls_of_an_invocation_end_before_its_time_does(
 
 
 @pytest.mark.parametrize("context", [None, object()])
-def test_a_context_that_tells_no_time_limits_nothing(
+def test_a_context_without_a_remaining_time_sets_no_limit(
     function: dict[str, Any], sign_in: SignIn, context: object
 ) -> None:
     sessions = FunctionSessions(read_settings(function))
@@ -336,7 +336,7 @@ def test_email_verification_needs_a_function_that_returns_addresses(
     function: dict[str, Any], sign_in: SignIn
 ) -> None:
     check = [EmailVerificationClaim.validators.is_verified()]
-    with pytest.raises(ConfigError, match="pass get_email=f beside the other options"):
+    with pytest.raises(ConfigError, match="pass get_email=f with the other options"):
         verified(function, sign_in(), validators=check)
     asked: list[tuple[str, str]] = []
 
@@ -349,7 +349,7 @@ def test_email_verification_needs_a_function_that_returns_addresses(
     assert asked == [("alice", "public")]
 
 
-def test_a_signal_tells_of_each_verified_session(function: dict[str, Any], sign_in: SignIn) -> None:
+def test_a_signal_is_sent_for_each_verified_session(function: dict[str, Any], sign_in: SignIn) -> None:
     sessions, received = FunctionSessions(read_settings(function)), []
 
     def receive(sender: object, session: Session, **extra: object) -> None:
@@ -360,7 +360,7 @@ def test_a_signal_tells_of_each_verified_session(function: dict[str, Any], sign_
     assert received == [(sessions, "alice")]
 
 
-def test_functions_that_nothing_here_would_await_are_refused_where_they_are_given(
+def test_asynchronous_functions_are_refused_when_they_are_given(
     function: dict[str, Any],
 ) -> None:
     async def later(*_: Any) -> Any:
