@@ -1,4 +1,4 @@
-"""The arguments that several commands take; a value that cannot be meant is wrong usage (exit code 2)."""
+"""The arguments that several commands take; an impossible value is wrong usage (exit code 2)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def checked_id(ctx: click.Context, param: click.Parameter, value: T) -> T:
 def checked_name(ctx: click.Context, param: click.Parameter, value: T) -> T:
     """Return the name of a role, a permission or a tenant, or the id of a new user.
 
-    :raises BadParameter: it is empty, not UTF-8, or has blanks around it, which a core would cut off.
+    :raises BadParameter: it is empty, not UTF-8, or has blanks around it, which a core would remove.
     """
     checked_id(ctx, param, value)
     for text in _texts(value):

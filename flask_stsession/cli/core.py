@@ -23,7 +23,7 @@ def _run_core(context: click.Context, /, **options: Any) -> None:
         context.invoke(core_command, **options)
 
 
-#: No :class:`~flask_stsession.cli.group.Group`, whose commands load an app.
+#: Not a :class:`~flask_stsession.cli.group.Group`, whose commands load an app.
 core_group: click.Group = click.Group(
     "core",
     callback=_run_core,

@@ -1,4 +1,4 @@
-"""``flask stsession doctor``: what is in force, what is wrong with it, and what to write instead."""
+"""``flask stsession doctor``: show the settings in effect, what is wrong, and what to write instead."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 _VERSIONS: Final = CoreCall("GET", "/apiversion", repeatable=True)
 
-#: A larger difference (s) of two clocks than network and rounding explain.
+#: The largest difference (s) between two clocks that network and rounding explain.
 _MOST_DIFFERENCE_SECONDS: Final = 10
 
-#: ``note``: worth knowing, and as it should be in development.
+#: ``note``: worth knowing, and right in development.
 Status = Literal["ok", "note", "finding"]
 
 
@@ -48,7 +48,7 @@ class Check:
     """The result of one check.
 
     :param check: what was checked, in one word.
-    :param message: what is so; of a finding also what to write or do instead.
+    :param message: what the check found; for a finding also what to write or do instead.
     """
 
     check: str
@@ -63,8 +63,8 @@ class Check:
 def doctor(as_json: bool) -> None:
     """Check settings, core, signing keys, clock, cookies, CORS and routes.
 
-    Each finding says what to write or do instead; the exit code is then 1. Defaults for development are no
-    findings. Run it where the app runs, with the same settings.
+    Each finding says what to write or do instead; the exit code is then 1. Defaults for development are
+    not findings. Run it where the app runs, with the same settings.
     """
     state = app_state()
     checks = list(check_up(state))
@@ -154,11 +154,13 @@ def _host(state: AppState, host: str) -> Check:
 def _database(core: AppCore) -> Iterator[Check]:
     try:
         database = core.locate()
-    except STSessionError:  # the first request to the core says so
+    except STSessionError:  # the first request to the core reports it
         return
     if database == IN_MEMORY:
         yield Check(
-            "core", "note", "Sessions are kept in memory: they end with the process, and each has its own."
+            "core",
+            "note",
+            "Sessions are kept in memory: they end with the process, and each process has its own.",
         )
     else:
         yield Check("core", "ok", f"The embedded core keeps sessions in {database}.")
@@ -197,9 +199,9 @@ def _keys(state: AppState) -> Check:
         return Check(
             "keys",
             "finding",
-            f"The core has no signing key whose id begins with {prefix!r}, but {listed(kids)}. Write "
-            f"STSESSION_USE_DYNAMIC_ACCESS_TOKEN_SIGNING_KEY = {not is_dynamic}, or create a session to have "
-            "the core make one.",
+            f"The core has no signing key whose id begins with {prefix!r}; it has {listed(kids)}. Write "
+            f"STSESSION_USE_DYNAMIC_ACCESS_TOKEN_SIGNING_KEY = {not is_dynamic}, or create a session, so "
+            "that the core makes one.",
         )
     return Check("keys", "ok", f"The core signs with {listed(kids)}.")
 
@@ -211,10 +213,10 @@ def _clock(date: str | None, now: float) -> Check:
     try:
         ahead = round(now - parsedate_to_datetime(date).timestamp())
     except (ValueError, OverflowError):
-        return Check("clock", "note", f"The core sends a Date that is none: {date[:50]!r}.")
+        return Check("clock", "note", f"The core sends a Date that is not a date: {date[:50]!r}.")
     if abs(ahead) <= _MOST_DIFFERENCE_SECONDS:
         return Check("clock", "ok", "It agrees with the core's.")
-    effect = "expire so much too early" if ahead > 0 else "are accepted for so much too long"
+    effect = "expire that much too early" if ahead > 0 else "are accepted for that much too long"
     return Check(
         "clock",
         "finding",
@@ -224,7 +226,7 @@ def _clock(date: str | None, now: float) -> Check:
 
 
 def _cookies(state: AppState) -> Iterator[Check]:
-    """Say which cookies the domains lead to; what browsers do not keep is among the settings' findings."""
+    """Say which cookies follow from the domains; ``_settings`` reports cookies that browsers do not keep."""
     config = state.config
     if config.token_transfer_method == "header":
         yield Check("cookies", "ok", "None are used: tokens travel by header.")
@@ -272,7 +274,7 @@ def _preflight_problem(state: AppState, origin: str, path: str) -> str | None:
     problem = cors.problem(
         outcome, origin=origin, with_credentials=not by_header, requested_headers=requested
     )
-    return problem and f"{problem} If a proxy before the app adds these headers, look there."
+    return problem and f"{problem} If a proxy in front of the app adds these headers, look there."
 
 
 def _preflight(state: AppState, origin: str, path: str, requested: Iterable[str]) -> Headers | Exception:

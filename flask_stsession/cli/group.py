@@ -1,4 +1,4 @@
-"""The base of all commands: errors in one line, and no log records between the output."""
+"""The base of all commands: errors in one line, and no log records in the output."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Group(AppGroup):
 
 
 def on_stsession(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Refuse, in words, to run a command on an app without an ``STSession``."""
+    """Refuse to run a command on an app without an ``STSession``, with a message."""
 
     @wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -64,7 +64,7 @@ def on_stsession(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _noting_memory(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Note, for people, that a process by itself sees nothing of what others keep in memory."""
+    """Tell people that this process does not see what other processes keep in memory."""
 
     @wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Say what a token is, and why a guard would refuse it. Changes nothing, in the core or elsewhere."""
+"""Say what a token is, and why a guard would refuse it. Change nothing, in the core or elsewhere."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _REMEDIES: Final[Mapping[Reason, str]] = {
         "Every guard runs these validators. Set the claims that they check, or exempt a view by "
         "override_global_claim_validators."
     ),
-    Reason.KEYS_UNAVAILABLE: "Once the core responds, try again.",
+    Reason.KEYS_UNAVAILABLE: "Try again once the core responds.",
 }
 
-#: The fields of a session token's payload, and the version from which on they are required.
+#: The fields of a session token's payload, and the version since which they are required.
 _FIELDS: Final = {"sub": 3, "sessionHandle": 3, "refreshTokenHash1": 3, "exp": 3, "tId": 4, "rsub": 5}
 
 
@@ -110,10 +110,10 @@ class Inspection:
 
 
 def inspect_token(state: AppState, raw: str) -> Inspection:
-    """Decode a token, and find out what a guard of the app would say of it.
+    """Decode a token, and find out whether a guard of the app would accept it.
 
     The signature is verified, the core is asked whether the session still exists, and the global validators
-    run on the claims that they would not fetch first. Roles and permissions that a single guard asks for,
+    run, except those that would fetch their claim first. Roles and permissions that a single guard asks for,
     and the tenant that ``get_tenant_id()`` returns, are not checked.
 
     :param raw: the token.
@@ -208,22 +208,25 @@ def _not_of_a_session(raw: str, header: dict[str, Any] | None, payload: dict[str
     """Return why a value is not the access token of a session."""
     if header is None or payload is None:
         return (
-            "This is not a JWT: three parts of base64url with dots between them, the first two of them JSON."
+            "This is not a JWT. A JWT is three parts of base64url with dots between them, the first two "
+            "of them JSON."
         )
     if payload.get("stt") == 1:
         return "This is an access token of the core's OAuth2 provider, not of a session."
     version = header.get("version")
     if not isinstance(version, str) or not version.isdigit():
         return (
-            "This JWT has no version in its header, so no core made it for a session. An identity provider's "
-            "token is not one, nor is what create_jwt() returns."
+            "This JWT has no version in its header, so no core made it for a session. The tokens of identity "
+            "providers and of create_jwt() are not session tokens."
         )
     if len(raw) > MAX_TOKEN_LENGTH:
         return f"This JWT has {len(raw)} characters, more than STSESSION_MAX_ACCESS_TOKEN_BYTES allows."
     missing = [name for name, since in _FIELDS.items() if name not in payload and int(version) >= since]
     if missing:
         return f"This JWT lacks {', '.join(missing)} in its payload, which the token of a session has."
-    return "This JWT is not the access token of a session: a field of its header or payload has another form."
+    return (
+        "This JWT is not the access token of a session: a field of its header or payload has the wrong form."
+    )
 
 
 def _time(seconds: object) -> datetime | None:

@@ -34,7 +34,7 @@ def print_fields(fields: Iterable[tuple[str, str]]) -> None:
 
 
 def print_aligned(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows with aligned columns, and nothing without any."""
+    """Print rows with aligned columns; print nothing if there are none."""
     shown = [[printable(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     for row in shown:

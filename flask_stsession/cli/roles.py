@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 roles_group: Group = Group(
     "roles",
     short_help="Create and delete roles, and assign them to users.",
-    help="Create and delete roles, and give them to users or take them away.\n\nA session has the change "
+    help="Create and delete roles, and give them to users or take them away.\n\nA session gets the change "
     "once its claims are fetched again.",
 )
 

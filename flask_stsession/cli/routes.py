@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..web.options import VerifyOptions
 
 #: What guards a route: ``protect``, a guarded ``before_request`` function, its own decorator. Where nothing
-#: does: ``exempt`` from ``protect``, a route of this package (``own``), static files, or ``none``.
+#: guards it: ``exempt`` from ``protect``, a route of this package (``own``), static files, or ``none``.
 Guard = Literal["protect", "before_request", "verify_session", "exempt", "own", "static", "none"]
 
 _WORDS: Final[dict[Guard, str]] = {
@@ -42,7 +42,7 @@ class GuardedRoute:
 
     :param guards: in the order in which they run; one of the last four values of ``Guard`` stands alone.
     :param asks: what the guards ask for beyond a session, in words.
-    :param problem: why a guard does not work, and what to write instead; such routes respond 500.
+    :param problem: why a guard does not work, and what to write instead; such routes respond with 500.
     """
 
     rule: str
@@ -91,7 +91,7 @@ def _in_words(route: GuardedRoute) -> str:
 
 
 def guarded_routes(state: AppState) -> list[GuardedRoute]:
-    """Return the routes of an app, sorted; a route that guards its methods in different ways is several."""
+    """Return the sorted routes of an app, with an entry for each way in which a route guards its methods."""
     app = state.app
     problems = dict(misplaced_guards(app))
     found: list[GuardedRoute] = []
@@ -129,7 +129,7 @@ def path_of_guarded_view(routes: Iterable[GuardedRoute]) -> str:
 
 
 def _methods_of(rule: Rule) -> list[str]:
-    """Return the methods that reach the view, without those that are answered along with others."""
+    """Return the methods that reach the view; HEAD and OPTIONS only if there are no others."""
     if rule.websocket:
         return ["WEBSOCKET"]
     methods = rule.methods or set()

@@ -24,7 +24,7 @@ sessions_group: Group = Group(
 )
 
 _tenant_option = click.option(
-    "--tenant", "tenant_id", callback=checked_name, help="The tenant; by default, all of them count."
+    "--tenant", "tenant_id", callback=checked_name, help="The tenant; by default, all tenants."
 )
 
 

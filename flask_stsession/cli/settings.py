@@ -1,4 +1,4 @@
-"""``flask stsession settings``: the values in force."""
+"""``flask stsession settings``: the values in effect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Source = Literal["set", "default", "derived", "request"]
 
 @dataclass(frozen=True)
 class Effective:
-    """A setting in force.
+    """A setting in effect.
 
     :param key: with its prefix.
     :param source: where the value comes from.
@@ -50,7 +50,7 @@ class Effective:
 @with_appcontext
 @on_stsession
 def show_settings(as_json: bool) -> None:
-    """Show the values in force and where they come from. Secrets are masked."""
+    """Show the values in effect and where they come from. Secrets are masked."""
     effective = effective_settings(app_state())
     if as_json:
         print_json([each.to_json() for each in effective])
@@ -59,7 +59,7 @@ def show_settings(as_json: bool) -> None:
 
 
 def effective_settings(state: AppState) -> list[Effective]:
-    """Return all settings of an app with the values in force, in the order of the documentation."""
+    """Return all settings of an app with the values in effect, in the order of the documentation."""
     config = state.config
     derived = _derived(config)
     found: list[Effective] = []
@@ -83,7 +83,7 @@ def effective_settings(state: AppState) -> list[Effective]:
 
 
 def _derived(config: Config) -> dict[str, Any]:
-    """Return the values of unset keys that follow from others, or ``None`` from the request."""
+    """Return the values of unset keys that follow from others; ``None`` if one follows from the request."""
     api = config.api_domain
     is_fixed = api is not None
     same_for_all = is_fixed or not config.websites
@@ -99,7 +99,7 @@ def _derived(config: Config) -> dict[str, Any]:
 
 
 def _address(state: AppState) -> str:
-    """Return where the core is; of an embedded one, the file."""
+    """Return where the core is: for an embedded one, the file."""
     if state.core is None:
         return state.config.connection_uri
     try:

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 token_group: Group = Group(
     "token",
     short_help="Inspect tokens, and create some for curl.",
-    help="Inspect tokens, and create some for curl.\n\nTokens are secrets: whoever has one is that user.",
+    help="Inspect tokens, and create some for curl.\n\nTokens are secrets: anyone who has one can act as "
+    "that user.",
 )
 
-#: Where an app listens that ``flask run`` serves.
+#: Where ``flask run`` serves an app.
 _LOCAL: Final = "http://127.0.0.1:5000"
 
 _KINDS: Final[dict[Kind, str]] = {
@@ -151,7 +152,7 @@ class CurlLines(NamedTuple):
     """Command lines for a POSIX shell.
 
     :param request: sends the access token to a guarded view, or to ``/`` where there is none.
-    :param refresh: exchanges the refresh token; the new tokens are in the head of the response.
+    :param refresh: exchanges the refresh token; the new tokens are in the headers of the response.
     """
 
     request: str
@@ -181,7 +182,7 @@ def _curl(*arguments: str) -> str:
 
 
 def _anti_csrf_headers(state: AppState, anti_csrf_token: str | None) -> list[str]:
-    """Return the options that show where requests by cookie come from; those but GETs need it."""
+    """Return the options that show where requests by cookie come from; all but GETs need them."""
     config = state.config
     origin = config.own_origin(_LOCAL)
     mode = config.decisions(origin).anti_csrf

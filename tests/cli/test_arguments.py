@@ -1,4 +1,4 @@
-"""Arguments that cannot be meant are wrong usage of a command."""
+"""Impossible arguments are wrong usage of a command."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ HEADERS = ["content-type", *get_all_cors_headers()]
 
 
 def report_of(app: Flask, *, findings: int) -> dict[str, Any]:
-    """Return the report on an app that has so many findings."""
+    """Return the report on an app that has this number of findings."""
     report: dict[str, Any] = json_of(run_on(app, "doctor", "--json"), exit_code=int(findings > 0))
     found = [each["message"] for each in report["checks"] if each["status"] == "finding"]
     assert len(found) == report["findings"] == findings, found
@@ -168,7 +168,7 @@ def test_a_wrong_api_key_is_a_finding_with_its_setting(make_app: AppFactory, api
     assert "STSESSION_API_KEY" in message
 
 
-def test_what_is_no_core_is_a_finding(make_app: AppFactory, core: ScriptedCore) -> None:
+def test_a_host_that_is_not_a_core_is_a_finding(make_app: AppFactory, core: ScriptedCore) -> None:
     core.answers["/apiversion"] = reply({"hello": "world"})
     assert len(findings_of(make_app(connection_uri=core.url), "core")) == 1
 
@@ -200,9 +200,9 @@ def test_a_core_without_a_common_version_is_a_finding(make_app: AppFactory, core
 def test_a_missing_kind_of_key_is_a_finding(make_app: AppFactory, core: ScriptedCore) -> None:
     app = make_app(connection_uri=core.url, use_dynamic_access_token_signing_key=False)
     assert findings_of(app, "keys") == [
-        "The core has no signing key whose id begins with 's-', but d-1700000000000. Write "
-        "STSESSION_USE_DYNAMIC_ACCESS_TOKEN_SIGNING_KEY = True, or create a session to have the core make "
-        "one."
+        "The core has no signing key whose id begins with 's-'; it has d-1700000000000. Write "
+        "STSESSION_USE_DYNAMIC_ACCESS_TOKEN_SIGNING_KEY = True, or create a session, so that the core "
+        "makes one."
     ]
 
 
@@ -216,13 +216,13 @@ def test_keys_that_cannot_be_used_are_a_finding(make_app: AppFactory, core: Scri
     [
         (
             -100_000,
-            r"The clock of this host is 100\d\d\d s ahead of the core's: access tokens expire so much too "
+            r"The clock of this host is 100\d\d\d s ahead of the core's: access tokens expire that much too "
             r"early\. Set the clock of the host whose time is wrong\.",
         ),
         (
             +100_000,
             r"The clock of this host is (99\d\d\d|100000) s behind the core's: access tokens are accepted "
-            r"for so much too long\. Set the clock of the host whose time is wrong\.",
+            r"for that much too long\. Set the clock of the host whose time is wrong\.",
         ),
     ],
 )
@@ -337,21 +337,21 @@ def test_a_login_page_of_the_app_is_no_finding(make_app: AppFactory, login_url: 
 
 
 @pytest.mark.parametrize("login_url", ["typo", "/typo", "blueprint.login"])
-def test_a_login_page_that_is_nowhere_is_a_finding(make_app: AppFactory, login_url: str) -> None:
+def test_a_login_page_that_does_not_exist_is_a_finding(make_app: AppFactory, login_url: str) -> None:
     assert findings_of(make_app(login_url=login_url), "routes") == [
         f"STSESSION_LOGIN_URL = {login_url!r} is neither an endpoint nor a path of this app, so browsers "
         "without a session cannot be sent there. Write the endpoint of the login view, or its path."
     ]
 
 
-def test_versions_are_in_their_order(make_app: AppFactory, core: ScriptedCore) -> None:
+def test_versions_are_sorted_by_number(make_app: AppFactory, core: ScriptedCore) -> None:
     core.answers["/apiversion"] = reply({"versions": ["5.5", "2.10", "2.9"]})
     report = report_of(make_app(connection_uri=core.url), findings=0)
     [message] = [each["message"] for each in report["checks"] if each["check"] == "versions"]
     assert message.startswith("CDI 5.5 is used: the core speaks 2.9, 2.10, 5.5, this package 4.0, ")
 
 
-def test_a_rule_of_the_app_on_one_of_ours_is_a_finding(app: Flask) -> None:
+def test_a_rule_of_the_app_that_collides_with_one_of_ours_is_a_finding(app: Flask) -> None:
     app.add_url_rule("/auth/signout", "leave", lambda **_: {}, methods=["POST"])
     [message] = findings_of(app, "routes")
     assert "STSESSION_ROUTES" in message

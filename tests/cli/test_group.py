@@ -97,7 +97,7 @@ def test_an_unknown_tenant_is_named(app: Flask, command: tuple[str, ...]) -> Non
 
 
 @pytest.mark.parametrize("command", WITH_TENANT)
-def test_what_no_tenant_can_be_called_is_refused(app: Flask, command: tuple[str, ...]) -> None:
+def test_an_impossible_tenant_id_is_refused(app: Flask, command: tuple[str, ...]) -> None:
     assert error_of(run_on(app, *command, "--tenant", "appid-other")) == (
         "'appid-other' cannot be the id of a tenant; use letters, digits and hyphens."
     )
@@ -122,7 +122,7 @@ def test_an_empty_argument_is_wrong_usage(app: Flask, command: tuple[str, ...]) 
     assert usage_error_of(run_on(app, *command)).endswith(": it is empty.")
 
 
-def test_an_unforeseen_error_keeps_its_traceback(app: Flask) -> None:
+def test_an_unexpected_error_keeps_its_traceback(app: Flask) -> None:
     @click.command(cls=Command)
     def broken() -> None:
         raise ZeroDivisionError
@@ -135,7 +135,7 @@ def test_an_unforeseen_error_keeps_its_traceback(app: Flask) -> None:
 
 @pytest.fixture
 def fresh_app(tmp_path: Path) -> Flask:
-    """An app without any setting, whose embedded core logs that and where it keeps its data."""
+    """An app without any setting, whose embedded core logs where it keeps its data."""
     app = Flask("fresh", instance_path=str(tmp_path / "instance"))
     STSession(app)
     return app

@@ -139,7 +139,7 @@ def test_an_override_of_the_validators_may_look_at_the_request(make_app: AppFact
     assert refusal_of(app, new_session(app).get_access_token())[0] == "claims_invalid"
 
 
-def test_an_unreachable_core_is_no_fault_of_the_token(make_app: AppFactory) -> None:
+def test_an_unreachable_core_is_not_the_fault_of_the_token(make_app: AppFactory) -> None:
     app = make_app()
     token = new_session(app).get_access_token()
     alone = make_app(name="alone", connection_uri=NO_CORE["STSESSION_CONNECTION_URI"])
@@ -148,13 +148,15 @@ def test_an_unreachable_core_is_no_fault_of_the_token(make_app: AppFactory) -> N
     assert NO_CORE["STSESSION_CONNECTION_URI"] in found["message"]
 
 
-NOT_A_JWT = "This is not a JWT: three parts of base64url with dots between them, the first two of them JSON."
+NOT_A_JWT = (
+    "This is not a JWT. A JWT is three parts of base64url with dots between them, the first two of them JSON."
+)
 NO_VERSION = (
-    "This JWT has no version in its header, so no core made it for a session. An identity provider's token "
-    "is not one, nor is what create_jwt() returns."
+    "This JWT has no version in its header, so no core made it for a session. The tokens of identity "
+    "providers and of create_jwt() are not session tokens."
 )
 OTHER_FORM = (
-    "This JWT is not the access token of a session: a field of its header or payload has another form."
+    "This JWT is not the access token of a session: a field of its header or payload has the wrong form."
 )
 SIGNER = Signer()
 
@@ -201,19 +203,19 @@ def test_a_refresh_token_is_recognised(make_app: AppFactory) -> None:
     )
 
 
-def test_a_jwt_of_the_apps_own_is_no_token_of_a_session(app: Flask) -> None:
+def test_a_jwt_of_the_app_itself_is_not_a_session_token(app: Flask) -> None:
     stsession: Any = app.extensions["stsession"]
     with app.app_context():
         token = stsession.create_jwt({"sub": "alice"})
     assert refusal_of(app, token) == ("malformed", 401, NO_VERSION)
 
 
-def test_no_token_is_wrong_in_words_as_well(app: Flask) -> None:
+def test_a_missing_token_is_refused_with_a_message(app: Flask) -> None:
     assert refusal_of(app, " \n") == ("no_token", 401, "There is no token.")
 
 
 @pytest.mark.parametrize("expiry", [1e300, -1e300, True])
-def test_times_that_no_calendar_has_are_left_out(app: Flask, expiry: Any) -> None:
+def test_times_that_are_out_of_range_are_left_out(app: Flask, expiry: Any) -> None:
     assert inspected(app, SIGNER.token(exp=expiry))["expires_at"] is None
 
 

@@ -23,7 +23,7 @@ def run(app: Flask) -> Run:
 
 @pytest.fixture
 def tenant(app: Flask) -> tuple[str, str]:
-    """The option that names a tenant beside the default one, in which roles can be given."""
+    """The option that names a tenant other than the default one, in which roles can be given."""
     with app.app_context():
         create_or_update_tenant("customer1")
         userroles.create_new_role_or_add_permissions("editor")

@@ -26,7 +26,7 @@ MISORDERED = (
 
 
 def new_view() -> Callable[[], dict[str, Any]]:
-    """Return a view of its own: guards and exemptions leave marks on a function."""
+    """Return a new view, because guards and exemptions mark a function."""
 
     def view() -> dict[str, Any]:
         return {}
@@ -74,7 +74,7 @@ def test_each_kind_of_guard_is_told_apart(app: Flask, stsession: STSession) -> N
     assert guards_of(app, "/auth/signout", "POST") == (["own"], [])
 
 
-def test_a_protected_app_leaves_out_its_login_page_and_what_belongs_to_nobody(make_app: AppFactory) -> None:
+def test_a_protected_app_leaves_out_its_login_page_static_files_and_our_routes(make_app: AppFactory) -> None:
     app = make_app(login_url="/sign-in?tab=1")
     stsession: Any = app.extensions["stsession"]
     stsession.protect(app)
@@ -165,7 +165,7 @@ def test_a_socket_is_shown_as_one(app: Flask) -> None:
         ({"max_auth_age": 60}, ["st-auth-time"]),
     ],
 )
-def test_what_a_guard_asks_for_is_said_in_words(
+def test_what_a_guard_asks_for_is_shown_in_words(
     make_app: AppFactory, options: dict[str, Any], asks: list[str]
 ) -> None:
     app = make_app(claims=[AuthTimeClaim])

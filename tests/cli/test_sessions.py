@@ -24,7 +24,7 @@ def start_session(stsession: STSession, user_id: str = "alice", **options: Any) 
 
 @pytest.fixture
 def with_tenant(app: Flask) -> str:
-    """The id of a tenant beside the default one."""
+    """The id of a tenant other than the default one."""
     with app.app_context():
         create_or_update_tenant("customer1")
     return "customer1"
@@ -108,7 +108,7 @@ def test_a_tenant_narrows_the_choice(app: Flask, stsession: STSession, with_tena
     assert [each["session_handle"] for each in found] == [public]
 
 
-def test_overridden_methods_count(make_app: AppFactory) -> None:
+def test_commands_call_overridden_methods(make_app: AppFactory) -> None:
     class Kept(STSession):
         def revoke_session(self, handle: str) -> bool:
             return False

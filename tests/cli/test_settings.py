@@ -1,4 +1,4 @@
-"""``flask stsession settings``: the values in force."""
+"""``flask stsession settings``: the values in effect."""
 
 from __future__ import annotations
 

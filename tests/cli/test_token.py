@@ -59,7 +59,7 @@ def test_the_command_lines_work_when_pasted(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("anti_csrf", ["VIA_TOKEN", "VIA_CUSTOM_HEADER", "VIA_ORIGIN", "NONE"])
-def test_by_cookie_they_pass_the_anti_csrf_check(make_app: AppFactory, anti_csrf: str) -> None:
+def test_command_lines_by_cookie_pass_the_anti_csrf_check(make_app: AppFactory, anti_csrf: str) -> None:
     app = make_app(
         token_transfer_method="cookie",
         anti_csrf=anti_csrf,
@@ -69,7 +69,7 @@ def test_by_cookie_they_pass_the_anti_csrf_check(make_app: AppFactory, anti_csrf
     )
     found = created(app)
     assert found["curl"].endswith(" https://api.example.com/gateway/user")
-    # The gateway takes its path away.
+    # The gateway removes its path.
     as_post = found["curl"].replace("curl ", "curl -X POST ").replace("/gateway", "")
     client = app.test_client(use_cookies=False)
     assert pasted(client, as_post).get_json()["userId"] == "alice"
@@ -168,12 +168,12 @@ def test_people_get_the_verdict_in_words(app: Flask) -> None:
     assert result.output.splitlines() == [
         "Kind     unknown",
         "Verdict  refused with 401 (malformed)",
-        "Because  This is not a JWT: three parts of base64url with dots between them, the first two of them "
-        "JSON.",
+        "Because  This is not a JWT. A JWT is three parts of base64url with dots between them, the first two "
+        "of them JSON.",
         "Remedy   Guards take access tokens: the header st-access-token, or the cookie sAccessToken.",
     ]
 
 
-def test_bytes_that_are_no_text_are_no_token(app: Flask) -> None:
+def test_bytes_that_are_not_text_are_not_a_token(app: Flask) -> None:
     result = run_on(app, "token", "inspect", "--json", given=b"\xff\xfe\x00")
     assert json_of(result, exit_code=1)["reason"] == "malformed"
