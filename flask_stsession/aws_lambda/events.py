@@ -35,7 +35,7 @@ _PARAMETER = r"\{([^{}]+?)\+?\}"
 #: Header names that WSGI can express. They have no underscore: ``X_Forwarded_For`` would pass for
 #: ``X-Forwarded-For``.
 _NAME = r"[A-Za-z0-9!#$%&'*+.^`|~-]+"
-#: These no longer describe the body, which is complete and of another length.
+#: These no longer describe the body, which is complete and of another length; WSGI names its type apart.
 _NOT_PASSED_ON: Final = frozenset({"content-length", "content-type", "transfer-encoding"})
 
 
