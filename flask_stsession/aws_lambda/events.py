@@ -94,7 +94,7 @@ class EventRequest:
 
     @property
     def scheme(self) -> str:
-        """The scheme that the client used: ``http`` only behind a load balancer that says so."""
+        """The scheme that the client used; ``http`` behind a load balancer that does not say ``https``."""
         if not self.format.startswith("alb"):
             return "https"
         return "https" if self.headers.get("x-forwarded-proto", "").lower() == "https" else "http"

@@ -119,10 +119,11 @@ def inspect_token(state: AppState, raw: str) -> Inspection:
     :param raw: the token.
     """
     header, payload = _decoded(raw)
-    token = parse(raw, max_length=max(MAX_TOKEN_LENGTH, state.config.max_access_token_bytes))
+    longest = max(MAX_TOKEN_LENGTH, state.config.max_access_token_bytes)
+    token = parse(raw, max_length=longest)
     if token is None:
         kind: Kind = "unknown" if header is None or payload is None else "jwt"
-        message = _not_of_a_session(raw, header, payload)
+        message = _not_of_a_session(raw, header, payload, longest)
         if has_shape_of_refresh_token(raw):
             kind, message = "refresh_token", "This is a refresh token, which only the core can read."
         reason = Reason.MALFORMED if raw else Reason.NO_TOKEN
@@ -204,7 +205,9 @@ def _json_object(data: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _not_of_a_session(raw: str, header: dict[str, Any] | None, payload: dict[str, Any] | None) -> str:
+def _not_of_a_session(
+    raw: str, header: dict[str, Any] | None, payload: dict[str, Any] | None, longest: int
+) -> str:
     """Return why a value is not the access token of a session."""
     if header is None or payload is None:
         return (
@@ -219,7 +222,7 @@ def _not_of_a_session(raw: str, header: dict[str, Any] | None, payload: dict[str
             "This JWT has no version in its header, so no core made it for a session. The tokens of identity "
             "providers and of create_jwt() are not session tokens."
         )
-    if len(raw) > MAX_TOKEN_LENGTH:
+    if len(raw) > longest:
         return f"This JWT has {len(raw)} characters, more than STSESSION_MAX_ACCESS_TOKEN_BYTES allows."
     missing = [name for name, since in _FIELDS.items() if name not in payload and int(version) >= since]
     if missing:

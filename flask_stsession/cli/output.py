@@ -60,6 +60,6 @@ def listed(names: Iterable[str]) -> str:
 
 
 def shortened_json(value: Any) -> str:
-    """Return JSON in one line of at most 200 characters."""
+    """Return JSON in one line, cut after 200 characters."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST_JSON else f"{text[:_LONGEST_JSON]}… (all of it: --json)"

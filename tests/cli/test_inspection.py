@@ -228,6 +228,8 @@ def test_a_token_that_is_too_long_is_malformed(app: Flask, make_app: AppFactory)
     )
     patient = make_app(name="patient", max_access_token_bytes=100_000)
     assert refusal_of(patient, long)[0] == "expired"
+    malformed = SIGNER.token(more="x" * 20_000, sessionHandle=5)
+    assert "wrong form" in refusal_of(patient, malformed)[2]
 
 
 def test_validators_may_be_asynchronous(make_app: AppFactory) -> None:
