@@ -773,11 +773,8 @@ class STSession(Extension):
         """
         return self.manager.by_handle.validate_claims(
             checked_handle(handle),
-            global_validators=lambda found, context: self.get_global_claim_validators(
-                tenant_id=found.tenant_id,
-                user_id=found.user_id,
-                claim_validators_added_by_other_recipes=list(self._global_claim_validators),
-                user_context=context,
+            global_validators=lambda found, context: self._validators_of(
+                found.user_id, found.tenant_id, context
             ),
             override=override_global_claim_validators,
         )
@@ -906,11 +903,16 @@ class STSession(Extension):
         """Return the validators that every guard runs on this session."""
         if not self.asks_for_validators:
             return list(self._global_claim_validators)
+        return self._validators_of(session.get_user_id(), session.get_tenant_id(), session.context())
+
+    def _validators_of(
+        self, user_id: str, tenant_id: str, context: dict[str, Any]
+    ) -> list[SessionClaimValidator]:
         returned = self.get_global_claim_validators(
-            tenant_id=session.get_tenant_id(),
-            user_id=session.get_user_id(),
+            tenant_id=tenant_id,
+            user_id=user_id,
             claim_validators_added_by_other_recipes=list(self._global_claim_validators),
-            user_context=session.context(),
+            user_context=context,
         )
         return checked_list(returned, "get_global_claim_validators()")
 

@@ -13,13 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..claims.validation import (
-    checked_list,
-    claims_context,
-    failed_validators,
-    overridden,
-    refetched_claims,
-)
+from ..claims.validation import claims_context, failed_validators, overridden, refetched_claims
 from ..core.models import SessionInformation
 from ..errors import ClaimValidationError, SessionDoesNotExistError
 from .handle_locks import HandleLocks
@@ -130,11 +124,7 @@ class SessionsByHandle:
         payload = found.custom_claims_in_access_token_payload
         context = self.context_of(found)
         validators = overridden(
-            checked_list(global_validators(found, context), "get_global_claim_validators()"),
-            override,
-            found,
-            context,
-            ensure_sync=self._ensure_sync,
+            global_validators(found, context), override, found, context, ensure_sync=self._ensure_sync
         )
         update = refetched_claims(
             validators,
