@@ -185,7 +185,7 @@ def _anti_csrf_headers(state: AppState, anti_csrf_token: str | None) -> list[str
     """Return the options that show where requests by cookie come from; all but GETs need them."""
     config = state.config
     origin = config.own_origin(_LOCAL)
-    mode = config.decisions(origin).anti_csrf
+    mode = config.anti_csrf_for(origin)
     if mode == "VIA_TOKEN":
         return ["-H", f"{ANTI_CSRF_HEADER}: {anti_csrf_token}"]
     if mode == "VIA_CUSTOM_HEADER":

@@ -442,6 +442,10 @@ class Config:
             return self._decided_for_https if api_origin.startswith("https:") else self._decided_for_http
         return self._decide(origin_of(api_origin))
 
+    def anti_csrf_for(self, api_origin: str) -> AntiCsrf:
+        """Return the anti-CSRF mode of a request."""
+        return self.anti_csrf or self.decisions(api_origin).anti_csrf
+
     @property
     def anti_csrf_of_all_requests(self) -> AntiCsrf | None:
         """The anti-CSRF mode, or ``None`` where it depends on the origin of the request."""

@@ -183,7 +183,7 @@ def check(
     :raises TryRefreshTokenError: with ``csrf_missing`` or ``csrf_mismatch`` (FDI: a failed check is answered
         with *try refresh token*).
     """
-    mode = config.anti_csrf or config.decisions(api_origin).anti_csrf
+    mode = config.anti_csrf_for(api_origin)
     if not is_checked(mode, request.method, anti_csrf_check=anti_csrf_check):
         return
     headers, allowed = request.headers, config.trusted_origins(api_origin)

@@ -76,7 +76,7 @@ def create(app_state: AppState, state: RequestState, new: NewSession) -> Session
             raise ConfigError(problem)
     else:
         _warn_of_lost_tokens(app_state, request, carries_session=carried is not None)
-    uses_token = method == "cookie" and config.decisions(origin).anti_csrf == "VIA_TOKEN"
+    uses_token = method == "cookie" and config.anti_csrf == "VIA_TOKEN"
     session = app_state.manager.create(
         new,
         claims=app_state.extension.session_claims,

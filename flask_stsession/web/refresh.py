@@ -144,7 +144,7 @@ def _refresh_token(sent: RequestTokens, allowed: str) -> tuple[TransferMethod, s
 def _check_anti_csrf(app_state: AppState, request: Request) -> None:
     """Check anti-CSRF in all modes but ``VIA_TOKEN``, whose token the core checks itself."""
     config, origin, headers = app_state.config, origin_of_api(request), request.headers
-    mode = config.decisions(origin).anti_csrf
+    mode = config.anti_csrf_for(origin)
     if mode == "VIA_TOKEN":
         return
     allowed = config.trusted_origins(origin)
