@@ -44,7 +44,6 @@ def make_handler(app: Flask) -> Callable[..., GatewayResponse]:
     :returns: ``handler(event, context=None)``. It returns a response in the shape that the gateway reads,
         and a 400 for any other event.
     """
-
     if not callable(getattr(app, "wsgi_app", None)):
         raise TypeError(
             f"make_handler() takes a Flask app, not {app!r:.100}: write make_handler(app), or "

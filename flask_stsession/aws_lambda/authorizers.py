@@ -238,7 +238,7 @@ class _Answers:
         """Deny a request, with the body of the 403 where a gateway can send it."""
         # An HTTP API sends no body of ours, and fails on JSON text in a cached context. No page can read the
         # response to a handshake.
-        if self._is_of_http_api(request) or request.is_handshake:
+        if self._is_of_http_api(request) or request.is_of_socket:
             return self._answer(request, arn, "Deny", "", {})
         body = error.body()
         failed = body["claimValidationErrors"]

@@ -73,8 +73,8 @@ class EventRequest:
         self.headers: Mapping[str, str] = headers
 
     @property
-    def is_handshake(self) -> bool:
-        """Whether the request opens a connection to a WebSocket API, or belongs to an open one."""
+    def is_of_socket(self) -> bool:
+        """Whether the event is the handshake of a WebSocket API, or belongs to an open connection."""
         context = self.context
         if context.get("eventType") == "CONNECT" or context.get("routeKey") == "$connect":
             return True

@@ -229,7 +229,7 @@ class EventGuard:
     def _check_sender(self, request: EventRequest, token: AccessToken) -> None:
         """Check that a page of ours sent a request whose session came by cookie."""
         config, origin = self._config, request.origin
-        if request.is_handshake:
+        if request.is_of_socket:
             # No script can add headers to a handshake: every mode checks its origin instead.
             allowed = config.accepted_origins(origin)
             csrf.check_socket(request.headers, needs_origin=True, allowed_origins=allowed)

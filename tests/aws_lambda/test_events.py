@@ -22,7 +22,7 @@ def read_all(request: EventRequest) -> tuple[object, ...]:
         request.origin,
         request.source_ip,
         request.protocol,
-        request.is_handshake,
+        request.is_of_socket,
     )
 
 
@@ -80,11 +80,11 @@ def test_only_the_forwarded_address_that_the_load_balancer_adds_counts() -> None
 )
 def test_the_handshake_of_a_websocket_needs_no_method(context: dict[str, str]) -> None:
     request = parse_event({"headers": {"Origin": "https://a.example"}, "requestContext": context})
-    assert (request.method, request.is_handshake) == ("GET", True)
+    assert (request.method, request.is_of_socket) == ("GET", True)
 
 
 def test_a_request_to_a_rest_api_is_not_a_handshake() -> None:
-    assert not parse_event(gateway_event("rest")).is_handshake
+    assert not parse_event(gateway_event("rest")).is_of_socket
 
 
 def test_a_gateway_path_of_a_stage_is_stripped_once() -> None:
