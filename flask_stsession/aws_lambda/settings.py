@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
 import os
@@ -13,6 +12,7 @@ from ..config import load
 from ..config.config import SETTINGS, Config
 from ..config.values import ENVIRONMENT_PREFIX, PREFIX, key_of
 from ..errors import ConfigError
+from ..messages import closest
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
@@ -84,7 +84,7 @@ def environment_settings(environ: Mapping[str, str] | None = None) -> dict[str, 
 
 def _is_meant(key: str) -> bool:
     bare = [name.removeprefix(PREFIX) for name in SETTINGS]
-    if key in SETTINGS or difflib.get_close_matches(key.removeprefix(PREFIX), bare, n=1, cutoff=0.75):
+    if key in SETTINGS or closest(key.removeprefix(PREFIX), bare, cutoff=0.75):
         return True
     logger.warning("%s in the environment is not a setting of flask-stsession, and is ignored.", key)
     return False

@@ -20,6 +20,7 @@ from ..constants import (
     REFRESH_TOKEN_COOKIE,
 )
 from ..errors import ConfigError
+from ..messages import show
 from . import values as read
 from .domains import Origin, Sites, normal_origin, origin_of
 from .values import setting
@@ -334,7 +335,7 @@ class Config:
 
     def __repr__(self) -> str:
         shown = (each for key, each in SETTINGS.items() if key in self.keys_set and not each.secret)
-        values = (f"{each.name}={read.show(getattr(self, each.name))}" for each in shown)
+        values = (f"{each.name}={show(getattr(self, each.name))}" for each in shown)
         return f"<Config {', '.join(values)}>"
 
     @classmethod
@@ -391,7 +392,7 @@ class Config:
             if returned == allowed:
                 return allowed
         raise ConfigError(
-            f"The function given as STSESSION_TOKEN_TRANSFER_METHOD returned {read.show(returned)}, but must "
+            f"The function given as STSESSION_TOKEN_TRANSFER_METHOD returned {show(returned)}, but must "
             f"return one of {', '.join(ALLOWED_TRANSFERS)}."
         )
 

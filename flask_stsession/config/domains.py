@@ -8,7 +8,6 @@ it for the rest.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Callable
@@ -19,6 +18,8 @@ from urllib.parse import urlsplit
 
 # requests depends on it and imports it, so it is not an additional dependency.
 import idna
+
+from ..messages import closest
 
 if TYPE_CHECKING:
 
@@ -153,7 +154,7 @@ def is_shell_url(url: str) -> bool:
         separator
         and re.fullmatch(_SCHEME, scheme)
         and scheme not in _WEB_SCHEMES
-        and not difflib.get_close_matches(scheme, ("http", "https"), cutoff=0.75)
+        and closest(scheme, ("http", "https"), cutoff=0.75) is None
     )
 
 

@@ -7,18 +7,16 @@ arrive as a number or as text. An unambiguous value is accepted. Any other raise
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
-import reprlib
-import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from ..callables import is_asynchronous
 from ..errors import ConfigError
+from ..messages import closest, quoted_for_shell, show
 from .domains import is_local_host, is_shell_origin, is_shell_url, origin_of, split_url
 
 PREFIX: Final = "STSESSION_"
@@ -40,27 +38,9 @@ _COOKIE_PREFIX = r"[A-Za-z0-9._-]{0,64}"
 _ENDPOINT = r"[\w-]+(\.[\w-]+)*"
 
 
-class _Short(reprlib.Repr):
-    def repr_int(self, x: int, level: int) -> str:
-        try:
-            str(x)
-        except ValueError:  # it has more digits than Python converts to text
-            return "<int>"
-        return super().repr_int(x, level)
-
-
-def show(value: object) -> str:
-    """Return the value as quoted in a message: in one line, shortened, with look-alike letters escaped."""
-    short = _Short()
-    short.maxstring = short.maxother = 120
-    shown = short.repr(value)
-    ascii_shown = shown.encode("ascii", "backslashreplace").decode()
-    return shown if shown.isascii() else f"{shown} (in ASCII: {ascii_shown})"
-
-
 def spelled(key: str, value: object) -> str:
     """Return how to set a key to a value, in Python and in the environment."""
-    as_json = shlex.quote(json.dumps(value))
+    as_json = quoted_for_shell(json.dumps(value))
     return f"{key} = {value!r} (in the environment: {ENVIRONMENT_PREFIX}{key}={as_json})"
 
 
@@ -161,24 +141,22 @@ def is_meant_as_key(key: object, known: Collection[str]) -> bool:
     if key.startswith(PREFIX) or upper.removeprefix(ENVIRONMENT_PREFIX) in known:
         return True
     if not key.isascii():
-        return bool(difflib.get_close_matches(upper, known, cutoff=0.85))
+        return closest(upper, known, cutoff=0.85) is not None
     names = (each.removeprefix(PREFIX) for each in known)
     return any(upper.endswith(f"_{name}") and _is_misspelt_prefix(upper.removesuffix(name)) for name in names)
 
 
 def _is_misspelt_prefix(prefix: str) -> bool:
     # Flask's SESSION_, with settings that end as ours do, is less similar than that.
-    return difflib.SequenceMatcher(None, prefix, PREFIX).ratio() > 0.89
+    return closest(prefix, [PREFIX], cutoff=0.89) is not None
 
 
 def no_such_key(key: str, known: Sequence[str]) -> ConfigError:
     """Return the error for an unknown key, without its value, which may be an API key."""
     names = [each.removeprefix(PREFIX) for each in known]
     key = key[:100]
-    close = difflib.get_close_matches(
-        key.upper().removeprefix(ENVIRONMENT_PREFIX).partition("_")[2], names, n=1
-    )
-    hint = f"Did you mean {PREFIX}{close[0]}?" if close else f"The keys are {', '.join(known)}."
+    meant = closest(key.upper().removeprefix(ENVIRONMENT_PREFIX).partition("_")[2], names)
+    hint = f"Did you mean {PREFIX}{meant}?" if meant else f"The keys are {', '.join(known)}."
     return ConfigError(f"There is no setting {key!a}. {hint}")
 
 

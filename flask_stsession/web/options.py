@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -13,6 +12,7 @@ from .. import claims as built_in  # each of them imported when it is used
 from ..callables import F
 from ..claims.base import SessionClaim, SessionClaimValidator
 from ..errors import ConfigError
+from ..messages import closest
 
 if TYPE_CHECKING:
     from ..claims.primitive import PrimitiveArrayClaim
@@ -159,8 +159,8 @@ def passes_to_guard(function: F) -> F:
 def _refuse_unknown(caller: str, unknown: Iterable[str]) -> None:
     known = list(SIGNATURE.parameters)
     for name in unknown:
-        close = get_close_matches(name, known, n=1, cutoff=0.6)
-        advice = f"did you mean {close[0]}=?" if close else f"it takes {', '.join(known)}."
+        meant = closest(name, known)
+        advice = f"did you mean {meant}=?" if meant else f"it takes {', '.join(known)}."
         raise TypeError(f"{caller} has no argument {name!r}: {advice}")
 
 
