@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from flask import Blueprint, Flask, has_app_context, has_request_context
 from werkzeug.exceptions import HTTPException
 
 from . import claims as built_in, signals
 from .arguments import checked_handle, checked_name, checked_names, checked_user_id, keyword_only
-from .callables import refuse_asynchronous
+from .callables import F, refuse_asynchronous
 from .claims.validation import checked_list
 from .config import load
 from .constants import CORS_REQUEST_HEADERS, DEFAULT_TENANT, REFRESH_PATH
@@ -72,7 +72,6 @@ if TYPE_CHECKING:
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
-F = TypeVar("F", bound=Callable[..., Any])
 
 _NO_REQUEST = "Unlike in supertokens-python, the current request is used."
 _HUNDRED_YEARS_IN_SECONDS = 3_153_600_000

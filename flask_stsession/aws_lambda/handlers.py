@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, MutableMapping
-from decimal import Decimal
 from functools import wraps
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ from ..web.verdict_record import announce_verdict
 from .client_headers import with_client_headers
 from .cors import preflight_response
 from .events import EventError, EventRequest, parse_event
-from .responses import GatewayResponse, gateway_response, malformed_event
+from .responses import GatewayResponse, gateway_response, is_decimal, malformed_event
 from .settings import given_settings, read_settings
 from .verification import EventGuard, EventRecord, FunctionSessions
 
@@ -171,8 +170,8 @@ def _json_of(returned: object) -> str:
         ) from error
 
 
-def _number(value: object) -> int | float:
-    if isinstance(value, Decimal):
+def _number(value: Any) -> int | float:
+    if is_decimal(value):
         return int(value) if value == value.to_integral_value() else float(value)
     raise TypeError(f"{type(value).__name__} is not JSON serializable")
 

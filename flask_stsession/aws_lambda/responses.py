@@ -9,10 +9,10 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from itertools import product
-from numbers import Number
 from typing import Any, Final
 
 from .events import EventError, Format
@@ -129,9 +129,15 @@ def _as_text(name: object, value: object) -> str:
     """
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str | Number):
+    if isinstance(value, str | int | float) or is_decimal(value):
         return str(value)
     raise TypeError(f"The handler's header {name!r} must be text, not {value!r:.100}.")
+
+
+def is_decimal(value: object) -> bool:
+    """Return whether a value is a ``Decimal``, as DynamoDB returns numbers, without importing its module."""
+    decimal: Any = sys.modules.get("decimal")  # whoever makes one has imported it
+    return decimal is not None and isinstance(value, decimal.Decimal)
 
 
 def _spellings_of_set_cookie() -> Iterator[str]:

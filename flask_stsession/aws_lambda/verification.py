@@ -15,8 +15,7 @@ from werkzeug.wrappers import Request
 
 from .. import signals
 from ..callables import refuse_asynchronous
-from ..claims.validation import overridden
-from ..claims.validators import quick_checks, surely_pass
+from ..claims.validation import overridden, quick_checks, surely_pass
 from ..concurrency import AgeClock
 from ..errors import ConfigError, SessionHTTPError, TryRefreshTokenError, UnauthorisedError
 from ..sessions.assembly import make_manager, make_transport

@@ -252,6 +252,10 @@ class SessionClaim(Generic[T]):
         return self._clock() if now is None else now
 
 
+#: A validator as plain data: key of the claim, types of its value, maximal age in s, check of the value.
+QuickCheck = tuple[str, type | tuple[type, ...], float | None, Callable[[Any], bool]]
+
+
 class SessionClaimValidator(ABC):
     """A check of the access token payload; a request passes if all of its validators do.
 
@@ -283,6 +287,17 @@ class SessionClaimValidator(ABC):
         self, payload: dict[str, Any], user_context: dict[str, Any]
     ) -> ClaimValidationResult | Awaitable[ClaimValidationResult]:
         """Check the payload."""
+
+    def _quick_check(self, setting_max_age: float | None) -> QuickCheck | None:
+        """Return this validator as plain data; ``None``, as for the app's own: it runs code of the app.
+
+        :param setting_max_age: ``STSESSION_CLAIM_MAX_AGE_SECONDS`` of the app.
+        """
+        return None
+
+    def _reuse_seconds(self, user_context: dict[str, Any]) -> float | None:
+        """Return the age (s) up to which a cached response of the core may serve; ``None``: any."""
+        return 0
 
 
 def _checked_key(key: object) -> str:

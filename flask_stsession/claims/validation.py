@@ -5,13 +5,12 @@ Source: the session claim validation process of the SuperTokens documentation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..callables import call
 from ..errors import ClaimValidationError, InvalidClaimsError, Reason
-from .base import NOW_MS, VALID, SessionClaimValidator
-from .validators import AgedValidator
+from .base import NOW_MS, STORED_TIME, STORED_VALUE, VALID, QuickCheck, SessionClaimValidator
 
 if TYPE_CHECKING:
     from ..callables import EnsureSync
@@ -23,6 +22,48 @@ if TYPE_CHECKING:
 #: Key of the ``user_context`` while a claim is refetched for a validator: the age (s) up to which a cached
 #: response of the core may serve. 0: ask now. Absent: the app itself asked for the value.
 REUSE_SECONDS = "_stsession_reuse_seconds"
+
+
+def quick_checks(
+    validators: Sequence[SessionClaimValidator], setting_max_age: float | None
+) -> tuple[QuickCheck, ...] | None:
+    """Return validators as plain data, or ``None`` if any of them runs code of the app's.
+
+    :param setting_max_age: ``STSESSION_CLAIM_MAX_AGE_SECONDS`` of the app.
+    """
+    checks: list[QuickCheck] = []
+    for validator in validators:
+        check = validator._quick_check(setting_max_age)
+        if check is None:
+            return None
+        checks.append(check)
+    return tuple(checks)
+
+
+def surely_pass(checks: tuple[QuickCheck, ...], payload: Mapping[str, Any], now_ms: float) -> bool:
+    """Return whether a payload certainly satisfies all checks, with nothing to fetch first.
+
+    Runs no code of the app's. ``False`` decides nothing: the validators themselves must run.
+
+    :param now_ms: the time in ms since 1970.
+    """
+    for key, stored_types, max_age, accepts in checks:
+        stored = payload.get(key)
+        if type(stored) is not dict:
+            return False
+        value = stored.get(STORED_VALUE)
+        if value is None or not isinstance(value, stored_types):
+            return False
+        if max_age is not None:
+            fetched_at = stored.get(STORED_TIME)
+            # Negative and absurd times are for the validator to judge.
+            if type(fetched_at) is not int or not 0 < fetched_at <= now_ms:
+                return False
+            if max_age == 0 or now_ms - fetched_at > max_age * 1000:
+                return False
+        if not accepts(value):
+            return False
+    return True
 
 
 def claims_context(
@@ -185,9 +226,7 @@ def _reusable_age(
     for validator in validators:
         if validator.claim is not claim:
             continue
-        if not isinstance(validator, AgedValidator):
-            return 0
-        age = validator.max_age_in_sec(user_context)
+        age = validator._reuse_seconds(user_context)
         if age is not None:
             ages.append(age)
     return min(ages, default=0)

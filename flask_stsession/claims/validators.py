@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from ..callables import refuse_asynchronous
-from .base import STORED_TIME, STORED_VALUE, VALID, ClaimValidationResult, SessionClaim, SessionClaimValidator
+from .base import VALID, ClaimValidationResult, QuickCheck, SessionClaim, SessionClaimValidator
 
 Primitive: TypeAlias = str | int | float | bool
 P = TypeVar("P", bound=Primitive)
@@ -174,10 +174,6 @@ class PrimitiveArrayClaimValidators(Generic[P]):
         return _ExcludesAll(self.claim, _checked_values(values, "excludes_all"), max_age, id_)
 
 
-#: A validator as plain data: key of the claim, types of its value, maximal age in s, check of the value.
-QuickCheck: TypeAlias = tuple[str, type | tuple[type, ...], float | None, Callable[[Any], bool]]
-
-
 class SettingMaxAge:
     """The maximal age that ``STSESSION_CLAIM_MAX_AGE_SECONDS`` sets, for claims made before there is an app.
 
@@ -190,49 +186,6 @@ class SettingMaxAge:
     def __call__(self, user_context: dict[str, Any]) -> float | None:
         """Return the setting of the app that the context belongs to, in s."""
         return self._read(user_context)
-
-
-def quick_checks(
-    validators: Sequence[SessionClaimValidator], setting_max_age: float | None
-) -> tuple[QuickCheck, ...] | None:
-    """Return validators as plain data, or ``None`` if any of them runs code of the app's.
-
-    :param setting_max_age: ``STSESSION_CLAIM_MAX_AGE_SECONDS`` of the app.
-    """
-    checks: list[QuickCheck] = []
-    for validator in validators:
-        is_ours = type(validator) in _OURS
-        check = validator.quick_check(setting_max_age) if isinstance(validator, AgedValidator) else None
-        if not is_ours or check is None:
-            return None
-        checks.append(check)
-    return tuple(checks)
-
-
-def surely_pass(checks: tuple[QuickCheck, ...], payload: Mapping[str, Any], now_ms: float) -> bool:
-    """Return whether a payload certainly satisfies all checks, with nothing to fetch first.
-
-    Runs no code of the app's. ``False`` decides nothing: the validators themselves must run.
-
-    :param now_ms: the time in ms since 1970.
-    """
-    for key, stored_types, max_age, accepts in checks:
-        stored = payload.get(key)
-        if type(stored) is not dict:
-            return False
-        value = stored.get(STORED_VALUE)
-        if value is None or not isinstance(value, stored_types):
-            return False
-        if max_age is not None:
-            fetched_at = stored.get(STORED_TIME)
-            # Negative and absurd times are for the validator to judge.
-            if type(fetched_at) is not int or not 0 < fetched_at <= now_ms:
-                return False
-            if max_age == 0 or now_ms - fetched_at > max_age * 1000:
-                return False
-        if not accepts(value):
-            return False
-    return True
 
 
 class AgedValidator(SessionClaimValidator):
@@ -261,22 +214,17 @@ class AgedValidator(SessionClaimValidator):
         self._max_age_of = max_age if callable(max_age) else None
         self._max_age_in_sec = None if callable(max_age) else max_age
 
-    def max_age_in_sec(self, user_context: dict[str, Any]) -> float | None:
-        """Return the maximal age of the value, in s; ``None`` for no limit."""
+    def _reuse_seconds(self, user_context: dict[str, Any]) -> float | None:
         return self._max_age_in_sec if self._max_age_of is None else self._max_age_of(user_context)
 
-    def quick_check(self, setting_max_age: float | None) -> QuickCheck | None:
-        """Return this validator as plain data, if it runs no code of the app's; else ``None``.
-
-        :param setting_max_age: ``STSESSION_CLAIM_MAX_AGE_SECONDS`` of the app.
-        """
+    def _quick_check(self, setting_max_age: float | None) -> QuickCheck | None:
         claim = self.claim
         base = SessionClaim
         plain = (base.get_value_from_payload, base.get_last_refetch_time, base.now_ms)
         used = tuple(
             getattr(each, "__func__", each) for each in (self._value, self._fetched_at, self._now_ms)
         )
-        if claim is None or used != plain:
+        if claim is None or used != plain or type(self) not in _OURS:
             return None
         if self._max_age_of is None:
             return claim.key, self.stored_types, self._max_age_in_sec, self.accepts

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any, TypeVar
+from typing import Any
 
 from requests import PreparedRequest, Response
 
-from ..callables import number_taken, refuse_asynchronous
-
-F = TypeVar("F", bound=Callable[..., Any])
+from ..callables import F, number_taken, refuse_asynchronous
 
 
 class CoreHooks:

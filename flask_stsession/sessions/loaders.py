@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .. import claims as built_in
-from ..callables import call, number_taken, spelled
+from ..callables import F, call, number_taken, spelled
 from ..errors import ConfigError, CoreError
 
 if TYPE_CHECKING:
     from .manager import SessionManager
     from .session import Session
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 Kind = Literal[
     "user_loader",

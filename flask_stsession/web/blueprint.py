@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Blueprint, Flask, has_request_context
 
+from ..callables import F
 from ..errors import ConfigError
 from .context import this_request
 
 if TYPE_CHECKING:
     from ..config.config import Config
 
-F = TypeVar("F", bound=Callable[..., Any])
 
 #: The part of a rule that matches any host, or any subdomain.
 _HOST: Final = "stsession_host"

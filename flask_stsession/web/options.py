@@ -24,7 +24,7 @@ OverrideValidators = Callable[
 ]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)  # not frozen, for the sake of the import time
 class VerifyOptions:
     """The checks that a guard makes; see :func:`~flask_stsession.verify_session`."""
 

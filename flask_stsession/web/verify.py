@@ -11,8 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .. import signals
-from ..claims.validation import overridden
-from ..claims.validators import QuickCheck, quick_checks, surely_pass
+from ..claims.validation import overridden, quick_checks, surely_pass
 from ..errors import (
     CoreUnavailableError,
     Reason,
@@ -144,9 +143,9 @@ class Guard:
         if options.override_global_claim_validators is None and not extension.asks_for_validators:
             self._validators = (*extension.global_claim_validators, *options.validators)
         #: The validators as plain data; ``None`` if one of them needs code of the app.
-        self._quick_checks: tuple[QuickCheck, ...] | None = None
-        if self._validators is not None:
-            self._quick_checks = quick_checks(self._validators, config.claim_max_age_seconds)
+        self._quick_checks = (
+            None if self._validators is None else quick_checks(self._validators, config.claim_max_age_seconds)
+        )
 
     def session(self, request: Request, g: Any, *, by_override: bool = True) -> Session | None:
         """Verify the session of the current request, and write it to ``g.session``.

@@ -35,7 +35,7 @@ from flask_stsession.claims import (
     UserRoleClaim,
 )
 from flask_stsession.claims.base import NOW_MS
-from flask_stsession.claims.validators import quick_checks, surely_pass
+from flask_stsession.claims.validation import quick_checks, surely_pass
 from flask_stsession.multitenancy import create_or_update_tenant
 from flask_stsession.signals import claims_invalid
 

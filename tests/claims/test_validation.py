@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from hypothesis import given, strategies as st
 from support.app_factory import AppFactory
 from support.guarded_app import (
     Client,
@@ -26,12 +27,21 @@ from flask_stsession import (
     validate_claims_for_session_handle,
     verify_session,
 )
-from flask_stsession.claims import BooleanClaim, PermissionClaim, PrimitiveArrayClaim, PrimitiveClaim
-from flask_stsession.claims.validation import overridden
+from flask_stsession.claims import (
+    BooleanClaim,
+    PermissionClaim,
+    PrimitiveArrayClaim,
+    PrimitiveClaim,
+    SessionClaimValidator,
+    UserRoleClaim,
+)
+from flask_stsession.claims.base import NOW_MS, VALID
+from flask_stsession.claims.validation import overridden, quick_checks, surely_pass
 
 REGENERATE = "POST /recipe/session/regenerate"
 INFORMATION = "GET /recipe/session"
 PLAN = PrimitiveClaim[str]("plan", lambda *_: "pro")
+NOW = 1_700_000_000_000
 
 
 @pytest.fixture
@@ -365,3 +375,83 @@ def test_get_global_claim_validators_is_told_the_same(make_app: AppFactory) -> N
         client.get("/guarded")
     with app.app_context(), pytest.raises(TypeError, match=r"^get_global_claim_validators\(\) must return"):
         validate_claims_for_session_handle(client.handle)
+
+
+# Quick checks
+
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-2, 2), st.sampled_from(["a", "b", "ab", ""]), st.floats(0, 1)
+)
+STORED = st.one_of(
+    VALUES,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "v": st.one_of(VALUES, st.lists(VALUES, max_size=3)),
+            "t": st.one_of(
+                st.none(), st.sampled_from([-1, 0, 1.5, NOW, NOW - 4_000, NOW - 6_000, NOW + 1, True])
+            ),
+        },
+    ),
+)
+ARRAY: PrimitiveArrayClaim[Any] = PrimitiveArrayClaim("k", lambda *_: [], 5)
+SINGLE: PrimitiveClaim[Any] = PrimitiveClaim("k", lambda *_: 1)
+CHECKS = [
+    ARRAY.validators.includes("a"),
+    ARRAY.validators.includes(1, 0),
+    ARRAY.validators.includes_all(["a", "b"], 5),
+    ARRAY.validators.includes_all(["a", 1]),
+    ARRAY.validators.includes_any(["a", 0]),
+    ARRAY.validators.excludes("a"),
+    ARRAY.validators.excludes_all(["a", True], 5),
+    SINGLE.validators.has_value("a"),
+    SINGLE.validators.has_value(1, 5),
+    SINGLE.validators.has_value(True),
+]
+
+
+@given(st.fixed_dictionaries({}, optional={"k": STORED}), st.sampled_from(CHECKS))
+def test_a_payload_that_passes_quickly_passes_the_validators_and_needs_no_refetch(
+    payload: dict[str, Any], validator: SessionClaimValidator
+) -> None:
+    checks = quick_checks([validator], None)
+    assert checks is not None
+    if surely_pass(checks, payload, NOW):
+        assert validator.should_refetch(payload, {NOW_MS: NOW}) is False
+        assert validator.validate(payload, {NOW_MS: NOW}) is VALID
+
+
+def test_the_usual_case_passes_quickly() -> None:
+    payload = {"k": {"v": ["a", "b"], "t": NOW - 4_000}}
+    assert surely_pass(quick_checks(CHECKS[:1] + CHECKS[2:3], None) or (), payload, NOW)
+    assert not surely_pass(quick_checks(CHECKS[:1], None) or (), payload, NOW + 2_000)
+
+
+def test_the_apps_setting_decides_for_built_in_claims() -> None:
+    payload = {"st-role": {"v": ["admin"], "t": NOW - 60_000}}
+    check = UserRoleClaim.validators.includes("admin")
+    assert [surely_pass(quick_checks([check], age) or (), payload, NOW) for age in (None, 61, 59, 0)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_the_apps_own_code_is_never_skipped() -> None:
+    class OwnClaim(PrimitiveClaim[str]):
+        def get_value_from_payload(self, payload: Any, user_context: Any = None) -> Any:
+            return "pro"
+
+    class OwnValidator(SessionClaimValidator):
+        def validate(self, payload: Any, user_context: Any) -> Any:
+            return VALID
+
+    own_age: PrimitiveClaim[str] = PrimitiveClaim("k", lambda *_: "a", lambda context: 5)
+    for validator in (
+        OwnClaim("k", lambda *_: "a").validators.has_value("a"),
+        OwnValidator("k"),
+        own_age.validators.has_value("a"),
+    ):
+        assert quick_checks([CHECKS[0], validator], None) is None
