@@ -44,11 +44,9 @@ _MAX_HOST_LENGTH = 253
 #: Top-level names that no public host has: RFC 2606, RFC 6761, RFC 6762, RFC 8375, ICANN SAC113.
 _LOCAL_NAMES = (".example", ".home.arpa", ".internal", ".invalid", ".local", ".localhost", ".test")
 #: Shared by a provider and its customers, and not routed elsewhere (RFC 6598).
-_SHARED_ADDRESSES = ipaddress.IPv4Network("100.64.0.0/10")
+_SHARED_ADDRESSES = "100.64.0.0/10"
 #: Private to Python, but examples of public ones (RFC 5737, RFC 3849).
-_DOCUMENTATION_ADDRESSES = tuple(
-    map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
-)
+_DOCUMENTATION_ADDRESSES = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 
 
 class Origin(NamedTuple):
@@ -234,9 +232,9 @@ def is_local_host(netloc: str, *, forwarded: bool = False) -> bool:
         return host == "localhost" if address is None else address.is_loopback
     if address is None:
         return "." not in host or f".{host}".endswith(_LOCAL_NAMES)
-    if any(address in network for network in _DOCUMENTATION_ADDRESSES):
+    if any(address in ipaddress.ip_network(network) for network in _DOCUMENTATION_ADDRESSES):
         return False
-    return address.is_private or address.is_link_local or address in _SHARED_ADDRESSES
+    return address.is_private or address.is_link_local or address in ipaddress.ip_network(_SHARED_ADDRESSES)
 
 
 def is_public_address(node: str) -> bool:

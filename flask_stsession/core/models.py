@@ -19,7 +19,7 @@ Status = Literal["TRY_REFRESH_TOKEN", "UNAUTHORISED"]
 STATUSES: Final[tuple[Status, ...]] = ("TRY_REFRESH_TOKEN", "UNAUTHORISED")
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, eq=False)
 class TokenInfo:
     """A token and its life.
 
@@ -46,7 +46,7 @@ class CoreSession(NamedTuple):
     payload: dict[str, Any]
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, eq=False)
 class IssuedTokens:
     """A new pair of tokens, from creating or refreshing a session."""
 
@@ -55,7 +55,7 @@ class IssuedTokens:
     refresh_token: TokenInfo
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, eq=False)
 class VerifiedSession:
     """The verdict on a valid access token.
 
@@ -69,7 +69,7 @@ class VerifiedSession:
     payload_update_available: bool = False
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, eq=False)
 class RegeneratedSession:
     """The result of storing a payload.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..tokens.access_token import AccessToken
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, eq=False)
 class TokensToSend:
     """Tokens to send to the client.
 

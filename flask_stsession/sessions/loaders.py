@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from .manager import SessionManager
     from .session import Session
 
-Kind = Literal[
-    "user_loader",
-    "roles_loader",
-    "permissions_loader",
-    "allowed_domains_loader",
-    "mfa_requirements",
-    "send_verification_email",
-    "csp_nonce",
-]
+    Kind = Literal[
+        "user_loader",
+        "roles_loader",
+        "permissions_loader",
+        "allowed_domains_loader",
+        "mfa_requirements",
+        "send_verification_email",
+        "csp_nonce",
+    ]
 
 #: The parameters of each; some may take fewer.
 _PARAMETERS: Final[dict[Kind, tuple[tuple[str, ...], ...]]] = {

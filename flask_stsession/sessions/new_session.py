@@ -11,7 +11,7 @@ from ..constants import DEFAULT_TENANT
 from .ids import refuse_blanks
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class NewSession:
     """The arguments of a new session; see :func:`~flask_stsession.create_new_session`.
 
@@ -34,8 +34,8 @@ class NewSession:
     user_id: str
     tenant_id: str = DEFAULT_TENANT
     recipe_user_id: str | None = None
-    access_token_payload: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    session_data_in_database: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    access_token_payload: Mapping[str, Any] = field(default_factory=dict)
+    session_data_in_database: Mapping[str, Any] = field(default_factory=dict)
     disable_anti_csrf: bool = False
     remember: bool | None = None
     allow_cross_site: bool = False

@@ -62,7 +62,7 @@ class TokenHeader(NamedTuple):
 _NO_HEADERS: Final[Mapping[str, TokenHeader]] = {}
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class AccessToken:
     """The content of an access token.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from jwt.algorithms import RSAAlgorithm
 
@@ -25,6 +25,9 @@ from .access_token import (
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    #: A token, and the key that verified it.
+    Verified = tuple[AccessToken, RSAPublicKey]
 
     class SigningKeys(Protocol):
         """The part of a key set that a :class:`TokenVerifier` needs."""
@@ -102,9 +105,11 @@ class TokenVerifier:
         """
         end = raw[-_KEY_LENGTH:]
         verified = self._verified.young.get(end) or self._verified.used_again(end)
-        if verified is None or verified.token.raw != raw:
+        if verified is None:
             return None
-        token = verified.token
+        token, key = verified
+        if token.raw != raw:
+            return None
         now = (self._clock or time.time)()
         # RFC 7519, 4.1.4: "on or after" the time it is expired. No leeway: the frontend refreshes.
         if token.expires_at <= now and not allow_expired:
@@ -112,7 +117,7 @@ class TokenVerifier:
         keys, settled_until, settled_until_monotonic = self._keys.settled
         is_settled = now < settled_until and time.monotonic() < settled_until_monotonic
         # Compare the key itself, not its id: a signature by another key of this id proves nothing.
-        if (keys.get(token.header.kid) if is_settled else self._keys.get(token.header.kid)) is verified.key:
+        if (keys.get(token.header.kid) if is_settled else self._keys.get(token.header.kid)) is key:
             return token
         return None
 
@@ -144,7 +149,7 @@ class TokenVerifier:
             )
         self._remember_header(token)
         if not allow_expired:
-            self._verified.add(raw[-_KEY_LENGTH:], _Verified(token, key))
+            self._verified.add(raw[-_KEY_LENGTH:], (token, key))
         return token
 
     def parse_issued(self, raw: str) -> AccessToken | None:
@@ -184,13 +189,6 @@ def is_genuine(raw: str, algorithm: object, key: RSAPublicKey) -> bool:
     )
 
 
-class _Verified(NamedTuple):
-    """A verified token, and the key that verified it."""
-
-    token: AccessToken
-    key: RSAPublicKey
-
-
 class _VerifiedTokens:
     """A bounded, lock-free cache of verified tokens.
 
@@ -209,17 +207,17 @@ class _VerifiedTokens:
     def __init__(self, size: int) -> None:
         self._half = size // 2
         #: The tokens verified or used lately, where most requests find theirs.
-        self.young: dict[str, _Verified] = {}
-        self._old: dict[str, _Verified] = {}
+        self.young: dict[str, Verified] = {}
+        self._old: dict[str, Verified] = {}
 
-    def used_again(self, key: str) -> _Verified | None:
+    def used_again(self, key: str) -> Verified | None:
         """Return an entry of the old generation, if there is one, after moving it to the young one."""
         verified = self._old.get(key)
         if verified is not None:
             self.add(key, verified)
         return verified
 
-    def add(self, key: str, verified: _Verified) -> None:
+    def add(self, key: str, verified: Verified) -> None:
         """Cache a verified token."""
         if not self._half:
             return

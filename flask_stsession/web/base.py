@@ -126,7 +126,7 @@ class Extension(ABC):
         """Ask the core whether the user's address is verified, and set the claim."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AppState:
     """The state of one app, created by ``init_app`` and passed to every part that works for the app.
 

@@ -23,6 +23,10 @@ from ..errors import Reason, TryRefreshTokenError, UnauthorisedError
 if TYPE_CHECKING:
     from ..config.config import AntiCsrf, Config
 
+    #: The kind of page that sent a request, as far as the browser says. "Same site" is a page of our site
+    #: whose origin is not configured, such as a frontend on another port.
+    Sender = Literal["ours or unknown", "same site", "another site"]
+
     class Headers(Protocol):
         """The headers of a request, by name in any case or, without Flask, in lower case."""
 
@@ -96,11 +100,6 @@ def problem(
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
         return via_origin_problem(site, origin, allowed_origins, is_tested=is_tested)
     return None
-
-
-#: The kind of page that sent a request, as far as the browser says. "Same site" is a page of our site whose
-#: origin is not configured, such as a frontend on another port.
-Sender = Literal["ours or unknown", "same site", "another site"]
 
 
 def sender_of(
