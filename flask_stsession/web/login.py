@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -43,9 +44,8 @@ if TYPE_CHECKING:
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
-#: The headers of proxies, as WSGI names them, or the start of their names.
-_FORWARDING = ("HTTP_FORWARDED", "HTTP_X_REAL_IP")
-_FORWARDING_PREFIX = "HTTP_X_FORWARDED_"
+#: The headers of proxies, as WSGI names them.
+_FORWARDING = "HTTP_(FORWARDED|X_REAL_IP|X_FORWARDED_.*)"
 
 
 def create(app_state: AppState, state: RequestState, new: NewSession) -> Session:
@@ -236,7 +236,7 @@ def refuse_foreign_sign_out(app_state: AppState) -> None:
 
 def _is_forwarded(request: Request) -> bool:
     """Return whether a proxy says that it forwarded this request."""
-    return any(name in _FORWARDING or name.startswith(_FORWARDING_PREFIX) for name in request.environ)
+    return any(map(re.compile(_FORWARDING).fullmatch, request.environ))
 
 
 def _refuse_unconfigured_host(config: Config, request: Request) -> None:
