@@ -1,4 +1,4 @@
-"""Functions that an app hands in: call them, async or not, and learn which arguments they take."""
+"""Call functions that an app supplies, async or not, and determine which arguments they take."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _run(ensure_sync: EnsureSync, function: Callable[..., Any]) -> Any:
 
 
 def _is_in_event_loop() -> bool:
-    # Whoever runs one has imported the module; we need no more of it than this.
+    # A running event loop implies that asyncio is imported; to import it here would be slow.
     module: Any = sys.modules.get("asyncio")
     if module is None:
         return False

@@ -1,4 +1,4 @@
-"""Helpers for threads, forks and frozen processes: values per process, single flight, and ages."""
+"""Values per process, single flight, and a clock for ages: safe with threads, forks and frozen processes."""
 
 from __future__ import annotations
 

@@ -59,6 +59,9 @@ PROTECTED_CLAIMS: Final = (
     "stt",
 )
 
+#: The claim of a session whose cookies end with the browser (``remember=False``).
+REMEMBER_CLAIM: Final = "st-remember"
+
 #: Largest cookie (name, value and attributes) that browsers must keep (RFC 6265, 6.1).
 MAX_COOKIE_BYTES: Final = 4096
 

@@ -22,8 +22,8 @@ the current app at once. The session of the request that uses a token learns of 
 its claim is fetched again: by a validator such as ``EmailVerificationClaim.validators.is_verified()``, with
 ``fetch_and_set_claim(EmailVerificationClaim)``, or as the frontend calls ``{base}/user/email/verify``.
 
-Frontend SDKs have the link sent by ``POST {base}/user/email/verify/token``: what sends it is
-``@stsession.send_verification_email``. They use its token by ``POST {base}/user/email/verify``.
+Frontend SDKs have the link sent by ``POST {base}/user/email/verify/token``: the function registered by
+``@stsession.send_verification_email`` sends it. They use its token by ``POST {base}/user/email/verify``.
 
 Every function raises :class:`~flask_stsession.CoreUnavailableError` if the core does not answer,
 :class:`~flask_stsession.CoreError` if it refuses (there is no such tenant, for example),

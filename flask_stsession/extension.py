@@ -25,7 +25,7 @@ from .sessions.new_session import NewSession
 from .sessions.payloads import json_object
 from .tokens import oauth2
 from .tokens.masked import MaskedToken
-from .web import csrf, hooks, login, refresh, routes
+from .web import csrf, hooks, login, navigation, refresh, routes
 from .web.base import NAME, STATE, AppState, Extension
 from .web.blueprint import exempt_from_csrf_extensions
 from .web.context import (
@@ -53,7 +53,7 @@ from .web.transport import security_schemes
 from .web.verify import (
     answer_inquiry,
     check_tenant,
-    renews_by_itself,
+    is_renewal_route,
     required_session,
     validators_for,
 )
@@ -134,8 +134,8 @@ class STSession(Extension):
             raise TypeError(
                 f"STSession() takes a function of (user_id, tenant_id) as get_email=, not {get_email!r}."
             )
-        self._claims = checked_claims("STSession()", claims)
-        self._global_claim_validators = checked_validators(
+        self.session_claims = checked_claims("STSession()", claims)
+        self.global_claim_validators = checked_validators(
             "STSession()", global_claim_validators, "global_claim_validators"
         )
         self._loaders = Loaders(get_email)
@@ -144,7 +144,7 @@ class STSession(Extension):
         self._only: AppState | None = None
         self._newest: AppState | None = None
         self._apps = 0
-        if get_email is None and any(each is built_in.EmailVerificationClaim for each in self._claims):
+        if get_email is None and any(each is built_in.EmailVerificationClaim for each in self.session_claims):
             raise ConfigError(
                 "EmailVerificationClaim is among the claims, but there is no get_email to return addresses: "
                 "STSession(claims=[...], get_email=f), where f(user_id, tenant_id) returns the address or "
@@ -177,7 +177,7 @@ class STSession(Extension):
             core=core,
             refresh_route=config.api_base_path + REFRESH_PATH,
             has_pages=config.login_url is not None,
-            overrides_get_session=getattr(self.get_session, "__func__", None) is not STSession.get_session,
+            overrides_get_session=self._overrides("get_session"),
         )
         self._apps += 1
         self._only = state if self._apps == 1 else None
@@ -191,7 +191,7 @@ class STSession(Extension):
 
     def close(self) -> None:
         """Close connections and the embedded core's database: for tests and scripts with many apps."""
-        state = self._state
+        state = self._app_state
         state.transport.close()
         if state.core is not None:
             state.core.close_core()
@@ -387,7 +387,7 @@ class STSession(Extension):
             "create_new_session",
             instead="create_new_session_without_request_response(user_id), which returns the tokens,",
         )
-        return login.create(self._state, state, new)
+        return login.create(self._app_state, state, new)
 
     @overload
     def get_session(
@@ -428,14 +428,14 @@ class STSession(Extension):
         current = request_of("get_session", instead="verify_access_token(token)")
         if request is not None:
             check_current_request(request)
-        if renews_by_itself(current) or (current.method == "OPTIONS" and not session_required):
+        if is_renewal_route(current) or (current.method == "OPTIONS" and not session_required):
             return None
         if current.method == "OPTIONS":
             # The caller's code must not run on without a session; raised, the response ends the request.
             raise HTTPException(response=default_options_response())
         with verdicts_refuse_connections():
             return answer_inquiry(
-                self._state,
+                self._app_state,
                 session_required=session_required,
                 anti_csrf_check=anti_csrf_check,
                 check_database=check_database,
@@ -457,7 +457,7 @@ class STSession(Extension):
         )
         if request is not None:
             check_current_request(request)
-        return refresh.refresh(self._state, state)
+        return refresh.refresh(self._app_state, state)
 
     def sign_out(self) -> bool:
         """End this request's session, an expired one included, and clear the client in any case.
@@ -470,8 +470,8 @@ class STSession(Extension):
             cleared.
         :raises CoreUnavailableError: the core does not answer; nothing is cleared.
         """
-        state_to_change("sign_out", instead="revoke_session(handle)")
-        return login.sign_out(self._state)
+        state = state_to_change("sign_out", instead="revoke_session(handle)")
+        return login.sign_out(self._app_state, state)
 
     # Sessions without a request
 
@@ -502,7 +502,7 @@ class STSession(Extension):
         )
         return self.manager.create(
             new,
-            claims=self._claims,
+            claims=self.session_claims,
             issuer=self._issuer(),
             enable_anti_csrf=self.config.anti_csrf == "VIA_TOKEN",
         )
@@ -528,7 +528,7 @@ class STSession(Extension):
         :raises CoreUnavailableError: the core was needed and did not answer.
         """
         with verdicts_refuse_connections():
-            state = self._state
+            state = self._app_state
             access_token = _given_token(access_token, "access_token", Reason.NO_TOKEN)
             anti_csrf_token = None if anti_csrf_token is None else MaskedToken(anti_csrf_token)
             token = state.manager.verifier.verify(access_token)
@@ -616,7 +616,7 @@ class STSession(Extension):
         :raises UnauthorisedError: the session has ended.
         :raises TokenTheftError: an older, replaced token was used; the session is revoked.
         """
-        state = self._state
+        state = self._app_state
         refresh_token = _given_token(refresh_token, "refresh_token", Reason.REFRESH_TOKEN_MISSING)
         anti_csrf_token = None if anti_csrf_token is None else MaskedToken(anti_csrf_token)
         session = state.manager.refresh(
@@ -652,7 +652,7 @@ class STSession(Extension):
         if not wanted:
             return []
         revoked = self.manager.revoke(wanted)
-        clear_revoked(self._state, wanted)
+        clear_revoked(self._app_state, wanted)
         return revoked
 
     def revoke_all_sessions_for_user(
@@ -669,7 +669,7 @@ class STSession(Extension):
             tenant_id=tenant_id,
             all_tenants=revoke_across_all_tenants and tenant_id is None,
         )
-        clear_revoked(self._state, revoked)
+        clear_revoked(self._app_state, revoked)
         return revoked
 
     def get_all_session_handles_for_user(
@@ -823,6 +823,17 @@ class STSession(Extension):
         """Return the request headers that a frontend SDK sends, for ``Access-Control-Allow-Headers``."""
         return list(CORS_REQUEST_HEADERS)
 
+    def next_url(self, default: str = "/") -> str:
+        """Return the ``next`` of this request for a login view to redirect to, if it is safe.
+
+        Reads the form, then the query. Only a path of this site is safe: one leading slash, not followed by
+        a slash or a backslash (browsers read both as the start of another host), and no control characters
+        (browsers drop them before they parse).
+
+        :param default: returned if there is no safe ``next``.
+        """
+        return navigation.next_url(default)
+
     def openapi_security_schemes(self) -> dict[str, Any]:
         """Return security schemes of protected views, for ``components.securitySchemes`` (OpenAPI 3.1)."""
         return security_schemes(self.config.cookie_names)
@@ -832,17 +843,17 @@ class STSession(Extension):
     @property
     def app(self) -> Flask:
         """Return the app that this object works on."""
-        return self._state.app
+        return self._app_state.app
 
     @property
     def config(self) -> Config:
         """Return the settings, as read by ``init_app``."""
-        return self._state.config
+        return self._app_state.config
 
     @property
     def manager(self) -> SessionManager:
         """Return the manager, which verifies and changes sessions without a request."""
-        return self._state.manager
+        return self._app_state.manager
 
     @property
     def blueprint(self) -> Blueprint:
@@ -852,10 +863,10 @@ class STSession(Extension):
         """
         if self._newest is not None and not has_app_context():
             return self._newest.blueprint
-        return self._state.blueprint
+        return self._app_state.blueprint
 
     @property
-    def _state(self) -> AppState:
+    def _app_state(self) -> AppState:
         """Return the state that ``init_app`` created for the current app."""
         if self._only is not None:
             return self._only
@@ -873,35 +884,28 @@ class STSession(Extension):
     # For the rest of this package
 
     @property
-    def session_claims(self) -> tuple[SessionClaim[Any], ...]:
-        """Return the claims to build into every new session."""
-        return self._claims
-
-    @property
     def asks_for_tenant(self) -> bool:
-        """Return whether ``get_tenant_id`` is overridden, by a subclass or on this object."""
-        return getattr(self.get_tenant_id, "__func__", None) is not STSession.get_tenant_id
+        """Whether ``get_tenant_id`` is overridden."""
+        return self._overrides("get_tenant_id")
 
     @property
     def asks_for_validators(self) -> bool:
-        """Return whether ``get_global_claim_validators`` is overridden, by a subclass or on this object."""
-        ask = self.get_global_claim_validators
-        return getattr(ask, "__func__", None) is not STSession.get_global_claim_validators
+        """Whether ``get_global_claim_validators`` is overridden."""
+        return self._overrides("get_global_claim_validators")
+
+    def _overrides(self, method: str) -> bool:
+        """Return whether a method is overridden, by a subclass or on this object."""
+        return getattr(getattr(self, method), "__func__", None) is not getattr(STSession, method)
 
     @property
     def claim_max_age_seconds(self) -> float | None:
         """Return ``STSESSION_CLAIM_MAX_AGE_SECONDS``, for built-in claims."""
         return self.config.claim_max_age_seconds
 
-    @property
-    def global_claim_validators(self) -> tuple[SessionClaimValidator, ...]:
-        """Return the validators given to the constructor."""
-        return self._global_claim_validators
-
     def global_validators_for(self, session: Session) -> list[SessionClaimValidator]:
         """Return the validators that every guard runs on this session."""
         if not self.asks_for_validators:
-            return list(self._global_claim_validators)
+            return list(self.global_claim_validators)
         return self._validators_of(session.get_user_id(), session.get_tenant_id(), session.context())
 
     def _validators_of(
@@ -910,7 +914,7 @@ class STSession(Extension):
         returned = self.get_global_claim_validators(
             tenant_id=tenant_id,
             user_id=user_id,
-            claim_validators_added_by_other_recipes=list(self._global_claim_validators),
+            claim_validators_added_by_other_recipes=list(self.global_claim_validators),
             user_context=context,
         )
         return checked_list(returned, "get_global_claim_validators()")
@@ -918,11 +922,11 @@ class STSession(Extension):
     @property
     def has_user_loader(self) -> bool:
         """Return whether the app has registered a ``user_loader``."""
-        return self._loaders.has("user_loader")
+        return "user_loader" in self._loaders.registered
 
     def has_loader(self, kind: Literal["roles_loader", "permissions_loader"]) -> bool:
         """Return whether the app has registered a ``roles_loader`` or a ``permissions_loader``."""
-        return self._loaders.has(kind)
+        return kind in self._loaders.registered
 
     def load_user(self, user_id: str, tenant_id: str) -> Any:
         """Return what the ``user_loader`` returns for a user.
@@ -951,7 +955,7 @@ class STSession(Extension):
         raise UnauthorisedError(message, reason=reason)
 
     def _is_user_gone(self, session: Session) -> bool:
-        if not self._loaders.has("user_loader"):
+        if "user_loader" not in self._loaders.registered:
             return False
         return self.load_user(session.get_user_id(), session.get_tenant_id()) is None
 
@@ -969,7 +973,7 @@ class STSession(Extension):
     @property
     def has_mfa_requirements(self) -> bool:
         """Return whether the app has registered ``mfa_requirements``."""
-        return self._loaders.has("mfa_requirements")
+        return "mfa_requirements" in self._loaders.registered
 
     def mfa_requirements_of(self, user_id: str, tenant_id: str) -> Any:
         """Return the factors that the user needs to log in; ``None`` without ``mfa_requirements``."""
@@ -1015,28 +1019,28 @@ class STSession(Extension):
 
         :raises ConfigError: ``AuthTimeClaim`` is not among the claims.
         """
-        if built_in.AuthTimeClaim not in self._claims:
+        if built_in.AuthTimeClaim not in self.session_claims:
             raise ConfigError(
                 "max_auth_age= needs the time of the login in the session: STSession(claims=[AuthTimeClaim])."
             )
 
     @contextmanager
-    def _session_at_hand(self, handle: str | None, by_handle: str, *, changes: bool = True) -> Iterator[str]:
+    def _session_at_hand(self, handle: str | None, instead: str, *, changes: bool = True) -> Iterator[str]:
         """Yield the handle of the session to act on; if it is that of this request, act on its object.
 
         :param handle: ``None`` for the session of this request.
-        :param by_handle: the call to suggest if there is no request or its response is written.
+        :param instead: the call to suggest if there is no request or its response is written.
         :param changes: whether the block changes the session.
         """
         if handle is not None:
             yield checked_handle(handle, "session_handle")
             return
-        request = request_of(by_handle.partition("(")[0], instead=by_handle)
+        request = request_of(instead.partition("(")[0], instead=instead)
         session = request_state(request).session
         if session is None:
-            session = required_session(self._state, SESSION_ONLY)
+            session = required_session(self._app_state, SESSION_ONLY)
         if changes:
-            session.refuse_late_change(by_handle)
+            session.refuse_late_change(instead)
         with self.manager.acting_on(session):
             yield session.get_handle()
 

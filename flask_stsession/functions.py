@@ -14,8 +14,7 @@ from flask import has_app_context
 from .config.config import CookieNames
 from .extension import STSession
 from .tokens.masked import MaskedToken
-from .web.context import current_extension
-from .web.navigation import next_url as next_url
+from .web.context import current_app_state
 from .web.transport import security_schemes
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def _function(method: Callable[Concatenate[STSession, P], R]) -> Callable[P, R]:
 
     @wraps(method)
     def function(*args: P.args, **kwargs: P.kwargs) -> R:
-        bound: Callable[P, R] = getattr(current_extension(), name)
+        bound: Callable[P, R] = getattr(current_app_state().extension, name)
         if len(others) < len(parameters):
             by_place = zip(chain(parameters, repeat(None)), args, strict=False)
             args = tuple([value if key in others else _masked(value) for key, value in by_place])  # type: ignore[assignment]
@@ -44,7 +43,7 @@ def _function(method: Callable[Concatenate[STSession, P], R]) -> Callable[P, R]:
         return bound(*args, **kwargs)
 
     # A bound method, so that ``help`` shows the signature without ``self``.
-    function.__wrapped__ = MethodType(method, current_extension)
+    function.__wrapped__ = MethodType(method, current_app_state)
     return function
 
 
@@ -86,6 +85,7 @@ get_jwks: Final = _function(STSession.get_jwks)
 get_open_id_discovery_configuration: Final = _function(STSession.get_open_id_discovery_configuration)
 
 get_all_cors_headers: Final = STSession.get_all_cors_headers
+next_url: Final = _function(STSession.next_url)
 
 
 def openapi_security_schemes() -> dict[str, Any]:
@@ -94,7 +94,7 @@ def openapi_security_schemes() -> dict[str, Any]:
     Without an app context, the name of the cookie has no ``STSESSION_COOKIE_PREFIX``.
     """
     if has_app_context():
-        return current_extension().openapi_security_schemes()
+        return current_app_state().extension.openapi_security_schemes()
     return security_schemes(CookieNames.with_prefix(""))
 
 
@@ -120,8 +120,8 @@ def get_session(
 
 @wraps(STSession.get_session)
 def get_session(*args: Any, **kwargs: Any) -> Session | None:
-    session: Session | None = current_extension().get_session(*args, **kwargs)
+    session: Session | None = current_app_state().extension.get_session(*args, **kwargs)
     return session
 
 
-get_session.__wrapped__ = MethodType(STSession.get_session, current_extension)  # type: ignore[attr-defined]
+get_session.__wrapped__ = MethodType(STSession.get_session, current_app_state)  # type: ignore[attr-defined]

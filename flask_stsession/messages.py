@@ -1,4 +1,4 @@
-"""Words of error messages: a value, its spelling for a shell, the name that a misspelt one was meant to be.
+"""Format values for error messages: show one, quote one for a shell, find the name that a typo meant.
 
 The modules behind them are imported when a message is made: few processes ever make one, and their import
 takes as long as that of a dozen of ours.

@@ -333,7 +333,7 @@ def _request(
         writer = ResponseWriter(
             app_state.config,
             root_url=origin_of_api(request),
-            refresh_path=app_state.config.refresh_path(request.script_root),
+            script_root=request.script_root,
             turns=Turns(),
         )
         writer.write(state.changes, response)

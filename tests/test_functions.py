@@ -26,7 +26,7 @@ from flask_stsession import (
 from flask_stsession.claims import UserRoleClaim
 
 #: They ask no app, or need none.
-STATIC = ("get_all_cors_headers", "next_url", "openapi_security_schemes")
+STATIC = ("get_all_cors_headers", "openapi_security_schemes")
 FUNCTIONS = sorted(
     name
     for name in flask_stsession.__all__

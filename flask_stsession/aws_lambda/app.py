@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from ..web.base import STATE
+from ..web.context import find_app_state
 from .events import EventError, parse_event
 from .responses import GatewayResponse, gateway_response, malformed_event
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
     from flask import Flask
 
-    from ..web.base import AppState
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
@@ -51,7 +50,7 @@ def make_handler(app: Flask) -> Callable[..., GatewayResponse]:
         )
 
     def handler(event: object, context: object = None) -> GatewayResponse:
-        state: AppState | None = app.extensions.get(STATE)
+        state = find_app_state(app)
         try:
             request = parse_event(event)
             environ = request.environ(None if state is None else state.config.api_gateway_path)

@@ -35,7 +35,7 @@ def token_headers(
     writer = ResponseWriter(
         config,
         root_url=request.origin,
-        refresh_path=config.refresh_path(mounted),
+        script_root=mounted,
         turns=turns,
     )
     response = _Headers(headers=list(present))

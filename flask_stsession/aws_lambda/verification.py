@@ -42,7 +42,7 @@ _RESERVE_SECONDS: Final = 0.5
 
 
 class EventRecord(ChangeRecord):
-    """What one invocation changes on its client, and the ``user_context``."""
+    """The changes that one invocation makes on its client, and the ``user_context``."""
 
     def __init__(self) -> None:
         #: The ``user_context``.

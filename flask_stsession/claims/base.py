@@ -82,9 +82,9 @@ class SessionClaim(Generic[T]):
         current_payload, user_context)``; a function that takes both, such as ``lambda *args``, is called
         with three arguments, unless it names a ``recipe_user_id``. A subclass may define the method instead.
     :param clock: returns the time in ms, for tests; by default that of this machine.
-    :raises TypeError: if ``fetch_value`` is missing, or takes neither three nor five arguments; where a
+    :raises TypeError: ``fetch_value`` is missing, or takes neither three nor five arguments; where a
         subclass is defined, if any other method is asynchronous.
-    :raises ProtectedClaimError: if the key is one of the session's own.
+    :raises ProtectedClaimError: the key is one of the session's own.
     """
 
     key: str
@@ -144,7 +144,7 @@ class SessionClaim(Generic[T]):
         :param user_context: passed to ``fetch_value``.
         :param ensure_sync: ``app.ensure_sync``, which awaits an asynchronous source; by default that of the
             current app.
-        :raises ConfigError: if the source is asynchronous and there is no app.
+        :raises ConfigError: the source is asynchronous and there is no app.
         """
         context = {} if user_context is None else user_context
         arguments: tuple[Any, ...] = (user_id, tenant_id, context)
@@ -189,7 +189,7 @@ class SessionClaim(Generic[T]):
 
         :param ensure_sync: ``app.ensure_sync``, which awaits an asynchronous source; by default that of the
             current app.
-        :raises TypeError: if the arguments fit neither form.
+        :raises TypeError: the arguments fit neither form.
         """
         given = _build_arguments(self.key, args, kwargs)
         context = given.get("user_context")

@@ -89,7 +89,7 @@ def _fetch_email_verified(user_id: str, tenant_id: str, user_context: dict[str, 
 def _fetch_allowed_domains(_user_id: str, tenant_id: str, user_context: dict[str, Any]) -> list[str] | None:
     source = extension_of(user_context)
     if not hasattr(source, "allowed_domains_of"):
-        return None  # no app here says which: the claim stays missing, and nobody passes
+        return None  # there is no app to ask: the claim stays missing, and its validators fail
     return source.allowed_domains_of(tenant_id, user_context or {})
 
 
@@ -140,8 +140,8 @@ class AuthTimeClaimValidators(PrimitiveClaimValidators[int]):
 
         :param seconds: the maximal age of the login, in s.
         :param id_: the id of the validator, by default the claim's key.
-        :raises TypeError: if ``seconds`` is not a number.
-        :raises ValueError: if ``seconds`` is negative.
+        :raises TypeError: ``seconds`` is not a number.
+        :raises ValueError: ``seconds`` is negative.
         """
         return _MaxAuthAge(self.claim, seconds, id_)
 

@@ -95,7 +95,7 @@ class MultiFactorAuthClaimClass(SessionClaim[MFAClaimValue]):
     ) -> MFAClaimValue:
         """Return the value for completed factors: the app's requirements decide whether they are enough.
 
-        :raises TypeError: what ``mfa_requirements`` returned is no list of requirements.
+        :raises TypeError: ``mfa_requirements`` did not return a list of requirements.
         """
         returned = extension_of(user_context).mfa_requirements_of(user_id, tenant_id)
         requirements = checked_requirements([] if returned is None else returned, "mfa_requirements")
@@ -110,7 +110,7 @@ class MultiFactorAuthClaimClass(SessionClaim[MFAClaimValue]):
         user_context: dict[str, Any],
     ) -> MFAClaimValue | None:
         if not hasattr(extension_of(user_context), "mfa_requirements_of"):
-            return None  # no app here says what a login needs: the claim stays missing, and nobody passes
+            return None  # there is no app to ask: the claim stays missing, and its validators fail
         completed = self.completed_in(current_payload)
         return self.value_of(completed, user_id=user_id, tenant_id=tenant_id, user_context=user_context)
 

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 #: What guards a route: ``protect``, a guarded ``before_request`` function, its own decorator. Where nothing
 #: guards it: ``exempt`` from ``protect``, a route of this package (``own``), static files, or ``none``.
-Guard = Literal["protect", "before_request", "verify_session", "exempt", "own", "static", "none"]
+GuardKind = Literal["protect", "before_request", "verify_session", "exempt", "own", "static", "none"]
 
-_WORDS: Final[dict[Guard, str]] = {
+_WORDS: Final[dict[GuardKind, str]] = {
     "own": "a route of flask-stsession",
     "static": "none (static files)",
     "none": "none (the view may call get_session)",
@@ -40,7 +40,7 @@ _WORDS: Final[dict[Guard, str]] = {
 class GuardedRoute:
     """A URL rule, and how requests with some of its methods are guarded.
 
-    :param guards: in the order in which they run; one of the last four values of ``Guard`` stands alone.
+    :param guards: in the order in which they run; one of the last four values of ``GuardKind`` stands alone.
     :param asks: what the guards ask for beyond a session, in words.
     :param problem: why a guard does not work, and what to write instead; such routes respond with 500.
     """
@@ -48,7 +48,7 @@ class GuardedRoute:
     rule: str
     endpoint: str
     methods: list[str]
-    guards: list[Guard]
+    guards: list[GuardKind]
     asks: list[str]
     problem: str | None
 
@@ -136,12 +136,12 @@ def _methods_of(rule: Rule) -> list[str]:
     return sorted(methods - {"HEAD", "OPTIONS"}) or sorted(methods)
 
 
-def _guards_of(state: AppState, rule: Rule, method: str) -> tuple[list[Guard], list[str]]:
+def _guards_of(state: AppState, rule: Rule, method: str) -> tuple[list[GuardKind], list[str]]:
     """Return what guards a rule for a method, and what that asks for."""
     app, endpoint = state.app, rule.endpoint
     if endpoint.startswith(f"{state.blueprint.name}."):
         return ["own"], []
-    guards: list[Guard] = []
+    guards: list[GuardKind] = []
     options: list[VerifyOptions] = []
     is_left_out = False
     for function in _before_request_functions(app, endpoint):

@@ -18,7 +18,7 @@ def load(settings: Mapping[str, Any], *, sites: Sites | None = None) -> Config:
     """Read the ``STSESSION_`` keys of a Flask config, check their combinations, and log suspicious ones.
 
     :param sites: tells sites apart; uses the installed public suffix list if omitted.
-    :raises ConfigError: on an unknown key, a value of the wrong kind or an impossible combination.
+    :raises ConfigError: a key is unknown, a value is of the wrong kind, or a combination is impossible.
     """
     config = Config.from_mapping(settings, sites=sites)
     for problem in impossible_combinations(config):

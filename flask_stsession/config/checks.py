@@ -225,7 +225,7 @@ def _lost_cookies(config: Config, api: Origin) -> Iterator[str]:
             yield (
                 f"Browsers take {api.host} and {website.host} for two sites and send no cookies from one to "
                 f"the other. Open the website as {Origin(website.scheme, api.host, website.port)} and "
-                "write so in STSESSION_WEBSITE_DOMAIN."
+                "set STSESSION_WEBSITE_DOMAIN to that."
             )
 
 

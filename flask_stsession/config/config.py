@@ -346,7 +346,7 @@ class Config:
         are not checked here; :func:`flask_stsession.config.load` does both.
 
         :param sites: tells sites apart; uses the installed public suffix list if omitted.
-        :raises ConfigError: on an unknown key or a value of the wrong kind.
+        :raises ConfigError: a key is unknown, or a value is of the wrong kind.
         """
         values: dict[str, Any] = {}
         for key, value in settings.items():
@@ -362,7 +362,7 @@ class Config:
     def changed_since(self, settings: Mapping[str, Any]) -> list[str]:
         """Return the keys of a Flask config whose values are no longer those of these settings.
 
-        :raises ConfigError: on an unknown key or a value of the wrong kind.
+        :raises ConfigError: a key is unknown, or a value is of the wrong kind.
         """
         now = type(self).from_mapping(settings, sites=self.sites)
         return [key for key, each in SETTINGS.items() if getattr(self, each.name) != getattr(now, each.name)]
@@ -410,10 +410,13 @@ class Config:
         """The names of the session's cookies, with ``COOKIE_PREFIX``."""
         return CookieNames.with_prefix(self.cookie_prefix)
 
+    def root_path(self, script_root: str) -> str:
+        """Return the prefix of the app's paths as clients see it: the gateway path, or that of WSGI."""
+        return script_root.rstrip("/") if self.api_gateway_path is None else self.api_gateway_path
+
     def mount_path(self, script_root: str) -> str:
-        """Return the path of our routes as clients see it: gateway path and base path."""
-        gateway = script_root.rstrip("/") if self.api_gateway_path is None else self.api_gateway_path
-        return gateway + self.api_base_path
+        """Return the path of our routes as clients see it: root path and base path."""
+        return self.root_path(script_root) + self.api_base_path
 
     def refresh_path(self, script_root: str) -> str:
         """Return the path at which clients refresh, which is that of the refresh cookie as well."""
@@ -488,7 +491,7 @@ class Config:
         return tuple(filter(None, map(origin_of, self.website_domain or ())))
 
     def is_one_site(self, api: Origin) -> bool | None:
-        """Return whether API and websites are one site; ``None`` if the list that tells is not installed."""
+        """Return whether API and websites are one site; ``None`` if the list to tell is not installed."""
         verdicts = [self.sites.same_site(api, website) for website in self.websites]
         return False if False in verdicts else None if None in verdicts else True
 

@@ -106,12 +106,12 @@ def _ascii_host(host: str) -> str:
         )
     except UnicodeError as error:
         raise ValueError(
-            f"{host[:100]!r} is not a host name by IDNA 2008; if it means {by_2003!r}, it must say so"
+            f"{host[:100]!r} is not a host name by IDNA 2008; if {by_2003!r} is meant, it must be written so"
         ) from error
     if by_2003 != by_2008:
         raise ValueError(
-            f"{host[:100]!r} is {by_2008!r} by IDNA 2008, but {by_2003!r} by IDNA 2003; it must be the one "
-            "that is meant"
+            f"{host[:100]!r} is {by_2008!r} by IDNA 2008, but {by_2003!r} by IDNA 2003; it must be written "
+            "as the one that is meant"
         )
     return by_2008
 
@@ -304,7 +304,7 @@ class Sites:
         return self._suffix_list is not None and self._suffix_list.privatesuffix(domain) is None
 
     def same_site(self, one: Origin, other: Origin) -> bool | None:
-        """Return whether two origins are one site; ``None`` if the list that tells is not installed.
+        """Return whether two origins are one site; ``None`` if the list to tell is not installed.
 
         Equal hosts, a host and its parent, hosts whose last labels differ, ``localhost`` and IP
         addresses (all one site, as in the other SDKs) need no list.

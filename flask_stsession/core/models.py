@@ -2,7 +2,7 @@
 
 Times are in milliseconds since the epoch, as on the wire. A value that carries a token is a dataclass
 without a ``repr`` of its fields; a tuple would show it to every reporter of local variables. Nobody changes
-them, but they are not frozen: a frozen dataclass takes twice as long to import.
+them, but only the public one is frozen: a frozen dataclass takes twice as long to import.
 """
 
 # Without ``from __future__ import annotations``: a named tuple compiles each annotation that is text, which
@@ -104,7 +104,7 @@ class TokenTheft(NamedTuple):
     recent_token_reuse_subtype: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SessionInformation:
     """The data that the core stores about a session.
 

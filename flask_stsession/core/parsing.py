@@ -145,7 +145,7 @@ class CoreReply:
         )
 
 
-def read_tokens(reply: CoreReply) -> IssuedTokens:
+def read_issued(reply: CoreReply) -> IssuedTokens:
     """Return the new pair of tokens."""
     return IssuedTokens(
         session=CoreSession(*reply.fields("session", _SESSION)),

@@ -22,10 +22,10 @@ from .models import (
 from .parsing import (
     CoreReply,
     read_information,
+    read_issued,
     read_refusal,
     read_regenerated,
     read_theft,
-    read_tokens,
     read_verified,
 )
 
@@ -346,7 +346,7 @@ class SessionCalls(CoreCalls):
         return reply is not None and reply.status != "UNAUTHORISED" and reply.expect_ok() is reply
 
     def _tokens(self, reply: CoreReply) -> IssuedTokens:
-        tokens = read_tokens(reply)
+        tokens = read_issued(reply)
         life_ms = tokens.access_token.expiry - tokens.access_token.created_time
         self._clock_check.compare(reply.date, life_seconds=life_ms / 1000)
         return tokens

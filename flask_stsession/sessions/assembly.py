@@ -36,7 +36,7 @@ def make_transport(
     time_left: Callable[[], float] | None = None,
     hooks: CoreHooks | None = None,
 ) -> CoreTransport:
-    """Return what carries requests to the core.
+    """Return the transport to the core.
 
     :param hosts: the addresses of the core; those of ``STSESSION_CONNECTION_URI`` if omitted.
     :param adapter: replaces the network, for a core in this process.

@@ -86,7 +86,7 @@ class SessionsByHandle:
 
         :param update: keys to set; ``None`` removes a key.
         :returns: ``False`` if there is no session with that handle.
-        :raises ProtectedClaimError: for a key that belongs to the session itself.
+        :raises ProtectedClaimError: a key belongs to the session itself.
         :raises ConfigError: the access token would be too large; nothing is written.
         """
         return self._merge(handle, checked_update(update)) is not None

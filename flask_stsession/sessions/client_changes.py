@@ -63,16 +63,16 @@ class StrayCookies(NamedTuple):
 
 
 class ChangeRecord:
-    """What one request, or one event, changes on its client."""
+    """The changes that one request, or one event, makes on its client."""
 
     #: The changes, once there was a need for them: most requests change nothing.
     pending: ClientChanges | None = None
-    #: Has the response been written? Then nothing more reaches the client.
+    #: Whether the response has been written, so that nothing more reaches the client.
     is_written: bool = False
 
     @property
     def changes(self) -> ClientChanges:
-        """What the client must learn with the response."""
+        """The changes to send with the response, created at first use."""
         if self.pending is None:
             self.pending = ClientChanges()
         return self.pending

@@ -46,7 +46,7 @@ class Loaders:
 
     def __init__(self, get_email: Callable[[str, str], str | None] | None = None) -> None:
         self.get_email = get_email
-        self._registered: dict[str, Callable[..., Any]] = {}
+        self.registered: dict[str, Callable[..., Any]] = {}
         #: How many parameters each of them takes.
         self._taken: dict[str, int] = {}
 
@@ -56,12 +56,8 @@ class Loaders:
         :raises TypeError: it takes other parameters.
         """
         self._taken[kind] = number_taken(function, f"The {kind}", *_PARAMETERS[kind])
-        self._registered[kind] = function
+        self.registered[kind] = function
         return function
-
-    def has(self, kind: Kind) -> bool:
-        """Return whether the app has registered a function of this kind."""
-        return kind in self._registered
 
     def load_user(self, manager: SessionManager, user_id: str, tenant_id: str) -> Any:
         """Return the user from the ``user_loader``; ``None`` if it returns none.
@@ -76,7 +72,7 @@ class Loaders:
         In a tenant that has been deleted a user has no roles. The session has ended with the tenant, which
         the core says when the claim is stored.
         """
-        if "roles_loader" in self._registered:
+        if "roles_loader" in self.registered:
             return self._load_names(manager, "roles_loader", user_id, tenant_id)
         try:
             return manager.client.get_roles_for_user(user_id, tenant_id=tenant_id)
@@ -93,7 +89,7 @@ class Loaders:
         :param max_age: the age (s) up to which a cached response of the core about a role's permissions may
             serve; 0: ask now. The user's roles are never read from a cache.
         """
-        if "permissions_loader" in self._registered:
+        if "permissions_loader" in self.registered:
             return self._load_names(manager, "permissions_loader", user_id, tenant_id)
         permissions: dict[str, None] = {}
         for role in self.roles_of(manager, user_id, tenant_id):
@@ -105,13 +101,13 @@ class Loaders:
         self, manager: SessionManager, tenant_id: str, user_context: dict[str, Any]
     ) -> list[str] | None:
         """Return the domains from which users of a tenant may come; ``None`` where there is no loader."""
-        if not self.has("allowed_domains_loader"):
+        if "allowed_domains_loader" not in self.registered:
             return None
         return self._load_names(manager, "allowed_domains_loader", tenant_id, user_context)
 
     def mfa_requirements_of(self, manager: SessionManager, user_id: str, tenant_id: str) -> Any:
         """Return the factors that a login needs, from the app; ``None`` if it does not say."""
-        if not self.has("mfa_requirements"):
+        if "mfa_requirements" not in self.registered:
             return None
         return self._call(manager, "mfa_requirements", user_id, tenant_id)
 
@@ -155,7 +151,7 @@ class Loaders:
 
     def csp_nonce(self, manager: SessionManager) -> str | None:
         """Return the nonce from the app's function; ``None`` if there is no such function."""
-        nonce: str | None = self._call(manager, "csp_nonce") if self.has("csp_nonce") else None
+        nonce: str | None = self._call(manager, "csp_nonce") if "csp_nonce" in self.registered else None
         return nonce
 
     def _load_names(self, manager: SessionManager, kind: Kind, *arguments: Any) -> list[str]:
@@ -170,7 +166,7 @@ class Loaders:
         return sorted(names) if isinstance(names, set | frozenset) else list(names)
 
     def _call(self, manager: SessionManager, kind: Kind, *arguments: Any) -> Any:
-        function = self._registered.get(kind)
+        function = self.registered.get(kind)
         if function is None:
             raise ConfigError(
                 f"There is no {kind}. Register one: @stsession.{kind} above a function of "

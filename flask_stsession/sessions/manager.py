@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import claims as built_in, signals
 from ..claims.validation import claims_context
-from ..constants import TransferMethod
+from ..constants import REMEMBER_CLAIM, TransferMethod
 from ..core.models import (
     IssuedTokens,
     Refusal,
@@ -48,7 +48,7 @@ from .payloads import (
     without_protected,
 )
 from .revocation import ConfirmedTokens, RevokedHandles
-from .session import REMEMBER_KEY, Session
+from .session import Session
 from .sizes import TokenSizes, largest_keys
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class SessionManager:
     :param sender: the app, sender of all signals.
     :param extension: passed to claims in their ``user_context``; sessions call its methods, or the default
         methods where it is ``None``.
-    :param claim_sources: passed to claims in the place of an extension where there is none.
+    :param claim_sources: the object passed to claims if there is no extension object.
     :param find_own: returns the session of the current request if it has this handle.
     :param ensure_sync: ``app.ensure_sync``, which runs functions of the app that are ``async def``.
     """
@@ -132,7 +132,7 @@ class SessionManager:
         return int(time.time() * 1000)
 
     def acting_on(self, session: Session) -> AbstractContextManager[None]:
-        """Make this session the one at hand while one of its methods runs."""
+        """Let the default methods act on this object, not only on its handle, while the block runs."""
         return self.default_methods.acting_on(session)
 
     # Verify
@@ -180,7 +180,7 @@ class SessionManager:
         handle = token.session_handle
         if handle in self._revoked.handles:
             raise UnauthorisedError("The session was revoked through this process.")
-        refreshed = self._refreshed.by_handle.get(handle)
+        refreshed = self._refreshed.latest.get(handle)
         if refreshed is not None and refreshed.result.access_token.token == token.raw:
             # The client has the new pair: from now on, a use of the old refresh token is theft.
             self._refreshed.forget(handle)
@@ -266,26 +266,28 @@ class SessionManager:
         audience = self._config.audience
         if audience is not None:
             own.setdefault("aud", audience[0] if len(audience) == 1 else list(audience))
-        context = claims_context(
-            {} if context is None else context,
-            extension=self.extension,
-            recipe_user_id=new.login_method,
-            payload=own,
-            now_ms=self.now_ms(),
-        )
-        for claim in claims:
-            built = claim.build(
-                new.user_id, new.login_method, new.tenant_id, own, context, ensure_sync=self.ensure_sync
+        login_method = new.login_method
+        if claims:
+            context = claims_context(
+                {} if context is None else context,
+                extension=self.extension,
+                recipe_user_id=login_method,
+                payload=own,
+                now_ms=self.now_ms(),
             )
-            own.update(without_protected(built))
+            for claim in claims:
+                built = claim.build(
+                    new.user_id, login_method, new.tenant_id, own, context, ensure_sync=self.ensure_sync
+                )
+                own.update(without_protected(built))
+            own = json_object(own, argument="access_token_payload")  # a claim may have returned anything
         if new.remember is False:
-            own[REMEMBER_KEY] = False
-        own = json_object(own, argument="access_token_payload")  # with what the claims have fetched
+            own[REMEMBER_CLAIM] = False
         warn_of_inexact_integers(own)
         self._sizes.check(
             own,
             user_id=new.user_id,
-            recipe_user_id=new.login_method,
+            recipe_user_id=login_method,
             tenant_id=new.tenant_id,
             transfer_method=transfer_method,
         )
@@ -394,7 +396,7 @@ class SessionManager:
 
         The core is not asked about sessions that this process knows to have ended.
         """
-        alive = [handle for handle in handles if handle not in self._revoked]
+        alive = [handle for handle in handles if handle not in self._revoked.handles]
         revoked = self.client.revoke_sessions(alive) if alive else []
         self._after_revoking(handles, revoked, user_id=None)
         return revoked
@@ -419,7 +421,7 @@ class SessionManager:
 
     def is_revoked(self, handle: str) -> bool:
         """Return whether a session was revoked through this process."""
-        return handle in self._revoked
+        return handle in self._revoked.handles
 
     # Query and change
 
@@ -449,7 +451,7 @@ class SessionManager:
         The access token's own payload may be outdated: others may have changed the session since.
 
         :param update: keys to set; ``None`` removes a key.
-        :raises ProtectedClaimError: for a key that belongs to the session itself.
+        :raises ProtectedClaimError: a key belongs to the session itself.
         :raises UnauthorisedError: the session has been revoked meanwhile.
         :raises ConfigError: the access token would be too large; nothing is written.
         """

@@ -79,7 +79,7 @@ class DefaultMethods:
 
     @contextmanager
     def acting_on(self, session: Session) -> Iterator[None]:
-        """Make this session the one at hand while one of its methods runs."""
+        """Let the default methods act on this object, not only on its handle, while the block runs."""
         token = self._acting.set((session, *self._acting.get()))
         try:
             yield
@@ -104,7 +104,7 @@ class DefaultMethods:
     def merge_into_access_token_payload(self, handle: str, update: Mapping[str, Any]) -> bool:
         """Merge keys into the payload of a session; ``None`` removes a key. Return whether there is one.
 
-        :raises ProtectedClaimError: for a key that belongs to the session itself.
+        :raises ProtectedClaimError: a key belongs to the session itself.
         :raises UnauthorisedError: the session at hand has been revoked meanwhile.
         """
         session = self._at_hand(handle)

@@ -57,7 +57,7 @@ class RecentOutcomes(Generic[T]):
         self._timer = AgeClock() if timer is None else timer
         self._by_key: dict[Hashable, Outcome[T]] = {}
         #: The latest result about each session.
-        self.by_handle: dict[str, Outcome[T]] = {}
+        self.latest: dict[str, Outcome[T]] = {}
 
     def run(self, key: Hashable, call: Callable[[], T], *, handle_of: Callable[[T], str]) -> tuple[T, bool]:
         """Return the result of a call, made now unless an equal one is in flight or has just landed.
@@ -80,18 +80,18 @@ class RecentOutcomes(Generic[T]):
 
     def forget(self, handle: str) -> None:
         """Drop the cached result about a session."""
-        kept = self.by_handle.pop(handle, None)
+        kept = self.latest.pop(handle, None)
         if kept is not None:
             self._by_key.pop(kept.key, None)
 
     def _keep(self, outcome: Outcome[T]) -> None:
         self.forget(outcome.handle)
         self._by_key[outcome.key] = outcome
-        self.by_handle[outcome.handle] = outcome
+        self.latest[outcome.handle] = outcome
         try:
-            for handle, kept in list(self.by_handle.items()):  # the oldest first
+            for handle, kept in list(self.latest.items()):  # the oldest first
                 is_old = outcome.landed_at - kept.landed_at > self._seconds
-                if len(self.by_handle) <= self._size and not is_old:
+                if len(self.latest) <= self._size and not is_old:
                     return
                 self.forget(handle)
         except RuntimeError:  # another thread is changing it, and drops old results as well

@@ -1,4 +1,4 @@
-"""Check the data that apps put into sessions: is it JSON serializable, and are its keys the app's to set?
+"""Check the data that apps put into sessions: it must be JSON serializable, without the session's own keys.
 
 All checks run before anything is written.
 """
@@ -119,7 +119,7 @@ def _holds_inexact_integer(value: Any) -> bool:
 def checked_update(update: Mapping[str, Any]) -> dict[str, Any]:
     """Return a checked copy of the keys to merge into a payload.
 
-    :raises ProtectedClaimError: for a key that belongs to the session itself.
+    :raises ProtectedClaimError: a key belongs to the session itself.
     :raises TypeError: a value is not JSON serializable.
     """
     update = json_object(update, argument="access_token_payload")

@@ -45,9 +45,6 @@ class RevokedHandles:
         #: When each was revoked, by both clocks. A dict keeps the order of insertion: the oldest is first.
         self.handles: dict[str, tuple[float, float]] = {}
 
-    def __contains__(self, handle: str) -> bool:
-        return handle in self.handles
-
     def add(self, handles: Iterable[str]) -> None:
         """Remember handles until the last token of their sessions has expired."""
         now = ((self._monotonic or time.monotonic)(), (self._wall or time.time)())

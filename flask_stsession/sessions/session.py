@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..claims.base import NOW_MS
 from ..claims.validation import claims_context, failed_validators, refetched_claims, refusal_for
-from ..constants import PROTECTED_CLAIMS, TENANT_VALIDATOR, TransferMethod
+from ..constants import PROTECTED_CLAIMS, REMEMBER_CLAIM, TENANT_VALIDATOR, TransferMethod
 from ..errors import ClaimValidationError, InvalidClaimsError, Reason, TooLateError, UnauthorisedError
 from ..tokens.access_token import AccessToken, front_token
 from ..tokens.masked import MaskedToken
@@ -82,7 +82,7 @@ if TYPE_CHECKING:
             ...
 
         def acting_on(self, session: Session) -> AbstractContextManager[None]:
-            """Make this session the one at hand while one of its methods runs."""
+            """Let the default methods act on this object, not only on its handle, while the block runs."""
             ...
 
         def is_revoked(self, handle: str) -> bool:
@@ -110,10 +110,6 @@ if TYPE_CHECKING:
         def is_written(self) -> bool:
             """Whether the response has been written, so that nothing more reaches the client."""
             ...
-
-
-#: Payload key of a session whose cookies end with the browser (``remember=False``).
-REMEMBER_KEY = "st-remember"
 
 
 class RecipeUserId(str):
@@ -200,7 +196,7 @@ class Session:
     def remember(self) -> bool:
         """Whether the session outlives the browser; ``False`` if it was created with ``remember=False``."""
         payload = self._access_token.shared_payload if self._payload is None else self._payload
-        return payload.get(REMEMBER_KEY) is not False
+        return payload.get(REMEMBER_CLAIM) is not False
 
     def is_valid(self, user_context: object = None) -> bool:
         """Return whether the session is still valid, as far as this process knows. Does not ask the core.
@@ -238,8 +234,8 @@ class Session:
     def get_session_data_from_database(self, user_context: object = None) -> dict[str, Any]:
         """Return the data that the core stores with the session; never sent to the client. Asks the core.
 
-        :raises UnauthorisedError: when the session has been revoked meanwhile.
-        :raises CoreUnavailableError: when the core does not answer.
+        :raises UnauthorisedError: the session has been revoked meanwhile.
+        :raises CoreUnavailableError: the core does not answer.
         """
         return self._manager.information_of(self).session_data_in_database
 
@@ -247,7 +243,7 @@ class Session:
         """Replace the data that the core stores with the session.
 
         :param data: JSON object.
-        :raises UnauthorisedError: when the session has been revoked meanwhile.
+        :raises UnauthorisedError: the session has been revoked meanwhile.
         """
         with self._manager.acting_on(self):
             self._check(self._manager.methods.update_session_data_in_database(self.get_handle(), data))
@@ -263,7 +259,7 @@ class Session:
     def revoke_session(self, user_context: object = None) -> None:
         """End the session in the core, and on the client with this response.
 
-        :raises CoreUnavailableError: when the core does not answer; then nothing is cleared.
+        :raises CoreUnavailableError: the core does not answer; then nothing is cleared.
         """
         with self._changing("revoke_session(handle)") as methods:
             methods.revoke_session(self.get_handle())
@@ -275,9 +271,9 @@ class Session:
         """Merge keys into the access token's payload.
 
         :param access_token_payload_update: keys to set; a value of ``None`` removes the key.
-        :raises ProtectedClaimError: for a key that belongs to the session itself.
-        :raises UnauthorisedError: when the session has been revoked meanwhile.
-        :raises ConfigError: when the token would no longer fit into a cookie; nothing is written.
+        :raises ProtectedClaimError: a key belongs to the session itself.
+        :raises UnauthorisedError: the session has been revoked meanwhile.
+        :raises ConfigError: the token would no longer fit into a cookie; nothing is written.
         """
         with self._changing("merge_into_access_token_payload(handle, update)") as methods:
             self._check(
@@ -353,7 +349,7 @@ class Session:
 
         :param factor_id: ``"totp"`` for example.
         :raises TypeError: it is not a non-empty str.
-        :raises UnauthorisedError: when the session has been revoked meanwhile.
+        :raises UnauthorisedError: the session has been revoked meanwhile.
         """
         if not isinstance(factor_id, str) or not factor_id:
             raise TypeError(f"factor_id must be a non-empty str, not {factor_id!r}.")

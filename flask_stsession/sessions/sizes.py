@@ -74,7 +74,7 @@ class TokenSizes:
         :raises ConfigError: the token would be too large; its largest keys are named.
         """
         ids = _OWN_BYTES + _json_bytes([user_id, recipe_user_id, tenant_id, tenant_id])
-        content = ids + _payload_bytes(payload)
+        content = ids + _json_bytes(payload) - 1
         estimate = _JWT_BYTES + content * 4 // 3  # base64 makes 4 of 3
         method = transfer_method or self._likely_method(stored, ids)
         limit = self._limit(method)
@@ -123,27 +123,21 @@ class TokenSizes:
         """Return the likely transfer method of a session: cookie, unless its token is too large for one."""
         if stored is None or self._allowed == "header":
             return self._assumed()
-        present = _JWT_BYTES + (ids + _payload_bytes(stored)) * 4 // 3
+        present = _JWT_BYTES + (ids + _json_bytes(stored) - 1) * 4 // 3
         return "header" if self._allowed == "any" and present > self._limit("cookie") else "cookie"
 
 
 def largest_keys(payload: Mapping[str, Any]) -> str:
     """Return the three largest keys of a payload with their sizes, for a message."""
-    sizes = {key: _key_bytes(key, value) for key, value in payload.items() if key not in PROTECTED_CLAIMS}
+    sizes = {
+        key: _json_bytes({key: value}) - 1 for key, value in payload.items() if key not in PROTECTED_CLAIMS
+    }
     largest = sorted(sizes, key=lambda key: sizes[key], reverse=True)[:3]
     return ", ".join(f"{key!r} ({sizes[key]} bytes)" for key in largest)
 
 
 def _place(method: str | None) -> str:
     return "a cookie" if method == "cookie" else "a header"
-
-
-def _payload_bytes(payload: Mapping[str, Any]) -> int:
-    return sum(map(_key_bytes, payload.keys(), payload.values()))
-
-
-def _key_bytes(key: str, value: Any) -> int:
-    return _json_bytes({key: value}) - 1
 
 
 def _json_bytes(value: Any) -> int:

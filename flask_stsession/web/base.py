@@ -27,10 +27,10 @@ STATE = "stsession.state"
 class Extension(ABC):
     """The interface of ``STSession``: guards, hooks, routes and pages call it, so overrides take effect."""
 
-    @property
-    @abstractmethod
-    def session_claims(self) -> tuple[SessionClaim[Any], ...]:
-        """Return the claims to build into every new session."""
+    #: The claims to build into every new session.
+    session_claims: tuple[SessionClaim[Any], ...]
+    #: The validators given to the constructor.
+    global_claim_validators: tuple[SessionClaimValidator, ...]
 
     @property
     def asks_for_tenant(self) -> bool:
@@ -41,11 +41,6 @@ class Extension(ABC):
     def asks_for_validators(self) -> bool:
         """Return whether ``get_global_claim_validators`` is overridden; if not, all sessions share them."""
         return True
-
-    @property
-    @abstractmethod
-    def global_claim_validators(self) -> tuple[SessionClaimValidator, ...]:
-        """Return the validators given to the constructor."""
 
     @abstractmethod
     def global_validators_for(self, session: Session) -> list[SessionClaimValidator]:

@@ -50,7 +50,7 @@ class RequestState(ChangeRecord):
     sender_checked: bool = False
     #: The ``Inquiry`` of the guard that is calling an overridden ``get_session``.
     inquiry: Any = None
-    #: What the ``user_loader`` returned, and the user id it was called with.
+    #: The user that the ``user_loader`` returned, and the id that it was called with.
     user: Any = None
     user_id: str | None = None
 
@@ -86,18 +86,23 @@ this_app_context: Final = _APP_CONTEXT._get_current_object
 this_g: Final = _G._get_current_object
 
 
+def find_app_state(app: Flask) -> AppState | None:
+    """Return the state that ``init_app`` created for this app; ``None`` if there is no STSession on it."""
+    state: AppState | None = app.extensions.get(STATE)
+    return state
+
+
 def app_state_of(app: Flask) -> AppState:
     """Return the state that ``init_app`` created for this app.
 
     :raises RuntimeError: there is no STSession on the app.
     """
-    try:
-        state: AppState = app.extensions[STATE]
-    except KeyError:
+    state = find_app_state(app)
+    if state is None:
         raise RuntimeError(
             f"The app {app.name!r} has no STSession. Initialise it: STSession(app), or "
             "stsession.init_app(app)."
-        ) from None
+        )
     return state
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from copy import copy
 from functools import partial, wraps
@@ -46,6 +47,9 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 #: The attributes that Flask-Caching, ``functools`` and ``cachetools`` set on functions that they cache.
 _CACHE_MARKS = ("uncached", "make_cache_key", "cache_info", "cache_key")
 
+#: The extensions that respond to the errors of their views themselves.
+_APIS = frozenset(["flask_restful", "flask_restx"])
+
 _VERDICTS = (
     UnauthorisedError,
     TryRefreshTokenError,
@@ -62,7 +66,7 @@ class FirstRequest:
     """
 
     def __init__(self, app_state: AppState) -> None:
-        self._state = app_state
+        self._app_state = app_state
         #: Whether a request needs :meth:`check`: the first, and all later ones if a guard is misplaced.
         self.checks: bool = True
         self._is_complete = False
@@ -83,21 +87,21 @@ class FirstRequest:
 
     def _check_app(self) -> None:
         """Check the app; from now on Flask refuses to register anything."""
-        app = self._state.app
+        app = self._app_state.app
         # ``checks`` becomes false last: until then no request of another thread skips the check.
-        for problem in reasons_to_serve_nothing(self._state):
+        for problem in reasons_to_serve_nothing(self._app_state):
             raise ConfigError(problem)
         for endpoint, problem in misplaced_guards(app):
             self._problems.setdefault(endpoint, problem)
-        for message in suspicious_routes(self._state):
+        for message in suspicious_routes(self._app_state):
             logger.warning("%s", message)
         _guard_handshakes(app)
-        exempt_from_csrf_extensions(app, self._state.blueprint)
-        _let_own_handlers_record(self._state)
-        if "handle_user_exception" in vars(app):
-            _record_before_apis_respond(self._state)
+        exempt_from_csrf_extensions(app, self._app_state.blueprint)
+        _let_own_handlers_record(self._app_state)
+        if "handle_user_exception" in vars(app) and not _APIS.isdisjoint(sys.modules):
+            _record_before_apis_respond(self._app_state)
         if is_in_development(app):
-            self._hints = Hints(self._state)
+            self._hints = Hints(self._app_state)
         self._is_complete = True
         self.checks = bool(self._problems)
 

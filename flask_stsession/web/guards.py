@@ -14,16 +14,15 @@ from flask import current_app
 from ..claims.base import SessionClaimValidator
 from ..errors import ConfigError, SessionHTTPError
 from .base import STATE
-from .context import app_state_of, this_app, this_app_context, this_request
+from .context import app_state_of, find_app_state, this_app, this_app_context, this_request
 from .navigation import is_login_page
 from .options import REQUIRED, SIGNATURE, Names, OverrideValidators, VerifyOptions, verify_options
 from .sockets import details_of, is_connecting, is_event, let_refuse, refused_for_fault
-from .verify import guard_of, load_session, record_verdict, renews_by_itself
+from .verify import guard_of, is_renewal_route, load_session, record_verdict
 
 if TYPE_CHECKING:
     from flask import Flask, Request, Response
 
-    from .base import AppState
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
@@ -145,10 +144,11 @@ def guard_view(view: Callable[P, R], options: VerifyOptions) -> Callable[P, R]:
         request = this_request()
         if "sid" in request.__dict__ and is_event(request):
             return _handle_event(view, options, request, *args, **kwargs)
+        # Looked up here rather than by a call, as this runs at every request.
         app_state = context.app.extensions.get(STATE) or app_state_of(context.app)
         if request.method == "OPTIONS":
             return default_options_response()  # type: ignore[return-value]
-        if app_state.has_pages and renews_by_itself(request):
+        if app_state.has_pages and is_renewal_route(request):
             return None  # type: ignore[return-value]
         guard = app_state.guards.get(options) or guard_of(app_state, options)
         guard.session(request, context.g)
@@ -306,7 +306,7 @@ class Protection:
         endpoint = request.endpoint
         if endpoint is None or self.exempts(app, endpoint):
             return None
-        app_state: AppState | None = app.extensions.get(STATE)
+        app_state = find_app_state(app)
         if app_state is None:
             raise ConfigError(
                 f"protect() guards the app {app.name!r}, which has no STSession: call "

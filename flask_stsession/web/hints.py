@@ -1,4 +1,4 @@
-"""Tell developers why a page of another origin gets no session, which browsers hardly explain.
+"""Tell developers why a page of another origin gets no session; browsers barely explain it.
 
 Only with ``app.debug`` or ``app.testing``: in production the client should not learn such details.
 """
@@ -33,8 +33,8 @@ _WITHOUT_COOKIES = (
     'with the option credentials: write fetch(url, {{credentials: "include"}}), also where the page signs in.'
 )
 _WITHOUT_LOGIN_PAGE = (
-    "A browser was refused a page. To have browsers sent to a login page, and back after signing in, write "
-    'its endpoint or path: app.config["STSESSION_LOGIN_URL"] = "login".'
+    "A browser was refused a page. To redirect browsers to a login page, and back after signing in, set its "
+    'endpoint or path: app.config["STSESSION_LOGIN_URL"] = "login".'
 )
 
 

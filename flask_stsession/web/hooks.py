@@ -74,7 +74,7 @@ def register(app_state: AppState) -> None:
             writer = ResponseWriter(
                 app_state.config,
                 root_url=origin_of_api(request),
-                refresh_path=app_state.config.refresh_path(request.script_root),
+                script_root=request.script_root,
                 turns=turns,
             )
             writer.write(changes, response)
@@ -86,7 +86,8 @@ def register(app_state: AppState) -> None:
         return response
 
     if app.before_request_funcs.get(None):
-        # These run before ``start``. URL preprocessors run before these, but at a cost for every request.
+        # The app's own functions run before ``start``. A URL preprocessor runs before them, but costs
+        # every request something.
         app.url_value_preprocessor(lambda *_: reset())
     app.before_request(start)
     app.after_request(finish)

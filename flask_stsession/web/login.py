@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..config.checks import insecure_none_problem, unconfigured_host_problem
 from ..config.domains import is_public_address
-from ..constants import AUTH_MODE_HEADER, TransferMethod
+from ..constants import AUTH_MODE_HEADER, REMEMBER_CLAIM, TransferMethod
 from ..errors import (
     ConfigError,
     CoreUnavailableError,
@@ -18,7 +18,6 @@ from ..errors import (
     TryRefreshTokenError,
     UnauthorisedError,
 )
-from ..sessions.session import REMEMBER_KEY
 from ..tokens import access_token as tokens
 from ..tokens.refresh_token import has_shape_of_refresh_token
 from .context import RequestState, hand_out, origin_of_api, publish, request_state, this_g, this_request
@@ -128,15 +127,15 @@ def _end_replaced(app_state: AppState, handle: str) -> None:
         logger.error("Session %r has been replaced, but could not be ended: %s", handle, error)
 
 
-def sign_out(app_state: AppState) -> bool:
+def sign_out(app_state: AppState, state: RequestState) -> bool:
     """End the session of this request, if there is one; clear the client in any case.
 
+    :param state: of this request.
     :returns: ``False`` if the session may still exist in the core.
     :raises UnauthorisedError: another site caused the request; nothing is ended or cleared.
     :raises CoreUnavailableError: the core did not answer; nothing is cleared.
     """
     request = this_request()
-    state = request_state(request)
     refuse_foreign_sign_out(app_state)
     if state.session is not None:
         state.session.revoke_session()
@@ -162,7 +161,7 @@ def _ended_without_access_token(app_state: AppState, sent: RequestTokens) -> boo
     :param sent: the tokens of this request.
     :returns: ``False`` if the session may still exist in the core.
     """
-    refresh_tokens = refresh_tokens_of(app_state)
+    refresh_tokens = _refresh_tokens_in(sent, app_state)
     for refresh_token in refresh_tokens:
         try:
             session = app_state.manager.refresh(refresh_token)  # the only way to get the handle
@@ -184,9 +183,11 @@ def _ended_without_access_token(app_state: AppState, sent: RequestTokens) -> boo
 
 def refresh_tokens_of(app_state: AppState) -> list[str]:
     """Return the refresh tokens that the current request carries."""
-    request = this_request()
-    sent = read_tokens(request.environ, app_state.config.cookie_names)
-    allowed = allowed_transfer(app_state.config, request, for_create_new_session=False)
+    return _refresh_tokens_in(read_tokens(this_request().environ, app_state.config.cookie_names), app_state)
+
+
+def _refresh_tokens_in(sent: RequestTokens, app_state: AppState) -> list[str]:
+    allowed = allowed_transfer(app_state.config, this_request(), for_create_new_session=False)
     by_header = [] if sent.bearer is None or allowed == "cookie" else [sent.bearer]
     by_cookie = [] if allowed == "header" else sent.refresh_cookies
     return [raw for raw in (*by_header, *by_cookie) if has_shape_of_refresh_token(raw)]
@@ -210,7 +211,7 @@ def _carried_session(
     token, method = _authentic_token(app_state, request, sent)
     if token is None or app_state.manager.is_revoked(token.session_handle):
         return None
-    return _Carried(token.session_handle, method, token.shared_payload.get(REMEMBER_KEY) is not False)
+    return _Carried(token.session_handle, method, token.shared_payload.get(REMEMBER_CLAIM) is not False)
 
 
 def refuse_foreign_sign_out(app_state: AppState) -> None:

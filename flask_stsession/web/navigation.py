@@ -47,14 +47,7 @@ LONGEST_URL = 2000
 
 
 def next_url(default: str = "/") -> str:
-    """Return the ``next`` of this request for a login view to redirect to, if it is safe.
-
-    Reads the form, then the query. Only a path of this site is safe: one leading slash, not followed by a
-    slash or a backslash (browsers read both as the start of another host), and no control characters
-    (browsers drop them before they parse).
-
-    :param default: returned if there is no safe ``next``.
-    """
+    """Return the ``next`` of this request; see :func:`flask_stsession.next_url`."""
     wanted = current_request.form.get("next") or current_request.args.get("next")
     return wanted if wanted is not None and is_local_path(wanted) else default
 
@@ -221,7 +214,7 @@ def is_same_site(config: Config, sent: str, trusted: Iterable[str]) -> bool:
 
 def url_of(config: Config, request: Request) -> str | None:
     """Return path and query of this request as the client sent them; ``None`` if they are no safe target."""
-    target = _public_root(config, request) + quote(request.path, safe=_PATH_CHARACTERS)
+    target = config.root_path(request.script_root) + quote(request.path, safe=_PATH_CHARACTERS)
     if request.query_string:
         target += "?" + quote(request.query_string, safe=_QUERY_CHARACTERS)
     return target if is_local_path(target) else None
@@ -232,7 +225,7 @@ def is_page(config: Config, request: Request, target: str) -> bool:
 
     :param target: path and query as clients write them.
     """
-    path = unquote(target.partition("?")[0]).removeprefix(_public_root(config, request))
+    path = unquote(target.partition("?")[0]).removeprefix(config.root_path(request.script_root))
     adapter = this_app().create_url_adapter(request)
     return adapter is not None and adapter.test(path, "GET")
 
@@ -296,7 +289,7 @@ def login_url(config: Config, request: Request, login: str, *, then: str | None 
     except BuildError as error:
         raise ConfigError(no_such_login_page(login)) from error
     # ``url_for`` returns a full URL if the endpoint is on another host than this request.
-    url = _public_root(config, request) + path if path.startswith("/") else path
+    url = config.root_path(request.script_root) + path if path.startswith("/") else path
     for target in (then, (then or "").partition("?")[0]):
         whole = f"{url}{'&' if '?' in url else '?'}{urlencode({'next': target})}"
         if target and len(whole) <= LONGEST_URL:
@@ -329,8 +322,3 @@ def _origin(url: str) -> str | None:
         return None
     origin = origin_of(f"{parts.scheme}://{parts.netloc}")
     return None if origin is None else str(origin)
-
-
-def _public_root(config: Config, request: Request) -> str:
-    """Return the prefix of the app's paths, as clients see it."""
-    return config.mount_path(request.script_root.rstrip("/")).removesuffix(config.api_base_path)

@@ -148,7 +148,7 @@ SIGNATURE: Final = Signature(
 
 
 def passes_to_guard(function: F) -> F:
-    """Let ``help`` show the arguments of a guard in the place of ``**`` at a function that passes them on."""
+    """Make ``help`` show the arguments of a guard instead of ``**``, for a function that passes them on."""
     own = signature(function)
     parameters = [each for each in own.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
     passed = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in SIGNATURE.parameters.values()]

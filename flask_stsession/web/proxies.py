@@ -8,19 +8,17 @@ from flask import has_request_context
 from werkzeug.local import LocalProxy
 
 from ..errors import Reason, UnauthorisedError
-from .base import STATE
-from .context import request_state, this_app, this_request
+from .context import app_state_of, find_app_state, request_state, this_app, this_request
 from .verify import peek_session, record_verdict
 
 if TYPE_CHECKING:
     from ..sessions.session import Session
-    from .base import AppState
 
 
 def _current_session() -> Session | None:
     if not has_request_context():
         return None
-    app_state: AppState | None = this_app().extensions.get(STATE)
+    app_state = find_app_state(this_app())
     return None if app_state is None else peek_session(app_state)
 
 
@@ -28,7 +26,7 @@ def _current_user() -> Any:
     session = _current_session()
     if session is None:
         return None
-    app_state: AppState = this_app().extensions[STATE]
+    app_state = app_state_of(this_app())
     state = request_state(this_request())
     user_id = session.get_user_id()
     if state.user_id != user_id:  # a view may sign in another user

@@ -55,7 +55,7 @@ def refresh(app_state: AppState, state: RequestState) -> Session:
 def _refreshed(app_state: AppState, state: RequestState) -> Session:
     request = this_request()
     config = app_state.config
-    sent = read_tokens(request.environ, app_state.config.cookie_names)
+    sent = read_tokens(request.environ, config.cookie_names)
     allowed = allowed_transfer(config, request, for_create_new_session=False)
     method, refresh_token = _refresh_token(sent, allowed)
     keep_cookies_from_other_sites(config, request, state, method if refresh_token else "cookie")
@@ -192,7 +192,8 @@ def _own_refresh_token(
     """
     candidates = list(dict.fromkeys(filter(has_shape_of_refresh_token, sent.refresh_cookies)))
     hashes = {hashlib.sha256(each.encode()).hexdigest(): each for each in candidates}
-    own = next((hashes[each] for each in map(_hash_of, _newest_first(sent)) if each in hashes), None)
+    wanted = (token.refresh_token_hash1 for token in _newest_first(sent))
+    own = next((hashes[each] for each in wanted if each in hashes), None)
     if own is None and len(candidates) < 2:
         return candidates[0] if candidates else sent.refresh_cookies[0]
     _expire_strays(config, request, sent, state)
@@ -203,10 +204,6 @@ def _own_refresh_token(
     if state.changes.front_token is None:
         raise DuplicateSessionCookiesError
     raise ClearDuplicateSessionCookiesError
-
-
-def _hash_of(token: AccessToken) -> str:
-    return token.refresh_token_hash1
 
 
 def _newest_first(sent: RequestTokens) -> list[AccessToken]:

@@ -150,7 +150,7 @@ def _domains(config: Config, request: Request) -> list[str | None]:
 
 def _ancestors(config: Config, request: Request) -> list[str]:
     """Return the paths whose cookies browsers send with this request, shortest first."""
-    root = config.mount_path(request.script_root.rstrip("/")).removesuffix(config.api_base_path)
+    root = config.root_path(request.script_root)
     parts = [part for part in quote(root + request.path, safe=_PATH_CHARACTERS).split("/") if part]
     below = ["/" + "/".join(parts[: count + 1]) for count in range(min(len(parts), _MAX_ANCESTORS))]
     return ["/", *below]

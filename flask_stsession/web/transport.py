@@ -221,14 +221,14 @@ class ResponseWriter:
 
     :param config: of the app.
     :param root_url: the URL of this API as the client sees it, used if ``STSESSION_API_DOMAIN`` is unset.
-    :param refresh_path: ``Path`` of the refresh-token cookie.
+    :param script_root: as for the methods of :class:`~flask_stsession.config.config.Config`.
     :param turns: of the app.
     """
 
-    def __init__(self, config: Config, *, root_url: str, refresh_path: str, turns: Turns) -> None:
+    def __init__(self, config: Config, *, root_url: str, script_root: str, turns: Turns) -> None:
         self._config = config
         self._names = config.cookie_names
-        self._refresh_path = refresh_path
+        self._script_root = script_root
         self._turns = turns
         decided = config.decisions(root_url)
         #: The attribute ``SameSite`` of the cookies.
@@ -245,7 +245,7 @@ class ResponseWriter:
             headers[FRONT_TOKEN_HEADER] = FRONT_TOKEN_REMOVE
         if "cookie" in changes.cleared:
             self._set(response, self._names.access, "", "/", _EPOCH)
-            self._set(response, self._names.refresh, "", self._refresh_path, _EPOCH)
+            self._set(response, self._names.refresh, "", self._config.refresh_path(self._script_root), _EPOCH)
         for older in changes.older_cookies:
             self._set(response, older.name, "", older.path, _EPOCH, domain=older.domain)
         if changes.issued is not None:
@@ -274,7 +274,8 @@ class ResponseWriter:
                 ends = (
                     datetime.fromtimestamp(refresh.expiry / 1000, timezone.utc) if issued.remember else None
                 )
-                self._set(response, self._names.refresh, refresh.token, self._refresh_path, ends)
+                path = self._config.refresh_path(self._script_root)
+                self._set(response, self._names.refresh, refresh.token, path, ends)
             if self._config.expose_access_token_to_frontend_in_cookie_based_auth:
                 headers[ACCESS_TOKEN_HEADER] = token.raw
         headers[FRONT_TOKEN_HEADER] = front_token(token.shared_payload)

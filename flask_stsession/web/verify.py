@@ -323,8 +323,8 @@ def required_session(app_state: AppState, options: VerifyOptions = REQUIRED) -> 
     return session
 
 
-def renews_by_itself(request: Request) -> bool:
-    """Return whether this is one of our routes that renew an expired token, which no guard may block."""
+def is_renewal_route(request: Request) -> bool:
+    """Return whether a request is for one of our routes that renew a token: no guard may block it."""
     return request.endpoint in (CONTINUE_ENDPOINT, SCRIPT_ENDPOINT)
 
 

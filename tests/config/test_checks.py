@@ -425,7 +425,7 @@ NO_ANTI_CSRF = (
             {"API_DOMAIN": "http://localhost:5000", "WEBSITE_DOMAIN": "http://127.0.0.1:3000"},
             [
                 "Browsers take localhost and 127.0.0.1 for two sites and send no cookies from one to the "
-                "other. Open the website as http://localhost:3000 and write so in STSESSION_WEBSITE_DOMAIN."
+                "other. Open the website as http://localhost:3000 and set STSESSION_WEBSITE_DOMAIN to that."
             ],
         ),
     ],

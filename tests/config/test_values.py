@@ -400,7 +400,7 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
         "STSESSION_WEBSITE_DOMAIN = 'https://straße.example' (in ASCII: "
         "'https://stra\\xdfe.example'): it must be scheme and host, but "
         "'straße.example' is 'xn--strae-oqa.example' by IDNA 2008, but 'strasse.example' by IDNA 2003; it "
-        "must be the one that is meant. Write for example STSESSION_WEBSITE_DOMAIN = "
+        "must be written as the one that is meant. Write for example STSESSION_WEBSITE_DOMAIN = "
         "'https://www.example.com' (in the environment: "
         "FLASK_STSESSION_WEBSITE_DOMAIN='\"https://www.example.com\"').",
     ),

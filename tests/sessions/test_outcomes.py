@@ -67,10 +67,10 @@ def test_the_core_is_asked_again_about_a_forgotten_session(
     outcomes: RecentOutcomes[str], call: Calls
 ) -> None:
     outcomes.run("key", call, handle_of=handle_of)
-    assert outcomes.by_handle["session"].result == "session:1"
+    assert outcomes.latest["session"].result == "session:1"
     outcomes.forget("session")
     outcomes.forget("unknown")
-    assert "session" not in outcomes.by_handle
+    assert "session" not in outcomes.latest
     assert outcomes.run("key", call, handle_of=handle_of) == ("session:2", True)
 
 
@@ -86,10 +86,10 @@ def test_the_oldest_results_make_room_and_old_ones_are_dropped(
 ) -> None:
     for name in "abcd":
         outcomes.run(name, lambda name=name: f"{name}:", handle_of=handle_of)  # type: ignore[misc]
-    assert [name not in outcomes.by_handle for name in "abcd"] == [True, False, False, False]
+    assert [name not in outcomes.latest for name in "abcd"] == [True, False, False, False]
     clock.now += 11
     outcomes.run("e", lambda: "e:", handle_of=handle_of)
-    assert [name not in outcomes.by_handle for name in "bcde"] == [True, True, True, False]
+    assert [name not in outcomes.latest for name in "bcde"] == [True, True, True, False]
 
 
 def test_an_error_is_not_cached(outcomes: RecentOutcomes[str], call: Calls) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import Any
@@ -243,6 +244,17 @@ def test_handle_user_exception_is_replaced_only_if_an_api_has_replaced_it(app: F
     app.test_client().get("/open")
     assert ("handle_user_exception" in vars(app)) is (kind is not None)
     assert (vars(app).get("handle_user_exception") is theirs) is (kind is None)
+
+
+def test_what_another_extension_makes_of_handle_user_exception_stays(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("flask_restful", "flask_restx"):
+        monkeypatch.delitem(sys.modules, name)
+    theirs = noted(app.handle_user_exception)
+    vars(app)["handle_user_exception"] = theirs
+    app.test_client().get("/")
+    assert vars(app)["handle_user_exception"] is theirs
 
 
 @pytest.mark.parametrize("handles", [401, UnauthorisedError])

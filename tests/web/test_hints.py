@@ -322,8 +322,8 @@ def test_a_page_on_another_port_of_localhost_counts_as_ours(
 
 
 LOGIN_PAGE_HINT = (
-    "GET '/user': A browser was refused a page. To have browsers sent to a login page, and back after "
-    'signing in, write its endpoint or path: app.config["STSESSION_LOGIN_URL"] = "login".'
+    "GET '/user': A browser was refused a page. To redirect browsers to a login page, and back after "
+    'signing in, set its endpoint or path: app.config["STSESSION_LOGIN_URL"] = "login".'
 )
 
 

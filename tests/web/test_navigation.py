@@ -11,7 +11,6 @@ from hypothesis import example, given, strategies as st
 from support.app_factory import AppFactory
 from werkzeug.urls import iri_to_uri
 
-from flask_stsession import next_url
 from flask_stsession.config.config import Config
 from flask_stsession.web.navigation import (
     LONGEST_URL,
@@ -26,6 +25,7 @@ from flask_stsession.web.navigation import (
     is_navigation,
     login_url,
     may_have_been_here,
+    next_url,
     origin_problem,
     page_of,
     referring_page,
