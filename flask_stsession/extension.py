@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from .core.http import CoreTransport
     from .core.models import SessionInformation
     from .errors import ClaimValidationError
+    from .sessions.loaders import Kind
     from .sessions.manager import SessionManager
     from .sessions.session import Session
     from .web.options import OverrideValidators
@@ -919,13 +920,8 @@ class STSession(Extension):
         )
         return checked_list(returned, "get_global_claim_validators()")
 
-    @property
-    def has_user_loader(self) -> bool:
-        """Return whether the app has registered a ``user_loader``."""
-        return "user_loader" in self._loaders.registered
-
-    def has_loader(self, kind: Literal["roles_loader", "permissions_loader"]) -> bool:
-        """Return whether the app has registered a ``roles_loader`` or a ``permissions_loader``."""
+    def has_loader(self, kind: Kind) -> bool:
+        """Return whether the app has registered a function of this kind."""
         return kind in self._loaders.registered
 
     def load_user(self, user_id: str, tenant_id: str) -> Any:

@@ -326,7 +326,7 @@ class SessionManager:
         pair is first used, for ten seconds at most, since a client may not have received it. Only requests
         with the same anti-CSRF token and tenant share it.
 
-        :param tenant_id: the only tenant that the request may have a session of.
+        :param tenant_id: of the request, or ``None``; no session is refused for its tenant here.
         :raises UnauthorisedError: the session has ended, or the value is not a refresh token.
         :raises TokenTheftError: the token had been replaced; the session is revoked.
         :raises CoreUnavailableError: the core did not answer; the token remains valid.

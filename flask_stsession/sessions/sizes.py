@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..constants import ACCESS_TOKEN_COOKIE, MAX_COOKIE_BYTES, PROTECTED_CLAIMS, TransferMethod
 from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..config.config import AllowedTransfer
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
@@ -43,7 +46,7 @@ class TokenSizes:
     def __init__(
         self,
         *,
-        allowed: str = "any",
+        allowed: AllowedTransfer = "any",
         max_header_bytes: int = 8192,
         cookie_prefix: str = "",
         cookie_domain: str | None = None,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..config.config import Config
     from ..core.http import CoreTransport
     from ..core.in_process import AppCore
+    from ..sessions.loaders import Kind
     from ..sessions.manager import SessionManager
     from ..sessions.session import Session
 
@@ -58,10 +59,9 @@ class Extension(ABC):
     def get_tenant_id(self) -> str | None:
         """Return the only tenant whose sessions may pass, or ``None`` for any."""
 
-    @property
     @abstractmethod
-    def has_user_loader(self) -> bool:
-        """Return whether the app has registered a ``user_loader``."""
+    def has_loader(self, kind: Kind) -> bool:
+        """Return whether the app has registered a function of this kind."""
 
     @abstractmethod
     def load_user(self, user_id: str, tenant_id: str) -> Any:

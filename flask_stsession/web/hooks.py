@@ -128,6 +128,6 @@ def _tell_caches(response: Response) -> str | None:
 def _template_names(app_state: AppState) -> dict[str, Any]:
     """Return our names for templates, except those that are globals of the app's Jinja environment."""
     names: dict[str, Any] = {"current_session": current_session}
-    if app_state.extension.has_user_loader:
+    if app_state.extension.has_loader("user_loader"):
         names["current_user"] = current_user
     return {name: names[name] for name in names.keys() - app_state.app.jinja_env.globals.keys()}

@@ -21,14 +21,14 @@ from ..tokens.refresh_token import has_shape_of_refresh_token
 from . import csrf
 from .context import RequestState, hand_out, origin_of_api, this_request
 from .navigation import keep_cookies_from_other_sites
-from .stray_cookies import left_behind, strays_of, warn_of
+from .stray_cookies import left_behind, strays_of, warn_of, with_paths
 from .transport import RequestTokens, allowed_transfer, read_tokens
 from .verify import record_verdict
 
 if TYPE_CHECKING:
     from flask import Request
 
-    from ..config.config import Config
+    from ..config.config import AllowedTransfer, Config
     from ..sessions.session import Session
     from ..tokens.access_token import AccessToken
     from .base import AppState
@@ -129,7 +129,7 @@ def _warn_of_another_app(config: Config, request: Request, sent: RequestTokens) 
         )
 
 
-def _refresh_token(sent: RequestTokens, allowed: str) -> tuple[TransferMethod, str | None]:
+def _refresh_token(sent: RequestTokens, allowed: AllowedTransfer) -> tuple[TransferMethod, str | None]:
     """Return the refresh token to use: the bearer token, or else the cookie (FDI).
 
     Beside a cookie, a bearer token of another format is ignored: proxies add their own.
@@ -164,11 +164,7 @@ def _clear_older_domain(
     :raises ClearDuplicateSessionCookiesError: there are two cookies of one name.
     """
     config = app_state.config
-    names = config.cookie_names
-    found = (
-        (names.access, "/", sent.access_cookies),
-        (names.refresh, config.refresh_path(request.script_root), sent.refresh_cookies),
-    )
+    found = with_paths(config, request, sent)
     # More than two of one name cannot all come from the two domains. If the same cookies come again, they do
     # not belong to the older domain: the client would be made to refresh for ever.
     if not any(len(values) == 2 for *_, values in found) or app_state.asked_again.again(sent):

@@ -99,14 +99,21 @@ def left_behind(config: Config, request: Request, sent: RequestTokens) -> StrayC
 
     We would take a single cookie there for ours, and refuse every request until the user signs in.
     """
-    names = config.cookie_names
     domains = [each for each in _domains(config, request) if each not in (None, _own_domain(config))]
-    came = (
+    came = with_paths(config, request, sent)
+    found = [StrayCookie(name, domain, path) for name, path, values in came if values for domain in domains]
+    return StrayCookies(tuple(found)) if found else None
+
+
+def with_paths(
+    config: Config, request: Request, sent: RequestTokens
+) -> tuple[tuple[str, str, list[str]], tuple[str, str, list[str]]]:
+    """Return name, path and values of the cookies that a request carries: access token, refresh token."""
+    names = config.cookie_names
+    return (
         (names.access, "/", sent.access_cookies),
         (names.refresh, config.refresh_path(request.script_root), sent.refresh_cookies),
     )
-    found = [StrayCookie(name, domain, path) for name, path, values in came if values for domain in domains]
-    return StrayCookies(tuple(found)) if found else None
 
 
 def warn_of(strays: StrayCookies) -> None:
