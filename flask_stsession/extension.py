@@ -843,22 +843,22 @@ class STSession(Extension):
 
     @property
     def app(self) -> Flask:
-        """Return the app that this object works on."""
+        """The app that this object works on."""
         return self._app_state.app
 
     @property
     def config(self) -> Config:
-        """Return the settings, as read by ``init_app``."""
+        """The settings, as read by ``init_app``."""
         return self._app_state.config
 
     @property
     def manager(self) -> SessionManager:
-        """Return the manager, which verifies and changes sessions without a request."""
+        """The manager, which verifies and changes sessions without a request."""
         return self._app_state.manager
 
     @property
     def blueprint(self) -> Blueprint:
-        """Return our routes, for extensions that take a Blueprint: ``CORS(stsession.blueprint)``.
+        """Our routes, for extensions that take a Blueprint: ``CORS(stsession.blueprint)``.
 
         Outside of an app context, as in an app factory, these are the routes of the last initialised app.
         """
@@ -868,7 +868,7 @@ class STSession(Extension):
 
     @property
     def _app_state(self) -> AppState:
-        """Return the state that ``init_app`` created for the current app."""
+        """The state that ``init_app`` created for the current app."""
         if self._only is not None:
             return self._only
         if not self._apps:
@@ -900,7 +900,7 @@ class STSession(Extension):
 
     @property
     def claim_max_age_seconds(self) -> float | None:
-        """Return ``STSESSION_CLAIM_MAX_AGE_SECONDS``, for built-in claims."""
+        """``STSESSION_CLAIM_MAX_AGE_SECONDS``, for built-in claims."""
         return self.config.claim_max_age_seconds
 
     def global_validators_for(self, session: Session) -> list[SessionClaimValidator]:
@@ -968,7 +968,7 @@ class STSession(Extension):
 
     @property
     def has_mfa_requirements(self) -> bool:
-        """Return whether the app has registered ``mfa_requirements``."""
+        """Whether the app has registered ``mfa_requirements``."""
         return "mfa_requirements" in self._loaders.registered
 
     def mfa_requirements_of(self, user_id: str, tenant_id: str) -> Any:
@@ -985,7 +985,7 @@ class STSession(Extension):
 
     @property
     def has_emails(self) -> bool:
-        """Return whether the app has given a ``get_email``."""
+        """Whether the app has given a ``get_email``."""
         return self._loaders.get_email is not None
 
     def deliver_verification_email(self, user_id: str, email: str, link: str, tenant_id: str) -> None:

@@ -35,12 +35,12 @@ class Extension(ABC):
 
     @property
     def asks_for_tenant(self) -> bool:
-        """Return whether ``get_tenant_id`` is overridden; if not, sessions of any tenant pass."""
+        """Whether ``get_tenant_id`` is overridden; if not, sessions of any tenant pass."""
         return True
 
     @property
     def asks_for_validators(self) -> bool:
-        """Return whether ``get_global_claim_validators`` is overridden; if not, all sessions share them."""
+        """Whether ``get_global_claim_validators`` is overridden; if not, all sessions share them."""
         return True
 
     @abstractmethod
@@ -82,7 +82,7 @@ class Extension(ABC):
     @property
     @abstractmethod
     def has_emails(self) -> bool:
-        """Return whether the app has given a ``get_email``."""
+        """Whether the app has given a ``get_email``."""
 
     @abstractmethod
     def deliver_verification_email(self, user_id: str, email: str, link: str, tenant_id: str) -> None:

@@ -67,12 +67,12 @@ class Refused(NamedTuple):
 
     @property
     def is_form(self) -> bool:
-        """Return whether the request posts a form."""
+        """Whether the request posts a form."""
         return self.request.method == "POST"
 
     @property
     def target(self) -> str | None:
-        """Return the URL to go back to after signing in; ``None`` for our own routes."""
+        """The URL to go back to after signing in; ``None`` for our own routes."""
         if self.request.endpoint == CONTINUE_ENDPOINT:
             return _next_of(self.app_state, self.request)
         if self.request.blueprint == self.app_state.blueprint.name:
@@ -81,7 +81,7 @@ class Refused(NamedTuple):
 
     @property
     def page(self) -> str | None:
-        """Return the page to come back to after signing in: that of a form whose target shows none."""
+        """The page to come back to after signing in: that of a form whose target shows none."""
         target = self.target
         config = self.app_state.config
         if not self.is_form or target is None or is_page(config, self.request, target):
@@ -91,17 +91,17 @@ class Refused(NamedTuple):
 
     @property
     def origin_problem(self) -> tuple[Reason, str] | None:
-        """Return why the request may not come from one of our pages, or ``None``."""
+        """Why the request may not come from one of our pages, or ``None``."""
         return origin_problem(self.app_state.config, self.request, origin_of_api(self.request))
 
     @property
     def is_on_login_page(self) -> bool:
-        """Return whether the request is for the login page itself."""
+        """Whether the request is for the login page itself."""
         return is_login_page(self.request, self.login)
 
     @property
     def can_be_carried(self) -> bool:
-        """Return whether the route for it exists and the session to refresh came by cookie."""
+        """Whether the route for it exists and the session to refresh came by cookie."""
         sent = read_tokens(self.request.environ, self.app_state.config.cookie_names)
         has_cookie = bool(sent.access_cookies) or sent.legacy
         return (

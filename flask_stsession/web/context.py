@@ -58,7 +58,7 @@ class RequestState(ChangeRecord):
 
     @property
     def context(self) -> dict[str, Any]:
-        """Return the ``user_context`` of this request."""
+        """The ``user_context`` of this request."""
         if self._context is None:
             self._context = {}
         return self._context

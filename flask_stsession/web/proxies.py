@@ -60,12 +60,12 @@ class _UserProxy(LocalProxy[Any]):
 
     @property
     def is_authenticated(self) -> bool:
-        """Return whether a user is signed in."""
+        """Whether a user is signed in."""
         return _current_user() is not None
 
     @property
     def is_anonymous(self) -> bool:
-        """Return whether no user is signed in."""
+        """Whether no user is signed in."""
         return _current_user() is None
 
 
