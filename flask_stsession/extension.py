@@ -135,8 +135,8 @@ class STSession(Extension):
             raise TypeError(
                 f"STSession() takes a function of (user_id, tenant_id) as get_email=, not {get_email!r}."
             )
-        self.session_claims = checked_claims("STSession()", claims)
-        self.global_claim_validators = checked_validators(
+        self.session_claims: tuple[SessionClaim[Any], ...] = checked_claims("STSession()", claims)
+        self.global_claim_validators: tuple[SessionClaimValidator, ...] = checked_validators(
             "STSession()", global_claim_validators, "global_claim_validators"
         )
         self._loaders = Loaders(get_email)
