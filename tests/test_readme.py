@@ -87,11 +87,16 @@ def constant_of_setup(name: str) -> str:
 def test_links_are_absolute_and_lead_to_files_and_pages_that_exist() -> None:
     links = re.findall(r"\]\(([^)]+)\)|^\[[^\]]+\]: (\S+)$", README.text, re.MULTILINE)
     files = constant_of_setup("REPOSITORY") + "/blob/main/"
+    pictures = files.replace("https://github.com/", "https://raw.githubusercontent.com/").replace(
+        "/blob/", "/"
+    )
     pages = constant_of_setup("DOCUMENTATION")
     targets = []
     for link in ("".join(each) for each in links):
         if link.startswith(files):
             targets.append(ROOT / link.removeprefix(files))
+        elif link.startswith(pictures):
+            targets.append(ROOT / link.removeprefix(pictures))
         elif link.startswith(pages):
             name = link.removeprefix(pages).removesuffix(".html") or "index"
             targets.append(DOCS / f"{name}.md")
