@@ -24,7 +24,7 @@ MAX_TOKEN_LENGTH: Final = 16 * 1024
 # RFC 7515, 2 and 7.1: three parts of base64url without padding. The signature may be empty here: a session
 # token without one is refused for its signature, not for its shape. ``fullmatch`` because ``$`` would allow
 # a final newline.
-_COMPACT_JWS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*").fullmatch
+_COMPACT_JWS: Final = r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*"
 _KID: Final = r"[A-Za-z0-9_-]{1,64}"
 #: The letters that end canonical base64url, by the length modulo 4: their spare bits are zero.
 _LAST_LETTERS: Final = (None, "", "AQgw", "AEIMQUYcgkosw048")
@@ -117,7 +117,7 @@ def parse(
     """
     if len(raw) > max_length:
         return None
-    parts = _COMPACT_JWS(raw)
+    parts = re.fullmatch(_COMPACT_JWS, raw)
     if parts is None:
         return None
     header = headers.get(parts[1]) or _header(parts[1])
@@ -135,7 +135,7 @@ def read_jwt(raw: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
     :param raw: the value that was sent.
     :returns: ``None`` if its structure is another, or if it is longer than :data:`MAX_TOKEN_LENGTH`.
     """
-    parts = _COMPACT_JWS(raw) if len(raw) <= MAX_TOKEN_LENGTH else None
+    parts = re.fullmatch(_COMPACT_JWS, raw) if len(raw) <= MAX_TOKEN_LENGTH else None
     if parts is None:
         return None
     header, payload = _json_object(parts[1]), _payload(parts[2])
