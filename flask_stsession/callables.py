@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextvars import copy_context
 from inspect import Signature, isasyncgenfunction, iscoroutine, iscoroutinefunction, signature
 from typing import Any, TypeVar
 
+from .concurrency import thread_pool
 from .errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -69,8 +69,7 @@ def _run(ensure_sync: EnsureSync, function: Callable[..., Any]) -> Any:
         return run()
     # No event loop can run another one in its thread: an async view, or an async fetch_value that builds
     # another claim, waits here for a thread that can.
-    # Named in full, since the module with the executors is imported when one of them is first needed.
-    with concurrent.futures.ThreadPoolExecutor(1, "flask-stsession: async") as pool:
+    with thread_pool(1, "async") as pool:
         return pool.submit(copy_context().run, run).result()
 
 

@@ -1,4 +1,4 @@
-"""Values per process, single flight, and a clock for ages: safe with threads, forks and frozen processes."""
+"""Values per process, calls that threads share, a clock for ages: safe with threads, forks and freezing."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
-from typing import Generic, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .errors import CoreUnavailableError, STSessionError
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 
@@ -47,6 +50,43 @@ class PerProcess(Generic[T]):
         return self._made.pop(os.getpid(), None)
 
 
+class Flight(Generic[T]):
+    """A call that one thread makes, while others wait for its result.
+
+    A future without its states and callbacks: those of the standard library take as long to import as half
+    a dozen of our modules.
+    """
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._ended = threading.Event()
+        #: What the call returned, once it has ended without an error.
+        self.result: T
+        #: What the call raised, once it has ended.
+        self.error: BaseException | None = None
+
+    def make(self) -> T:
+        """Make the call, and wake the threads that wait for it.
+
+        :raises BaseException: whatever the call raises.
+        """
+        try:
+            self.result = self._call()
+        except BaseException as error:
+            self.error = error
+            raise
+        finally:
+            self._ended.set()
+        return self.result
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the end of the call, and return whether it has ended.
+
+        :param seconds: the longest wait, in s; ``None``: until it ends.
+        """
+        return self._ended.wait(seconds)
+
+
 class SingleFlight(Generic[T]):
     """Coalesce concurrent calls: callers with an equal key share the result of the call in flight.
 
@@ -60,7 +100,7 @@ class SingleFlight(Generic[T]):
         self._what = what
         # By process: no thread of this one completes a call that was in flight in its parent. Each step on it
         # is one operation on a dict, which the GIL and free-threaded builds make atomic.
-        self._in_flight: dict[tuple[int, Hashable], Future[T]] = {}
+        self._in_flight: dict[tuple[int, Hashable], Flight[T]] = {}
 
     def run(self, key: Hashable, call: Callable[[], T]) -> tuple[T, bool]:
         """Make the call, or wait for the one in flight with an equal key.
@@ -68,57 +108,61 @@ class SingleFlight(Generic[T]):
         :returns: the result, and whether this caller made the call.
         :raises CoreUnavailableError: the thread that made the call was stopped before it ended.
         """
-        future, is_ours = self._join(key)
-        if not is_ours:
-            return self._result_of(future), False
-        return self._land(key, call, future), True
+        place, own = (os.getpid(), key), Flight(call)
+        flight = self._in_flight.setdefault(place, own)
+        if flight is not own:
+            return self._result_of(flight), False
+        try:
+            return own.make(), True
+        finally:
+            del self._in_flight[place]
 
-    def start(self, key: Hashable, call: Callable[[], T]) -> tuple[Future[T], bool]:
+    def start(self, key: Hashable, call: Callable[[], T]) -> tuple[Flight[T], bool]:
         """Make the call in its own thread, unless one with an equal key is in flight.
 
         A process that can start no more threads makes the call in the current one.
 
-        :returns: the future of the call, and whether this caller started it.
+        :returns: the flight of the call, and whether this caller started it.
         """
-        future, is_ours = self._join(key)
-        if is_ours:
+        place, own = (os.getpid(), key), Flight(call)
+        flight = self._in_flight.setdefault(place, own)
+        if flight is own:
             name = f"flask-stsession: {self._what}"
-            thread = threading.Thread(target=self._fly, args=(key, call, future), name=name, daemon=True)
+            thread = threading.Thread(target=self._fly, args=(place, own), name=name, daemon=True)
             try:
                 thread.start()
             except RuntimeError:
-                self._fly(key, call, future)
-        return future, is_ours
+                self._fly(place, own)
+        return flight, flight is own
 
-    def _join(self, key: Hashable) -> tuple[Future[T], bool]:
-        future: Future[T] = Future()
-        current = self._in_flight.setdefault((os.getpid(), key), future)
-        return current, current is future
-
-    def _fly(self, key: Hashable, call: Callable[[], T], future: Future[T]) -> None:
-        with contextlib.suppress(Exception):  # the future holds it for the threads that wait
-            self._land(key, call, future)
-
-    def _land(self, key: Hashable, call: Callable[[], T], future: Future[T]) -> T:
+    def _fly(self, place: tuple[int, Hashable], flight: Flight[T]) -> None:
         try:
-            result = call()
-        except BaseException as error:
-            future.set_exception(error)
-            raise
-        else:
-            future.set_result(result)
+            with contextlib.suppress(Exception):  # the flight holds it for the threads that wait
+                flight.make()
         finally:
-            self._in_flight.pop((os.getpid(), key), None)
-        return result
+            del self._in_flight[place]
 
-    def _result_of(self, future: Future[T]) -> T:
-        error = future.exception()
+    def _result_of(self, flight: Flight[T]) -> T:
+        flight.wait()
+        error = flight.error
         if error is None:
-            return future.result()
+            return flight.result
         if isinstance(error, STSessionError):
             raise copy.copy(error) from error  # each request's verdict is its own
         # A worker that is told to stop, or a greenlet's timeout, ends the other request, not this one.
         raise CoreUnavailableError(f"Another thread was {self._what}, and was cut short.") from error
+
+
+def thread_pool(size: int, purpose: str) -> ThreadPoolExecutor:
+    """Return a pool of threads, whose module is imported when one is first needed: most processes need none.
+
+    :param size: the most threads.
+    :param purpose: names the threads.
+    """
+    pool: ThreadPoolExecutor = import_module("concurrent.futures").ThreadPoolExecutor(
+        size, f"flask-stsession: {purpose}"
+    )
+    return pool
 
 
 class AgeClock:

@@ -134,16 +134,17 @@ def test_later_callers_join_a_call_in_the_background() -> None:
     gate = Gate(lambda: "keys")
     (first, started), (second, started_again) = shared.start("key", gate), shared.start("key", gate)
     assert (started, started_again) == (True, False)
-    assert not first.done()
+    assert not first.wait(0)
     threading.Timer(0.1, gate.open.set).start()
     assert shared.run("key", gate) == ("keys", False)
-    assert (first.result(10), second.result(10), gate.calls) == ("keys", "keys", 1)
+    assert (first.result, second.result, gate.calls) == ("keys", "keys", 1)
 
 
 def test_an_error_in_the_background_reaches_the_callers_that_wait() -> None:
     shared: SingleFlight[str] = SingleFlight("asking")
-    future, _ = shared.start("key", lambda: _raise(ZeroDivisionError()))
-    assert isinstance(future.exception(10), ZeroDivisionError)
+    flight, _ = shared.start("key", lambda: _raise(ZeroDivisionError()))
+    assert flight.wait(10)
+    assert isinstance(flight.error, ZeroDivisionError)
     assert shared.run("key", lambda: "next") == ("next", True)
 
 
@@ -155,8 +156,8 @@ def test_a_process_that_can_start_no_thread_makes_the_call_in_the_current_one(
 
     shared: SingleFlight[str] = SingleFlight("asking")
     monkeypatch.setattr(threading.Thread, "start", full)
-    future, started = shared.start("key", lambda: "here")
-    assert (future.done(), future.result(), started) == (True, "here", True)
+    flight, started = shared.start("key", lambda: "here")
+    assert (flight.wait(0), flight.result, started) == (True, "here", True)
 
 
 # Ages

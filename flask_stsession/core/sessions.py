@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..concurrency import thread_pool
 from ..constants import ALGORITHM, CDI_ROTATES_AT_REFRESH, DEFAULT_TENANT
 from ..errors import ConfigError, CoreError
 from .calls import CoreCalls
@@ -179,9 +179,7 @@ class SessionCalls(CoreCalls):
         left = [handle for handle in handles if handle not in known]
         if not left:
             return found
-        with concurrent.futures.ThreadPoolExecutor(
-            min(_PARALLEL_READS, len(left)), "flask-stsession: sessions"
-        ) as pool:
+        with thread_pool(min(_PARALLEL_READS, len(left)), "sessions") as pool:
             read = list(pool.map(self.get_session_information, left))
         return found + [session for session in read if session is not None]  # some may have ended meanwhile
 

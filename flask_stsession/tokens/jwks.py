@@ -12,14 +12,13 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, wait
 from typing import Any, Final, NamedTuple
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import RSAAlgorithm
 
-from ..concurrency import AgeClock, SingleFlight
+from ..concurrency import AgeClock, Flight, SingleFlight
 from ..constants import ALGORITHM
 from ..errors import CoreError, CoreUnavailableError, Reason
 
@@ -159,7 +158,7 @@ class KeySet:
             if self._is_usable(before, now):
                 renewal, is_ours = self._start_renewal(before, kid)
                 if is_ours and before.problem is None:
-                    wait([renewal], self._patience_seconds)
+                    renewal.wait(self._patience_seconds)
                 snapshot = self._snapshot
             else:
                 snapshot, _ = self._renewing.run("keys", lambda: self._renew(before, kid))
@@ -179,14 +178,14 @@ class KeySet:
         """Renew the keys to find one that is not among them; the others are usable."""
         is_expected = kid in self._expected
         renewal, is_ours = self._start_renewal(before, kid)
-        in_time = wait([renewal], _UNKNOWN_SECONDS if is_ours or is_expected else _JOIN_SECONDS)
-        if not in_time.done and (is_ours or is_expected):
+        in_time = renewal.wait(_UNKNOWN_SECONDS if is_ours or is_expected else _JOIN_SECONDS)
+        if not in_time and (is_ours or is_expected):
             raise _unavailable(
                 f"The signing key {kid!r} is not known", f"no response within {_UNKNOWN_SECONDS:g} s"
             )
         return self._snapshot
 
-    def _start_renewal(self, before: _Snapshot, kid: str | None) -> tuple[Future[_Snapshot], bool]:
+    def _start_renewal(self, before: _Snapshot, kid: str | None) -> tuple[Flight[_Snapshot], bool]:
         """Start a thread that renews usable keys, unless one is running."""
 
         def renew() -> _Snapshot:
