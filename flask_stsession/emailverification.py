@@ -36,6 +36,7 @@ from __future__ import annotations
 from .arguments import checked_text, checked_user_id, core_of_current_app, keyword_only
 from .claims.builtin import EmailVerificationClaim
 from .constants import DEFAULT_TENANT
+from .core.emails import EmailVerificationCalls
 from .core.models import VerifiedEmail
 from .web.context import current_app_state, current_extension
 from .web.email_verification import verify_with_token
@@ -66,7 +67,7 @@ def create_email_verification_token(
     address = _address(recipe_user_id, email, tenant_id)
     if address is None:
         return None
-    return core_of_current_app().create_email_verification_token(recipe_user_id, address, tenant_id=tenant_id)
+    return _emails().create_email_verification_token(recipe_user_id, address, tenant_id=tenant_id)
 
 
 @keyword_only("Unlike in supertokens-python, the tenant is a keyword.")
@@ -90,7 +91,7 @@ def is_email_verified(
     :param tenant_id: the tenant in which ``get_email`` looks for the address.
     """
     address = _address(recipe_user_id, email, tenant_id)
-    return address is None or core_of_current_app().is_email_verified(recipe_user_id, address)
+    return address is None or _emails().is_email_verified(recipe_user_id, address)
 
 
 def unverify_email(recipe_user_id: str, email: str | None = None, *, tenant_id: str = DEFAULT_TENANT) -> None:
@@ -100,7 +101,7 @@ def unverify_email(recipe_user_id: str, email: str | None = None, *, tenant_id: 
     """
     address = _address(recipe_user_id, email, tenant_id)
     if address is not None:
-        core_of_current_app().unverify_email(recipe_user_id, address)
+        _emails().unverify_email(recipe_user_id, address)
 
 
 @keyword_only(_EMAIL_BY_KEYWORD)
@@ -113,7 +114,7 @@ def revoke_email_verification_tokens(
     """
     address = _address(recipe_user_id, email, tenant_id)
     if address is not None:
-        core_of_current_app().revoke_email_verification_tokens(recipe_user_id, address, tenant_id=tenant_id)
+        _emails().revoke_email_verification_tokens(recipe_user_id, address, tenant_id=tenant_id)
 
 
 def _address(recipe_user_id: str, email: str | None, tenant_id: str) -> str | None:
@@ -121,3 +122,7 @@ def _address(recipe_user_id: str, email: str | None, tenant_id: str) -> str | No
     if email is None:
         return current_extension().email_of(recipe_user_id, tenant_id)
     return checked_text(email, "email")
+
+
+def _emails() -> EmailVerificationCalls:
+    return EmailVerificationCalls(core_of_current_app())

@@ -24,7 +24,7 @@ from .arguments import checked_names, checked_text, checked_user_id, core_of_cur
 from .claims.builtin import AllowedDomainsClaim
 from .constants import DEFAULT_TENANT
 from .core.models import Tenant
-from .core.tenants import Keep
+from .core.tenants import Keep, TenantCalls
 from .errors import CoreError
 
 __all__ = [
@@ -57,7 +57,7 @@ def create_or_update_tenant(
     :param core_config: settings of the core to change for it; ``None`` as a value resets one.
     :returns: whether it was created; ``False``: it existed.
     """
-    return core_of_current_app().create_or_update_tenant(
+    return _tenants().create_or_update_tenant(
         checked_text(tenant_id, "tenant_id"),
         first_factors=_factors(first_factors, "first_factors"),
         required_secondary_factors=_factors(required_secondary_factors, "required_secondary_factors"),
@@ -67,12 +67,12 @@ def create_or_update_tenant(
 
 def get_tenant(tenant_id: str = DEFAULT_TENANT) -> Tenant | None:
     """Return a tenant; ``None`` if there is none with that id."""
-    return core_of_current_app().get_tenant(checked_text(tenant_id, "tenant_id"))
+    return _tenants().get_tenant(checked_text(tenant_id, "tenant_id"))
 
 
 def list_all_tenants() -> list[Tenant]:
     """Return all tenants of the app, the default one included."""
-    return core_of_current_app().list_tenants()
+    return _tenants().list_tenants()
 
 
 def delete_tenant(tenant_id: str) -> bool:
@@ -81,7 +81,7 @@ def delete_tenant(tenant_id: str) -> bool:
     :returns: whether there was one with that id.
     :raises CoreError: it is the default tenant, which stays.
     """
-    return core_of_current_app().delete_tenant(checked_text(tenant_id, "tenant_id"))
+    return _tenants().delete_tenant(checked_text(tenant_id, "tenant_id"))
 
 
 def associate_user_to_tenant(tenant_id: str, recipe_user_id: str) -> None:
@@ -92,7 +92,7 @@ def associate_user_to_tenant(tenant_id: str, recipe_user_id: str) -> None:
     :raises CoreError: the core refuses, with its status.
     """
     checked_user_id(recipe_user_id, "recipe_user_id")
-    status = core_of_current_app().associate_user_to_tenant(tenant_id, recipe_user_id)
+    status = _tenants().associate_user_to_tenant(tenant_id, recipe_user_id)
     if status != "OK":
         raise CoreError(f"The login method {recipe_user_id!r} cannot be used in {tenant_id!r}: {status}.")
 
@@ -103,8 +103,12 @@ def disassociate_user_from_tenant(tenant_id: str, recipe_user_id: str) -> bool:
     :returns: whether it could be used there.
     """
     checked_user_id(recipe_user_id, "recipe_user_id")
-    return core_of_current_app().disassociate_user_from_tenant(tenant_id, recipe_user_id)
+    return _tenants().disassociate_user_from_tenant(tenant_id, recipe_user_id)
 
 
 def _factors(factors: Sequence[str] | Keep | None, argument: str) -> list[str] | Keep | None:
     return factors if factors is None or isinstance(factors, Keep) else checked_names(factors, argument)
+
+
+def _tenants() -> TenantCalls:
+    return TenantCalls(core_of_current_app())

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .arguments import checked_user_id, core_of_current_app
+from .core.metadata import UserMetadataCalls
 from .sessions.payloads import json_object
 
 __all__ = ["clear_user_metadata", "get_user_metadata", "update_user_metadata"]
@@ -27,7 +28,7 @@ __all__ = ["clear_user_metadata", "get_user_metadata", "update_user_metadata"]
 
 def get_user_metadata(user_id: str) -> dict[str, Any]:
     """Return the metadata of a user; ``{}`` if there is none."""
-    return core_of_current_app().get_user_metadata(checked_user_id(user_id))
+    return _metadata().get_user_metadata(checked_user_id(user_id))
 
 
 def update_user_metadata(user_id: str, metadata_update: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,9 +40,13 @@ def update_user_metadata(user_id: str, metadata_update: Mapping[str, Any]) -> di
     :raises ValueError: a number that JSON or a core cannot represent.
     """
     update = json_object(metadata_update, argument="metadata_update")
-    return core_of_current_app().update_user_metadata(checked_user_id(user_id), update)
+    return _metadata().update_user_metadata(checked_user_id(user_id), update)
 
 
 def clear_user_metadata(user_id: str) -> None:
     """Delete all metadata of a user."""
-    core_of_current_app().clear_user_metadata(checked_user_id(user_id))
+    _metadata().clear_user_metadata(checked_user_id(user_id))
+
+
+def _metadata() -> UserMetadataCalls:
+    return UserMetadataCalls(core_of_current_app())

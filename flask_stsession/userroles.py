@@ -28,6 +28,7 @@ from collections.abc import Sequence
 from .arguments import checked_name, checked_names, checked_user_id, core_of_current_app, keyword_only
 from .claims.builtin import PermissionClaim, UserRoleClaim
 from .constants import DEFAULT_TENANT
+from .core.roles import RoleCalls
 from .errors import Reason, STSessionError
 
 __all__ = [
@@ -75,9 +76,7 @@ def create_new_role_or_add_permissions(role: str, permissions: str | Sequence[st
     :returns: whether the role was created; ``False``: it existed.
     :raises ValueError: a name has blanks around it.
     """
-    return core_of_current_app().create_role(
-        checked_name(role, "role"), checked_names(permissions, "permissions")
-    )
+    return _roles().create_role(checked_name(role, "role"), checked_names(permissions, "permissions"))
 
 
 def delete_role(role: str) -> bool:
@@ -85,12 +84,12 @@ def delete_role(role: str) -> bool:
 
     :returns: whether there was such a role.
     """
-    return core_of_current_app().delete_role(checked_name(role, "role"))
+    return _roles().delete_role(checked_name(role, "role"))
 
 
 def get_all_roles() -> list[str]:
     """Return all roles, in no order."""
-    return core_of_current_app().list_roles()
+    return _roles().list_roles()
 
 
 def get_permissions_for_role(role: str) -> list[str]:
@@ -98,7 +97,7 @@ def get_permissions_for_role(role: str) -> list[str]:
 
     :raises UnknownRoleError: there is no such role.
     """
-    permissions = core_of_current_app().get_permissions_for_role(checked_name(role, "role"))
+    permissions = _roles().get_permissions_for_role(checked_name(role, "role"))
     if permissions is None:
         raise UnknownRoleError(role)
     return permissions
@@ -111,13 +110,13 @@ def remove_permissions_from_role(role: str, permissions: str | Sequence[str]) ->
     :raises UnknownRoleError: there is no such role.
     """
     removed = checked_names(permissions, "permissions")
-    if not core_of_current_app().remove_permissions(checked_name(role, "role"), removed):
+    if not _roles().remove_permissions(checked_name(role, "role"), removed):
         raise UnknownRoleError(role)
 
 
 def get_roles_that_have_permission(permission: str) -> list[str]:
     """Return the roles that have a permission, in no order."""
-    return core_of_current_app().get_roles_with_permission(checked_name(permission, "permission"))
+    return _roles().get_roles_with_permission(checked_name(permission, "permission"))
 
 
 # The users who have them
@@ -131,8 +130,9 @@ def add_role_to_user(user_id: str, role: str, *, tenant_id: str = DEFAULT_TENANT
     :raises UnknownRoleError: there is no such role.
     :raises CoreError: there is no such tenant.
     """
-    client = core_of_current_app()
-    added = client.add_role_to_user(checked_user_id(user_id), checked_name(role, "role"), tenant_id=tenant_id)
+    added = _roles().add_role_to_user(
+        checked_user_id(user_id), checked_name(role, "role"), tenant_id=tenant_id
+    )
     if added is None:
         raise UnknownRoleError(role)
     return added
@@ -146,8 +146,7 @@ def remove_user_role(user_id: str, role: str, *, tenant_id: str = DEFAULT_TENANT
     :raises UnknownRoleError: there is no such role.
     :raises CoreError: there is no such tenant.
     """
-    client = core_of_current_app()
-    removed = client.remove_role_from_user(
+    removed = _roles().remove_role_from_user(
         checked_user_id(user_id), checked_name(role, "role"), tenant_id=tenant_id
     )
     if removed is None:
@@ -161,7 +160,7 @@ def get_roles_for_user(user_id: str, *, tenant_id: str = DEFAULT_TENANT) -> list
 
     :raises CoreError: there is no such tenant.
     """
-    return core_of_current_app().get_roles_for_user(checked_user_id(user_id), tenant_id=tenant_id)
+    return _roles().get_roles_for_user(checked_user_id(user_id), tenant_id=tenant_id)
 
 
 @keyword_only(_TENANT_BY_KEYWORD)
@@ -171,7 +170,11 @@ def get_users_that_have_role(role: str, *, tenant_id: str = DEFAULT_TENANT) -> l
     :raises UnknownRoleError: there is no such role.
     :raises CoreError: there is no such tenant.
     """
-    users = core_of_current_app().get_users_with_role(checked_name(role, "role"), tenant_id=tenant_id)
+    users = _roles().get_users_with_role(checked_name(role, "role"), tenant_id=tenant_id)
     if users is None:
         raise UnknownRoleError(role)
     return users
+
+
+def _roles() -> RoleCalls:
+    return RoleCalls(core_of_current_app())

@@ -18,6 +18,7 @@ from ..config.checks import suspicious_combinations
 from ..constants import CDI_VERSIONS, DYNAMIC_KID_PREFIX, STATIC_KID_PREFIX
 from ..core.http import CoreCall
 from ..core.in_process import IN_MEMORY
+from ..core.roles import RoleCalls
 from ..errors import STSessionError
 from ..sessions.assembly import make_transport
 from ..web import cors
@@ -128,7 +129,7 @@ def _core(state: AppState) -> Iterator[Check]:
         reply = state.transport.send(_VERSIONS)
         versions = reply.texts("versions")
         now = time.time()
-        state.manager.client.list_roles()  # needs the API key
+        RoleCalls(state.manager.client).list_roles()  # needs the API key
     except STSessionError as error:
         yield Check("core", "finding", str(error))
         return

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from .. import userroles
+from ..core.roles import RoleCalls
 from .arguments import checked_name, role_argument, tenant_option, user_argument, where
 from .group import Group, app_state
 from .output import json_option, listed, print_json, print_table
-
-if TYPE_CHECKING:
-    from ..core.client import CoreClient
 
 roles_group: Group = Group(
     "roles",
@@ -27,10 +25,10 @@ roles_group: Group = Group(
 @json_option
 def list_roles(as_json: bool) -> None:
     """List all roles with their permissions."""
-    client = app_state().manager.client
-    roles = client.list_roles()
+    calls = RoleCalls(app_state().manager.client)
+    roles = calls.list_roles()
     if roles or as_json:
-        _print_roles(client, roles, as_json=as_json)
+        _print_roles(calls, roles, as_json=as_json)
     else:
         click.echo(
             "There are no roles. Create one: flask stsession roles create ROLE [PERMISSION]...", err=True
@@ -117,10 +115,10 @@ def take_role(user_id: str, role: str, tenant_id: str, as_json: bool) -> None:
 @json_option
 def show_roles(user_id: str, tenant_id: str, as_json: bool) -> None:
     """Show the roles of the user with the id USER, and their permissions."""
-    client = app_state().manager.client
-    roles = client.get_roles_for_user(user_id, tenant_id=tenant_id)
+    calls = RoleCalls(app_state().manager.client)
+    roles = calls.get_roles_for_user(user_id, tenant_id=tenant_id)
     if roles or as_json:
-        _print_roles(client, roles, as_json=as_json)
+        _print_roles(calls, roles, as_json=as_json)
     else:
         click.echo(f"{user_id!r} has no roles{where(tenant_id)}.", err=True)
 
@@ -140,9 +138,9 @@ def list_users(role: str, tenant_id: str, as_json: bool) -> None:
         click.echo(f"Nobody has the role {role!r}{where(tenant_id)}.", err=True)
 
 
-def _print_roles(client: CoreClient, roles: Sequence[str], *, as_json: bool) -> None:
+def _print_roles(calls: RoleCalls, roles: Sequence[str], *, as_json: bool) -> None:
     # A role that has been deleted in the meantime has no permissions.
-    found = {role: client.get_permissions_for_role(role) or [] for role in sorted(roles)}
+    found = {role: calls.get_permissions_for_role(role) or [] for role in sorted(roles)}
     if as_json:
         print_json(
             [{"role": role, "permissions": sorted(permissions)} for role, permissions in found.items()]

@@ -18,7 +18,7 @@ from .parsing import CoreReply
 
 
 class CoreCalls:
-    """Base of the groups of calls that make up the client.
+    """How every call is made: in the version of the interface, to the tenant, as JSON.
 
     :param transport: carries the requests.
     :param cdi_version: the version of the interface to speak; ``None`` negotiates one at first need: the
@@ -44,7 +44,8 @@ class CoreCalls:
         self._versions = VersionNegotiator(
             transport, pinned=cdi_version, api_domain=api_domain, website_domain=website_domain
         )
-        self._cache = ReadCache(ttl_seconds=cache_ttl_seconds, timer=timer or AgeClock())
+        #: Results of reads, which calls that change them drop.
+        self.cache: ReadCache = ReadCache(ttl_seconds=cache_ttl_seconds, timer=timer or AgeClock())
         self._clock_check = ClockCheck()
 
     @property
@@ -61,17 +62,23 @@ class CoreCalls:
         """Whether a refresh replaces the tokens at once, and verification writes nothing (CDI 5.6)."""
         return self.cdi >= CDI_ROTATES_AT_REFRESH
 
-    def _get(
+    def get(
         self, rid: str, path: str, query: Mapping[str, str] | None = None, *, tenant_id: str | None = None
     ) -> CoreReply:
+        """Read; safe to send again.
+
+        :param rid: the recipe.
+        :param tenant_id: the tenant whose path to use; ``None``: that of the default tenant.
+        :raises CoreUnavailableError: no response.
+        :raises CoreError: the core refuses.
+        """
         return self._ask("GET", rid, path, tenant_id=tenant_id, query=query, repeatable=True)
 
-    def _put(
-        self, rid: str, path: str, body: Mapping[str, Any], *, tenant_id: str | None = None
-    ) -> CoreReply:
+    def put(self, rid: str, path: str, body: Mapping[str, Any], *, tenant_id: str | None = None) -> CoreReply:
+        """Write what may be written twice; parameters and errors are those of :meth:`get`."""
         return self._ask("PUT", rid, path, tenant_id=tenant_id, body=body, repeatable=True)
 
-    def _post(
+    def post(
         self,
         rid: str,
         path: str,
@@ -80,6 +87,10 @@ class CoreCalls:
         repeatable: bool,
         tenant_id: str | None = None,
     ) -> CoreReply:
+        """Write; the other parameters, and the errors, are those of :meth:`get`.
+
+        :param repeatable: whether the core may do it twice without harm.
+        """
         return self._ask("POST", rid, path, tenant_id=tenant_id, body=body, repeatable=repeatable)
 
     def _ask(
@@ -130,6 +141,16 @@ class CoreCalls:
 
 def _names_missing_tenant(error: CoreError) -> bool:
     return error.status == 400 and "AppId or tenantId not found" in error.message
+
+
+class CallGroup:
+    """Base of the calls of one recipe, which apps without it need not import.
+
+    :param client: makes the calls.
+    """
+
+    def __init__(self, client: CoreCalls) -> None:
+        self._client = client
 
 
 class VersionNegotiator:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ..constants import DEFAULT_TENANT
-from .calls import CoreCalls
+from .calls import CallGroup
 from .models import VerifiedEmail
 
 _RID = "emailverification"
 
 
-class EmailVerificationCalls(CoreCalls):
+class EmailVerificationCalls(CallGroup):
     """Calls about verified e-mail addresses.
 
     Addresses are sent trimmed and in lower case. A core normalises an address when a token is used, but
@@ -24,7 +24,7 @@ class EmailVerificationCalls(CoreCalls):
         :returns: the token; ``None`` if the address is verified already.
         :raises CoreUnavailableError: no response.
         """
-        reply = self._post(
+        reply = self._client.post(
             _RID,
             "/recipe/user/email/verify/token",
             {"userId": user_id, "email": _normalised(email)},
@@ -44,7 +44,9 @@ class EmailVerificationCalls(CoreCalls):
         if not token.isascii():  # a core makes no such token, and refuses half a surrogate pair as no JSON
             return None
         body = {"method": "token", "token": token}
-        reply = self._post(_RID, "/recipe/user/email/verify", body, tenant_id=tenant_id, repeatable=False)
+        reply = self._client.post(
+            _RID, "/recipe/user/email/verify", body, tenant_id=tenant_id, repeatable=False
+        )
         if reply.status == "EMAIL_VERIFICATION_INVALID_TOKEN_ERROR":
             return None
         return VerifiedEmail(reply.expect_ok().text("userId"), reply.text("email"))
@@ -55,7 +57,7 @@ class EmailVerificationCalls(CoreCalls):
         :raises CoreUnavailableError: no response.
         """
         query = {"userId": user_id, "email": _normalised(email)}
-        return self._get(_RID, "/recipe/user/email/verify", query).expect_ok().flag("isVerified")
+        return self._client.get(_RID, "/recipe/user/email/verify", query).expect_ok().flag("isVerified")
 
     def unverify_email(self, user_id: str, email: str) -> None:
         """Forget that a user has proven to own an address; safe to send again.
@@ -63,7 +65,7 @@ class EmailVerificationCalls(CoreCalls):
         :raises CoreUnavailableError: no response.
         """
         body = {"userId": user_id, "email": _normalised(email)}
-        self._post(_RID, "/recipe/user/email/verify/remove", body, repeatable=True).expect_ok()
+        self._client.post(_RID, "/recipe/user/email/verify/remove", body, repeatable=True).expect_ok()
 
     def revoke_email_verification_tokens(
         self, user_id: str, email: str, *, tenant_id: str = DEFAULT_TENANT
@@ -72,7 +74,7 @@ class EmailVerificationCalls(CoreCalls):
 
         :raises CoreUnavailableError: no response.
         """
-        self._post(
+        self._client.post(
             _RID,
             "/recipe/user/email/verify/token/remove",
             {"userId": user_id, "email": _normalised(email)},

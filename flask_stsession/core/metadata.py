@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .calls import CoreCalls
+from .calls import CallGroup
 
 _RID = "usermetadata"
 
 
-class UserMetadataCalls(CoreCalls):
+class UserMetadataCalls(CallGroup):
     """Calls about the metadata of users: one JSON object for each."""
 
     def get_user_metadata(self, user_id: str) -> dict[str, Any]:
@@ -18,7 +18,7 @@ class UserMetadataCalls(CoreCalls):
 
         :raises CoreUnavailableError: no response.
         """
-        reply = self._get(_RID, "/recipe/user/metadata", {"userId": user_id})
+        reply = self._client.get(_RID, "/recipe/user/metadata", {"userId": user_id})
         return reply.expect_ok().mapping("metadata")
 
     def update_user_metadata(self, user_id: str, update: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,7 +28,7 @@ class UserMetadataCalls(CoreCalls):
         :raises CoreUnavailableError: no response.
         """
         body = {"userId": user_id, "metadataUpdate": dict(update)}
-        return self._put(_RID, "/recipe/user/metadata", body).expect_ok().mapping("metadata")
+        return self._client.put(_RID, "/recipe/user/metadata", body).expect_ok().mapping("metadata")
 
     def clear_user_metadata(self, user_id: str) -> None:
         """Delete all metadata of a user; safe to send again.
@@ -36,4 +36,4 @@ class UserMetadataCalls(CoreCalls):
         :raises CoreUnavailableError: no response.
         """
         body = {"userId": user_id}
-        self._post(_RID, "/recipe/user/metadata/remove", body, repeatable=True).expect_ok()
+        self._client.post(_RID, "/recipe/user/metadata/remove", body, repeatable=True).expect_ok()

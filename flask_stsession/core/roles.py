@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..constants import DEFAULT_TENANT
-from .calls import CoreCalls
+from .calls import CallGroup
 
 _RID = "userroles"
 _UNKNOWN_ROLE = "UNKNOWN_ROLE_ERROR"
 
 
-class RoleCalls(CoreCalls):
+class RoleCalls(CallGroup):
     """Calls about roles, their permissions, and the users who have them."""
 
     def get_roles_for_user(self, user_id: str, *, tenant_id: str = DEFAULT_TENANT) -> list[str]:
@@ -19,7 +19,7 @@ class RoleCalls(CoreCalls):
 
         :raises CoreUnavailableError: no response.
         """
-        reply = self._get(_RID, "/recipe/user/roles", {"userId": user_id}, tenant_id=tenant_id)
+        reply = self._client.get(_RID, "/recipe/user/roles", {"userId": user_id}, tenant_id=tenant_id)
         return reply.expect_ok().texts("roles")
 
     def get_permissions_for_role(self, role: str, *, max_age: float = 0) -> list[str] | None:
@@ -30,10 +30,10 @@ class RoleCalls(CoreCalls):
         """
 
         def ask() -> tuple[str, ...] | None:
-            reply = self._get(_RID, "/recipe/role/permissions", {"role": role})
+            reply = self._client.get(_RID, "/recipe/role/permissions", {"role": role})
             return None if reply.status == _UNKNOWN_ROLE else tuple(reply.expect_ok().texts("permissions"))
 
-        known = self._cache.read(("permissions", role), ask, max_age=max_age)
+        known = self._client.cache.read(("permissions", role), ask, max_age=max_age)
         return None if known is None else list(known)
 
     def create_role(self, role: str, permissions: Sequence[str] = ()) -> bool:
@@ -42,8 +42,8 @@ class RoleCalls(CoreCalls):
         :returns: whether it was created; ``False``: it existed.
         :raises CoreUnavailableError: no response.
         """
-        with self._cache.changing(("permissions", role)):
-            reply = self._put(_RID, "/recipe/role", {"role": role, "permissions": list(permissions)})
+        with self._client.cache.changing(("permissions", role)):
+            reply = self._client.put(_RID, "/recipe/role", {"role": role, "permissions": list(permissions)})
             return reply.expect_ok().flag("createdNewRole")
 
     def remove_permissions(self, role: str, permissions: Sequence[str]) -> bool:
@@ -52,9 +52,9 @@ class RoleCalls(CoreCalls):
         :returns: whether there is such a role.
         :raises CoreUnavailableError: no response.
         """
-        with self._cache.changing(("permissions", role)):
+        with self._client.cache.changing(("permissions", role)):
             body = {"role": role, "permissions": list(permissions)}
-            reply = self._post(_RID, "/recipe/role/permissions/remove", body, repeatable=True)
+            reply = self._client.post(_RID, "/recipe/role/permissions/remove", body, repeatable=True)
             return reply.status != _UNKNOWN_ROLE and reply.expect_ok() is reply
 
     def delete_role(self, role: str) -> bool:
@@ -63,8 +63,8 @@ class RoleCalls(CoreCalls):
         :returns: whether there was such a role.
         :raises CoreUnavailableError: no response.
         """
-        with self._cache.changing(("permissions", role)):
-            reply = self._post(_RID, "/recipe/role/remove", {"role": role}, repeatable=True)
+        with self._client.cache.changing(("permissions", role)):
+            reply = self._client.post(_RID, "/recipe/role/remove", {"role": role}, repeatable=True)
             return reply.expect_ok().flag("didRoleExist")
 
     def list_roles(self) -> list[str]:
@@ -72,14 +72,14 @@ class RoleCalls(CoreCalls):
 
         :raises CoreUnavailableError: no response.
         """
-        return self._get(_RID, "/recipe/roles").expect_ok().texts("roles")
+        return self._client.get(_RID, "/recipe/roles").expect_ok().texts("roles")
 
     def get_users_with_role(self, role: str, *, tenant_id: str = DEFAULT_TENANT) -> list[str] | None:
         """Return the users who have a role in a tenant, in any order; ``None`` if there is no such role.
 
         :raises CoreUnavailableError: no response.
         """
-        reply = self._get(_RID, "/recipe/role/users", {"role": role}, tenant_id=tenant_id)
+        reply = self._client.get(_RID, "/recipe/role/users", {"role": role}, tenant_id=tenant_id)
         return None if reply.status == _UNKNOWN_ROLE else reply.expect_ok().texts("users")
 
     def get_roles_with_permission(self, permission: str) -> list[str]:
@@ -87,7 +87,7 @@ class RoleCalls(CoreCalls):
 
         :raises CoreUnavailableError: no response.
         """
-        reply = self._get(_RID, "/recipe/permission/roles", {"permission": permission})
+        reply = self._client.get(_RID, "/recipe/permission/roles", {"permission": permission})
         return reply.expect_ok().texts("roles")
 
     def add_role_to_user(self, user_id: str, role: str, *, tenant_id: str = DEFAULT_TENANT) -> bool | None:
@@ -97,7 +97,7 @@ class RoleCalls(CoreCalls):
         :raises CoreUnavailableError: no response.
         """
         body = {"userId": user_id, "role": role}
-        reply = self._put(_RID, "/recipe/user/role", body, tenant_id=tenant_id)
+        reply = self._client.put(_RID, "/recipe/user/role", body, tenant_id=tenant_id)
         if reply.status == _UNKNOWN_ROLE:
             return None
         return not reply.expect_ok().flag("didUserAlreadyHaveRole")
@@ -111,7 +111,9 @@ class RoleCalls(CoreCalls):
         :raises CoreUnavailableError: no response.
         """
         body = {"userId": user_id, "role": role}
-        reply = self._post(_RID, "/recipe/user/role/remove", body, tenant_id=tenant_id, repeatable=True)
+        reply = self._client.post(
+            _RID, "/recipe/user/role/remove", body, tenant_id=tenant_id, repeatable=True
+        )
         if reply.status == _UNKNOWN_ROLE:
             return None
         return reply.expect_ok().flag("didUserHaveRole")

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..constants import DEFAULT_TENANT
 from ..errors import CoreError
-from .calls import CoreCalls
+from .calls import CallGroup
 from .models import Tenant
 from .parsing import PASSWORDLESS_FACTORS, read_tenant, read_tenant_before_5_1
 
@@ -26,7 +26,7 @@ class Keep(Enum):
         return "Keep.KEEP"
 
 
-class TenantCalls(CoreCalls):
+class TenantCalls(CallGroup):
     """Calls about tenants of the app: create, change, look up, delete."""
 
     def create_or_update_tenant(
@@ -52,7 +52,7 @@ class TenantCalls(CoreCalls):
         body: dict[str, Any] = {"tenantId": tenant_id}
         if core_config is not None:
             body["coreConfig"] = dict(core_config)
-        if self.cdi >= _CDI_FACTORS:
+        if self._client.cdi >= _CDI_FACTORS:
             path = "/recipe/multitenancy/tenant/v2"
             body.update(_factors("firstFactors", first_factors))
             # None and an empty list mean the same here, and cores do not all take both.
@@ -63,18 +63,18 @@ class TenantCalls(CoreCalls):
             if required_secondary_factors and required_secondary_factors is not Keep.KEEP:
                 raise CoreError(
                     "Secondary factors of a tenant need a core that speaks CDI 5.1 or newer; we speak "
-                    f"{self.cdi[0]}.{self.cdi[1]} with this one."
+                    f"{self._client.cdi[0]}.{self._client.cdi[1]} with this one."
                 )
-        return self._put(_RID, path, body).expect_ok().flag("createdNew")
+        return self._client.put(_RID, path, body).expect_ok().flag("createdNew")
 
     def get_tenant(self, tenant_id: str = DEFAULT_TENANT) -> Tenant | None:
         """Return a tenant, or ``None`` if there is none with that id.
 
         :raises CoreUnavailableError: no response.
         """
-        newer = self.cdi >= _CDI_FACTORS
+        newer = self._client.cdi >= _CDI_FACTORS
         path = "/recipe/multitenancy/tenant/v2" if newer else "/recipe/multitenancy/tenant"
-        reply = self._get(_RID, path, tenant_id=tenant_id)
+        reply = self._client.get(_RID, path, tenant_id=tenant_id)
         if reply.status == "TENANT_NOT_FOUND_ERROR":
             return None
         return (read_tenant if newer else read_tenant_before_5_1)(reply.expect_ok())
@@ -84,9 +84,9 @@ class TenantCalls(CoreCalls):
 
         :raises CoreUnavailableError: no response.
         """
-        newer = self.cdi >= _CDI_FACTORS
+        newer = self._client.cdi >= _CDI_FACTORS
         path = "/recipe/multitenancy/tenant/list/v2" if newer else "/recipe/multitenancy/tenant/list"
-        reply = self._get(_RID, path).expect_ok()
+        reply = self._client.get(_RID, path).expect_ok()
         read = read_tenant if newer else read_tenant_before_5_1
         return [read(tenant) for tenant in reply.inners("tenants")]
 
@@ -98,7 +98,7 @@ class TenantCalls(CoreCalls):
         :raises CoreUnavailableError: no response.
         """
         body = {"tenantId": tenant_id}
-        reply = self._post(_RID, "/recipe/multitenancy/tenant/remove", body, repeatable=True)
+        reply = self._client.post(_RID, "/recipe/multitenancy/tenant/remove", body, repeatable=True)
         return reply.expect_ok().flag("didExist")
 
     def associate_user_to_tenant(self, tenant_id: str, recipe_user_id: str) -> str:
@@ -109,7 +109,7 @@ class TenantCalls(CoreCalls):
         """
         body = {"recipeUserId": recipe_user_id}
         path = "/recipe/multitenancy/tenant/user"
-        return self._post(_RID, path, body, tenant_id=tenant_id, repeatable=True).status
+        return self._client.post(_RID, path, body, tenant_id=tenant_id, repeatable=True).status
 
     def disassociate_user_from_tenant(self, tenant_id: str, recipe_user_id: str) -> bool:
         """Stop a login method from being used in a tenant; safe to send again.
@@ -119,7 +119,7 @@ class TenantCalls(CoreCalls):
         """
         body = {"recipeUserId": recipe_user_id}
         path = "/recipe/multitenancy/tenant/user/remove"
-        reply = self._post(_RID, path, body, tenant_id=tenant_id, repeatable=True)
+        reply = self._client.post(_RID, path, body, tenant_id=tenant_id, repeatable=True)
         return reply.expect_ok().flag("wasAssociated")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from .. import claims as built_in
+from .. import claims as built_in, core
 from ..callables import F, call, number_taken, spelled
 from ..errors import ConfigError, CoreError
 
@@ -75,7 +75,7 @@ class Loaders:
         if "roles_loader" in self.registered:
             return self._load_names(manager, "roles_loader", user_id, tenant_id)
         try:
-            return manager.client.get_roles_for_user(user_id, tenant_id=tenant_id)
+            return core.RoleCalls(manager.client).get_roles_for_user(user_id, tenant_id=tenant_id)
         except CoreError as error:
             if manager.client.lacks_tenant(error):
                 return []
@@ -93,7 +93,7 @@ class Loaders:
             return self._load_names(manager, "permissions_loader", user_id, tenant_id)
         permissions: dict[str, None] = {}
         for role in self.roles_of(manager, user_id, tenant_id):
-            found = manager.client.get_permissions_for_role(role, max_age=max_age)
+            found = core.RoleCalls(manager.client).get_permissions_for_role(role, max_age=max_age)
             permissions.update(dict.fromkeys(found or ()))
         return list(permissions)
 
@@ -117,7 +117,7 @@ class Loaders:
         :raises ConfigError: there is no ``get_email``.
         """
         email = self.email_of(manager, user_id, tenant_id)
-        return email is None or manager.client.is_email_verified(user_id, email)
+        return email is None or core.EmailVerificationCalls(manager.client).is_email_verified(user_id, email)
 
     def email_of(self, manager: SessionManager, user_id: str, tenant_id: str) -> str | None:
         """Return the user's address, or ``None``.

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from flask import abort, has_request_context, jsonify
 
-from .. import claims as built_in
+from .. import claims as built_in, core
 from ..constants import DEFAULT_TENANT
 from ..errors import CoreError, CoreUnavailableError, UnauthorisedError
 from .context import current_app_state, origin_of_api, this_request
@@ -67,8 +67,8 @@ def send_link(tenant_id: str = DEFAULT_TENANT) -> Response:
     email = extension.email_of(user_id, tenant_id)
     token = None
     if email is not None:
-        client = app_state.manager.client
-        token = client.create_email_verification_token(user_id, email, tenant_id=tenant_id)
+        emails = core.EmailVerificationCalls(app_state.manager.client)
+        token = emails.create_email_verification_token(user_id, email, tenant_id=tenant_id)
     if email is None or token is None:
         extension.update_email_verification(session)
         return jsonify({"status": "EMAIL_ALREADY_VERIFIED_ERROR"})
@@ -106,7 +106,8 @@ def verify_with_token(app_state: AppState, token: str, *, tenant_id: str) -> Ver
 
     :returns: the user and the verified address; ``None`` if the token is invalid.
     """
-    verified = app_state.manager.client.verify_email_with_token(token, tenant_id=tenant_id)
+    emails = core.EmailVerificationCalls(app_state.manager.client)
+    verified = emails.verify_email_with_token(token, tenant_id=tenant_id)
     if verified is not None:
         _update_own_session(app_state, verified)
     return verified

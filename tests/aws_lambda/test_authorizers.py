@@ -17,6 +17,7 @@ from support.served_core import ServedCore
 from flask_stsession.aws_lambda import make_authorizer
 from flask_stsession.aws_lambda.verification import FunctionSessions
 from flask_stsession.claims import UserRoleClaim
+from flask_stsession.core import RoleCalls
 from flask_stsession.errors import ConfigError, CoreUnavailableError
 from flask_stsession.sessions.session import Session
 
@@ -191,8 +192,8 @@ def test_other_gateways_still_get_a_policy(
 def test_a_cookie_that_has_changed_is_handed_on_with_its_front_token(
     case: AuthorizerCase, function: dict[str, Any], sign_in: SignIn, sessions: FunctionSessions
 ) -> None:
-    sessions.manager.client.create_role("admin", [])
-    sessions.manager.client.add_role_to_user("alice", "admin")
+    RoleCalls(sessions.manager.client).create_role("admin", [])
+    RoleCalls(sessions.manager.client).add_role_to_user("alice", "admin")
     event = case.event(sign_in().get_access_token(), "cookie")
     authorizer = make_authorizer(function, result_caching=False, override_global_claim_validators=refuse_all)
     context = authorizer(event, None)["context"]
@@ -207,8 +208,8 @@ def test_a_cookie_that_has_changed_is_handed_on_with_its_front_token(
 def test_a_changed_token_is_handed_on_neither_by_header_nor_with_caching(
     function: dict[str, Any], sign_in: SignIn, sessions: FunctionSessions
 ) -> None:
-    sessions.manager.client.create_role("admin", [])
-    sessions.manager.client.add_role_to_user("alice", "admin")
+    RoleCalls(sessions.manager.client).create_role("admin", [])
+    RoleCalls(sessions.manager.client).add_role_to_user("alice", "admin")
     ways: list[tuple[str, dict[str, Any]]] = [
         ("header", {"result_caching": False}),
         ("cookie", {"transfer_method": "cookie"}),
@@ -226,8 +227,8 @@ def test_a_cookie_that_does_not_fit_into_the_context_is_left_to_the_next_refresh
     sessions: FunctionSessions,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    sessions.manager.client.create_role("admin", [])
-    sessions.manager.client.add_role_to_user("alice", "admin")
+    RoleCalls(sessions.manager.client).create_role("admin", [])
+    RoleCalls(sessions.manager.client).add_role_to_user("alice", "admin")
     session = sign_in(large="x" * 2190)
     authorizer = make_authorizer(function, result_caching=False, override_global_claim_validators=refuse_all)
     event = REST.event(session.get_access_token(), "cookie")

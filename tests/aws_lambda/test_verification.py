@@ -21,6 +21,7 @@ from flask_stsession.claims import (
     PermissionClaim,
     UserRoleClaim,
 )
+from flask_stsession.core import RoleCalls
 from flask_stsession.errors import (
     ConfigError,
     CoreUnavailableError,
@@ -289,8 +290,8 @@ def test_roles_and_permissions_are_fetched_from_the_core(
     function: dict[str, Any], sign_in: SignIn, sessions: FunctionSessions
 ) -> None:
     client = sessions.manager.client
-    client.create_role("editor", ["blog:write"])
-    client.add_role_to_user("alice", "editor")
+    RoleCalls(client).create_role("editor", ["blog:write"])
+    RoleCalls(client).add_role_to_user("alice", "editor")
     record = EventRecord()
     session = verified(function, sign_in(), roles="editor", permissions=["blog:write"], record=record)
     assert session is not None

@@ -8,6 +8,7 @@ import pytest
 from support.scripted_core import Link, ScriptedCore, close, refusing, reply
 
 from flask_stsession.constants import CDI_VERSIONS
+from flask_stsession.core import RoleCalls
 from flask_stsession.core.calls import VersionNegotiator, parse_version
 from flask_stsession.errors import CoreError, CoreUnavailableError, Reason
 
@@ -41,7 +42,7 @@ def test_the_highest_version_up_to_5_5_that_both_sides_know_is_spoken(
 def test_5_6_is_spoken_only_where_it_is_chosen(core: ScriptedCore, make_client: MakeClient) -> None:
     core.answers["/apiversion"] = reply({"versions": ["5.6"]})
     with pytest.raises(CoreError) as caught:
-        make_client(cdi_version=None).list_roles()
+        RoleCalls(make_client(cdi_version=None)).list_roles()
     assert str(caught.value) == (
         f"GET /apiversion at {core.url}: the core speaks the CDI versions '5.6'. 5.6 is spoken only if it is "
         'chosen: set STSESSION_CDI_VERSION = "5.6", after reading what that means for lost responses and for '
@@ -58,7 +59,7 @@ def test_no_version_in_common_names_both_lists(
 ) -> None:
     core.answers["/apiversion"] = reply({"versions": theirs})
     with pytest.raises(CoreError) as caught:
-        make_client(cdi_version=None).list_roles()
+        RoleCalls(make_client(cdi_version=None)).list_roles()
     assert str(caught.value) == (
         f"GET /apiversion at {core.url}: the core speaks the CDI versions {told}, this package 4.0, 5.0, "
         "5.1, 5.2, 5.3, 5.4, 5.5, 5.6. Run a core whose versions overlap with these."
@@ -73,8 +74,8 @@ def test_the_versions_are_asked_for_once_and_with_the_domains(
     client = make_client(
         cdi_version=None, api_domain="https://api.example.com", website_domain="https://example.com"
     )
-    client.list_roles()
-    client.list_roles()
+    RoleCalls(client).list_roles()
+    RoleCalls(client).list_roles()
     assert core.requests == ["GET /apiversion", "GET /recipe/roles", "GET /recipe/roles"]
     assert core.received[0].query == {
         "apiDomain": "https://api.example.com",
@@ -101,7 +102,7 @@ def test_a_pinned_version_that_the_core_refuses_is_an_error(
 ) -> None:
     core.will(reply(raw=b"cdi-version 5.5 not supported", status=400))
     with pytest.raises(CoreError) as caught:
-        make_client(cdi_version="5.5").list_roles()
+        RoleCalls(make_client(cdi_version="5.5")).list_roles()
     assert str(caught.value) == (
         f"GET /recipe/roles at {core.url} was refused with 400: 'cdi-version 5.5 not supported'"
     )
@@ -140,7 +141,7 @@ def test_renegotiation_is_tried_once(core: ScriptedCore, make_client: MakeClient
     core.answers["/apiversion"] = reply({"versions": ["5.5"]})
     core.answers["/recipe/roles"] = reply(raw=b"cdi-version 5.5 not supported", status=400)
     with pytest.raises(CoreError, match=r"was refused with 400: 'cdi-version 5\.5 not supported'$"):
-        make_client(cdi_version=None).list_roles()
+        RoleCalls(make_client(cdi_version=None)).list_roles()
     assert core.requests == ["GET /apiversion", "GET /recipe/roles"] * 2
 
 
@@ -149,7 +150,7 @@ def test_a_failed_negotiation_is_not_remembered(core: ScriptedCore, make_client:
     core.will(close, close)
     client = make_client(cdi_version=None)
     with pytest.raises(CoreUnavailableError):
-        client.list_roles()
+        RoleCalls(client).list_roles()
     assert client.cdi == (5, 5)
 
 
@@ -253,5 +254,5 @@ def test_the_id_of_a_tenant_is_quoted_and_the_default_one_left_out(
     tenant_id: str, path: str, core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.always({"status": "OK", "roles": []})
-    make_client().get_roles_for_user("u", tenant_id=tenant_id)
+    RoleCalls(make_client()).get_roles_for_user("u", tenant_id=tenant_id)
     assert core.requests == [f"GET {path}"]

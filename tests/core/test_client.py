@@ -12,6 +12,7 @@ from support.core_calls import ACCESS, CALLS, REFRESH, SESSION, Call
 from support.plain_data import as_data
 from support.scripted_core import Behaviour, ScriptedCore, close, cut, nonsense, refusing, reply, reset
 
+from flask_stsession.core import EmailVerificationCalls, RoleCalls, TenantCalls
 from flask_stsession.core.connections import CoreAdapter
 from flask_stsession.errors import CoreError, CoreUnavailableError, Reason
 
@@ -128,22 +129,22 @@ def test_a_response_outside_of_the_interface_raises_one_of_our_errors(
 def test_a_missing_object_is_a_result_and_not_an_error(core: ScriptedCore, make_client: MakeClient) -> None:
     client = make_client()
     core.always({"status": "UNKNOWN_ROLE_ERROR"})
-    assert client.get_permissions_for_role("x") is None
-    assert client.get_users_with_role("x") is None
-    assert client.add_role_to_user("u", "x") is None
-    assert client.remove_role_from_user("u", "x") is None
-    assert client.remove_permissions("x", ["p"]) is False
+    assert RoleCalls(client).get_permissions_for_role("x") is None
+    assert RoleCalls(client).get_users_with_role("x") is None
+    assert RoleCalls(client).add_role_to_user("u", "x") is None
+    assert RoleCalls(client).remove_role_from_user("u", "x") is None
+    assert RoleCalls(client).remove_permissions("x", ["p"]) is False
     core.always({"status": "EMAIL_ALREADY_VERIFIED_ERROR"})
-    assert client.create_email_verification_token("u", "a@b.c") is None
+    assert EmailVerificationCalls(client).create_email_verification_token("u", "a@b.c") is None
     core.always({"status": "EMAIL_VERIFICATION_INVALID_TOKEN_ERROR"})
-    assert client.verify_email_with_token("x") is None
+    assert EmailVerificationCalls(client).verify_email_with_token("x") is None
     core.always({"status": "TENANT_NOT_FOUND_ERROR"})
-    assert client.get_tenant("x") is None
+    assert TenantCalls(client).get_tenant("x") is None
 
 
 def test_ids_are_quoted_in_the_query(core: ScriptedCore, make_client: MakeClient) -> None:
     core.always({"status": "OK", "roles": []})
-    make_client().get_roles_for_user("a&b=c d+é/?#")
+    RoleCalls(make_client()).get_roles_for_user("a&b=c d+é/?#")
     assert core.received[0].query == {"userId": "a&b=c d+é/?#"}
 
 
@@ -153,7 +154,7 @@ def test_many_calls_share_one_connection(core: ScriptedCore, make_client: MakeCl
         {"status": "OK", "roles": [], "session": SESSION, "accessToken": ACCESS, "refreshToken": REFRESH}
     )
     for _ in range(5):
-        client.get_roles_for_user("u")
+        RoleCalls(client).get_roles_for_user("u")
         client.create_session("u")
         client.refresh_session("refresh")
     assert (len(core.received), core.connections) == (15, 1)

@@ -9,6 +9,7 @@ import pytest
 from support.given_core import GivenApp, GivenCore
 
 from flask_stsession.constants import CDI_VERSIONS
+from flask_stsession.core import EmailVerificationCalls, RoleCalls, TenantCalls
 from flask_stsession.core.client import CoreClient
 from flask_stsession.core.models import (
     IssuedTokens,
@@ -91,8 +92,8 @@ def test_a_refresh_token_that_was_replaced_for_good_is_theft(client: CoreClient)
 
 
 def test_sessions_of_tenants_are_kept_apart(client: CoreClient) -> None:
-    assert client.create_or_update_tenant("acme", first_factors=None) is True
-    assert client.create_or_update_tenant("acme", core_config={}) is False
+    assert TenantCalls(client).create_or_update_tenant("acme", first_factors=None) is True
+    assert TenantCalls(client).create_or_update_tenant("acme", core_config={}) is False
     theirs = client.create_session("u", tenant_id="acme").session
     public = client.create_session("u").session
     assert theirs.handle.endswith("_acme")
@@ -100,43 +101,46 @@ def test_sessions_of_tenants_are_kept_apart(client: CoreClient) -> None:
     assert set(client.list_session_handles("u")) == {theirs.handle, public.handle}
     assert client.revoke_sessions_of_user("u", tenant_id="acme", all_tenants=False) == [theirs.handle]
     assert client.revoke_sessions_of_user("u") == [public.handle]
-    assert {tenant.tenant_id for tenant in client.list_tenants()} == {"public", "acme"}
-    tenant = client.get_tenant("acme")
+    assert {tenant.tenant_id for tenant in TenantCalls(client).list_tenants()} == {"public", "acme"}
+    tenant = TenantCalls(client).get_tenant("acme")
     assert tenant is not None
     assert tenant.first_factors is None
-    assert client.get_tenant("nowhere") is None
-    assert client.delete_tenant("acme") is True
-    assert client.delete_tenant("acme") is False
+    assert TenantCalls(client).get_tenant("nowhere") is None
+    assert TenantCalls(client).delete_tenant("acme") is True
+    assert TenantCalls(client).delete_tenant("acme") is False
 
 
 def test_roles_are_given_and_taken(client: CoreClient) -> None:
-    assert client.create_role("editor", ["read", "edit"]) is True
-    assert client.create_role("editor", ["publish"]) is False
-    assert client.add_role_to_user("u", "editor") is True
-    assert client.add_role_to_user("u", "editor") is False
-    assert client.add_role_to_user("u", "nobody") is None
-    assert client.get_roles_for_user("u") == ["editor"]
-    assert client.get_users_with_role("editor") == ["u"]
-    assert client.get_roles_with_permission("publish") == ["editor"]
-    assert client.remove_permissions("editor", ["publish"]) is True
-    assert sorted(client.get_permissions_for_role("editor", max_age=FOREVER) or []) == ["edit", "read"]
-    assert client.delete_role("editor") is True
-    assert client.get_roles_for_user("u") == []
-    assert client.get_permissions_for_role("editor", max_age=FOREVER) is None
-    assert client.list_roles() == []
+    assert RoleCalls(client).create_role("editor", ["read", "edit"]) is True
+    assert RoleCalls(client).create_role("editor", ["publish"]) is False
+    assert RoleCalls(client).add_role_to_user("u", "editor") is True
+    assert RoleCalls(client).add_role_to_user("u", "editor") is False
+    assert RoleCalls(client).add_role_to_user("u", "nobody") is None
+    assert RoleCalls(client).get_roles_for_user("u") == ["editor"]
+    assert RoleCalls(client).get_users_with_role("editor") == ["u"]
+    assert RoleCalls(client).get_roles_with_permission("publish") == ["editor"]
+    assert RoleCalls(client).remove_permissions("editor", ["publish"]) is True
+    assert sorted(RoleCalls(client).get_permissions_for_role("editor", max_age=FOREVER) or []) == [
+        "edit",
+        "read",
+    ]
+    assert RoleCalls(client).delete_role("editor") is True
+    assert RoleCalls(client).get_roles_for_user("u") == []
+    assert RoleCalls(client).get_permissions_for_role("editor", max_age=FOREVER) is None
+    assert RoleCalls(client).list_roles() == []
 
 
 def test_an_address_is_verified_once(client: CoreClient) -> None:
-    assert client.is_email_verified("u", "a@b.c") is False
-    token = client.create_email_verification_token("u", "a@b.c")
+    assert EmailVerificationCalls(client).is_email_verified("u", "a@b.c") is False
+    token = EmailVerificationCalls(client).create_email_verification_token("u", "a@b.c")
     assert token is not None
-    assert client.verify_email_with_token(token) == VerifiedEmail("u", "a@b.c")
-    assert client.verify_email_with_token(token) is None
-    assert client.is_email_verified("u", "a@b.c") is True
-    assert client.create_email_verification_token("u", "a@b.c") is None
-    client.unverify_email("u", "a@b.c")
-    assert client.is_email_verified("u", "a@b.c") is False
-    client.revoke_email_verification_tokens("u", "a@b.c")
+    assert EmailVerificationCalls(client).verify_email_with_token(token) == VerifiedEmail("u", "a@b.c")
+    assert EmailVerificationCalls(client).verify_email_with_token(token) is None
+    assert EmailVerificationCalls(client).is_email_verified("u", "a@b.c") is True
+    assert EmailVerificationCalls(client).create_email_verification_token("u", "a@b.c") is None
+    EmailVerificationCalls(client).unverify_email("u", "a@b.c")
+    assert EmailVerificationCalls(client).is_email_verified("u", "a@b.c") is False
+    EmailVerificationCalls(client).revoke_email_verification_tokens("u", "a@b.c")
 
 
 def test_keys_and_jwts_come_from_the_core(client: CoreClient) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from support.scripted_core import ScriptedCore
 
+from flask_stsession.core import EmailVerificationCalls
+
 from .conftest import MakeClient
 
 
@@ -14,9 +16,9 @@ def test_addresses_are_sent_trimmed_and_in_lower_case(
 ) -> None:
     core.always({"status": "OK", "isVerified": True, "token": "t"})
     client = make_client()
-    client.create_email_verification_token("u", given)
-    client.is_email_verified("u", given)
-    client.unverify_email("u", given)
-    client.revoke_email_verification_tokens("u", given)
+    EmailVerificationCalls(client).create_email_verification_token("u", given)
+    EmailVerificationCalls(client).is_email_verified("u", given)
+    EmailVerificationCalls(client).unverify_email("u", given)
+    EmailVerificationCalls(client).revoke_email_verification_tokens("u", given)
     sent = [request.query.get("email") or request.json["email"] for request in core.received]
     assert sent == ["alice@example.com"] * 4

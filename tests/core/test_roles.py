@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.scripted_core import ScriptedCore, reply, reset
 
+from flask_stsession.core import EmailVerificationCalls, RoleCalls
 from flask_stsession.core.client import CoreClient
 from flask_stsession.errors import CoreUnavailableError
 
@@ -19,12 +20,12 @@ FOREVER = math.inf
 PERMISSIONS = {"status": "OK", "permissions": ["p"]}
 
 WRITES: dict[str, tuple[Callable[[CoreClient], object], dict[str, Any], bool]] = {
-    "add role": (lambda c: c.add_role_to_user("u", "a"), {"didUserAlreadyHaveRole": False}, False),
-    "create role": (lambda c: c.create_role("a", ["q"]), {"createdNewRole": False}, True),
-    "create another": (lambda c: c.create_role("b"), {"createdNewRole": True}, False),
-    "remove permissions": (lambda c: c.remove_permissions("a", ["p"]), {}, True),
-    "delete role": (lambda c: c.delete_role("a"), {"didRoleExist": True}, True),
-    "delete another": (lambda c: c.delete_role("b"), {"didRoleExist": True}, False),
+    "add role": (lambda c: RoleCalls(c).add_role_to_user("u", "a"), {"didUserAlreadyHaveRole": False}, False),
+    "create role": (lambda c: RoleCalls(c).create_role("a", ["q"]), {"createdNewRole": False}, True),
+    "create another": (lambda c: RoleCalls(c).create_role("b"), {"createdNewRole": True}, False),
+    "remove permissions": (lambda c: RoleCalls(c).remove_permissions("a", ["p"]), {}, True),
+    "delete role": (lambda c: RoleCalls(c).delete_role("a"), {"didRoleExist": True}, True),
+    "delete another": (lambda c: RoleCalls(c).delete_role("b"), {"didRoleExist": True}, False),
 }
 
 
@@ -34,9 +35,9 @@ def test_the_permissions_of_a_role_may_come_from_the_cache(
     core.always(PERMISSIONS)
     client = make_client()
     for _ in range(3):
-        assert client.get_permissions_for_role("a", max_age=FOREVER) == ["p"]
+        assert RoleCalls(client).get_permissions_for_role("a", max_age=FOREVER) == ["p"]
     assert len(core.received) == 1
-    assert client.get_permissions_for_role("a") == ["p"]
+    assert RoleCalls(client).get_permissions_for_role("a") == ["p"]
     assert len(core.received) == 2
 
 
@@ -46,8 +47,8 @@ def test_roles_of_users_and_verified_addresses_are_never_cached(
     core.always({"status": "OK", "roles": ["a"], "isVerified": True})
     client = make_client()
     for _ in range(2):
-        client.get_roles_for_user("u")
-        client.is_email_verified("u", "a@b.c")
+        RoleCalls(client).get_roles_for_user("u")
+        EmailVerificationCalls(client).is_email_verified("u", "a@b.c")
     assert len(core.received) == 4
 
 
@@ -58,7 +59,7 @@ def test_a_write_drops_the_entries_that_it_touches_and_no_others(
 ) -> None:
     client = make_client()
     core.will(reply(PERMISSIONS))
-    client.get_permissions_for_role("a", max_age=FOREVER)
+    RoleCalls(client).get_permissions_for_role("a", max_age=FOREVER)
     do, answer, drops = WRITES[write]
     if fails:
         core.will(reset, reset)
@@ -70,7 +71,7 @@ def test_a_write_drops_the_entries_that_it_touches_and_no_others(
 
     before = len(core.received)
     core.answers[""] = reply(PERMISSIONS)
-    client.get_permissions_for_role("a", max_age=FOREVER)
+    RoleCalls(client).get_permissions_for_role("a", max_age=FOREVER)
     assert (len(core.received) > before) is drops
 
 
@@ -78,7 +79,7 @@ def test_a_caller_cannot_change_a_cached_result(core: ScriptedCore, make_client:
     core.always(PERMISSIONS)
     client = make_client()
     for _ in range(2):
-        permissions = client.get_permissions_for_role("a", max_age=FOREVER)
+        permissions = RoleCalls(client).get_permissions_for_role("a", max_age=FOREVER)
         assert permissions is not None
         assert permissions == ["p"]
         permissions.clear()

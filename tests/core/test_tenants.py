@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from support.scripted_core import ScriptedCore
 
+from flask_stsession.core import TenantCalls
 from flask_stsession.core.models import Tenant
 from flask_stsession.errors import CoreError
 
@@ -25,15 +26,15 @@ def test_tenants_are_sent_to_an_older_core_in_its_own_terms(
 ) -> None:
     client = make_client(cdi_version=version)
     core.always({"status": "OK", "createdNew": False})
-    assert client.create_or_update_tenant("acme", first_factors=["otp-email"]) is False
-    client.create_or_update_tenant("acme", first_factors=None)
-    client.create_or_update_tenant("acme")
+    assert TenantCalls(client).create_or_update_tenant("acme", first_factors=["otp-email"]) is False
+    TenantCalls(client).create_or_update_tenant("acme", first_factors=None)
+    TenantCalls(client).create_or_update_tenant("acme")
     core.always({"status": "OK", **OLD_TENANT})
     factors = ("emailpassword", "otp-email", "otp-phone", "link-email", "link-phone")
-    assert client.get_tenant("acme") == Tenant("acme", factors)
+    assert TenantCalls(client).get_tenant("acme") == Tenant("acme", factors)
     every = {**OLD_TENANT, "thirdParty": {"enabled": True}}
     core.always({"status": "OK", "tenants": [every]})
-    assert client.list_tenants() == [Tenant("acme", None)]
+    assert TenantCalls(client).list_tenants() == [Tenant("acme", None)]
 
     assert core.requests == [
         *["PUT /recipe/multitenancy/tenant"] * 3,
@@ -49,7 +50,9 @@ def test_secondary_factors_are_not_dropped_silently_by_an_older_core(
     core: ScriptedCore, make_client: MakeClient
 ) -> None:
     with pytest.raises(CoreError) as caught:
-        make_client(cdi_version="5.0").create_or_update_tenant("acme", required_secondary_factors=["totp"])
+        TenantCalls(make_client(cdi_version="5.0")).create_or_update_tenant(
+            "acme", required_secondary_factors=["totp"]
+        )
     assert str(caught.value) == (
         "Secondary factors of a tenant need a core that speaks CDI 5.1 or newer; we speak 5.0 with this one."
     )
@@ -59,8 +62,8 @@ def test_secondary_factors_are_not_dropped_silently_by_an_older_core(
 def test_a_tenant_is_changed_only_in_what_is_given(core: ScriptedCore, make_client: MakeClient) -> None:
     core.always({"status": "OK", "createdNew": False})
     client = make_client()
-    client.create_or_update_tenant("acme", core_config={"a": None})
-    client.create_or_update_tenant("acme", first_factors=None)
+    TenantCalls(client).create_or_update_tenant("acme", core_config={"a": None})
+    TenantCalls(client).create_or_update_tenant("acme", first_factors=None)
     assert core.received[0].json == {"tenantId": "acme", "coreConfig": {"a": None}}
     assert core.received[1].json == {"tenantId": "acme", "firstFactors": None}
 
@@ -70,13 +73,15 @@ def test_no_secondary_factors_are_none_whatever_the_core_says(
     told: dict[str, object], core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.always({"status": "OK", "tenantId": "acme", "firstFactors": [], **told})
-    assert make_client().get_tenant("acme") == Tenant("acme", (), None)
+    assert TenantCalls(make_client()).get_tenant("acme") == Tenant("acme", (), None)
 
 
 def test_no_secondary_factors_are_sent_as_null_which_all_cores_take(
     core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.always({"status": "OK", "createdNew": True})
-    make_client().create_or_update_tenant("acme", required_secondary_factors=[])
+    TenantCalls(make_client()).create_or_update_tenant("acme", required_secondary_factors=[])
     assert core.received[0].json == {"tenantId": "acme", "requiredSecondaryFactors": None}
-    assert make_client(cdi_version="5.0").create_or_update_tenant("acme", required_secondary_factors=[])
+    assert TenantCalls(make_client(cdi_version="5.0")).create_or_update_tenant(
+        "acme", required_secondary_factors=[]
+    )

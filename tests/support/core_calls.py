@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from flask_stsession.core import EmailVerificationCalls, RoleCalls, TenantCalls, UserMetadataCalls
 from flask_stsession.core.client import CoreClient
 from flask_stsession.core.models import (
     CoreSession,
@@ -229,7 +230,7 @@ CALLS = (
     ),
     Call(
         "get_roles_for_user",
-        lambda c: c.get_roles_for_user("u-1", tenant_id="acme"),
+        lambda c: RoleCalls(c).get_roles_for_user("u-1", tenant_id="acme"),
         "GET /acme/recipe/user/roles",
         _ok(roles=["admin"]),
         ["admin"],
@@ -239,7 +240,7 @@ CALLS = (
     ),
     Call(
         "get_permissions_for_role",
-        lambda c: c.get_permissions_for_role("admin"),
+        lambda c: RoleCalls(c).get_permissions_for_role("admin"),
         "GET /recipe/role/permissions",
         _ok(permissions=["read"]),
         ["read"],
@@ -249,7 +250,7 @@ CALLS = (
     ),
     Call(
         "create_role",
-        lambda c: c.create_role("admin", ["read"]),
+        lambda c: RoleCalls(c).create_role("admin", ["read"]),
         "PUT /recipe/role",
         _ok(createdNewRole=True),
         True,
@@ -259,7 +260,7 @@ CALLS = (
     ),
     Call(
         "remove_permissions",
-        lambda c: c.remove_permissions("admin", ["read"]),
+        lambda c: RoleCalls(c).remove_permissions("admin", ["read"]),
         "POST /recipe/role/permissions/remove",
         _ok(),
         True,
@@ -269,7 +270,7 @@ CALLS = (
     ),
     Call(
         "delete_role",
-        lambda c: c.delete_role("admin"),
+        lambda c: RoleCalls(c).delete_role("admin"),
         "POST /recipe/role/remove",
         _ok(didRoleExist=True),
         True,
@@ -279,7 +280,7 @@ CALLS = (
     ),
     Call(
         "list_roles",
-        lambda c: c.list_roles(),
+        lambda c: RoleCalls(c).list_roles(),
         "GET /recipe/roles",
         _ok(roles=["a"]),
         ["a"],
@@ -288,7 +289,7 @@ CALLS = (
     ),
     Call(
         "get_users_with_role",
-        lambda c: c.get_users_with_role("admin", tenant_id="acme"),
+        lambda c: RoleCalls(c).get_users_with_role("admin", tenant_id="acme"),
         "GET /acme/recipe/role/users",
         _ok(users=["u-1"]),
         ["u-1"],
@@ -298,7 +299,7 @@ CALLS = (
     ),
     Call(
         "get_roles_with_permission",
-        lambda c: c.get_roles_with_permission("read"),
+        lambda c: RoleCalls(c).get_roles_with_permission("read"),
         "GET /recipe/permission/roles",
         _ok(roles=["admin"]),
         ["admin"],
@@ -308,7 +309,7 @@ CALLS = (
     ),
     Call(
         "add_role_to_user",
-        lambda c: c.add_role_to_user("u-1", "admin", tenant_id="acme"),
+        lambda c: RoleCalls(c).add_role_to_user("u-1", "admin", tenant_id="acme"),
         "PUT /acme/recipe/user/role",
         _ok(didUserAlreadyHaveRole=False),
         True,
@@ -318,7 +319,7 @@ CALLS = (
     ),
     Call(
         "remove_role_from_user",
-        lambda c: c.remove_role_from_user("u-1", "admin", tenant_id="acme"),
+        lambda c: RoleCalls(c).remove_role_from_user("u-1", "admin", tenant_id="acme"),
         "POST /acme/recipe/user/role/remove",
         _ok(didUserHaveRole=True),
         True,
@@ -328,7 +329,7 @@ CALLS = (
     ),
     Call(
         "create_email_verification_token",
-        lambda c: c.create_email_verification_token("u-1", "a@b.c", tenant_id="acme"),
+        lambda c: EmailVerificationCalls(c).create_email_verification_token("u-1", "a@b.c", tenant_id="acme"),
         "POST /acme/recipe/user/email/verify/token",
         _ok(token="mail-token"),
         "mail-token",
@@ -338,7 +339,7 @@ CALLS = (
     ),
     Call(
         "verify_email_with_token",
-        lambda c: c.verify_email_with_token("mail-token", tenant_id="acme"),
+        lambda c: EmailVerificationCalls(c).verify_email_with_token("mail-token", tenant_id="acme"),
         "POST /acme/recipe/user/email/verify",
         _ok(userId="u-1", email="a@b.c"),
         VerifiedEmail("u-1", "a@b.c"),
@@ -348,7 +349,7 @@ CALLS = (
     ),
     Call(
         "is_email_verified",
-        lambda c: c.is_email_verified("u-1", "a+b@b.c"),
+        lambda c: EmailVerificationCalls(c).is_email_verified("u-1", "a+b@b.c"),
         "GET /recipe/user/email/verify",
         _ok(isVerified=True),
         True,
@@ -358,7 +359,7 @@ CALLS = (
     ),
     Call(
         "unverify_email",
-        lambda c: c.unverify_email("u-1", "a@b.c"),
+        lambda c: EmailVerificationCalls(c).unverify_email("u-1", "a@b.c"),
         "POST /recipe/user/email/verify/remove",
         _ok(),
         None,
@@ -368,7 +369,9 @@ CALLS = (
     ),
     Call(
         "revoke_email_verification_tokens",
-        lambda c: c.revoke_email_verification_tokens("u-1", "a@b.c", tenant_id="acme"),
+        lambda c: EmailVerificationCalls(c).revoke_email_verification_tokens(
+            "u-1", "a@b.c", tenant_id="acme"
+        ),
         "POST /acme/recipe/user/email/verify/token/remove",
         _ok(),
         None,
@@ -388,7 +391,7 @@ CALLS = (
     ),
     Call(
         "get_user_metadata",
-        lambda c: c.get_user_metadata("u-1"),
+        lambda c: UserMetadataCalls(c).get_user_metadata("u-1"),
         "GET /recipe/user/metadata",
         _ok(metadata={"a": 1}),
         {"a": 1},
@@ -398,7 +401,7 @@ CALLS = (
     ),
     Call(
         "update_user_metadata",
-        lambda c: c.update_user_metadata("u-1", {"a": None, "b": [2]}),
+        lambda c: UserMetadataCalls(c).update_user_metadata("u-1", {"a": None, "b": [2]}),
         "PUT /recipe/user/metadata",
         _ok(metadata={"b": [2]}),
         {"b": [2]},
@@ -408,7 +411,7 @@ CALLS = (
     ),
     Call(
         "clear_user_metadata",
-        lambda c: c.clear_user_metadata("u-1"),
+        lambda c: UserMetadataCalls(c).clear_user_metadata("u-1"),
         "POST /recipe/user/metadata/remove",
         _ok(),
         None,
@@ -418,7 +421,7 @@ CALLS = (
     ),
     Call(
         "create_or_update_tenant",
-        lambda c: c.create_or_update_tenant(
+        lambda c: TenantCalls(c).create_or_update_tenant(
             "acme",
             first_factors=["thirdparty"],
             required_secondary_factors=["totp"],
@@ -438,7 +441,7 @@ CALLS = (
     ),
     Call(
         "get_tenant",
-        lambda c: c.get_tenant("acme"),
+        lambda c: TenantCalls(c).get_tenant("acme"),
         "GET /acme/recipe/multitenancy/tenant/v2",
         _ok(
             tenantId="acme",
@@ -453,7 +456,7 @@ CALLS = (
     ),
     Call(
         "list_tenants",
-        lambda c: c.list_tenants(),
+        lambda c: TenantCalls(c).list_tenants(),
         "GET /recipe/multitenancy/tenant/list/v2",
         _ok(tenants=[{"tenantId": "public"}, {"tenantId": "acme", "firstFactors": []}]),
         [Tenant("public"), Tenant("acme", ())],
@@ -462,7 +465,7 @@ CALLS = (
     ),
     Call(
         "delete_tenant",
-        lambda c: c.delete_tenant("acme"),
+        lambda c: TenantCalls(c).delete_tenant("acme"),
         "POST /recipe/multitenancy/tenant/remove",
         _ok(didExist=True),
         True,
@@ -472,7 +475,7 @@ CALLS = (
     ),
     Call(
         "associate_user_to_tenant",
-        lambda c: c.associate_user_to_tenant("acme", "r-1"),
+        lambda c: TenantCalls(c).associate_user_to_tenant("acme", "r-1"),
         "POST /acme/recipe/multitenancy/tenant/user",
         _ok(wasAlreadyAssociated=False),
         "OK",
@@ -482,7 +485,7 @@ CALLS = (
     ),
     Call(
         "disassociate_user_from_tenant",
-        lambda c: c.disassociate_user_from_tenant("acme", "r-1"),
+        lambda c: TenantCalls(c).disassociate_user_from_tenant("acme", "r-1"),
         "POST /acme/recipe/multitenancy/tenant/user/remove",
         _ok(wasAssociated=True),
         True,
