@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .errors import not_text
 from .sessions.ids import refuse_blanks
@@ -35,19 +35,12 @@ def keyword_only(hint: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        parameters = list(signature(function).parameters.values())
-        positional = [each.name for each in parameters if each.kind is Parameter.POSITIONAL_OR_KEYWORD]
-        usage = _usage(function.__name__, parameters)
-        names = " and ".join(name for name in positional if name != "self")
+        most: int = function.__code__.co_argcount
 
         @wraps(function)
         def called(*args: P.args, **named: P.kwargs) -> R:
-            if len(args) > len(positional):
-                plural = "s" if " and " in names else ""
-                raise TypeError(
-                    f"{function.__name__}() takes only {names} as {'' if plural else 'a '}positional "
-                    f"argument{plural}: write {usage}. {hint}"
-                )
+            if len(args) > most:
+                raise _too_many_by_position(function, hint)
             return function(*args, **named)
 
         return called
@@ -55,15 +48,21 @@ def keyword_only(hint: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def _usage(name: str, parameters: Sequence[Parameter]) -> str:
-    """Return a function's signature for messages: ``f(user_id, *, tenant_id='public')``."""
+def _too_many_by_position(function: Callable[..., Any], hint: str) -> TypeError:
+    parameters = [each for each in signature(function).parameters.values() if each.name != "self"]
+    names = [each.name for each in parameters if each.kind is Parameter.POSITIONAL_OR_KEYWORD]
+    taken = f"{' and '.join(names)} as {'positional arguments' if names[1:] else 'a positional argument'}"
+    usage = _usage(function.__name__, parameters)
+    return TypeError(f"{function.__name__}() takes only {taken}: write {usage}. {hint}")
+
+
+def _usage(name: str, parameters: Iterable[Parameter]) -> str:
+    """Return a call for messages: ``f(user_id, *, tenant_id='public')``."""
     shown: list[str] = []
     for each in parameters:
         if each.kind is Parameter.KEYWORD_ONLY and "*" not in shown:
             shown.append("*")
-        if each.name != "self":
-            default = "" if each.default is Parameter.empty else f"={each.default!r}"
-            shown.append(each.name + default)
+        shown.append(each.name + ("" if each.default is Parameter.empty else f"={each.default!r}"))
     return f"{name}({', '.join(shown)})"
 
 

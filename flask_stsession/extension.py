@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from flask import Blueprint, Flask, has_app_context, has_request_context
 from werkzeug.exceptions import HTTPException
 
-from . import claims as built_in, signals
+from . import claims as built_in, core, signals
 from .arguments import checked_handle, checked_name, checked_names, checked_user_id, keyword_only
 from .callables import F, refuse_asynchronous
 from .claims.validation import checked_list
 from .config import load
 from .constants import CORS_REQUEST_HEADERS, DEFAULT_TENANT, REFRESH_PATH
 from .core.hooks import CoreHooks
-from .core.in_process import EMBEDDED_HOST, AppCore, HostApp
 from .errors import ConfigError, Reason, TryRefreshTokenError, UnauthorisedError
 from .sessions.assembly import make_manager, make_transport
 from .sessions.loaders import Loaders
@@ -165,9 +164,9 @@ class STSession(Extension):
                 "STSession(app) and no init_app."
             )
         config = load(app.config)
-        core = AppCore(_host(app), config) if config.is_embedded else None
-        hosts = config.core_hosts if core is None else (EMBEDDED_HOST,)
-        transport = make_transport(config, hosts=hosts, adapter=core, hooks=self._core_hooks)
+        own_core = _core_in_process(app, config) if config.is_embedded else None
+        hosts = config.core_hosts if own_core is None else (own_core.host,)
+        transport = make_transport(config, hosts=hosts, adapter=own_core, hooks=self._core_hooks)
         state = AppState(
             app=app,
             extension=self,
@@ -175,7 +174,7 @@ class STSession(Extension):
             manager=_make_manager(app, config, self, transport),
             blueprint=routes.make_blueprint(app, config, with_email=self.has_emails),
             transport=transport,
-            core=core,
+            core=own_core,
             refresh_route=config.api_base_path + REFRESH_PATH,
             has_pages=config.login_url is not None,
             overrides_get_session=self._overrides("get_session"),
@@ -1053,9 +1052,9 @@ class STSession(Extension):
         return None if config.api_domain is None else config.base_url(config.api_domain, "")
 
 
-def _host(app: Flask) -> HostApp:
-    """Return the facts about the app that the embedded core needs, without Flask."""
-    return HostApp(
+def _core_in_process(app: Flask, config: Config) -> core.AppCore:
+    return core.AppCore(
+        config,
         instance_path=lambda: app.instance_path,
         is_testing=lambda: app.testing,
         is_debug=lambda: app.debug,

@@ -1,6 +1,6 @@
 """The client of a SuperTokens core.
 
-The calls of each recipe are imported at first use, since many apps need none beyond those about sessions.
+The calls of each recipe, and the core in this process, are imported at first use: many apps need neither.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .emails import EmailVerificationCalls
+    from .in_process import AppCore
     from .metadata import UserMetadataCalls
     from .roles import RoleCalls
     from .tenants import TenantCalls
 
-__all__ = ["EmailVerificationCalls", "RoleCalls", "TenantCalls", "UserMetadataCalls"]
+__all__ = ["AppCore", "EmailVerificationCalls", "RoleCalls", "TenantCalls", "UserMetadataCalls"]
 
 _HOMES = {
+    "AppCore": "in_process",
     "EmailVerificationCalls": "emails",
     "RoleCalls": "roles",
     "TenantCalls": "tenants",

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 logger: logging.Logger = logging.getLogger("flask_stsession.core")
 
-#: The address under which the client reaches the core in this process; nothing is sent anywhere.
-EMBEDDED_HOST: Final = "http://embedded-core.invalid"
-
 IN_MEMORY: Final = ":memory:"
 _DEFAULT_FILE: Final = "stsession/core.db"
 _ELSEWHERE: Final = (
@@ -35,34 +32,36 @@ _ELSEWHERE: Final = (
 )
 
 
-class HostApp(NamedTuple):
-    """The facts about an app that decide where its core keeps data.
-
-    They are read when the core is first needed, since ``init_app`` may run before they are set.
-
-    :param instance_path: returns the absolute path of the app's instance folder.
-    :param is_testing: returns whether the app is being tested.
-    :param is_debug: returns whether the app runs in debug mode.
-    """
-
-    instance_path: Callable[[], str]
-    is_testing: Callable[[], bool]
-    is_debug: Callable[[], bool]
-
-
 class AppCore(BaseAdapter):
     """The transport to the embedded core of one app; the core is made for the first request.
 
-    :param app: says where the core keeps its data.
+    Where it keeps its data depends on three facts about the app, which are asked for only then, since
+    ``init_app`` may run before they are set.
+
     :param config: of the app.
+    :param instance_path: returns the absolute path of the app's instance folder.
+    :param is_testing: returns whether the app is being tested.
+    :param is_debug: returns whether the app runs in debug mode.
     :raises ConfigError: a key or value in ``STSESSION_EMBEDDED_CORE`` is wrong.
     """
 
-    def __init__(self, app: HostApp, config: Config) -> None:
+    #: The address under which the client reaches it; nothing is sent anywhere.
+    host: Final = "http://embedded-core.invalid"
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        instance_path: Callable[[], str],
+        is_testing: Callable[[], bool],
+        is_debug: Callable[[], bool],
+    ) -> None:
         super().__init__()
         self._adapter = embedded.EmbeddedAdapter(self._make)
-        self._app = app
         self._config = config
+        self._instance_path = instance_path
+        self._is_testing = is_testing
+        self._is_debug = is_debug
         self._core: EmbeddedCore | None = None
         #: Set by tests: no request reaches the core.
         self.is_down = False
@@ -109,9 +108,9 @@ class AppCore(BaseAdapter):
         named = self._config.embedded_database
         if named == IN_MEMORY or Path(named).is_absolute():
             return named
-        if self._app.is_testing() and not self._is_explicit:
+        if self._is_testing() and not self._is_explicit:
             return IN_MEMORY
-        instance = self._app.instance_path()
+        instance = self._instance_path()
         if os.environ.get("AWS_LAMBDA_FUNCTION_NAME"):
             raise ConfigError(
                 f"On AWS Lambda nothing that is written to {instance} lasts, so sessions would be lost. "
@@ -131,7 +130,7 @@ class AppCore(BaseAdapter):
     def _make(self) -> EmbeddedCore:
         database = self.locate()
         if database != IN_MEMORY and not Path(self._config.embedded_database).is_absolute():
-            _make_folder(Path(database).parent, Path(self._app.instance_path()))
+            _make_folder(Path(database).parent, Path(self._instance_path()))
         self._core = core = embedded.EmbeddedCore(
             database,
             self._config.embedded_core,
@@ -142,7 +141,7 @@ class AppCore(BaseAdapter):
         weakref.finalize(self, core.close).atexit = False
         if database != IN_MEMORY and not self._is_explicit:
             logger.log(
-                logging.INFO if self._app.is_debug() and not core.created else logging.WARNING,
+                logging.INFO if self._is_debug() and not core.created else logging.WARNING,
                 "No core is configured: the embedded one keeps sessions on this host, in %s. Set "
                 "STSESSION_CONNECTION_URI to say where they belong.",
                 database,
