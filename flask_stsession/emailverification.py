@@ -36,8 +36,7 @@ from __future__ import annotations
 from .arguments import checked_text, checked_user_id, core_of_current_app, keyword_only
 from .claims.builtin import EmailVerificationClaim
 from .constants import DEFAULT_TENANT
-from .core.emails import EmailVerificationCalls
-from .core.models import VerifiedEmail
+from .core.emails import EmailVerificationCalls, VerifiedEmail
 from .web.context import current_app_state, current_extension
 from .web.email_verification import verify_with_token
 

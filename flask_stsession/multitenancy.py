@@ -23,8 +23,7 @@ from typing import Any
 from .arguments import checked_names, checked_text, checked_user_id, core_of_current_app, keyword_only
 from .claims.builtin import AllowedDomainsClaim
 from .constants import DEFAULT_TENANT
-from .core.models import Tenant
-from .core.tenants import Keep, TenantCalls
+from .core.tenants import Keep, Tenant, TenantCalls
 from .errors import CoreError
 
 __all__ = [

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ..constants import DEFAULT_TENANT
 from .calls import CallGroup
-from .models import VerifiedEmail
 
 _RID = "emailverification"
+
+
+class VerifiedEmail(NamedTuple):
+    """An e-mail address that its user has just proven to own."""
+
+    user_id: str
+    email: str
 
 
 class EmailVerificationCalls(CallGroup):

@@ -1,4 +1,4 @@
-"""Values for a core's data about sessions and tenants.
+"""Values for a core's data about sessions.
 
 Times are in milliseconds since the epoch, as on the wire. A value that carries a token is a dataclass
 without a ``repr`` of its fields; a tuple would show it to every reporter of local variables. Nobody changes
@@ -8,10 +8,8 @@ them, but only the public one is frozen: a frozen dataclass takes twice as long 
 # Without ``from __future__ import annotations``: a named tuple compiles each annotation that is text, which
 # every import of the package would pay for.
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 #: The reason why the core refused a session's token.
@@ -136,24 +134,3 @@ class SessionInformation:
     def expires_at(self) -> datetime:
         """When the session ends unless it is refreshed, aware, in UTC."""
         return datetime.fromtimestamp(self.expiry / 1000, timezone.utc)
-
-
-class Tenant(NamedTuple):
-    """A tenant of the app.
-
-    :param first_factors: ids of the login methods on offer; ``None`` means all.
-    :param required_secondary_factors: ids of further login methods that a login needs; ``None`` means none.
-    :param core_config: settings of the core that differ for this tenant.
-    """
-
-    tenant_id: str
-    first_factors: tuple[str, ...] | None = None
-    required_secondary_factors: tuple[str, ...] | None = None
-    core_config: Mapping[str, Any] = MappingProxyType({})
-
-
-class VerifiedEmail(NamedTuple):
-    """An e-mail address that its user has just proven to own."""
-
-    user_id: str
-    email: str

@@ -1,4 +1,4 @@
-"""Read the JSON of a core. Only this module knows the names in its responses.
+"""Read the JSON of a core. Only this module knows the names in its responses about sessions.
 
 A response without a field that the interface promises comes from a broken core, or from another
 server: an outage (503), never a ``KeyError`` in a view.
@@ -18,13 +18,11 @@ from .models import (
     Refusal,
     RegeneratedSession,
     SessionInformation,
-    Tenant,
     TokenInfo,
     TokenTheft,
     VerifiedSession,
 )
 
-PASSWORDLESS_FACTORS = ("otp-email", "otp-phone", "link-email", "link-phone")
 _SESSION = {"handle": str, "userId": str, "userDataInJWT": dict}
 _TOKEN = {"token": str, "expiry": int, "createdTime": int}
 _IN_WORDS = {str: "a string", int: "a number", dict: "an object"}
@@ -201,39 +199,6 @@ def read_information(reply: CoreReply) -> SessionInformation:
         time_created=reply.number("timeCreated"),
         expiry=reply.number("expiry"),
     )
-
-
-def read_tenant(reply: CoreReply) -> Tenant:
-    """Return a tenant, as CDI 5.1 and newer describe it."""
-    return Tenant(
-        tenant_id=reply.text("tenantId"),
-        first_factors=reply.optional_texts("firstFactors"),
-        required_secondary_factors=reply.optional_texts("requiredSecondaryFactors") or None,
-        core_config=_core_config(reply),
-    )
-
-
-def read_tenant_before_5_1(reply: CoreReply) -> Tenant:
-    """Return a tenant, as CDI 5.0 and older describe it: three kinds of login, each on or off."""
-    factors = {
-        kind: reply.inner(key).flag("enabled")
-        for key, kind in (
-            ("emailPassword", ("emailpassword",)),
-            ("thirdParty", ("thirdparty",)),
-            ("passwordless", PASSWORDLESS_FACTORS),
-        )
-    }
-    return Tenant(
-        tenant_id=reply.text("tenantId"),
-        first_factors=None
-        if all(factors.values())
-        else tuple(factor for kind, enabled in factors.items() if enabled for factor in kind),
-        core_config=_core_config(reply),
-    )
-
-
-def _core_config(reply: CoreReply) -> dict[str, Any]:
-    return {} if reply.body.get("coreConfig") is None else reply.mapping("coreConfig")
 
 
 def _optional_token(reply: CoreReply) -> TokenInfo | None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from ..constants import DEFAULT_TENANT
 from ..errors import CoreError
 from .calls import CallGroup
-from .models import Tenant
-from .parsing import PASSWORDLESS_FACTORS, read_tenant, read_tenant_before_5_1
+from .parsing import CoreReply
 
 _RID = "multitenancy"
 #: From this version on, factors instead of three switches describe a tenant.
 _CDI_FACTORS = (5, 1)
+_PASSWORDLESS_FACTORS = ("otp-email", "otp-phone", "link-email", "link-phone")
 
 
 class Keep(Enum):
@@ -24,6 +25,20 @@ class Keep(Enum):
 
     def __repr__(self) -> str:
         return "Keep.KEEP"
+
+
+class Tenant(NamedTuple):
+    """A tenant of the app.
+
+    :param first_factors: ids of the login methods on offer; ``None`` means all.
+    :param required_secondary_factors: ids of further login methods that a login needs; ``None`` means none.
+    :param core_config: settings of the core that differ for this tenant.
+    """
+
+    tenant_id: str
+    first_factors: tuple[str, ...] | None = None
+    required_secondary_factors: tuple[str, ...] | None = None
+    core_config: Mapping[str, Any] = MappingProxyType({})
 
 
 class TenantCalls(CallGroup):
@@ -77,7 +92,7 @@ class TenantCalls(CallGroup):
         reply = self._client.get(_RID, path, tenant_id=tenant_id)
         if reply.status == "TENANT_NOT_FOUND_ERROR":
             return None
-        return (read_tenant if newer else read_tenant_before_5_1)(reply.expect_ok())
+        return (_read_tenant if newer else _read_tenant_before_5_1)(reply.expect_ok())
 
     def list_tenants(self) -> list[Tenant]:
         """Return all tenants of the app.
@@ -87,7 +102,7 @@ class TenantCalls(CallGroup):
         newer = self._client.cdi >= _CDI_FACTORS
         path = "/recipe/multitenancy/tenant/list/v2" if newer else "/recipe/multitenancy/tenant/list"
         reply = self._client.get(_RID, path).expect_ok()
-        read = read_tenant if newer else read_tenant_before_5_1
+        read = _read_tenant if newer else _read_tenant_before_5_1
         return [read(tenant) for tenant in reply.inners("tenants")]
 
     def delete_tenant(self, tenant_id: str) -> bool:
@@ -138,5 +153,38 @@ def _switches(first_factors: Sequence[str] | Keep | None) -> dict[str, bool]:
     return {
         "emailPasswordEnabled": every or "emailpassword" in factors,
         "thirdPartyEnabled": every or "thirdparty" in factors,
-        "passwordlessEnabled": every or any(factor in factors for factor in PASSWORDLESS_FACTORS),
+        "passwordlessEnabled": every or any(factor in factors for factor in _PASSWORDLESS_FACTORS),
     }
+
+
+def _read_tenant(reply: CoreReply) -> Tenant:
+    """Return a tenant, as CDI 5.1 and newer describe it."""
+    return Tenant(
+        tenant_id=reply.text("tenantId"),
+        first_factors=reply.optional_texts("firstFactors"),
+        required_secondary_factors=reply.optional_texts("requiredSecondaryFactors") or None,
+        core_config=_core_config(reply),
+    )
+
+
+def _read_tenant_before_5_1(reply: CoreReply) -> Tenant:
+    """Return a tenant, as CDI 5.0 and older describe it: three kinds of login, each on or off."""
+    factors = {
+        kind: reply.inner(key).flag("enabled")
+        for key, kind in (
+            ("emailPassword", ("emailpassword",)),
+            ("thirdParty", ("thirdparty",)),
+            ("passwordless", _PASSWORDLESS_FACTORS),
+        )
+    }
+    return Tenant(
+        tenant_id=reply.text("tenantId"),
+        first_factors=None
+        if all(factors.values())
+        else tuple(factor for kind, enabled in factors.items() if enabled for factor in kind),
+        core_config=_core_config(reply),
+    )
+
+
+def _core_config(reply: CoreReply) -> dict[str, Any]:
+    return {} if reply.body.get("coreConfig") is None else reply.mapping("coreConfig")

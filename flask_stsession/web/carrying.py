@@ -6,7 +6,7 @@ download, and requests of Turbo and Unpoly.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from flask import Response, current_app, redirect
@@ -53,17 +53,18 @@ SCRIPT = f"{REFRESH_PATH}.js"
 _SCRIPT_SECONDS = 365 * 24 * 3600
 
 
-class Refused(NamedTuple):
+class Refused:
     """A refused request, to be carried through the refresh or redirected to the login page.
 
     :param login: endpoint or path of the login page.
     :param error: the verdict on the request.
     """
 
-    app_state: AppState
-    request: Request
-    login: str
-    error: SessionHTTPError
+    def __init__(self, app_state: AppState, request: Request, login: str, error: SessionHTTPError) -> None:
+        self.app_state: AppState = app_state
+        self.request: Request = request
+        self.login: str = login
+        self.error: SessionHTTPError = error
 
     @property
     def is_form(self) -> bool:

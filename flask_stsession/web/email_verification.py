@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flask import Blueprint, Request, Response
 
     from ..config.config import Config
-    from ..core.models import VerifiedEmail
+    from ..core.emails import VerifiedEmail
     from .base import AppState
 
 logger: logging.Logger = logging.getLogger("flask_stsession")

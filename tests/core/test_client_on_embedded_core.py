@@ -11,12 +11,12 @@ from support.given_core import GivenApp, GivenCore
 from flask_stsession.constants import CDI_VERSIONS
 from flask_stsession.core import EmailVerificationCalls, RoleCalls, TenantCalls
 from flask_stsession.core.client import CoreClient
+from flask_stsession.core.emails import VerifiedEmail
 from flask_stsession.core.models import (
     IssuedTokens,
     Refusal,
     RegeneratedSession,
     TokenTheft,
-    VerifiedEmail,
     VerifiedSession,
 )
 from flask_stsession.embedded.adapter import EmbeddedAdapter

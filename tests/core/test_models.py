@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from support.core_calls import ACCESS, REFRESH, SESSION
 from support.scripted_core import ScriptedCore
 
-from flask_stsession.core.models import SessionInformation, Tenant
+from flask_stsession.core.models import SessionInformation
 
 from .conftest import MakeClient
 
@@ -43,8 +43,3 @@ def test_values_with_a_token_are_not_sequences_that_an_error_reporter_would_unfo
     issued = make_client().create_session("u")
     for each in (issued, issued.access_token, make_client().verify_session("x")):
         assert not hasattr(each, "__iter__")
-
-
-def test_tenants_do_not_share_a_configuration_that_can_be_changed() -> None:
-    assert Tenant("a") == Tenant("a", None, None, {})
-    assert not hasattr(Tenant("a").core_config, "update")

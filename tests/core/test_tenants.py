@@ -6,7 +6,7 @@ import pytest
 from support.scripted_core import ScriptedCore
 
 from flask_stsession.core import TenantCalls
-from flask_stsession.core.models import Tenant
+from flask_stsession.core.tenants import Tenant
 from flask_stsession.errors import CoreError
 
 from .conftest import MakeClient
@@ -85,3 +85,8 @@ def test_no_secondary_factors_are_sent_as_null_which_all_cores_take(
     assert TenantCalls(make_client(cdi_version="5.0")).create_or_update_tenant(
         "acme", required_secondary_factors=[]
     )
+
+
+def test_tenants_do_not_share_a_configuration_that_can_be_changed() -> None:
+    assert Tenant("a") == Tenant("a", None, None, {})
+    assert not hasattr(Tenant("a").core_config, "update")

@@ -8,16 +8,16 @@ from typing import Any
 
 from flask_stsession.core import EmailVerificationCalls, RoleCalls, TenantCalls, UserMetadataCalls
 from flask_stsession.core.client import CoreClient
+from flask_stsession.core.emails import VerifiedEmail
 from flask_stsession.core.models import (
     CoreSession,
     IssuedTokens,
     RegeneratedSession,
     SessionInformation,
-    Tenant,
     TokenInfo,
-    VerifiedEmail,
     VerifiedSession,
 )
+from flask_stsession.core.tenants import Tenant
 
 SESSION = {
     "handle": "h-1",
