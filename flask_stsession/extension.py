@@ -231,7 +231,9 @@ class STSession(Extension):
         :param session: the session with its new tokens, which the client does not have yet.
         :returns: unless overridden, whether the ``user_loader`` knows the user; ``True`` without a loader.
         """
-        return not self._is_user_gone(session)
+        if "user_loader" in self._loaders.registered:
+            session.user_is_gone = self.load_user(session.get_user_id(), session.get_tenant_id()) is None
+        return not session.user_is_gone
 
     # Functions of the app, registered with these as decorators
 
@@ -943,16 +945,11 @@ class STSession(Extension):
             return
         self.revoke_session(session.get_handle())
         user_id = session.get_user_id()
-        if self._is_user_gone(session):
+        if session.user_is_gone:
             message, reason = f"The user_loader knows no user {user_id!r}.", Reason.USER_GONE
         else:
             message, reason = f"allow_refresh() ended a session of {user_id!r}.", Reason.SESSION_ENDED
         raise UnauthorisedError(message, reason=reason)
-
-    def _is_user_gone(self, session: Session) -> bool:
-        if "user_loader" not in self._loaders.registered:
-            return False
-        return self.load_user(session.get_user_id(), session.get_tenant_id()) is None
 
     def roles_of(self, user_id: str, tenant_id: str) -> list[str]:
         """Return the user's roles, from the ``roles_loader`` or the core."""

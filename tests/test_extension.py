@@ -558,7 +558,13 @@ def test_a_refresh_ends_the_session_of_a_user_who_may_not_go_on(
     app = make_app(extension=Choosy)
     ext: Any = app.extensions["stsession"]
     users = {"alice": "a row"}
-    ext.user_loader(users.get)
+    loaded: list[str] = []
+
+    @ext.user_loader
+    def load(user_id: str) -> str | None:
+        loaded.append(user_id)
+        return users.get(user_id)
+
     client = app.test_client()
     login = client.post("/login", headers={"st-auth-mode": transfer})
 
@@ -580,6 +586,7 @@ def test_a_refresh_ends_the_session_of_a_user_who_may_not_go_on(
     with flask_stsession.signals.verification_failed.connected_to(note, app):
         response = refresh()
     assert (response.status_code, reasons) == (401, [reason])
+    assert loaded == ["alice"] * 2  # once for each refresh
     assert client.get_cookie("sAccessToken") is None
     if transfer == "header":
         assert response.headers["st-access-token"] == response.headers["st-refresh-token"] == ""

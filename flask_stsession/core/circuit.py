@@ -19,7 +19,14 @@ FIRST_PAUSE_SECONDS: Final = 2.0
 LONGEST_PAUSE_SECONDS: Final = 30.0
 
 
-class _Open(NamedTuple):
+class Open(NamedTuple):
+    """An open circuit; times are those of the clock, in s.
+
+    :param since: when it was opened.
+    :param probe_at: when the next probe may be sent.
+    :param pause: the length of the current pause.
+    """
+
     since: float
     probe_at: float
     pause: float
@@ -43,30 +50,26 @@ class Circuit:
         self._clock = clock
         self._probe_seconds = probe_seconds
         self._lock = PerProcess(threading.Lock)
-        self._open: _Open | None = None
+        #: Set from a time-out until the host comes back.
+        self.opened: Open | None = None
         self._came_back_at = -math.inf
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the host has timed out, and not come back since."""
-        return self._open is not None
 
     @property
     def pause_left(self) -> float:
         """The time in s until a request may be sent."""
-        opened = self._open
+        opened = self.opened
         return 0.0 if opened is None else max(opened.probe_at - self._clock(), 0.0)
 
     def admits(self) -> bool:
         """Return whether a request may be sent; while the circuit is half-open, claim the probe."""
-        if self._open is None:
+        if self.opened is None:
             return True
         with self._lock.get():
             now = self._clock()
-            opened = self._open
+            opened = self.opened
             if opened is not None and now < opened.probe_at:
                 return False
-            self._open = None if opened is None else opened._replace(probe_at=now + self._probe_seconds)
+            self.opened = None if opened is None else opened._replace(probe_at=now + self._probe_seconds)
             return True
 
     def came_back(self) -> bool:
@@ -75,11 +78,11 @@ class Circuit:
         :returns: whether it was open.
         """
         self._came_back_at = self._clock()
-        if self._open is None:
+        if self.opened is None:
             return False
         with self._lock.get():
-            was_open = self._open is not None
-            self._open = None
+            was_open = self.opened is not None
+            self.opened = None
         return was_open
 
     def timed_out(self, sent_at: float) -> float | None:
@@ -92,10 +95,10 @@ class Circuit:
         :returns: the pause in s, if this time-out has opened the circuit.
         """
         with self._lock.get():
-            opened = self._open
+            opened = self.opened
             if self._came_back_at >= sent_at or (opened is not None and sent_at < opened.since):
                 return None
             pause = FIRST_PAUSE_SECONDS if opened is None else min(2 * opened.pause, LONGEST_PAUSE_SECONDS)
             now = self._clock()
-            self._open = _Open(now, now + pause, pause)
+            self.opened = Open(now, now + pause, pause)
             return pause

@@ -107,7 +107,7 @@ class CoreClient(CoreCalls):
         reply = self._ask_about_session("POST", "/recipe/session/verify", body=body, repeatable=True)
         if reply is None:
             return _TENANT_IS_GONE
-        return read_verified(reply) if reply.status == "OK" else read_refusal(reply)
+        return read_verified(reply) if reply.is_ok else read_refusal(reply)
 
     def refresh_session(
         self,
@@ -132,7 +132,7 @@ class CoreClient(CoreCalls):
         reply = self._ask_about_session("POST", "/recipe/session/refresh", body=body, repeatable=False)
         if reply is None:
             return _TENANT_IS_GONE
-        if reply.status == "OK":
+        if reply.is_ok:
             return self._tokens(reply)
         return read_theft(reply) if reply.status == "TOKEN_THEFT_DETECTED" else read_refusal(reply)
 
@@ -150,7 +150,7 @@ class CoreClient(CoreCalls):
         reply = self._ask_about_session("POST", "/recipe/session/regenerate", body=body, repeatable=True)
         if reply is None:
             return _TENANT_IS_GONE
-        return read_regenerated(reply) if reply.status == "OK" else read_refusal(reply)
+        return read_regenerated(reply) if reply.is_ok else read_refusal(reply)
 
     def get_session_information(self, handle: str) -> SessionInformation | None:
         """Return what the core stores about a session; ``None`` if it has ended or never existed.

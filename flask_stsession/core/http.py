@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
+from itertools import chain
 
 import requests
 from requests.adapters import BaseAdapter
@@ -153,8 +154,12 @@ class CoreTransport:
         time_left = self._time_left
         deadline = now + (self._budget if time_left is None else self._budget_within(time_left(), call))
         failures: list[Failure] = []
+        hosts = self._hosts if len(self._hosts) == 1 else self._in_order(call, now)
         try:
-            for host in self._attempts(call, failures, now):
+            for host in chain(hosts, self._once_more(failures)):
+                if host.circuit.opened is not None and not host.circuit.admits():
+                    failures.append(host.left_alone())
+                    continue
                 if failures:
                     now = self._clock()
                     if deadline - now < self._timeout[1] / 20:
@@ -168,6 +173,8 @@ class CoreTransport:
                 self._note_failure(host, result, now)
                 failures.append(result)
                 del result
+                if not (call.repeatable or failures[-1].not_sent):
+                    break
             raise _unavailable(call, failures) from failures[-1].cause
         finally:
             # The tracebacks of the causes refer to this frame. If it referred to them too, their sockets
@@ -194,24 +201,16 @@ class CoreTransport:
             )
         return min(self._budget, left)
 
-    def _attempts(self, call: CoreCall, failures: list[Failure], now: float) -> Iterator[_Host]:
-        """Yield the hosts to send a request to, as long as that is safe.
+    def _in_order(self, call: CoreCall, now: float) -> list[_Host]:
+        """Return the hosts in the order in which to try them, by the clock at ``now``."""
+        return sorted(self._hosts, key=lambda host: host.comes_last(call, now))
 
-        :param failures: the failed attempts so far; hosts that are skipped are added.
-        :param now: by the clock.
+    def _once_more(self, failures: list[Failure]) -> Iterator[_Host]:
+        """Yield the host that is worth a second attempt, once all have failed.
+
+        A host that was reached may only have closed an idle connection, or be starting. One that hangs would
+        only take the same time again.
         """
-        hosts = self._hosts
-        if len(hosts) > 1:
-            hosts = sorted(hosts, key=lambda host: host.comes_last(call, now))
-        for host in hosts:
-            if not host.circuit.admits():
-                failures.append(host.left_alone())
-                continue
-            yield host
-            if not (call.repeatable or failures[-1].not_sent):
-                return
-        # A host that was reached may only have closed an idle connection, or be starting. One that hangs
-        # would only take the same time again.
         again = next((each for each in failures if not (each.not_sent or each.timed_out)), None)
         if again is not None:
             self._sleep(_PAUSE_SECONDS)
@@ -226,7 +225,9 @@ class CoreTransport:
         pause = _RATE_LIMIT_PAUSE_SECONDS
         limited = 0
         while True:
-            timeout = self._share_of(max(deadline - now, 0.001))
+            left = max(deadline - now, 0.001)
+            connect = min(self._timeout[0], max(left - self._timeout[1], left / 5))
+            timeout = connect, min(self._timeout[1], left - connect)
             request = self._prepare(host.url, call)
             for hook in self._hooks.before:  # outside of the try: an error of a hook is no outage
                 hook(request)
@@ -264,11 +265,6 @@ class CoreTransport:
             what = "Other hosts are tried before it for %g s."
         if pause is not None:
             logger.warning("%s: %s. %s", host.shown, failure.text, what % pause)
-
-    def _share_of(self, left: float) -> tuple[float, float]:
-        """Return the timeouts (s) of one attempt, to connect and to read, within the time that is left."""
-        connect = min(self._timeout[0], max(left - self._timeout[1], left / 5))
-        return connect, min(self._timeout[1], left - connect)
 
     def _judge(
         self, response: requests.Response, content: bytes | None, host: _Host, call: CoreCall
@@ -402,7 +398,7 @@ class _Host:
 
         A request that must not be repeated would be lost as a probe of a host that still hangs.
         """
-        return now < self.avoid_until or (self.circuit.is_open and not call.repeatable)
+        return now < self.avoid_until or (self.circuit.opened is not None and not call.repeatable)
 
     def left_alone(self) -> Failure:
         """Return the failure of a request that is not sent to this host."""

@@ -7,7 +7,7 @@ server: an outage (503), never a ``KeyError`` in a view.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ..constants import DEFAULT_TENANT
 from ..errors import CoreError, CoreUnavailableError
@@ -23,8 +23,9 @@ from .models import (
     VerifiedSession,
 )
 
-_SESSION = {"handle": str, "userId": str, "userDataInJWT": dict}
-_TOKEN = {"token": str, "expiry": int, "createdTime": int}
+_SESSION: Final[Mapping[str, type]] = {"handle": str, "userId": str, "userDataInJWT": dict}
+_TOKEN: Final[Mapping[str, type]] = {"token": str, "expiry": int, "createdTime": int}
+_ISSUED = {"session": _SESSION, "accessToken": _TOKEN, "refreshToken": _TOKEN}
 _IN_WORDS = {str: "a string", int: "a number", dict: "an object"}
 
 
@@ -36,12 +37,14 @@ class CoreReply:
     :param date: the header ``Date`` of the response (RFC 9110, 6.6.1).
     """
 
-    __slots__ = ("body", "date", "source")
+    __slots__ = ("body", "date", "is_ok", "source")
 
     def __init__(self, body: dict[str, Any], source: str, date: str | None = None) -> None:
         self.body: dict[str, Any] = body
         self.source: str = source
         self.date: str | None = date
+        #: Whether its status is ``OK``.
+        self.is_ok: bool = body.get("status") == "OK"
 
     @property
     def status(self) -> str:
@@ -51,18 +54,22 @@ class CoreReply:
             return status
         raise self._broken("status", str)
 
-    def fields(self, key: str, kinds: Mapping[str, type]) -> Iterable[Any]:
-        """Return values of the object under ``key``.
+    def objects(self, kinds: Mapping[str, Mapping[str, type]]) -> list[Iterable[Any]]:
+        """Return the values of objects in this one.
 
-        :param kinds: their keys and types, in the order in which they are returned.
+        :param kinds: by the key of each object, the keys and types of its values, in the order in which they
+            are returned.
         """
-        inner = self.body.get(key)
-        if type(inner) is not dict:
-            raise self._broken(key, dict)
-        for name, kind in kinds.items():
-            if type(inner.get(name)) is not kind:  # exactly: JSON's true is no number
-                raise self._broken(name, kind)
-        return map(inner.get, kinds)
+        found: list[Iterable[Any]] = []
+        for key, fields in kinds.items():
+            inner = self.body.get(key)
+            if type(inner) is not dict:
+                raise self._broken(key, dict)
+            for name, kind in fields.items():
+                if type(inner.get(name)) is not kind:  # exactly: JSON's true is no number
+                    raise self._broken(name, kind)
+            found.append(map(inner.get, fields))
+        return found
 
     def text(self, key: str) -> str:
         """Return the string under ``key``."""
@@ -127,7 +134,7 @@ class CoreReply:
 
         :raises CoreError: the interface has no other status for this request.
         """
-        if self.body.get("status") != "OK":
+        if not self.is_ok:
             raise self.unexpected()
         return self
 
@@ -145,17 +152,14 @@ class CoreReply:
 
 def read_issued(reply: CoreReply) -> IssuedTokens:
     """Return the new pair of tokens."""
-    return IssuedTokens(
-        session=CoreSession(*reply.fields("session", _SESSION)),
-        access_token=TokenInfo(*reply.fields("accessToken", _TOKEN)),
-        refresh_token=TokenInfo(*reply.fields("refreshToken", _TOKEN)),
-    )
+    session, access_token, refresh_token = reply.objects(_ISSUED)
+    return IssuedTokens(CoreSession(*session), TokenInfo(*access_token), TokenInfo(*refresh_token))
 
 
 def read_verified(reply: CoreReply) -> VerifiedSession:
     """Return the session of a valid access token."""
     return VerifiedSession(
-        session=CoreSession(*reply.fields("session", _SESSION)),
+        session=_session(reply),
         access_token=_optional_token(reply),
         payload_update_available=reply.body.get("payloadUpdateAvailable") is True,
     )
@@ -163,7 +167,7 @@ def read_verified(reply: CoreReply) -> VerifiedSession:
 
 def read_regenerated(reply: CoreReply) -> RegeneratedSession:
     """Return the stored payload, with the token that carries it unless the old one had expired."""
-    return RegeneratedSession(CoreSession(*reply.fields("session", _SESSION)), _optional_token(reply))
+    return RegeneratedSession(_session(reply), _optional_token(reply))
 
 
 def read_refusal(reply: CoreReply) -> Refusal:
@@ -201,7 +205,13 @@ def read_information(reply: CoreReply) -> SessionInformation:
     )
 
 
+def _session(reply: CoreReply) -> CoreSession:
+    (session,) = reply.objects({"session": _SESSION})
+    return CoreSession(*session)
+
+
 def _optional_token(reply: CoreReply) -> TokenInfo | None:
     if reply.body.get("accessToken") is None:
         return None
-    return TokenInfo(*reply.fields("accessToken", _TOKEN))
+    (access_token,) = reply.objects({"accessToken": _TOKEN})
+    return TokenInfo(*access_token)

@@ -133,6 +133,8 @@ class Session:
 
     #: Whether the core has confirmed in this request that the session has not been revoked.
     database_checked: bool = False
+    #: Whether the ``user_loader`` knew no such user when the session was refreshed.
+    user_is_gone: bool = False
 
     _refresh_token: TokenInfo | None = None
     _access_token_updated = False

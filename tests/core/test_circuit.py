@@ -30,7 +30,7 @@ def test_all_requests_are_sent_until_one_times_out(circuit: Circuit, clock: Fake
     assert not circuit.came_back()
     clock.now += 1
     assert hang(circuit, clock) == 2
-    assert circuit.is_open
+    assert circuit.opened is not None
     assert not circuit.admits()
     assert circuit.pause_left == 2
 
@@ -68,7 +68,7 @@ def test_a_probe_that_comes_back_closes_the_circuit_and_shortens_the_next_pause(
     clock.now += 4
     assert circuit.admits()
     assert circuit.came_back()
-    assert not circuit.is_open
+    assert circuit.opened is None
     assert circuit.pause_left == 0
     clock.now += 1
     assert hang(circuit, clock) == 2
@@ -93,7 +93,7 @@ def test_one_slow_request_among_others_that_come_back_opens_nothing(
     circuit.came_back()
     clock.now += 5
     assert circuit.timed_out(sent_at) is None
-    assert not circuit.is_open
+    assert circuit.opened is None
 
 
 def test_requests_that_were_waiting_already_do_not_lengthen_the_pause(
