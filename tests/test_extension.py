@@ -560,11 +560,11 @@ def test_a_refresh_ends_the_session_of_a_user_who_may_not_go_on(
     users = {"alice": "a row"}
     loaded: list[str] = []
 
-    @ext.user_loader
     def load(user_id: str) -> str | None:
         loaded.append(user_id)
         return users.get(user_id)
 
+    ext.user_loader(load)
     client = app.test_client()
     login = client.post("/login", headers={"st-auth-mode": transfer})
 

@@ -18,12 +18,11 @@ STSession(app)
 parts = ("flask_stsession.embedded.", "flask_stsession.core.", "sqlite3.", "flask_stsession.claims.")
 print(sorted(name for name in sys.modules if name.startswith(parts)))
 """
-_NEEDED = {
-    *map("flask_stsession.claims.{}".format, ("base", "validation", "validators", "primitive")),
-    *map(
-        "flask_stsession.core.{}".format,
-        "cache calls circuit client clock_check connections failures hooks http models parsing".split(),
-    ),
+_CLAIMS = {"base", "validation", "validators", "primitive"}
+_CORE = {"cache", "calls", "circuit", "client", "clock_check", "connections", "failures", "hooks", "http"}
+_CORE |= {"models", "parsing"}
+_NEEDED = {f"flask_stsession.claims.{name}" for name in _CLAIMS} | {
+    f"flask_stsession.core.{name}" for name in _CORE
 }
 
 
