@@ -1,4 +1,4 @@
-"""Values per process, calls that threads share, a clock for ages: safe with threads, forks and freezing."""
+"""Values per process, shared calls, locks by key, ages: safe with threads, forks and frozen processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import copy
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -163,6 +163,48 @@ def thread_pool(size: int, purpose: str) -> ThreadPoolExecutor:
         size, f"flask-stsession: {purpose}"
     )
     return pool
+
+
+class KeyedLocks:
+    """A lock for each key, which exists only while a thread holds or awaits it.
+
+    Only threads of one process wait for each other.
+    """
+
+    def __init__(self) -> None:
+        self._process = PerProcess(_Locks)
+
+    @contextlib.contextmanager
+    def hold(self, key: Hashable) -> Iterator[None]:
+        """Hold the lock of a key while the block runs."""
+        process = self._process.get()
+        with process.guard:
+            lock = process.locks.setdefault(key, _CountedLock())
+            lock.users += 1
+        try:
+            with lock.lock:
+                yield
+        finally:
+            with process.guard:
+                lock.users -= 1
+                if not lock.users:
+                    del process.locks[key]
+
+
+class _CountedLock:
+    """A lock, and the number of threads that hold or await it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.users = 0
+
+
+class _Locks:
+    """The locks of one process."""
+
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+        self.locks: dict[Hashable, _CountedLock] = {}
 
 
 class AgeClock:

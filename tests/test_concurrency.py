@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flask_stsession.concurrency import AgeClock, PerProcess, SingleFlight
+from flask_stsession.concurrency import AgeClock, KeyedLocks, PerProcess, SingleFlight
 from flask_stsession.errors import CoreUnavailableError, UnauthorisedError
 
 
@@ -158,6 +158,57 @@ def test_a_process_that_can_start_no_thread_makes_the_call_in_the_current_one(
     monkeypatch.setattr(threading.Thread, "start", full)
     flight, started = shared.start("key", lambda: "here")
     assert (flight.wait(0), flight.result, started) == (True, "here", True)
+
+
+# Locks by key
+
+
+def test_threads_that_hold_one_key_take_turns_and_leave_nothing_behind() -> None:
+    locks = KeyedLocks()
+    inside: list[int] = []
+    together: list[int] = []
+
+    def write(number: int) -> None:
+        with locks.hold("key"):
+            inside.append(number)
+            together.append(len(inside))
+            inside.remove(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(100)))
+    assert set(together) == {1}
+    assert locks._process.get().locks == {}
+
+
+def test_threads_that_hold_different_keys_do_not_wait_for_each_other() -> None:
+    locks = KeyedLocks()
+    with locks.hold("one"):
+        done = threading.Event()
+
+        def write() -> None:
+            with locks.hold("other"):
+                done.set()
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        assert done.wait(30)
+        thread.join()
+
+
+def test_an_error_frees_the_lock() -> None:
+    locks = KeyedLocks()
+    with pytest.raises(ValueError, match="no"), locks.hold("key"):
+        raise ValueError("no")
+    with locks.hold("key"):
+        pass
+
+
+def test_a_child_process_does_not_inherit_a_held_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    locks = KeyedLocks()
+    with locks.hold("key"), monkeypatch.context() as child:
+        child.setattr(os, "getpid", lambda: -1)
+        with locks.hold("key"):
+            pass
 
 
 # Ages

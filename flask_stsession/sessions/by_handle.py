@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 from ..claims.validation import claims_context, failed_validators, overridden, refetched_claims
 from ..core.models import SessionInformation
 from ..errors import ClaimValidationError, SessionDoesNotExistError
-from .handle_locks import HandleLocks
 from .payloads import checked_update, json_object, merged
 from .sizes import TokenSizes
 
 if TYPE_CHECKING:
     from ..callables import EnsureSync
     from ..claims.base import SessionClaimValidator
+    from ..concurrency import KeyedLocks
     from ..core.client import CoreClient
 
 #: ``f(session_information, user_context)`` that returns the validators that every guard runs.
@@ -36,7 +36,7 @@ class SessionsByHandle:
     :param extension: handed to claims in their ``user_context``.
     :param ensure_sync: ``app.ensure_sync``, which runs the app's ``async def`` functions.
     :param now_ms: returns the time in ms since 1970.
-    :param locks: held while a payload is read, merged and written.
+    :param locks: held, by session handle, while a payload is read, merged and written.
     :param sizes: refuses payloads that are too large.
     """
 
@@ -47,7 +47,7 @@ class SessionsByHandle:
         extension: object,
         ensure_sync: EnsureSync | None,
         now_ms: Callable[[], int],
-        locks: HandleLocks,
+        locks: KeyedLocks,
         sizes: TokenSizes,
     ) -> None:
         self._client = client

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import claims as built_in, signals
 from ..claims.validation import claims_context
+from ..concurrency import KeyedLocks
 from ..constants import REMEMBER_CLAIM, TransferMethod
 from ..core.models import (
     IssuedTokens,
@@ -37,7 +38,6 @@ from ..errors import (
 from ..tokens.masked import MaskedToken
 from ..tokens.refresh_token import has_shape_of_refresh_token
 from .by_handle import SessionsByHandle
-from .handle_locks import HandleLocks
 from .methods import DefaultMethods
 from .outcomes import RecentOutcomes
 from .payloads import (
@@ -100,10 +100,10 @@ class SessionManager:
         ensure_sync: EnsureSync | None = None,
     ) -> None:
         self.client = client
-        self._locks = HandleLocks()
+        self._locks = KeyedLocks()
         self.extension: object = claim_sources if extension is None else extension
         #: Held around a change that depends on the stored value; the payload has a lock of its own.
-        self._factor_locks = HandleLocks()
+        self._factor_locks = KeyedLocks()
         #: Sessions of which only the handle is known.
         self.by_handle: SessionsByHandle = SessionsByHandle(
             client,

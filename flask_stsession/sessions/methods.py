@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..claims.base import SessionClaim
 
@@ -49,16 +50,6 @@ if TYPE_CHECKING:
         def merge_payload_of(self, session: Session, update: Mapping[str, Any]) -> None:
             """Merge keys into the payload of a session that is at hand, and replace its access token."""
             ...
-
-
-class _Subject(NamedTuple):
-    """The facts about a session that claims receive."""
-
-    user_id: str
-    recipe_user_id: str
-    tenant_id: str
-    payload: dict[str, Any]
-    context: dict[str, Any]
 
 
 class DefaultMethods:
@@ -129,17 +120,27 @@ class DefaultMethods:
     def fetch_and_set_claim(self, claim: SessionClaim[Any], *, session_handle: str) -> bool:
         """Fetch the value of a claim and set it; return whether there is a session."""
         claim = _checked_claim(claim)
-        subject = self._subject(session_handle)
-        if subject is None:
-            return False
-        value = claim.fetch(
-            subject.user_id,
-            recipe_user_id=subject.recipe_user_id,
-            tenant_id=subject.tenant_id,
-            payload=subject.payload,
-            user_context=subject.context,
-            ensure_sync=self._manager.ensure_sync,
-        )
+        fetch = partial(claim.fetch, ensure_sync=self._manager.ensure_sync)
+        session = self._at_hand(session_handle)
+        if session is not None:
+            value = fetch(
+                session.get_user_id(),
+                recipe_user_id=session.get_recipe_user_id(),
+                tenant_id=session.get_tenant_id(),
+                payload=session.get_access_token_payload(),
+                user_context=session.context(fresh_time=True),
+            )
+        else:
+            found = self._manager.by_handle.information(session_handle)
+            if found is None:
+                return False
+            value = fetch(
+                found.user_id,
+                recipe_user_id=found.recipe_user_id,
+                tenant_id=found.tenant_id,
+                payload=dict(found.custom_claims_in_access_token_payload),
+                user_context=self._manager.by_handle.context_of(found),
+            )
         return self._manager.methods.set_claim_value(claim, value, session_handle=session_handle)
 
     def set_claim_value(self, claim: SessionClaim[Any], value: Any, *, session_handle: str) -> bool:
@@ -165,27 +166,6 @@ class DefaultMethods:
             if session.get_handle() == handle:
                 return session
         return None if self._find_own is None else self._find_own(handle)
-
-    def _subject(self, handle: str) -> _Subject | None:
-        session = self._at_hand(handle)
-        if session is not None:
-            return _Subject(
-                session.get_user_id(),
-                session.get_recipe_user_id(),
-                session.get_tenant_id(),
-                session.get_access_token_payload(),
-                session.context(fresh_time=True),
-            )
-        found = self._manager.by_handle.information(handle)
-        if found is None:
-            return None
-        return _Subject(
-            found.user_id,
-            found.recipe_user_id,
-            found.tenant_id,
-            dict(found.custom_claims_in_access_token_payload),
-            self._manager.by_handle.context_of(found),
-        )
 
 
 def _checked_claim(claim: SessionClaim[Any]) -> SessionClaim[Any]:
