@@ -1,29 +1,17 @@
-"""Checks of the arguments of public functions, and the core client of the current app."""
+"""Checks of the arguments of public functions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from .errors import not_text
 from .sessions.ids import refuse_blanks
-from .web.context import current_app_state
-
-if TYPE_CHECKING:
-    from .core.client import CoreClient
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def core_of_current_app() -> CoreClient:
-    """Return the client of the current app's core.
-
-    :raises RuntimeError: there is no app context, or no STSession on the app.
-    """
-    return current_app_state().manager.client
 
 
 def keyword_only(hint: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

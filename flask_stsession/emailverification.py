@@ -33,7 +33,7 @@ Every function raises :class:`~flask_stsession.CoreUnavailableError` if the core
 
 from __future__ import annotations
 
-from .arguments import checked_text, checked_user_id, core_of_current_app, keyword_only
+from .arguments import checked_text, checked_user_id, keyword_only
 from .claims.builtin import EmailVerificationClaim
 from .constants import DEFAULT_TENANT
 from .core.emails import EmailVerificationCalls, VerifiedEmail
@@ -124,4 +124,4 @@ def _address(recipe_user_id: str, email: str | None, tenant_id: str) -> str | No
 
 
 def _emails() -> EmailVerificationCalls:
-    return EmailVerificationCalls(core_of_current_app())
+    return EmailVerificationCalls(current_app_state().manager.client)

@@ -20,11 +20,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .arguments import checked_names, checked_text, checked_user_id, core_of_current_app, keyword_only
+from .arguments import checked_names, checked_text, checked_user_id, keyword_only
 from .claims.builtin import AllowedDomainsClaim
 from .constants import DEFAULT_TENANT
 from .core.tenants import Keep, Tenant, TenantCalls
 from .errors import CoreError
+from .web.context import current_app_state
 
 __all__ = [
     "AllowedDomainsClaim",
@@ -110,4 +111,4 @@ def _factors(factors: Sequence[str] | Keep | None, argument: str) -> list[str] |
 
 
 def _tenants() -> TenantCalls:
-    return TenantCalls(core_of_current_app())
+    return TenantCalls(current_app_state().manager.client)

@@ -19,9 +19,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .arguments import checked_user_id, core_of_current_app
+from .arguments import checked_user_id
 from .core.metadata import UserMetadataCalls
 from .sessions.payloads import json_object
+from .web.context import current_app_state
 
 __all__ = ["clear_user_metadata", "get_user_metadata", "update_user_metadata"]
 
@@ -49,4 +50,4 @@ def clear_user_metadata(user_id: str) -> None:
 
 
 def _metadata() -> UserMetadataCalls:
-    return UserMetadataCalls(core_of_current_app())
+    return UserMetadataCalls(current_app_state().manager.client)

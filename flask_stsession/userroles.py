@@ -25,11 +25,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .arguments import checked_name, checked_names, checked_user_id, core_of_current_app, keyword_only
+from .arguments import checked_name, checked_names, checked_user_id, keyword_only
 from .claims.builtin import PermissionClaim, UserRoleClaim
 from .constants import DEFAULT_TENANT
 from .core.roles import RoleCalls
 from .errors import Reason, STSessionError
+from .web.context import current_app_state
 
 __all__ = [
     "PermissionClaim",
@@ -177,4 +178,4 @@ def get_users_that_have_role(role: str, *, tenant_id: str = DEFAULT_TENANT) -> l
 
 
 def _roles() -> RoleCalls:
-    return RoleCalls(core_of_current_app())
+    return RoleCalls(current_app_state().manager.client)

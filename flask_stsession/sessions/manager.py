@@ -122,8 +122,12 @@ class SessionManager:
         self._config = config
         self._sizes = sizes
         self._sender = sender
-        self._refreshed: RecentOutcomes[IssuedTokens] = RecentOutcomes("refreshing with this token")
-        self._first_uses: RecentOutcomes[VerifiedSession] = RecentOutcomes("verifying this new token")
+        self._refreshed: RecentOutcomes[IssuedTokens] = RecentOutcomes(
+            "refreshing with this token", handle_of=_HANDLE_OF
+        )
+        self._first_uses: RecentOutcomes[VerifiedSession] = RecentOutcomes(
+            "verifying this new token", handle_of=_HANDLE_OF
+        )
         self._revoked = RevokedHandles()
         self._confirmed = ConfirmedTokens(config.check_database_ttl_seconds)
 
@@ -201,7 +205,6 @@ class SessionManager:
             result, _ = self._first_uses.run(
                 (digest, enable_anti_csrf),
                 lambda: self._verify_at_core(session, enable_anti_csrf=enable_anti_csrf),
-                handle_of=_HANDLE_OF,
             )
         elif digest in self._confirmed:
             session.database_checked = True
@@ -343,7 +346,6 @@ class SessionManager:
         result, is_ours = self._refreshed.run(
             key,
             partial(self._refresh_at_core, refresh_token, anti_csrf_token, enable_anti_csrf),
-            handle_of=_HANDLE_OF,
         )
         session = self._session_of(result, transfer_method, context)
         if is_ours:

@@ -38,6 +38,7 @@ class RecentOutcomes(Generic[T]):
     make atomic; threads that race can at worst lose a result, and the core is asked again.
 
     :param what: describes the call, for the error of callers whose shared call is cut short.
+    :param handle_of: returns the handle of the session that a result belongs to.
     :param seconds: for how long a result is cached, in s.
     :param size: the most results to cache.
     :param timer: a clock for ages, in s.
@@ -47,11 +48,13 @@ class RecentOutcomes(Generic[T]):
         self,
         what: str,
         *,
+        handle_of: Callable[[T], str],
         seconds: float = OUTCOME_SECONDS,
         size: int = _MOST_OUTCOMES,
         timer: Callable[[], float] | None = None,
     ) -> None:
         self._flights: SingleFlight[tuple[T, bool]] = SingleFlight(what)
+        self._handle_of = handle_of
         self._seconds = seconds
         self._size = size
         self._timer = AgeClock() if timer is None else timer
@@ -59,11 +62,10 @@ class RecentOutcomes(Generic[T]):
         #: The latest result about each session.
         self.latest: dict[str, Outcome[T]] = {}
 
-    def run(self, key: Hashable, call: Callable[[], T], *, handle_of: Callable[[T], str]) -> tuple[T, bool]:
+    def run(self, key: Hashable, call: Callable[[], T]) -> tuple[T, bool]:
         """Return the result of a call, made now unless an equal one is in flight or has just landed.
 
         :param key: callers with equal keys share a result.
-        :param handle_of: returns the handle of the session that a result belongs to.
         :returns: the result, and whether this caller made the call.
         """
 
@@ -72,7 +74,7 @@ class RecentOutcomes(Generic[T]):
             if kept is not None and self._timer() - kept.landed_at <= self._seconds:
                 return kept.result, False
             result = call()
-            self._keep(Outcome(key, handle_of(result), result, self._timer()))
+            self._keep(Outcome(key, self._handle_of(result), result, self._timer()))
             return result, True
 
         (result, was_made), is_ours = self._flights.run(key, call_and_keep)

@@ -42,7 +42,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def outcomes(clock: Clock) -> RecentOutcomes[str]:
-    return RecentOutcomes("asking", seconds=10, size=3, timer=clock)
+    return RecentOutcomes("asking", handle_of=handle_of, seconds=10, size=3, timer=clock)
 
 
 @pytest.fixture
@@ -51,44 +51,44 @@ def call() -> Calls:
 
 
 def test_a_result_is_cached_for_a_while(outcomes: RecentOutcomes[str], clock: Clock, call: Calls) -> None:
-    assert outcomes.run("key", call, handle_of=handle_of) == ("session:1", True)
+    assert outcomes.run("key", call) == ("session:1", True)
     clock.now += 10
-    assert outcomes.run("key", call, handle_of=handle_of) == ("session:1", False)
+    assert outcomes.run("key", call) == ("session:1", False)
     clock.now += 0.001
-    assert outcomes.run("key", call, handle_of=handle_of) == ("session:2", True)
+    assert outcomes.run("key", call) == ("session:2", True)
 
 
 def test_another_key_never_gets_the_result(outcomes: RecentOutcomes[str], call: Calls) -> None:
-    outcomes.run(("digest", "anti-csrf"), call, handle_of=handle_of)
-    assert outcomes.run(("digest", "other"), call, handle_of=handle_of) == ("session:2", True)
+    outcomes.run(("digest", "anti-csrf"), call)
+    assert outcomes.run(("digest", "other"), call) == ("session:2", True)
 
 
 def test_the_core_is_asked_again_about_a_forgotten_session(
     outcomes: RecentOutcomes[str], call: Calls
 ) -> None:
-    outcomes.run("key", call, handle_of=handle_of)
+    outcomes.run("key", call)
     assert outcomes.latest["session"].result == "session:1"
     outcomes.forget("session")
     outcomes.forget("unknown")
     assert "session" not in outcomes.latest
-    assert outcomes.run("key", call, handle_of=handle_of) == ("session:2", True)
+    assert outcomes.run("key", call) == ("session:2", True)
 
 
 def test_only_the_latest_result_about_a_session_is_kept(outcomes: RecentOutcomes[str], call: Calls) -> None:
-    outcomes.run("first", call, handle_of=handle_of)
-    outcomes.run("second", call, handle_of=handle_of)
-    assert outcomes.run("second", call, handle_of=handle_of) == ("session:2", False)
-    assert outcomes.run("first", call, handle_of=handle_of) == ("session:3", True)
+    outcomes.run("first", call)
+    outcomes.run("second", call)
+    assert outcomes.run("second", call) == ("session:2", False)
+    assert outcomes.run("first", call) == ("session:3", True)
 
 
 def test_the_oldest_results_make_room_and_old_ones_are_dropped(
     outcomes: RecentOutcomes[str], clock: Clock
 ) -> None:
     for name in "abcd":
-        outcomes.run(name, lambda name=name: f"{name}:", handle_of=handle_of)  # type: ignore[misc]
+        outcomes.run(name, lambda name=name: f"{name}:")  # type: ignore[misc]
     assert [name not in outcomes.latest for name in "abcd"] == [True, False, False, False]
     clock.now += 11
-    outcomes.run("e", lambda: "e:", handle_of=handle_of)
+    outcomes.run("e", lambda: "e:")
     assert [name not in outcomes.latest for name in "bcde"] == [True, True, True, False]
 
 
@@ -97,8 +97,8 @@ def test_an_error_is_not_cached(outcomes: RecentOutcomes[str], call: Calls) -> N
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        outcomes.run("key", fail, handle_of=handle_of)
-    assert outcomes.run("key", call, handle_of=handle_of) == ("session:1", True)
+        outcomes.run("key", fail)
+    assert outcomes.run("key", call) == ("session:1", True)
 
 
 def test_concurrent_calls_with_one_key_are_made_once(outcomes: RecentOutcomes[str]) -> None:
@@ -111,7 +111,7 @@ def test_concurrent_calls_with_one_key_are_made_once(outcomes: RecentOutcomes[st
         return "session:1"
 
     with ThreadPoolExecutor(8) as pool:
-        waiting = [pool.submit(outcomes.run, "key", call, handle_of=handle_of) for _ in range(8)]
+        waiting = [pool.submit(outcomes.run, "key", call) for _ in range(8)]
         go_on.set()
         results = [each.result(30) for each in waiting]
     assert made == [1]
@@ -119,6 +119,6 @@ def test_concurrent_calls_with_one_key_are_made_once(outcomes: RecentOutcomes[st
 
 
 def test_a_repr_shows_no_result(outcomes: RecentOutcomes[str], call: Calls) -> None:
-    outcomes.run("secret key", call, handle_of=handle_of)
+    outcomes.run("secret key", call)
     assert "session:1" not in repr(outcomes._by_key["secret key"])
     assert "secret" not in repr(outcomes._by_key["secret key"])
