@@ -37,7 +37,8 @@ _WEB_SCHEMES = frozenset(
     {"about", "blob", "data", "file", "filesystem", "ftp", "ftps", "http", "https", "javascript", "ws", "wss"}
 )
 _SCHEME = r"[a-z][a-z0-9+.-]*"  # RFC 3986, 3.1
-_SHELL_ORIGIN = r"[a-z][a-z0-9+.-]*://[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
+# Electron apps use "." and "-" as hosts, too.
+_SHELL_ORIGIN = r"[a-z][a-z0-9+.-]*://([.-]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(:[0-9]{1,5})?)"
 #: The dots of IDNA 2003 (RFC 3490, 3.1), which browsers take as well.
 _DOTS = "[.\u3002\uff0e\uff61]"
 _MAX_HOST_LENGTH = 253

@@ -356,6 +356,9 @@ def test_an_origin_is_spelled_as_browsers_send_it(url: str, spelled: str, path: 
     ("url", "may_be", "is_one"),
     [
         ("capacitor://localhost", True, True),
+        ("app://.", True, True),
+        ("app://-", True, True),
+        ("app://..", True, False),
         ("CAPACITOR://localhost", True, False),
         ("capacitor://localhost/", True, False),
         ("capacitor://", True, False),
