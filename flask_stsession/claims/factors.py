@@ -90,16 +90,27 @@ class MultiFactorAuthClaimClass(SessionClaim[MFAClaimValue]):
         value = self.get_value_from_payload(payload)
         return {} if value is None else value.c
 
-    def value_of(
-        self, completed: Mapping[str, int], *, user_id: str, tenant_id: str, user_context: dict[str, Any]
+    def value_with(
+        self,
+        factor_id: str,
+        payload: dict[str, Any],
+        *,
+        user_id: str,
+        tenant_id: str,
+        user_context: dict[str, Any],
     ) -> MFAClaimValue:
-        """Return the value for completed factors: the app's requirements decide whether they are enough.
+        """Return the value that a payload has once a factor is completed now.
+
+        The app's requirements decide whether the factors are enough. A function without an app knows none,
+        so there that part stays as it is.
 
         :raises TypeError: ``mfa_requirements`` did not return a list of requirements.
         """
-        returned = extension_of(user_context).mfa_requirements_of(user_id, tenant_id)
-        requirements = checked_requirements([] if returned is None else returned, "mfa_requirements")
-        return MFAClaimValue(completed, _unsatisfied(requirements, completed) is None)
+        completed = {**self.completed_in(payload), factor_id: self.now_ms(user_context) // 1000}
+        if _knows_requirements(user_context):
+            return _judged(completed, user_id, tenant_id, user_context)
+        before = self.get_value_from_payload(payload)
+        return MFAClaimValue(completed, before is not None and before.v)
 
     def _fetch(
         self,
@@ -109,10 +120,24 @@ class MultiFactorAuthClaimClass(SessionClaim[MFAClaimValue]):
         current_payload: dict[str, Any],
         user_context: dict[str, Any],
     ) -> MFAClaimValue | None:
-        if not hasattr(extension_of(user_context), "mfa_requirements_of"):
-            return None  # there is no app to ask: the claim stays missing, and its validators fail
-        completed = self.completed_in(current_payload)
-        return self.value_of(completed, user_id=user_id, tenant_id=tenant_id, user_context=user_context)
+        if not _knows_requirements(user_context):
+            # A claim that is missing stays missing, and its validators fail.
+            return self.get_value_from_payload(current_payload)
+        return _judged(self.completed_in(current_payload), user_id, tenant_id, user_context)
+
+
+def _knows_requirements(user_context: dict[str, Any]) -> bool:
+    """Return whether there is an app to ask which factors a login needs."""
+    return hasattr(extension_of(user_context), "mfa_requirements_of")
+
+
+def _judged(
+    completed: Mapping[str, int], user_id: str, tenant_id: str, user_context: dict[str, Any]
+) -> MFAClaimValue:
+    """Return the value for completed factors: the app's requirements decide whether they are enough."""
+    returned = extension_of(user_context).mfa_requirements_of(user_id, tenant_id)
+    requirements = checked_requirements([] if returned is None else returned, "mfa_requirements")
+    return MFAClaimValue(completed, _unsatisfied(requirements, completed) is None)
 
 
 class MultiFactorAuthClaimValidators:

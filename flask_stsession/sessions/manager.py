@@ -480,12 +480,12 @@ class SessionManager:
         claim, handle = built_in.MultiFactorAuthClaim, session.get_handle()
         with self._factor_locks.hold(handle):
             stored = self.information_of(session).custom_claims_in_access_token_payload
-            context = session.context(fresh_time=True)
-            value = claim.value_of(
-                {**claim.completed_in(stored), factor_id: claim.now_ms(context) // 1000},
+            value = claim.value_with(
+                factor_id,
+                stored,
                 user_id=session.get_user_id(),
                 tenant_id=session.get_tenant_id(),
-                user_context=context,
+                user_context=session.context(fresh_time=True),
             )
             return self.methods.set_claim_value(claim, value, session_handle=handle)
 

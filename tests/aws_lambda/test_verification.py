@@ -16,11 +16,13 @@ from flask_stsession.aws_lambda.settings import read_settings
 from flask_stsession.aws_lambda.verification import EventGuard, EventRecord, FunctionSessions
 from flask_stsession.claims import (
     AllowedDomainsClaim,
+    AuthTimeClaim,
     EmailVerificationClaim,
     MultiFactorAuthClaim,
     PermissionClaim,
     UserRoleClaim,
 )
+from flask_stsession.claims.base import ClaimValidationResult, SessionClaim, SessionClaimValidator
 from flask_stsession.core import RoleCalls
 from flask_stsession.errors import (
     ConfigError,
@@ -387,3 +389,104 @@ def test_login_factors_are_those_of_the_token_and_a_session_without_them_is_refu
             verified(function, session, validators=validators)
     session.set_claim_value(MultiFactorAuthClaim, {"c": {"totp": 7}, "v": True})
     assert verified(function, session, validators=check) is not None
+
+
+def test_a_completed_factor_counts_by_its_name_but_only_an_app_says_that_a_login_has_enough(
+    function: dict[str, Any], sign_in: SignIn
+) -> None:
+    signed_in = sign_in()
+    session = verified(function, signed_in)
+    assert session is not None
+    session.complete_factor("totp")
+    by_name = [MultiFactorAuthClaim.validators.has_completed_requirement_list(["totp"])]
+    assert verified(function, session, validators=by_name) is not None
+    check = [MultiFactorAuthClaim.validators.has_completed_mfa_requirements_for_auth()]
+    with pytest.raises(InvalidClaimsError):
+        verified(function, session, validators=check)
+    session.set_claim_value(MultiFactorAuthClaim, {"c": {"totp": 7}, "v": True})  # as the app has said before
+    session.complete_factor("otp-email")
+    session.fetch_and_set_claim(MultiFactorAuthClaim)
+    assert verified(function, session, validators=check) is not None
+    value = session.get_claim_value(MultiFactorAuthClaim)
+    assert (sorted(value.c), value.v) == (["otp-email", "totp"], True)
+
+
+class _Passing(SessionClaimValidator):
+    """Fetches its claim, and lets every session pass."""
+
+    def __init__(self, claim: SessionClaim[Any]) -> None:
+        super().__init__(claim.key)
+        self.claim = claim
+
+    def should_refetch(self, payload: dict[str, Any], user_context: dict[str, Any]) -> bool:
+        return True
+
+    def validate(self, payload: dict[str, Any], user_context: dict[str, Any]) -> ClaimValidationResult:
+        return ClaimValidationResult(True)
+
+
+#: Every public method of a session, with arguments.
+_METHODS: list[tuple[str, tuple[Any, ...]]] = [
+    ("get_handle", ()),
+    ("get_user_id", ()),
+    ("get_recipe_user_id", ()),
+    ("get_tenant_id", ()),
+    ("get_access_token", ()),
+    ("get_access_token_payload", ()),
+    ("get_all_session_tokens_dangerously", ()),
+    ("is_valid", ()),
+    ("get_session_data_from_database", ()),
+    ("update_session_data_in_database", ({"a": 1},)),
+    ("get_time_created", ()),
+    ("get_expiry", ()),
+    ("merge_into_access_token_payload", ({"a": 1},)),
+    ("complete_factor", ("totp",)),
+    ("revoke_session", ()),
+    *[
+        (method, arguments)
+        for claim in (
+            AllowedDomainsClaim,
+            AuthTimeClaim,
+            EmailVerificationClaim,
+            MultiFactorAuthClaim,
+            PermissionClaim,
+            UserRoleClaim,
+        )
+        for method, arguments in (
+            ("get_claim_value", (claim,)),
+            ("set_claim_value", (claim, None)),
+            ("fetch_and_set_claim", (claim,)),
+            ("remove_claim", (claim,)),
+            ("assert_claims", ([_Passing(claim)],)),
+        )
+    ],
+]
+
+
+#: Methods for the rest of the package.
+_INTERNAL = {
+    "attach",
+    "context",
+    "replace_access_token",
+    "replace_payload",
+    "require_tenant",
+    "clear_on_client",
+    "end_on_client",
+    "refuse_late_change",
+}
+
+
+def test_the_list_of_methods_is_complete() -> None:
+    names = {name for name in dir(Session) if callable(getattr(Session, name))}
+    public = {name for name in names if not name.startswith(("_", "sync_"))}
+    assert public - _INTERNAL == {name for name, _ in _METHODS}
+
+
+@pytest.mark.parametrize(("method", "arguments"), _METHODS)
+def test_every_method_of_a_session_works_without_an_app(
+    function: dict[str, Any], sign_in: SignIn, method: str, arguments: tuple[Any, ...]
+) -> None:
+    sessions = FunctionSessions(read_settings(function), get_email=lambda user_id, tenant_id: None)
+    session = verified(sessions, sign_in())
+    assert session is not None
+    getattr(session, method)(*arguments)
