@@ -62,16 +62,16 @@ def is_checked(mode: AntiCsrf, method: str, *, anti_csrf_check: bool | None = No
     :param mode: the mode in effect.
     :param method: of the request, in upper case.
     :param anti_csrf_check: the setting of the view. With ``None`` the method decides: every method but GET
-        is checked, with ``VIA_ORIGIN`` every unsafe one. OPTIONS is never checked: preflights carry no
-        cookies.
+        and OPTIONS is checked, with ``VIA_ORIGIN`` every unsafe one. Preflights, which carry no cookies,
+        reach no view; but an authorizer's cached result for an OPTIONS request serves a POST as well.
     """
-    if mode == "NONE" or method == "OPTIONS":
+    if mode == "NONE":
         return False
     if anti_csrf_check is not None:
         return anti_csrf_check
     if mode == "VIA_ORIGIN":
         return method not in _SAFE_METHODS
-    return method != "GET"
+    return method not in ("GET", "OPTIONS")
 
 
 def problem(

@@ -241,20 +241,22 @@ def test_a_cookie_that_does_not_fit_into_the_context_is_left_to_the_next_refresh
 # Anti-CSRF
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST"])
 @pytest.mark.parametrize(
     ("mode", "name"), [("VIA_CUSTOM_HEADER", "rid"), ("VIA_TOKEN", "anti-csrf"), ("NONE", None)]
 )
 def test_with_caching_anti_csrf_is_checked_whatever_the_method(
-    mode: str, name: str | None, function: dict[str, Any], sign_in: SignIn
+    mode: str, name: str | None, method: str, function: dict[str, Any], sign_in: SignIn
 ) -> None:
     function["STSESSION_ANTI_CSRF"] = mode
     session = sign_in(anti_csrf=True)
     token = session.get_all_session_tokens_dangerously()["antiCsrfToken"]
     authorizer = make_authorizer(function, transfer_method="cookie")
+    raw = session.get_access_token()
     good = {} if name is None else {name: token}
-    assert authorizer(REST.event(session.get_access_token(), "cookie", good), None)["principalId"] == "alice"
+    assert authorizer(REST.event(raw, "cookie", good, method), None)["principalId"] == "alice"
     if name is not None:
-        assert_unauthorized(authorizer, REST.event(session.get_access_token(), "cookie"))
+        assert_unauthorized(authorizer, REST.event(raw, "cookie", method=method))
 
 
 def test_without_caching_anti_csrf_is_checked_for_unsafe_methods(

@@ -63,9 +63,9 @@ def test_a_view_can_disable_the_check(mode: AntiCsrf) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_view_can_enable_the_check_but_not_for_preflights_nor_without_a_mode(mode: AntiCsrf) -> None:
+def test_the_check_can_be_enabled_for_every_method_but_not_without_a_mode(mode: AntiCsrf) -> None:
     checked = {method for method in METHODS if is_checked(mode, method, anti_csrf_check=True)}
-    assert checked == (set() if mode == "NONE" else set(METHODS) - {"OPTIONS"})
+    assert checked == (set() if mode == "NONE" else set(METHODS))
 
 
 def test_a_request_that_is_not_checked_needs_nothing() -> None:
