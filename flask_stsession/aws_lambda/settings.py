@@ -10,9 +10,8 @@ from typing import Any, Final
 
 from ..config import load
 from ..config.config import SETTINGS, Config
-from ..config.values import ENVIRONMENT_PREFIX, PREFIX, key_of
+from ..config.values import ENVIRONMENT_PREFIX, PREFIX, is_meant_as_key, key_of, meant_name
 from ..errors import ConfigError
-from ..messages import closest
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
@@ -64,8 +63,8 @@ def environment_settings(environ: Mapping[str, str] | None = None) -> dict[str, 
     """Return the settings in the environment: ``STSESSION_…``, and ``FLASK_STSESSION_…`` as Flask reads it.
 
     If both set a key, the second one wins. Flask decodes values that are JSON, and ``__`` in a name leads
-    into a dict. An unknown name that resembles a key is kept, so that it is refused like any misspelt key;
-    any other is ignored, as it may belong to another program.
+    into a dict. A name that resembles a key, or that has nearly our prefix before one, is kept, so that it is
+    refused like any misspelt key; any other is ignored, as it may belong to another program.
 
     :param environ: of the process, by default.
     """
@@ -75,16 +74,18 @@ def environment_settings(environ: Mapping[str, str] | None = None) -> dict[str, 
         if name.startswith(PREFIX) and _is_meant(name):
             found[name] = environ[name]
     for name in sorted(environ):
+        key, *way = name.removeprefix(ENVIRONMENT_PREFIX).split("__")
         if name.startswith(_FLASK_PREFIX):
-            key, *way = name.removeprefix(ENVIRONMENT_PREFIX).split("__")
             if _is_meant(key):
                 _put(found, [key, *way], _decoded(environ[name]))
+        elif not name.startswith(PREFIX) and is_meant_as_key(key, SETTINGS):
+            found[key] = environ[name]
     return found
 
 
 def _is_meant(key: str) -> bool:
     bare = [name.removeprefix(PREFIX) for name in SETTINGS]
-    if key in SETTINGS or closest(key.removeprefix(PREFIX), bare, cutoff=0.75):
+    if key in SETTINGS or meant_name(key.removeprefix(PREFIX), bare, cutoff=0.65):
         return True
     logger.warning("%s in the environment is not a setting of flask-stsession, and is ignored.", key)
     return False

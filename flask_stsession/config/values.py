@@ -147,15 +147,27 @@ def is_meant_as_key(key: object, known: Collection[str]) -> bool:
 
 
 def _is_misspelt_prefix(prefix: str) -> bool:
-    # Flask's SESSION_, with settings that end as ours do, is less similar than that.
-    return closest(prefix, [PREFIX], cutoff=0.89) is not None
+    # Flask's SESSION_, with settings that end as ours do, is less similar than that. The length is cheaper to
+    # compare, and rules out most of an environment.
+    return 8 < len(prefix) < 13 and closest(prefix, [PREFIX], cutoff=0.89) is not None
+
+
+def meant_name(name: str, known: Collection[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the name that was probably meant: the same words in another order, or the most similar one.
+
+    :param name: without its prefix, like ``known``.
+    :param cutoff: the least similarity, from 0 to 1.
+    """
+    words = sorted(name.split("_"))
+    reordered = [each for each in known if sorted(each.split("_")) == words]
+    return reordered[0] if reordered else closest(name, known, cutoff=cutoff)
 
 
 def no_such_key(key: str, known: Sequence[str]) -> ConfigError:
     """Return the error for an unknown key, without its value, which may be an API key."""
     names = [each.removeprefix(PREFIX) for each in known]
     key = key[:100]
-    meant = closest(key.upper().removeprefix(ENVIRONMENT_PREFIX).partition("_")[2], names)
+    meant = meant_name(key.upper().removeprefix(ENVIRONMENT_PREFIX).partition("_")[2], names)
     hint = f"Did you mean {PREFIX}{meant}?" if meant else f"The keys are {', '.join(known)}."
     return ConfigError(f"There is no setting {key!a}. {hint}")
 

@@ -56,18 +56,54 @@ def test_the_prefix_of_flask_wins_where_both_set_a_key() -> None:
     assert environment_settings(environ) == {"STSESSION_CHECK_DATABASE": True}
 
 
-def test_a_misspelt_name_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "STSESSION_CHECK_DATABSE",
+        "STSESSION_CHECKDB",
+        "STSESSION_DATABASE_CHECK",
+        "FLASK_STSESSION_CHECK_DB",
+        "STSESION_CHECK_DATABASE",
+        "ST_SESSION_CHECK_DATABASE",
+        "stsession_check_database",
+        "FLASK_STSSESSION_CHECK_DATABASE",
+        "FLASK_STESSION_CHECK_DATABASE",
+    ],
+)
+def test_a_misspelt_name_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("STSESSION_CONNECTION_URI", CORE)
-    monkeypatch.setenv("STSESSION_CHECK_DATABSE", "true")
-    with pytest.raises(ConfigError, match="Did you mean STSESSION_CHECK_DATABASE"):
+    monkeypatch.setenv(name, "true")
+    key = name.removeprefix("FLASK_")
+    with pytest.raises(ConfigError) as caught:
+        read_settings(None)
+    assert str(caught.value) == f"There is no setting {key!r}. Did you mean STSESSION_CHECK_DATABASE?"
+
+
+def test_a_dict_whose_name_has_a_misspelt_prefix_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASK_STSSESSION_CORE_TLS__ca", "/ca.pem")
+    with pytest.raises(ConfigError, match="Did you mean STSESSION_CORE_TLS"):
         read_settings(None)
 
 
-def test_a_name_that_resembles_no_key_is_ignored_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_names_of_other_programs_are_ignored_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    environ = {
+        "FLASK_SESSION_COOKIE_SECURE": "1",
+        "SESSION_COOKIE_DOMAIN": "x",
+        "STRIPE_API_KEY": "x",
+        "": "",
+    }
+    assert environment_settings({**environ, "SERVICE_HOST": "x", "AWS_SESSION_TOKEN": "x"}) == {}
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("name", ["STSESSION_EVERYTHING_ELSE", "STSESSION_MY_OWN"])
+def test_a_name_that_resembles_no_key_is_ignored_with_a_warning(
+    caplog: pytest.LogCaptureFixture, name: str
+) -> None:
     caplog.set_level(logging.WARNING, "flask_stsession")
-    assert environment_settings({"STSESSION_EVERYTHING_ELSE": "1"}) == {}
+    assert environment_settings({name: "1"}) == {}
     assert [each.getMessage() for each in caplog.records] == [
-        "STSESSION_EVERYTHING_ELSE in the environment is not a setting of flask-stsession, and is ignored."
+        f"{name} in the environment is not a setting of flask-stsession, and is ignored."
     ]
 
 
