@@ -297,26 +297,33 @@ def parse_event(event: object) -> EventRequest:
         _refuse("", "an object", event)
     context = _mapping(event.get("requestContext"), "requestContext")
     version = event.get("version")
-    if version == "2.0":
-        method = _mapping(context.get("http"), "requestContext.http").get("method")
-        format_: Format = "2.0"
-    elif version not in (None, "1.0"):
+    if version not in (None, "1.0", "2.0"):
         raise EventError(f"The event has the unknown version {str(version)[:20]!r}; 1.0 and 2.0 are known.")
+    format_ = format_of(event)
+    if format_ == "2.0":
+        method = _mapping(context.get("http"), "requestContext.http").get("method")
     else:
         method = event.get("httpMethod")
-        if "elb" in context:
-            is_multiple = isinstance(event.get("multiValueHeaders"), Mapping)
-            format_ = "alb multi-value" if is_multiple else "alb"
-        else:
-            format_ = "1.0"
-            if method is None and "connectionId" in context:
-                method = "GET"  # of a handshake
+        if method is None and format_ == "1.0" and "connectionId" in context:
+            method = "GET"  # of a handshake
     if not isinstance(method, str) or not method:
         key = "requestContext.http.method" if format_ == "2.0" else "httpMethod"
         _refuse(key, "the method of an HTTP request", method)
     request = EventRequest(event, context, format_, method.upper(), _headers(event, format_))
     request.check_path()
     return request
+
+
+def format_of(event: object) -> Format:
+    """Return the format of an event, as far as the event shows it; ``1.0`` if it does not."""
+    if not isinstance(event, Mapping):
+        return "1.0"
+    if event.get("version") == "2.0":
+        return "2.0"
+    context = event.get("requestContext")
+    if not isinstance(context, Mapping) or "elb" not in context:
+        return "1.0"
+    return "alb multi-value" if isinstance(event.get("multiValueHeaders"), Mapping) else "alb"
 
 
 def _headers(event: Mapping[str, Any], format_: Format) -> dict[str, str]:

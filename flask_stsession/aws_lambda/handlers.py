@@ -48,9 +48,11 @@ def verify_session_event(
 
     The session is at ``event["session"]``, ``None`` where it is optional and there is none. A request that is
     refused gets the 401, 403 or 503 of :func:`~flask_stsession.verify_session` in the shape that the gateway
-    reads; so does one for which the handler raises such an error. Changed tokens are sent with the handler's
-    response. Responses carry CORS headers for the origins in ``STSESSION_WEBSITE_DOMAIN``, and a
-    preflight request is answered without calling the handler.
+    reads; so does one for which the handler raises such an error. Any other error of this package, such as a
+    wrong API key, is logged with its traceback and becomes a 500. Other errors that the handler raises are
+    left to the runtime. Changed tokens are sent with the handler's response. Responses carry CORS headers for
+    the origins in ``STSESSION_WEBSITE_DOMAIN``, and a preflight request is answered without calling the
+    handler.
 
     Decorate once per process, at the top of the module: keys, tokens and connections are cached until the
     process ends.
@@ -95,28 +97,27 @@ class _GuardedHandler:
         try:
             request = parse_event(event)
         except EventError as error:
-            return _malformed(error)
+            return _malformed(error, event)
         if request.method == "OPTIONS":
             return preflight_response(self._config, request)
         self._sessions.begin(context)
         record = EventRecord()
         try:
             session = self._guard.session(request, record)
-        except EventError as error:
-            return _malformed(error)
-        except SessionHTTPError as error:
+        except STSessionError as error:
             return self._finished(request, record, _response_to(request, error))
         given = request.event if isinstance(request.event, MutableMapping) else dict(request.event)
         given["session"] = session
         return self._finished(request, record, self._run(request, record, given, context))
 
     def _run(self, request: EventRequest, record: EventRecord, event: Any, context: object) -> Any:
-        # There is no error handler here, unlike after init_app. So this turns a verdict that the handler
-        # raises, for example by session.assert_claims(), into a response.
+        # There is no error handler here, unlike after init_app. So this turns an error of ours that the
+        # handler raises, for example by session.assert_claims(), into a response.
         try:
             return self._handler(event, context)
-        except SessionHTTPError as error:
-            self._guard.record_verdict(request, record, error)
+        except STSessionError as error:
+            if isinstance(error, SessionHTTPError):
+                self._guard.record_verdict(request, record, error)
             return _response_to(request, error)
 
     def _finished(self, request: EventRequest, record: EventRecord, response: Any) -> GatewayResponse:
@@ -131,9 +132,9 @@ class _GuardedHandler:
         return finished
 
 
-def _malformed(error: EventError) -> GatewayResponse:
+def _malformed(error: EventError, event: object) -> GatewayResponse:
     logger.warning("400 for an event: %s", error)
-    return malformed_event(error)
+    return malformed_event(error, event)
 
 
 def _as_response(request: EventRequest, returned: Any) -> Mapping[str, Any]:
@@ -193,12 +194,10 @@ def error_response(
         raise TypeError(f"error_response() takes an exception as error, not {error!r:.100}.")
     if not isinstance(error, STSessionError):
         raise error
-    if isinstance(error, EventError):
-        return malformed_event(error)
     try:
         request = parse_event(event)
     except EventError as malformed:
-        return malformed_event(malformed)
+        return _malformed(error if isinstance(error, EventError) else malformed, event)
     given = given_settings(config)
     settings = load(given) if given else Config()
     changes = ClientChanges()
@@ -206,14 +205,17 @@ def error_response(
         if error.clear_tokens:
             changes.end_session()
         announce_verdict(settings, error, sender=None, asked=request.asked, session=None)
-        response = _response_to(request, error)
-    else:
-        logger.error("500 for %s: %s", request.asked, error, exc_info=error)
-        body = json.dumps({"message": "internal server error"}).encode()
-        response = gateway_response(request.format, 500, [("Content-Type", _JSON)], body)
+    response = _response_to(request, error)
     return with_client_headers(settings, request, changes, response, turns=Turns())
 
 
-def _response_to(request: EventRequest, error: SessionHTTPError) -> GatewayResponse:
-    answer = error.get_response()
-    return gateway_response(request.format, answer.status_code, list(answer.headers), answer.get_data())
+def _response_to(request: EventRequest, error: STSessionError) -> GatewayResponse:
+    """Return the response to an error of ours, without headers for the client; log all but verdicts."""
+    if isinstance(error, SessionHTTPError):
+        answer = error.get_response()
+        return gateway_response(request.format, answer.status_code, list(answer.headers), answer.get_data())
+    if isinstance(error, EventError):
+        return _malformed(error, request.event)
+    logger.error("500 for %s: %s", request.asked, error, exc_info=error)
+    body = json.dumps({"message": "internal server error"}).encode()
+    return gateway_response(request.format, 500, [("Content-Type", _JSON)], body)

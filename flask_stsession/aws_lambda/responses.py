@@ -15,7 +15,7 @@ from http import HTTPStatus
 from itertools import product
 from typing import Any, Final
 
-from .events import EventError, Format
+from .events import EventError, Format, format_of
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
@@ -50,10 +50,10 @@ def gateway_response(
     return {**response, **laid_out(format_, headers), "body": text, "isBase64Encoded": is_encoded}
 
 
-def malformed_event(error: EventError) -> GatewayResponse:
-    """Return a 400 for an event that no gateway sends; its format is not known."""
+def malformed_event(error: EventError, event: object = None) -> GatewayResponse:
+    """Return a 400 for an event that no gateway sends, in the event's own format as far as it shows one."""
     body = json.dumps({"message": str(error)}).encode()
-    return gateway_response("1.0", 400, [("Content-Type", "application/json")], body)
+    return gateway_response(format_of(event), 400, [("Content-Type", "application/json")], body)
 
 
 def laid_out(format_: Format, headers: HeaderPairs) -> GatewayResponse:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +26,9 @@ from support.served_core import ServedCore
 from flask_stsession import aws_lambda
 from flask_stsession.aws_lambda import error_response, verify_session_event
 from flask_stsession.aws_lambda.events import EventError
-from flask_stsession.claims import UserRoleClaim
+from flask_stsession.aws_lambda.settings import read_settings
+from flask_stsession.aws_lambda.verification import FunctionSessions
+from flask_stsession.claims import EmailVerificationClaim, UserRoleClaim
 from flask_stsession.errors import (
     ConfigError,
     CoreError,
@@ -34,6 +38,7 @@ from flask_stsession.errors import (
     TryRefreshTokenError,
     UnauthorisedError,
 )
+from flask_stsession.sessions.new_session import NewSession
 
 from .conftest import WEBSITE, SignIn
 
@@ -185,6 +190,56 @@ def test_any_other_error_of_the_handler_is_raised(function: dict[str, Any], sign
         handler(gateway_event("rest", headers=bearer(sign_in().get_access_token())), None)
 
 
+def test_a_rejected_api_key_is_a_500_that_browsers_can_read(
+    function: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(ServedCore(tmp_path / "core.db", {"api_keys": "x" * 24})) as core:
+        function |= {"STSESSION_CONNECTION_URI": core.url, "STSESSION_API_KEY": "x" * 24}
+        manager = FunctionSessions(read_settings(function)).manager
+        token = manager.create(NewSession(user_id="alice"), enable_anti_csrf=False).get_access_token()
+        function["STSESSION_API_KEY"] = "y" * 24
+        handler = verify_session_event(function, check_database=True)(user)
+        response = handler(gateway_event("http-2.0", headers=bearer(token)), None)
+    assert_readable_500(response)
+    (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert record.getMessage().startswith("500 for GET '/user': ")
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], CoreError)
+
+
+def assert_readable_500(response: dict[str, Any]) -> None:
+    assert response["statusCode"] == 500
+    assert json.loads(response["body"]) == {"message": "internal server error"}
+    assert header_of(response, "Access-Control-Allow-Origin") == WEBSITE
+
+
+def test_a_setting_that_is_missed_only_by_a_request_is_a_500_that_browsers_can_read(
+    function: dict[str, Any], sign_in: SignIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    verified = EmailVerificationClaim.validators.is_verified()
+    handler = verify_session_event(function, validators=[verified])(user)
+    assert_readable_500(handler(gateway_event("rest", headers=bearer(sign_in().get_access_token())), None))
+    assert "pass get_email=f" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(CoreError("refused", status=401), 500), (SessionDoesNotExistError("x"), 500), (EventError("bad"), 400)],
+)
+def test_other_errors_of_ours_that_the_handler_raises_are_answered_and_change_tokens_all_the_same(
+    function: dict[str, Any], sign_in: SignIn, error: Exception, status: int
+) -> None:
+    @verify_session_event(function)
+    def handler(event: dict[str, Any], context: object) -> None:
+        event["session"].merge_into_access_token_payload({"step": 2})
+        raise error
+
+    response = handler(gateway_event("rest", headers=bearer(sign_in().get_access_token())), None)
+    assert response["statusCode"] == status
+    assert header_of(response, "Access-Control-Allow-Origin") == WEBSITE
+    assert header_of(response, "st-access-token")
+
+
 @pytest.mark.parametrize("gateway", GATEWAYS)
 def test_a_preflight_is_answered_without_the_handler(function: dict[str, Any], gateway: str) -> None:
     ran: list[object] = []
@@ -254,6 +309,20 @@ def test_with_other_formats_the_handler_is_told_to_return_a_status(
     with pytest.raises(TypeError) as caught:
         handler(gateway_event("rest", headers=bearer(sign_in().get_access_token())), None)
     assert str(caught.value) == f"The handler must return a dict with a statusCode, not {found}."
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS)
+def test_the_400_of_a_malformed_event_is_in_the_format_of_its_gateway(
+    function: dict[str, Any], gateway: str
+) -> None:
+    good, bad = gateway_event(gateway), gateway_event(gateway)
+    bad["path" if "path" in bad else "rawPath"] = 5
+    handler = verify_session_event(function)(user)
+    expected = set(handler(good, None))
+    for response in (handler(bad, None), error_response(bad, EventError("x"), config=function)):
+        assert (response["statusCode"], set(response)) == (400, expected)
+    response = error_response(good, EventError("x"), config=function)
+    assert (response["statusCode"], set(response)) == (400, expected)
 
 
 @pytest.mark.parametrize("event", [None, {}, [], {"version": "9"}, {"headers": {}, "httpMethod": 5}])
