@@ -56,6 +56,7 @@ def with_client_headers(
     :param changes: ``None`` if nothing changes.
     :param response: what the handler returned to its gateway.
     :raises TypeError: its headers are not in the shape that the gateway reads.
+    :raises ValueError: a header has a line break.
     """
     headers = headers_of(response)
     add_to_list(headers, "Vary", ("Cookie", "Authorization"))

@@ -92,6 +92,7 @@ def headers_of(response: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the headers of a response that a handler has written for its gateway.
 
     :raises TypeError: a key or a header is not what the gateway expects.
+    :raises ValueError: a header has a line break.
     """
     found: list[tuple[str, str]] = []
     multiple = _mapping(response, "multiValueHeaders")
@@ -106,7 +107,14 @@ def headers_of(response: Mapping[str, Any]) -> list[tuple[str, str]]:
     cookies = response.get("cookies") or ()
     if not isinstance(cookies, (list, tuple)):
         raise TypeError(f"The handler's response must have a list under 'cookies', not {cookies!r:.100}.")
-    return found + [("Set-Cookie", str(cookie)) for cookie in cookies]
+    found += [("Set-Cookie", str(cookie)) for cookie in cookies]
+    for name, value in found:
+        # RFC 9110, 5.5: a client could read the second line as a header of its own.
+        if not {"\r", "\n"}.isdisjoint(name + value):
+            raise ValueError(
+                f"The handler's header {name!r} must be one line: remove the line break from it."
+            )
+    return found
 
 
 def with_headers(response: Mapping[str, Any], format_: Format, headers: HeaderPairs) -> GatewayResponse:

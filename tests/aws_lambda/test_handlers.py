@@ -299,6 +299,20 @@ def test_bytes_in_a_response_are_refused_with_what_to_write(
         handler(gateway_event("rest", headers=bearer(sign_in().get_access_token())), None)
 
 
+@pytest.mark.parametrize("changes_token", [True, False])
+def test_a_line_break_in_a_header_is_an_error_whether_or_not_a_token_changes(
+    function: dict[str, Any], sign_in: SignIn, changes_token: bool
+) -> None:
+    @verify_session_event(function)
+    def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+        if changes_token:
+            event["session"].merge_into_access_token_payload({"step": 2})
+        return {"statusCode": 200, "headers": {"X-Mine": "a\nb"}, "body": ""}
+
+    with pytest.raises(ValueError, match=r"^The handler's header 'X-Mine' must be one line"):
+        handler(gateway_event("rest", headers=bearer(sign_in().get_access_token())), None)
+
+
 @pytest.mark.parametrize(
     ("returned", "found"), [({"a": 1}, "one without"), ("text", "str"), (None, "NoneType")]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any, get_args
 
 import pytest
@@ -129,6 +130,22 @@ def test_headers_in_the_wrong_shape_are_an_error(response: dict[str, Any], compl
     with pytest.raises(TypeError) as caught:
         headers_of(response)
     assert str(caught.value) == complaint
+
+
+@pytest.mark.parametrize(
+    ("response", "name"),
+    [
+        ({"headers": {"Location": "/\nSet-Cookie: a=1"}}, "Location"),
+        ({"headers": {"X": "1\r"}}, "X"),
+        ({"headers": {"X\n": "1"}}, "X\n"),
+        ({"multiValueHeaders": {"X": ["1", "2\r\n"]}}, "X"),
+        ({"cookies": ["a=1\nb"]}, "Set-Cookie"),
+    ],
+)
+def test_a_header_with_a_line_break_is_an_error_that_names_it(response: dict[str, Any], name: str) -> None:
+    message = f"The handler's header {name!r} must be one line: remove the line break from it."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        headers_of(response)
 
 
 def test_other_keys_of_a_response_stay() -> None:
