@@ -137,7 +137,8 @@ class SessionHTTPError(STSessionError, http.HTTPException):
         self.args: tuple[Any, ...] = (self.message,)  # Werkzeug drops them
         # Flask-RESTful and Flask-RESTX send ``data``, Flask itself sends ``get_response()``.
         self.data: dict[str, Any] = self.body()
-        self.code = type(self).code if status is None else status
+        own = type(self).code if status is None else status
+        self.code = 500 if own is None else own  # Werkzeug would send a 200 for none
 
     def __str__(self) -> str:
         return self.message

@@ -287,3 +287,15 @@ def test_a_status_that_was_asked_for_is_kept(app: Flask) -> None:
 
     response = app.test_client().get("/mine")
     assert (response.status_code, response.get_json()) == (440, {"message": "unauthorised"})
+
+
+def test_a_verdict_of_the_apps_own_without_a_status_is_a_500(app: Flask) -> None:
+    class BlockedError(SessionHTTPError):
+        wire_message = "blocked"
+
+    @app.get("/mine")
+    def mine() -> str:
+        raise BlockedError
+
+    response = app.test_client().get("/mine")
+    assert (response.status_code, response.get_json()) == (500, {"message": "blocked"})

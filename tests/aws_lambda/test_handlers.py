@@ -35,6 +35,7 @@ from flask_stsession.errors import (
     CoreUnavailableError,
     InvalidClaimsError,
     SessionDoesNotExistError,
+    SessionHTTPError,
     TryRefreshTokenError,
     UnauthorisedError,
 )
@@ -170,6 +171,18 @@ def test_a_verdict_that_the_handler_raises_is_the_response(
     response = verify_session_event(function)(handler)(event, None)
     assert response["statusCode"] == status
     assert bool(cookies_of(response)) is isinstance(error, UnauthorisedError)
+
+
+def test_an_error_class_without_a_status_is_a_500(function: dict[str, Any], sign_in: SignIn) -> None:
+    class BlockedError(SessionHTTPError):
+        wire_message = "blocked"
+
+    def handler(event: object, context: object) -> None:
+        raise BlockedError
+
+    event = gateway_event("rest", headers=bearer(sign_in().get_access_token()))
+    response = verify_session_event(function)(handler)(event, None)
+    assert (response["statusCode"], json.loads(response["body"])) == (500, {"message": "blocked"})
 
 
 def test_claims_that_the_handler_asserts_are_a_403(function: dict[str, Any], sign_in: SignIn) -> None:
