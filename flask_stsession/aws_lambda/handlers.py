@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, MutableMapping
 from functools import wraps
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..callables import refuse_asynchronous
 from ..config import load
@@ -22,6 +22,9 @@ from .events import EventError, EventRequest, parse_event
 from .responses import GatewayResponse, gateway_response, is_decimal, malformed_event
 from .settings import given_settings, read_settings
 from .verification import EventGuard, EventRecord, FunctionSessions
+
+if TYPE_CHECKING:
+    from ..sessions.session import Session
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
@@ -106,18 +109,20 @@ class _GuardedHandler:
             session = self._guard.session(request, record)
         except STSessionError as error:
             return self._finished(request, record, _response_to(request, error))
-        given = request.event if isinstance(request.event, MutableMapping) else dict(request.event)
-        given["session"] = session
-        return self._finished(request, record, self._run(request, record, given, context))
+        event = request.event if isinstance(request.event, MutableMapping) else dict(request.event)
+        event["session"] = session
+        return self._finished(request, record, self._run(request, record, session, event, context))
 
-    def _run(self, request: EventRequest, record: EventRecord, event: Any, context: object) -> Any:
+    def _run(
+        self, request: EventRequest, record: EventRecord, session: Session | None, event: Any, context: object
+    ) -> Any:
         # There is no error handler here, unlike after init_app. So this turns an error of ours that the
         # handler raises, for example by session.assert_claims(), into a response.
         try:
             return self._handler(event, context)
         except STSessionError as error:
             if isinstance(error, SessionHTTPError):
-                self._guard.record_verdict(request, record, error)
+                self._guard.record_verdict(request, record, error, session)
             return _response_to(request, error)
 
     def _finished(self, request: EventRequest, record: EventRecord, response: Any) -> GatewayResponse:

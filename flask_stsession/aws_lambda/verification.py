@@ -174,8 +174,17 @@ class EventGuard:
             signals.session_verified.send(self._sessions, session=session)
         return session
 
-    def record_verdict(self, request: EventRequest, record: EventRecord, error: SessionHTTPError) -> None:
-        """Record what a verdict clears on the client; set its status, log it and send its signal."""
+    def record_verdict(
+        self,
+        request: EventRequest,
+        record: EventRecord,
+        error: SessionHTTPError,
+        session: Session | None = None,
+    ) -> None:
+        """Record what a verdict clears on the client; set its status, log it and send its signal.
+
+        :param session: the session of the handler that raised the verdict; ``None`` before it runs.
+        """
         if error.clear_tokens:
             record.changes.end_session()
         announce_verdict(
@@ -183,7 +192,7 @@ class EventGuard:
             error,
             sender=self._sessions,
             asked=request.asked,
-            session=None,
+            session=session,
         )
 
     def _checked_session(self, request: EventRequest, record: EventRecord) -> Session | None:

@@ -23,7 +23,7 @@ from support.lambda_events import (
 )
 from support.served_core import ServedCore
 
-from flask_stsession import aws_lambda
+from flask_stsession import aws_lambda, signals
 from flask_stsession.aws_lambda import error_response, verify_session_event
 from flask_stsession.aws_lambda.events import EventError
 from flask_stsession.aws_lambda.settings import read_settings
@@ -40,6 +40,7 @@ from flask_stsession.errors import (
     UnauthorisedError,
 )
 from flask_stsession.sessions.new_session import NewSession
+from flask_stsession.sessions.session import Session
 
 from .conftest import WEBSITE, SignIn
 
@@ -185,13 +186,22 @@ def test_an_error_class_without_a_status_is_a_500(function: dict[str, Any], sign
     assert (response["statusCode"], json.loads(response["body"])) == (500, {"message": "blocked"})
 
 
-def test_claims_that_the_handler_asserts_are_a_403(function: dict[str, Any], sign_in: SignIn) -> None:
+def test_claims_that_the_handler_asserts_are_a_403_with_a_signal_that_carries_the_session(
+    function: dict[str, Any], sign_in: SignIn
+) -> None:
     @verify_session_event(function)
     def handler(event: dict[str, Any], context: object) -> None:
         event["session"].assert_claims([UserRoleClaim.validators.includes("admin")])
 
+    seen: list[object] = []
+
+    def receive(sender: object, session: Session, **extra: object) -> None:
+        seen.append(session.get_user_id())
+
     event = gateway_event("http-2.0", headers=bearer(sign_in().get_access_token()))
-    assert handler(event, None)["statusCode"] == 403
+    with signals.claims_invalid.connected_to(receive):
+        assert handler(event, None)["statusCode"] == 403
+    assert seen == ["alice"]
 
 
 def test_any_other_error_of_the_handler_is_raised(function: dict[str, Any], sign_in: SignIn) -> None:
