@@ -9,8 +9,6 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
 from ..callables import refuse_asynchronous
-from ..config import load
-from ..config.config import Config
 from ..errors import SessionHTTPError, STSessionError
 from ..sessions.client_changes import ClientChanges
 from ..web.options import passes_to_guard, verify_options
@@ -20,7 +18,7 @@ from .client_headers import with_client_headers
 from .cors import preflight_response
 from .events import EventError, EventRequest, parse_event
 from .responses import GatewayResponse, gateway_response, is_decimal, malformed_event
-from .settings import given_settings, read_settings
+from .settings import read_settings, settings_of_errors
 from .verification import EventGuard, EventRecord, FunctionSessions
 
 if TYPE_CHECKING:
@@ -193,7 +191,10 @@ def error_response(
     :param event: the event of the invocation.
     :param error: the error; an error of another package is raised again.
     :param config: as for :func:`verify_session_event`; sets the statuses, the CORS headers, and which
-        cookies are cleared.
+        cookies are cleared. ``None``: the environment, which is read once.
+    :raises ConfigError: a setting is wrong. A guard or an authorizer in the same module says so at its
+        import already.
+    :raises TypeError: an argument has the wrong type.
     """
     if not isinstance(error, BaseException):
         raise TypeError(f"error_response() takes an exception as error, not {error!r:.100}.")
@@ -203,8 +204,7 @@ def error_response(
         request = parse_event(event)
     except EventError as malformed:
         return _malformed(error if isinstance(error, EventError) else malformed, event)
-    given = given_settings(config)
-    settings = load(given) if given else Config()
+    settings = settings_of_errors(config)
     changes = ClientChanges()
     if isinstance(error, SessionHTTPError):
         if error.clear_tokens:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from ..config import load
@@ -41,6 +42,25 @@ def read_settings(config: Mapping[str, Any] | None) -> Config:
             "mapping or in the environment: STSESSION_CONNECTION_URI = 'https://core.example.com:3567'."
         )
     return loaded
+
+
+def settings_of_errors(config: Mapping[str, Any] | None) -> Config:
+    """Return the settings for the response to an error: those for tokens, statuses and CORS, not the core's.
+
+    :param config: as for :func:`read_settings`.
+    :raises TypeError: it is not a mapping.
+    :raises ConfigError: a setting is wrong.
+    """
+    if config is None:
+        return _settings_in(frozenset(os.environ.items()))
+    # Not ``load``, which would log suspicious combinations for each response.
+    return Config.from_mapping(given_settings(config))
+
+
+@lru_cache(maxsize=1)
+def _settings_in(environ: frozenset[tuple[str, str]]) -> Config:
+    # Cached because each reading logs the names that are ignored.
+    return load(environment_settings(dict(environ)))
 
 
 def given_settings(config: object) -> dict[str, Any]:

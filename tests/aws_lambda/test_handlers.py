@@ -528,6 +528,35 @@ def test_the_environment_is_read_where_no_settings_are_given(monkeypatch: pytest
     assert error_response(gateway_event("rest"), TryRefreshTokenError())["statusCode"] == 440
 
 
+def test_the_environment_is_read_once_unless_it_changes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("STSESSION_MY_OWN", "x")
+    monkeypatch.setenv("STSESSION_SESSION_EXPIRED_STATUS_CODE", "440")
+    event, error = gateway_event("rest"), UnauthorisedError()
+    assert [error_response(event, error)["statusCode"] for _ in range(3)] == [440] * 3
+    assert [each.getMessage()[:16] for each in caplog.records if each.levelname == "WARNING"] == [
+        "STSESSION_MY_OWN"
+    ]
+    monkeypatch.setenv("STSESSION_SESSION_EXPIRED_STATUS_CODE", "441")
+    assert error_response(event, UnauthorisedError())["statusCode"] == 441
+
+
+def test_a_mapping_is_not_judged_anew_with_each_error(caplog: pytest.LogCaptureFixture) -> None:
+    config = {"STSESSION_COOKIE_SAME_SITE": "none", "STSESSION_ANTI_CSRF": "NONE"}
+    error_response(gateway_event("rest"), UnauthorisedError(), config=config)
+    assert [each for each in caplog.records if each.levelname != "INFO"] == []
+
+
+def test_a_wrong_setting_is_an_error_where_no_guard_has_read_it() -> None:
+    with pytest.raises(ConfigError, match=r"^STSESSION_INVALID_CLAIM_STATUS_CODE"):
+        error_response(
+            gateway_event("rest"),
+            InvalidClaimsError(),
+            config={"STSESSION_INVALID_CLAIM_STATUS_CODE": "no"},
+        )
+
+
 def test_an_error_of_another_package_is_raised_again() -> None:
     with pytest.raises(KeyError):
         error_response(gateway_event("rest"), KeyError("x"))
