@@ -189,8 +189,11 @@ class EventRequest:
         # Payload 1.0 also has the path that the client requested, with the stage.
         asked = self.context.get("path") if self.format == "1.0" else None
         root = before
-        if isinstance(asked, str) and _decoded(asked).endswith(path):
-            root = _decoded(asked)[: -len(path) or None] + before
+        if isinstance(asked, str):
+            # The root of a stage comes as "/dev" with the path "/".
+            whole, own = _decoded(asked).rstrip("/"), path.rstrip("/")
+            if whole.endswith(own):
+                root = whole[: len(whole) - len(own)] + before
         below = path[len(before) :]
         if gateway_path and not root.endswith(gateway_path) and _begins_with(below, gateway_path):
             # Something in front of the gateway added it, for example a CDN.

@@ -97,6 +97,22 @@ def test_an_empty_gateway_path_says_that_clients_see_none() -> None:
     assert parse_event(gateway_event("rest")).mount("") == ("", "/user")
 
 
+@pytest.mark.parametrize(
+    ("asked", "path"),
+    [
+        ("/dev", "/"),
+        ("/dev/", "/"),
+        ("/dev/user/", "/user"),
+        ("/dev/user", "/user/"),
+        ("/dev/user/", "/user/"),
+    ],
+)
+def test_the_stage_is_found_with_and_without_a_slash_at_the_end(asked: str, path: str) -> None:
+    event = gateway_event("rest", path)
+    event["requestContext"]["path"] = asked
+    assert parse_event(event).mount() == ("/dev", path)
+
+
 @pytest.mark.parametrize("path", ["/userdata", "/use", "/"])
 def test_a_path_that_only_resembles_the_stage_keeps_its_beginning(path: str) -> None:
     event = gateway_event("http-2.0", path)
