@@ -32,6 +32,10 @@ _DEFAULT_STAGE: Final = "$default"
 #: ``{name}`` or ``{name+}`` in the path of a route.
 _PARAMETER = r"\{([^{}]+?)\+?\}"
 
+#: How a load balancer writes addresses where it preserves the client's port: ``203.0.113.9:51234`` or
+#: ``[2001:db8::1]:51234``.
+_ADDRESS_WITH_PORT = r"\[([^\]]+)\](?::\d+)?|([^:]+):\d+"
+
 #: Header names that WSGI can express. They have no underscore: ``X_Forwarded_For`` would pass for
 #: ``X-Forwarded-For``.
 _NAME = r"[A-Za-z0-9!#$%&'*+.^`|~-]+"
@@ -115,7 +119,9 @@ class EventRequest:
         """The address of the client, as the gateway saw it; empty if the event has none."""
         if self.format.startswith("alb"):
             # The load balancer adds the last one; the client may have sent the others.
-            return self.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+            last = self.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+            with_port = re.fullmatch(_ADDRESS_WITH_PORT, last)
+            return last if with_port is None else with_port[1] or with_port[2]
         key = "http" if self.format == "2.0" else "identity"
         source = _mapping(self.context.get(key), f"requestContext.{key}").get("sourceIp")
         return source if isinstance(source, str) else ""

@@ -72,6 +72,25 @@ def test_only_the_forwarded_address_that_the_load_balancer_adds_counts() -> None
 
 
 @pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ("203.0.113.9:51234", "203.0.113.9"),
+        ("10.0.0.1:80, 203.0.113.9:51234", "203.0.113.9"),
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("2001:db8::443", "2001:db8::443"),
+        ("", ""),
+    ],
+)
+def test_the_port_that_a_load_balancer_preserves_is_no_part_of_the_address(
+    forwarded: str, address: str
+) -> None:
+    request = parse_event(gateway_event("alb", headers={"x-forwarded-for": forwarded}))
+    assert (request.source_ip, request.environ()["REMOTE_ADDR"]) == (address, address)
+
+
+@pytest.mark.parametrize(
     "context",
     [
         {"eventType": "CONNECT", "connectionId": "x"},
