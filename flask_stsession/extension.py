@@ -45,6 +45,7 @@ from .web.options import (
     checked_claims,
     checked_validators,
     passes_to_guard,
+    refuse_unknown,
     verify_options,
 )
 from .web.sockets import verdicts_refuse_connections
@@ -328,6 +329,7 @@ class STSession(Extension):
         """
         if not isinstance(app_or_blueprint, Flask | Blueprint):
             raise TypeError(f"protect() takes the Flask app or a Blueprint, not {app_or_blueprint!r}.")
+        refuse_unknown("protect()", verify_arguments, own=["exempt"])
         options = verify_options("protect()", **verify_arguments)
         app_or_blueprint.before_request(Protection(exempt, options))
 

@@ -87,6 +87,11 @@ def make_authorizer(
         transfer methods, or ``VIA_ORIGIN`` by cookie, with cached results.
     :raises TypeError: an argument has the wrong type.
     """
+    if callable(config):
+        raise TypeError(
+            f"make_authorizer() returns a handler and decorates none, so it takes no {config!r:.100}: write "
+            "authorizer = make_authorizer()."
+        )
     for name, flag in (("result_caching", result_caching), ("simple_responses", simple_responses)):
         if not isinstance(flag, bool):
             raise TypeError(f"make_authorizer() takes True or False as {name}, not {flag!r}.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..callables import refuse_asynchronous
 from ..errors import SessionHTTPError, STSessionError
 from ..sessions.client_changes import ClientChanges
-from ..web.options import passes_to_guard, verify_options
+from ..web.options import passes_to_guard, refuse_unknown, verify_options
 from ..web.transport import Turns
 from ..web.verdict_record import announce_verdict
 from .client_headers import with_client_headers
@@ -66,7 +66,10 @@ def verify_session_event(
     :raises ConfigError: a setting is wrong, the core is the embedded one, or the arguments protect nothing.
     :raises TypeError: an argument is unknown or has the wrong type.
     """
+    refuse_unknown("verify_session_event()", verify_arguments, own=["config", "get_email"])
     options = verify_options("verify_session_event()", **verify_arguments)
+    if callable(config):
+        raise TypeError("Write the decorator with parentheses: @verify_session_event().")
     sessions = FunctionSessions(read_settings(config), get_email=get_email)
     guard = EventGuard(sessions, options)
 

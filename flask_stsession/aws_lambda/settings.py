@@ -72,10 +72,9 @@ def given_settings(config: object) -> dict[str, Any]:
         return environment_settings()
     if isinstance(config, Mapping):
         return dict(config)
-    hint = " Write the decorator with parentheses: @verify_session_event()." if callable(config) else ""
     raise TypeError(
         "config must be a mapping of STSESSION_ keys, or None for the environment, not "
-        f"{type(config).__name__}.{hint}"
+        f"{type(config).__name__}."
     )
 
 

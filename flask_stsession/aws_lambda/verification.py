@@ -82,8 +82,9 @@ class FunctionSessions:
         :param context: of the invocation, as the runtime passes it to a handler.
         :param limit_seconds: the gateway's own limit (s).
         """
-        tell: Callable[[], int] | None = getattr(context, "get_remaining_time_in_millis", None)
-        left = math.inf if tell is None else tell() / 1000
+        tell: Callable[[], object] | None = getattr(context, "get_remaining_time_in_millis", None)
+        told = None if tell is None else tell()
+        left = told / 1000 if isinstance(told, int | float) else math.inf  # a mock tells no number
         self._deadline.set(self._clock() + min(left, limit_seconds) - _RESERVE_SECONDS)
 
     def _time_left(self) -> float:

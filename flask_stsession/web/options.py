@@ -101,7 +101,7 @@ def verify_options(
     :raises TypeError: an argument is unknown, or of a wrong type.
     :raises ConfigError: the arguments could protect nothing.
     """
-    _refuse_unknown(caller, unknown)
+    refuse_unknown(caller, unknown)
     for name, value, takes_none in (
         ("anti_csrf_check", anti_csrf_check, True),
         ("session_required", session_required, False),
@@ -156,12 +156,19 @@ def passes_to_guard(function: F) -> F:
     return function
 
 
-def _refuse_unknown(caller: str, unknown: Iterable[str]) -> None:
-    known = list(SIGNATURE.parameters)
-    for name in unknown:
-        meant = closest(name, known)
-        advice = f"did you mean {meant}=?" if meant else f"it takes {', '.join(known)}."
-        raise TypeError(f"{caller} has no argument {name!r}: {advice}")
+def refuse_unknown(caller: str, given: Iterable[str], own: Sequence[str] = ()) -> None:
+    """Refuse arguments that a guard does not take.
+
+    :param caller: the function that got them, for messages.
+    :param own: further arguments that it takes.
+    :raises TypeError: an argument is unknown; the message names the one that was meant.
+    """
+    known = [*own, *SIGNATURE.parameters]
+    for name in given:
+        if name not in known:
+            meant = closest(name, known)
+            advice = f"did you mean {meant}=?" if meant else f"it takes {', '.join(known)}."
+            raise TypeError(f"{caller} has no argument {name!r}: {advice}")
 
 
 def _check_flag(caller: str, name: str, value: object, *, takes_none: bool) -> None:

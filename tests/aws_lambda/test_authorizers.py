@@ -363,6 +363,15 @@ def test_settings_that_cannot_work_are_refused(
     assert complaint in str(caught.value)
 
 
+def test_a_function_is_told_that_an_authorizer_decorates_nothing() -> None:
+    with pytest.raises(TypeError) as caught:
+        make_authorizer(refuse_all)  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        f"make_authorizer() returns a handler and decorates none, so it takes no {refuse_all!r}: write "
+        "authorizer = make_authorizer()."
+    )
+
+
 @pytest.mark.parametrize("name", ["result_caching", "simple_responses", "session_required"])
 def test_flags_must_be_true_or_false(name: str) -> None:
     arguments: dict[str, Any] = {name: "yes"}

@@ -456,6 +456,20 @@ def test_the_embedded_core_and_arguments_that_protect_nothing_are_refused_when_d
         verify_session_event(dict(NO_CORE), role="admin")
 
 
+def test_an_unknown_argument_is_refused_with_the_one_that_was_meant() -> None:
+    arguments: list[tuple[str, str]] = [
+        ("get_emial", "did you mean get_email=?"),
+        ("confg", "did you mean config=?"),
+        ("zzz", "it takes config, get_email, anti_csrf_check, "),
+    ]
+    for name, advice in arguments:
+        unknown: dict[str, Any] = {name: None}
+        with pytest.raises(TypeError) as caught:
+            verify_session_event(dict(NO_CORE), **unknown)
+        message = f"verify_session_event() has no argument {name!r}: {advice}"
+        assert str(caught.value)[: len(message)] == message
+
+
 def test_the_decorated_handler_keeps_its_name() -> None:
     assert verify_session_event(dict(NO_CORE))(user).__name__ == "user"
 

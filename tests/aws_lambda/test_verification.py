@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock, Mock
 
 import pytest
 from support.app_factory import NO_CORE
@@ -276,7 +277,7 @@ def test_the_calls_of_an_invocation_end_before_it_times_out(
     assert verified(sessions, session) is not None
 
 
-@pytest.mark.parametrize("context", [None, object()])
+@pytest.mark.parametrize("context", [None, object(), Mock(), MagicMock()])
 def test_a_context_without_a_remaining_time_sets_no_limit(
     function: dict[str, Any], sign_in: SignIn, context: object
 ) -> None:

@@ -238,10 +238,11 @@ def test_options_of_the_guard_apply_to_every_view(app: Flask) -> None:
     )
 
 
-def test_an_unknown_option_is_refused_at_once(app: Flask) -> None:
-    message = r"^protect\(\) has no argument 'role': did you mean roles=\?$"
+@pytest.mark.parametrize(("name", "meant"), [("role", "roles"), ("exemt", "exempt")])
+def test_an_unknown_option_is_refused_at_once(app: Flask, name: str, meant: str) -> None:
+    message = rf"^protect\(\) has no argument '{name}': did you mean {meant}=\?$"
     with pytest.raises(TypeError, match=message):
-        app.extensions["stsession"].protect(app, role="admin")
+        app.extensions["stsession"].protect(app, **{name: "admin"})
 
 
 def test_the_token_is_verified_once_per_request(app: Flask) -> None:
