@@ -133,8 +133,8 @@ class Session:
 
     #: Whether the core has confirmed in this request that the session has not been revoked.
     database_checked: bool = False
-    #: Whether the ``user_loader`` knew no such user when the session was refreshed.
-    user_is_gone: bool = False
+    #: Whether the ``user_loader`` knew no such user at the refresh; ``None`` if it was not asked.
+    user_is_gone: bool | None = None
 
     _refresh_token: TokenInfo | None = None
     _access_token_updated = False
