@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from copy import copy
 from functools import partial, wraps
 from itertools import chain
@@ -30,6 +31,7 @@ from .guards import (
     has_lost_exemption,
     is_bypassed,
     is_exempt,
+    method_decorators_of,
 )
 from .hints import Hints, is_in_development
 from .navigation import no_such_login_page
@@ -329,25 +331,37 @@ def _layers(function: Any) -> Iterator[Any]:
 
 
 def is_cached_above_guard(view: Any) -> bool:
-    """Return whether a decorator caches the responses of a guarded view, and so shows them to all users.
-
-    ``functools.wraps`` copies the attributes of a cache to the decorators above it: the innermost function
-    with such an attribute is the cache.
-    """
-    methods = getattr(getattr(view, "view_class", None), "methods", None) or ()
-    functions = [view, *(getattr(view.view_class, method.lower(), None) for method in methods)]
-    for function in functions:
-        marked = [each for each in _layers(function) if any(hasattr(each, mark) for mark in _CACHE_MARKS)]
-        if marked and hasattr(getattr(marked[-1], "__wrapped__", None), OPTIONS):
-            return True
+    """Return whether a decorator caches the responses of a guarded view, and so shows them to all users."""
+    view_class: Any = getattr(view, "view_class", None)
+    for method in (*(getattr(view_class, "methods", None) or ()), "dispatch_request"):
+        calls = [*_layers(view), *_layers(_decorated_method(view_class, method.lower()))]
+        for depth, function in enumerate(calls):
+            if _is_cache(function) and any(hasattr(each, OPTIONS) for each in calls[depth + 1 :]):
+                return True
     return False
+
+
+def _decorated_method(view_class: Any, name: str) -> Any:
+    """Return a method of a view class below its ``method_decorators``, as it is called at a request."""
+    method = getattr(view_class, name, None)
+    for decorator in () if method is None else method_decorators_of(view_class, name):
+        with suppress(Exception):  # one that needs a request
+            method = decorator(method)
+    return method
+
+
+def _is_cache(function: Any) -> bool:
+    """Return whether a function is a cache itself: ``functools.wraps`` copies the marks of one upwards."""
+    below = getattr(function, "__wrapped__", None)
+    marks = ((getattr(function, mark, None), getattr(below, mark, None)) for mark in _CACHE_MARKS)
+    return any(own is not None and own != copied for own, copied in marks)
 
 
 def _cached_above(endpoint: str) -> str:
     return (
         f"The view of the endpoint {endpoint!r} is cached above @verify_session(): the response to one user "
         "would be shown to everybody, with a session or without. Put the caching decorator below "
-        "@verify_session(), with a key that contains the user id."
+        "@verify_session() (before it in a list of decorators), with a key that contains the user id."
     )
 
 

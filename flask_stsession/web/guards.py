@@ -256,12 +256,15 @@ def guards_on(view: Any, method: str) -> list[VerifyOptions]:
     """Return the options of the guards on a view function, and on the method of its view class."""
     view_class: Any = getattr(view, "view_class", None)
     name = method.lower()
-    decorators: Any = getattr(view_class, "method_decorators", ())  # of Flask-RESTful and Flask-RESTX
-    if isinstance(decorators, Mapping):
-        decorators = decorators.get(name, ())
-    places = (view, getattr(view_class, name, None), *decorators)
+    places = (view, getattr(view_class, name, None), *method_decorators_of(view_class, name))
     found = [getattr(each, OPTIONS, None) for each in places]
     return [options for options in found if isinstance(options, VerifyOptions)]
+
+
+def method_decorators_of(view_class: Any, name: str) -> Iterable[Any]:
+    """Return the decorators that Flask-RESTful and Flask-RESTX apply to a method, innermost first."""
+    decorators: Iterable[Any] = getattr(view_class, "method_decorators", ())
+    return decorators.get(name, ()) if isinstance(decorators, Mapping) else decorators
 
 
 def _is_marked(target: Any, mark: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import flask_restful
 import flask_restx
 import pytest
-from flask import Flask, g
+from flask import Flask, g, request
 from flask.testing import FlaskClient
 from flask.views import MethodView
 from support.app_factory import AppFactory
@@ -315,7 +315,7 @@ def test_a_cache_above_the_guard_is_refused_with_the_remedy(app: Flask, cache: A
         assert str(caught.value) == (
             "The view of the endpoint 'secret' is cached above @verify_session(): the response to one user "
             "would be shown to everybody, with a session or without. Put the caching decorator below "
-            "@verify_session(), with a key that contains the user id."
+            "@verify_session() (before it in a list of decorators), with a key that contains the user id."
         )
     assert client.get("/open").status_code == 200
 
@@ -335,20 +335,61 @@ def test_a_cache_of_a_public_view_is_allowed(app: Flask) -> None:
     assert app.test_client().get("/public").text == "secret"
 
 
-@pytest.mark.parametrize("is_on_the_class", [True, False])
-def test_a_cache_above_the_guard_of_a_view_class_is_found(app: Flask, is_on_the_class: bool) -> None:
-    class Guarded(MethodView):
-        decorators = [verify_session(), cached_like_flask_caching] if is_on_the_class else []
-
-        def get(self) -> str:
-            return "secret"
-
-    if not is_on_the_class:
-        Guarded.get = cached_like_flask_caching(verify_session()(Guarded.get))  # type: ignore[method-assign]
-    app.add_url_rule("/secret", view_func=Guarded.as_view("secret"))
+def test_a_cache_below_the_guard_hides_none_above_it(app: Flask) -> None:
+    app.add_url_rule("/secret", "secret", lru_cache(verify_session()(cached_like_flask_caching(secret))))
     app.testing = True
     with pytest.raises(ConfigError, match="'secret' is cached above"):
         app.test_client().get("/secret")
+
+
+def method(_view: MethodView) -> str:
+    return "secret"
+
+
+guard = verify_session()
+cached = cached_like_flask_caching
+
+
+@pytest.mark.parametrize(
+    ("attributes", "decorators_of_api"),
+    [
+        ({"get": cached(guard(method))}, []),
+        ({"get": method, "decorators": [guard, cached]}, []),
+        ({"get": guard(method), "decorators": [cached]}, []),
+        ({"get": method, "method_decorators": [guard, cached]}, []),
+        ({"get": method, "method_decorators": {"get": [guard, cached]}}, []),
+        ({"get": guard(method), "method_decorators": [cached]}, []),
+        ({"get": guard(method)}, [cached]),
+        ({"get": method, "method_decorators": [guard]}, [cached]),
+        ({"dispatch_request": guard(method), "decorators": [cached]}, []),
+    ],
+)
+def test_a_cache_above_the_guard_of_a_view_class_is_found(
+    app: Flask, attributes: dict[str, Any], decorators_of_api: list[Any]
+) -> None:
+    app.testing = True
+    api = flask_restful.Api(app, decorators=decorators_of_api)
+    api.add_resource(type("Secret", (flask_restful.Resource,), attributes), "/secret")
+    with pytest.raises(ConfigError, match="'secret' is cached above"):
+        app.test_client().get("/secret")
+
+
+@pytest.mark.parametrize("below", [[cached, guard], {"get": [cached, guard]}, {"post": [guard, cached]}])
+def test_a_cache_below_the_guard_of_a_view_class_is_allowed(app: Flask, below: Any) -> None:
+    attributes = {"get": method, "method_decorators": below}
+    flask_restful.Api(app).add_resource(type("Secret", (flask_restful.Resource,), attributes), "/secret")
+    assert signed_in(app).get("/secret").json == "secret"
+
+
+def test_a_decorator_of_a_resource_that_needs_its_request_hinders_no_other_view(app: Flask) -> None:
+    def of_request(function: Any) -> Any:
+        assert request.path == "/secret"
+        return function
+
+    attributes = {"get": method, "method_decorators": [guard, of_request]}
+    flask_restful.Api(app).add_resource(type("Secret", (flask_restful.Resource,), attributes), "/secret")
+    assert app.test_client().get("/open").status_code == 200
+    assert signed_in(app).get("/secret").json == "secret"
 
 
 # Settings that come too late
