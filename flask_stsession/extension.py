@@ -936,13 +936,15 @@ class STSession(Extension):
     def refuse_refresh_of_ended(self, session: Session) -> None:
         """End the session if :meth:`allow_refresh` refuses it.
 
-        :raises UnauthorisedError: the session was ended.
+        :raises UnauthorisedError: the session was ended, here or by a receiver of ``session_refreshed``.
         :raises TypeError: :meth:`allow_refresh` did not return a bool.
         """
         allowed: object = self.allow_refresh(session)
         if not isinstance(allowed, bool):
             raise TypeError(f"allow_refresh() must return True or False, not {allowed!r}.")
         if allowed:
+            if self.manager.is_revoked(session.get_handle()):
+                raise UnauthorisedError("The session was revoked while it was refreshed.")
             return
         self.revoke_session(session.get_handle())
         user_id, is_gone = session.get_user_id(), session.user_is_gone

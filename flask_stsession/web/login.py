@@ -21,6 +21,7 @@ from ..errors import (
 from ..tokens import access_token as tokens
 from ..tokens.refresh_token import has_shape_of_refresh_token
 from .context import RequestState, hand_out, origin_of_api, publish, request_state, this_g, this_request
+from .ended import clear_revoked
 from .hints import is_in_development
 from .navigation import keep_cookies_from_other_sites
 from .transport import (
@@ -89,6 +90,9 @@ def create(app_state: AppState, state: RequestState, new: NewSession) -> Session
     if method == "header" and sent.access_cookies:
         state.changes.clear("cookie")
     hand_out(state, session)
+    handle = session.get_handle()
+    if app_state.manager.is_revoked(handle):  # a receiver of session_created has revoked it
+        clear_revoked(app_state, [handle])
     if carried is not None and not new.keep_previous:
         _end_replaced(app_state, carried.handle)
     return session

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from flask import Flask, current_app, g
+from flask import Flask, Response, current_app, g
 from support.app_factory import AppFactory
 from support.clients import LateClient, signed_in
 from werkzeug.test import TestResponse
@@ -22,6 +23,7 @@ from flask_stsession import (
     revoke_session,
     verify_session,
 )
+from flask_stsession.signals import session_created, session_refreshed
 
 
 def handle() -> str:
@@ -150,6 +152,75 @@ def test_revoking_inside_an_overridden_refresh_clears_the_client(make_app: AppFa
     assert response.status_code == 401
     assert "cookie" in cleared(response)
     assert client.get_cookie("sAccessToken") is None
+
+
+REVOKING: dict[str, Callable[[Session], Any]] = {
+    "session": lambda session: session.revoke_session(),
+    "by handle": lambda session: revoke_session(session.get_handle()),
+    "by user": lambda session: revoke_all_sessions_for_user(session.get_user_id()),
+}
+
+
+class Ending(STSession):
+    """Ends a session where it decides about its refresh, and does not refuse that."""
+
+    def allow_refresh(self, session: Session) -> bool:
+        REVOKING[self.way](session)
+        return True
+
+    way: Any = None
+
+
+@pytest.mark.parametrize("transfer", ["cookie", "header"])
+@pytest.mark.parametrize("is_receiver", [True, False])
+@pytest.mark.parametrize("way", REVOKING)
+def test_a_session_that_is_revoked_during_its_refresh_is_refused_and_cleared(
+    make_app: AppFactory, way: str, is_receiver: bool, transfer: str
+) -> None:
+    def end(_app: Flask, session: Session, **_extra: Any) -> None:
+        REVOKING[way](session)
+
+    app = make_app(extension=STSession if is_receiver else Ending)
+    app.extensions["stsession"].way = way
+    client = app.test_client()
+    login = client.post("/login", headers={"st-auth-mode": transfer})
+    token = login.headers.get("st-refresh-token")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    with session_refreshed.connected_to(end, app) if is_receiver else nullcontext():
+        response = client.post("/auth/session/refresh", headers=headers)
+    assert (response.status_code, response.get_json()) == (401, {"message": "unauthorised"})
+    assert transfer in cleared(response)
+    assert client.get_cookie("sAccessToken") is None
+
+
+@pytest.mark.parametrize("way", REVOKING)
+def test_a_refresh_without_a_request_returns_no_revoked_session(make_app: AppFactory, way: str) -> None:
+    with make_app(extension=Ending).app_context():
+        ext: Any = current_app.extensions["stsession"]
+        ext.way = way
+        tokens = ext.create_new_session_without_request_response("alice").get_all_session_tokens_dangerously()
+        with pytest.raises(UnauthorisedError) as caught:
+            ext.refresh_session_without_request_response(tokens["refreshToken"])
+        assert caught.value.reason == "session_ended"
+
+
+@pytest.mark.parametrize("transfer", ["cookie", "header"])
+@pytest.mark.parametrize("way", REVOKING)
+def test_a_session_that_is_revoked_as_soon_as_it_is_created_sends_no_tokens(
+    app: Flask, way: str, transfer: str
+) -> None:
+    def end(_app: Flask, session: Session, **_extra: Any) -> None:
+        REVOKING[way](session)
+
+    @app.after_request
+    def show(response: Response) -> Response:
+        response.headers["signed-in"] = str(g.session is not None or bool(current_session))
+        return response
+
+    with session_created.connected_to(end, app):
+        response = app.test_client().post("/login", headers={"st-auth-mode": transfer})
+    assert response.headers["signed-in"] == "False"
+    assert cleared(response) == [transfer]
 
 
 def test_revoking_works_without_a_request(app: Flask) -> None:
