@@ -23,7 +23,7 @@ from ..errors import STSessionError
 from ..sessions.assembly import make_transport
 from ..web import cors
 from ..web.first_request import misplaced_guards, reasons_to_serve_nothing, suspicious_routes
-from ..web.navigation import no_such_login_page
+from ..web.navigation import no_such_login_page, path_in
 from .group import Command, app_state, on_stsession, quiet
 from .output import json_option, listed, print_json, print_table
 from .routes import guarded_routes, path_of_guarded_view
@@ -328,5 +328,5 @@ def _missing_login_path(state: AppState) -> Iterator[str]:
     login = state.config.login_url
     if login is None or not login.startswith("/"):
         return
-    if not state.app.url_map.bind("localhost").test(login.partition("?")[0]):
+    if not state.app.url_map.bind("localhost").test(path_in(login)):
         yield no_such_login_page(login)

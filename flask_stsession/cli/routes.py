@@ -14,6 +14,7 @@ from flask.cli import with_appcontext
 from ..claims.validators import AgedValidator
 from ..web.first_request import misplaced_guards
 from ..web.guards import Protection, guards_on, is_exempt
+from ..web.navigation import path_in
 from .group import Command, app_state, on_stsession
 from .output import json_option, print_json, print_table
 
@@ -174,8 +175,14 @@ def _before_request_functions(app: Flask, endpoint: str) -> Iterator[Callable[..
 
 
 def _is_login_page(state: AppState, rule: Rule) -> bool:
-    login = state.config.login_url
-    return login is not None and login.partition("?")[0] in (rule.endpoint, rule.rule)
+    login, rules = state.config.login_url, list(state.app.url_map.iter_rules())
+    if login is None:
+        return False
+    if not login.startswith("/"):
+        return any(each.endpoint == login and each.rule == rule.rule for each in rules)
+    path = path_in(login)
+    is_redirected = all(each.rule != path for each in rules)
+    return rule.rule == path or (is_redirected and rule.rule == f"{path}/")
 
 
 def _asks(options: VerifyOptions) -> Iterator[str]:

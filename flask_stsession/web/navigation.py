@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from flask import request as current_request, url_for
-from werkzeug.routing import BuildError
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BuildError, RequestRedirect
 
 from ..config.domains import origin_of
 from ..constants import REFRESH_PATH
@@ -225,7 +227,7 @@ def is_page(config: Config, request: Request, target: str) -> bool:
 
     :param target: path and query as clients write them.
     """
-    path = unquote(target.partition("?")[0]).removeprefix(config.root_path(request.script_root))
+    path = path_in(target).removeprefix(config.root_path(request.script_root))
     adapter = this_app().create_url_adapter(request)
     return adapter is not None and adapter.test(path, "GET")
 
@@ -270,11 +272,41 @@ def may_have_been_here(request: Request) -> bool:
 
 
 def is_login_page(request: Request, login: str) -> bool:
-    """Return whether this request is for the login page itself.
+    """Return whether this request is for the URL of the login page itself.
 
     :param login: its endpoint, or its path in this app, with or without a query.
     """
-    return login == request.endpoint or login.partition("?")[0] == request.path
+    if not login.startswith("/"):
+        # The form of the page may be posted to another endpoint with the same URL.
+        return login == request.endpoint or (request.method != "GET" and _has_url_of(request, login))
+    path = path_in(login)
+    return path == request.path or (f"{path}/" == request.path and _is_redirected(request, path))
+
+
+def _has_url_of(request: Request, endpoint: str) -> bool:
+    """Return whether a request is for the URL to which the redirects to an endpoint lead."""
+    own, url_map = request.url_rule, this_app().url_map
+    with suppress(BuildError, KeyError):  # no such endpoint
+        if own is not None and any(each.rule == own.rule for each in url_map.iter_rules(endpoint)):
+            return path_in(url_for(endpoint).removeprefix(request.script_root)) == request.path
+    return False
+
+
+def _is_redirected(request: Request, path: str) -> bool:
+    """Return whether the app redirects a GET of this path, which lacks the slash at its end, to this URL."""
+    adapter = this_app().create_url_adapter(request)
+    try:
+        if adapter is not None:
+            adapter.match(path, "GET")
+    except HTTPException as redirect:
+        return isinstance(redirect, RequestRedirect) and path_in(redirect.new_url).endswith(request.path)
+    return False
+
+
+def path_in(url: str) -> str:
+    """Return the path of a URL without scheme and host, decoded as ``request.path`` is."""
+    path = url.partition("#")[0].partition("?")[0]
+    return unquote(path) if "%" in path else path
 
 
 def login_url(config: Config, request: Request, login: str, *, then: str | None = None) -> str:
@@ -284,14 +316,19 @@ def login_url(config: Config, request: Request, login: str, *, then: str | None 
     :param then: path and query to come back to. If the URL would be too long for servers and proxies, the
         query is left out; if that is not enough, the path too.
     """
-    try:
-        path = login if login.startswith("/") else url_for(login).removeprefix(request.script_root)
-    except BuildError as error:
-        raise ConfigError(no_such_login_page(login)) from error
+    if login.startswith("/"):
+        path = quote(login, safe=_QUERY_CHARACTERS + "#")
+    else:
+        try:
+            path = url_for(login).removeprefix(request.script_root)
+        except BuildError as error:
+            raise ConfigError(no_such_login_page(login)) from error
     # ``url_for`` returns a full URL if the endpoint is on another host than this request.
     url = config.root_path(request.script_root) + path if path.startswith("/") else path
+    page, hash_, fragment = url.partition("#")
     for target in (then, (then or "").partition("?")[0]):
-        whole = f"{url}{'&' if '?' in url else '?'}{urlencode({'next': target})}"
+        query = f"{'&' if '?' in page else '?'}{urlencode({'next': target})}"
+        whole = page + query + hash_ + fragment
         if target and len(whole) <= LONGEST_URL:
             return whole
     return url

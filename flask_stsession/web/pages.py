@@ -27,6 +27,7 @@ from .navigation import (
     is_page_fetch,
     login_url,
     page_of,
+    path_in,
     referring_page,
 )
 from .verdict_record import WITHOUT_SESSION
@@ -164,7 +165,7 @@ def _once_within_seconds(refused: Refused, response: BaseResponse, target: str) 
 
 
 def _is_same_page(page: str | None, target: str) -> bool:
-    return page is not None and page.partition("?")[0] == target.partition("?")[0]
+    return page is not None and path_in(page).rstrip("/") == path_in(target).rstrip("/")
 
 
 def _may_hide_cookies(refused: Refused) -> bool:

@@ -336,6 +336,13 @@ def test_a_login_page_of_the_app_is_no_finding(make_app: AppFactory, login_url: 
     assert ("routes", "ok") in statuses_of(app)
 
 
+@pytest.mark.parametrize("login_url", ["/anmelden-%C3%BC", "/anmelden-ü", "/anmelden-ü#top"])
+def test_a_login_page_with_an_encoded_path_is_no_finding(make_app: AppFactory, login_url: str) -> None:
+    app = make_app(login_url=login_url)
+    app.add_url_rule("/anmelden-ü", "sign_in", lambda **_: {})
+    assert ("routes", "ok") in statuses_of(app)
+
+
 @pytest.mark.parametrize("login_url", ["typo", "/typo", "blueprint.login"])
 def test_a_login_page_that_does_not_exist_is_a_finding(make_app: AppFactory, login_url: str) -> None:
     assert findings_of(make_app(login_url=login_url), "routes") == [

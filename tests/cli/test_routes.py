@@ -85,7 +85,28 @@ def test_a_protected_app_leaves_out_its_login_page_static_files_and_our_routes(m
     assert guards_of(app, "/auth/signout", "POST") == (["own"], [])
     by_endpoint = make_app(name="by_endpoint", login_url="login")
     by_endpoint.extensions["stsession"].protect(by_endpoint)
+    by_endpoint.add_url_rule("/login", "form", new_view())
     assert guards_of(by_endpoint, "/login", "POST") == (["exempt"], [])
+    assert guards_of(by_endpoint, "/login") == (["exempt"], [])
+
+
+@pytest.mark.parametrize(
+    ("login", "rule", "others"),
+    [
+        ("/sign-in", "/sign-in/", []),
+        ("/anmelden-%C3%BC#top", "/anmelden-ü", []),
+        ("/sign-in", "/sign-in", ["/sign-in/"]),
+    ],
+)
+def test_the_login_page_is_left_out_however_its_url_is_written(
+    make_app: AppFactory, login: str, rule: str, others: list[str]
+) -> None:
+    app = make_app(login_url=login)
+    app.extensions["stsession"].protect(app)
+    for path in (rule, *others):
+        app.add_url_rule(path, path, new_view())
+    assert guards_of(app, rule) == (["exempt"], [])
+    assert [guards_of(app, path) for path in others] == [(["protect"], [])] * len(others)
 
 
 def test_methods_of_a_class_are_told_apart(app: Flask) -> None:

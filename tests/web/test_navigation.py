@@ -396,6 +396,9 @@ def test_a_form_that_may_have_been_redirected_is_recognised_by_its_short_referer
         ("/sign-in", "", {"api_gateway_path": "/gate"}, None, "/gate/sign-in"),
         ("log_in", "/mounted", {"api_gateway_path": "/gate"}, None, "/gate/accounts/log-in"),
         ("log_in", "", {"api_gateway_path": "/gate", "api_base_path": "/"}, None, "/gate/accounts/log-in"),
+        ("/sign-in#top", "", {}, "/a", "/sign-in?next=%2Fa#top"),
+        ("/?tab=1#/sign-in", "", {}, "/a", "/?tab=1&next=%2Fa#/sign-in"),
+        ("/anmelden-ü%20", "", {}, "/a", "/anmelden-%C3%BC%20?next=%2Fa"),
     ],
 )
 def test_the_login_url_is_made_from_an_endpoint_or_a_path(
@@ -423,6 +426,49 @@ def test_the_login_page_is_recognised_by_endpoint_or_path(
     make_app: AppFactory, login: str, expected: bool
 ) -> None:
     with make_app().test_request_context("/login?next=/a", method="POST"):
+        assert is_login_page(request, login) is expected
+
+
+@pytest.mark.parametrize(
+    ("login", "path", "method", "expected"),
+    [
+        ("/sign-in", "/sign-in/", "GET", True),  # to which the app redirects
+        ("/sign-in#top", "/sign-in/", "GET", True),
+        ("/slashed", "/slashed", "GET", True),
+        ("/slashed", "/slashed/", "GET", False),  # a view of its own
+        ("/moved", "/moved/", "GET", False),  # the app redirects to another page
+        ("/nowhere", "/nowhere/", "GET", False),
+        ("/anmelden-%C3%BC", "/anmelden-ü", "GET", True),
+        ("/anmelden-ü", "/anmelden-ü", "GET", True),
+        ("/log%20in", "/log in", "GET", True),
+        ("form", "/form", "POST", True),  # another endpoint with its URL
+        ("form", "/form/old", "POST", False),  # its other URL, to which nobody is sent
+        ("of_language", "/en/form", "POST", False),
+        ("form", "/sign-in/", "POST", False),
+        ("no_such", "/form", "POST", False),
+        ("form", "/nowhere", "POST", False),
+    ],
+)
+def test_the_login_page_is_recognised_by_its_url(login: str, path: str, method: str, expected: bool) -> None:
+    def view(**_arguments: str) -> str:
+        return ""
+
+    app = Flask("app")
+    for rule, endpoint in [
+        ("/sign-in/", "sign_in"),
+        ("/slashed", "without"),
+        ("/slashed/", "with"),
+        ("/form", "form"),
+        ("/form/old", "form"),
+        ("/<lang>/form", "of_language"),
+        ("/anmelden-ü", "umlaut"),
+        ("/log in", "blank"),
+    ]:
+        app.add_url_rule(rule, endpoint, view)
+        app.add_url_rule(rule, f"post_{rule}", view, methods=["POST"])
+    app.add_url_rule("/moved", "moved", redirect_to="/sign-in/")
+    app.add_url_rule("/moved/", "not_moved", view)
+    with app.test_request_context(path, method=method):
         assert is_login_page(request, login) is expected
 
 

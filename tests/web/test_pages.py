@@ -214,6 +214,32 @@ def test_protect_leaves_the_login_page_open(make_app: AppFactory, expiring: Serv
     assert stranger.get("/sign-in?from=app&next=%2Fpage").text == "please sign in"
 
 
+@pytest.mark.parametrize(
+    ("login", "rule"),
+    [
+        ("/enter", "/enter/"),
+        ("/enter", "/enter"),
+        ("/enter#top", "/enter"),
+        ("/anmelden-%C3%BC", "/anmelden-ü"),
+        ("/anmelden-ü", "/anmelden-ü"),
+        ("/log%20in", "/log in"),
+        ("enter", "/enter/"),
+    ],
+)
+def test_browsers_reach_the_login_page_and_post_its_form_however_its_url_is_written(
+    make_app: AppFactory, login: str, rule: str
+) -> None:
+    app = add_pages(make_app(login_url=login))
+    app.extensions["stsession"].protect(app)
+    app.add_url_rule(rule, "enter", lambda: f"please sign in for {request.args['next']}")
+    app.add_url_rule(rule, "do_sign_in", lambda: create_new_session("bob").get_user_id(), methods=["POST"])
+    stranger = Visitor(app, signed_in=False)
+    page = stranger.client.get("/page", headers=NAVIGATES, follow_redirects=True)
+    assert page.text == "please sign in for /page"
+    assert stranger.post(page.request.path).text == "bob"
+    assert stranger.get("/page").text == "the page of bob"
+
+
 def test_a_guarded_login_page_shows_401_and_is_not_redirected_to_itself(make_app: AppFactory) -> None:
     app = make_app(login_url="guarded")
     app.add_url_rule("/guarded", "guarded", verify_session()(lambda: "unseen"))
