@@ -896,6 +896,11 @@ class STSession(Extension):
         """Whether ``get_global_claim_validators`` is overridden."""
         return self._overrides("get_global_claim_validators")
 
+    @property
+    def asks_for_login_url(self) -> bool:
+        """Whether ``get_login_url`` is overridden."""
+        return self._overrides("get_login_url")
+
     def _overrides(self, method: str) -> bool:
         """Return whether a method is overridden, by a subclass or on this object."""
         return getattr(getattr(self, method), "__func__", None) is not getattr(STSession, method)

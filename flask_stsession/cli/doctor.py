@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 from flask import got_request_exception
 from flask.cli import with_appcontext
+from werkzeug.routing import Map, Rule
 
 from ..config.checks import suspicious_combinations
 from ..constants import CDI_VERSIONS, DYNAMIC_KID_PREFIX, STATIC_KID_PREFIX
@@ -324,9 +325,14 @@ def _routes(state: AppState) -> Iterator[Check]:
 
 
 def _missing_login_path(state: AppState) -> Iterator[str]:
-    """Yield a message if the login page has a path that the app does not serve."""
+    """Yield a message if the login page has a path that the app does not serve on any host."""
     login = state.config.login_url
     if login is None or not login.startswith("/"):
         return
-    if not state.app.url_map.bind("localhost").test(path_in(login)):
+    url_map = state.app.url_map
+    rules = [
+        Rule(each.rule, **{**each.get_empty_kwargs(), "host": None, "subdomain": None})
+        for each in url_map.iter_rules()
+    ]
+    if not Map(rules, converters=url_map.converters).bind("localhost").test(path_in(login)):
         yield no_such_login_page(login)

@@ -43,6 +43,11 @@ class Extension(ABC):
         """Whether ``get_global_claim_validators`` is overridden; if not, all sessions share them."""
         return True
 
+    @property
+    def asks_for_login_url(self) -> bool:
+        """Whether ``get_login_url`` is overridden; if not, the login page is the configured one."""
+        return True
+
     @abstractmethod
     def global_validators_for(self, session: Session) -> list[SessionClaimValidator]:
         """Return the validators that every guard runs on this session."""

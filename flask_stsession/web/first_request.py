@@ -34,7 +34,7 @@ from .guards import (
     method_decorators_of,
 )
 from .hints import Hints, is_in_development
-from .navigation import no_such_login_page
+from .navigation import endpoint_problem
 from .options import VerifyOptions
 from .verify import record_verdict
 
@@ -125,9 +125,7 @@ def suspicious_routes(app_state: AppState) -> Iterator[str]:
     """Yield a message, with the remedy, for each route that is probably a mistake."""
     yield from _shared_rules(app_state)
     yield from _lost_exemptions(app_state.app)
-    login = app_state.config.login_url
-    if login is not None and not login.startswith("/") and login not in app_state.app.view_functions:
-        yield no_such_login_page(login)
+    yield from _unusable_login_page(app_state)
 
 
 def _shared_rules(app_state: AppState) -> Iterator[str]:
@@ -145,6 +143,16 @@ def _shared_rules(app_state: AppState) -> Iterator[str]:
                 "app and by a route of flask-stsession. Leave ours out of STSESSION_ROUTES to serve it "
                 "yourself."
             )
+
+
+def _unusable_login_page(app_state: AppState) -> Iterator[str]:
+    app, login = app_state.app, app_state.config.login_url
+    if login is None or login.startswith("/") or app_state.extension.asks_for_login_url:
+        return
+    problem = endpoint_problem(app, login)
+    # The values that functions of the app give to arguments depend on the request.
+    if problem is not None and not (login in app.view_functions and any(app.url_default_functions.values())):
+        yield problem
 
 
 def _set_too_late(keys: list[str]) -> str:

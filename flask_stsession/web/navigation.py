@@ -25,7 +25,7 @@ from .context import origin_of_api, this_app
 from .csrf import sender_of, via_origin_problem
 
 if TYPE_CHECKING:
-    from flask import Request
+    from flask import Flask, Request
 
     from ..config.config import Config
     from ..constants import TransferMethod
@@ -322,7 +322,7 @@ def login_url(config: Config, request: Request, login: str, *, then: str | None 
         try:
             path = url_for(login).removeprefix(request.script_root)
         except BuildError as error:
-            raise ConfigError(no_such_login_page(login)) from error
+            raise ConfigError(endpoint_problem(this_app(), login) or no_such_login_page(login)) from error
     # ``url_for`` returns a full URL if the endpoint is on another host than this request.
     url = config.root_path(request.script_root) + path if path.startswith("/") else path
     page, hash_, fragment = url.partition("#")
@@ -332,6 +332,25 @@ def login_url(config: Config, request: Request, login: str, *, then: str | None 
         if target and len(whole) <= LONGEST_URL:
             return whole
     return url
+
+
+def endpoint_problem(app: Flask, login: str) -> str | None:
+    """Return why the URL of a login page cannot be built, with the remedy; ``None`` if it can.
+
+    :param login: its endpoint, to whose arguments functions for ``url_defaults`` may give values.
+    """
+    if login not in app.view_functions:
+        return no_such_login_page(login)
+    rules = (rule for rule in app.url_map.iter_rules() if rule.endpoint == login)
+    needed = min((rule.arguments - (rule.defaults or {}).keys() for rule in rules), key=len, default=None)
+    if not needed:
+        return None
+    names = " and ".join(map(repr, sorted(needed)))
+    return (
+        f"STSESSION_LOGIN_URL = {login!r} is an endpoint whose URL needs {names}, so browsers without a "
+        "session cannot be sent there. Set a value in a function for @app.url_defaults, or override "
+        "get_login_url() to return the path."
+    )
 
 
 def no_such_login_page(login: str) -> str:

@@ -343,6 +343,36 @@ def test_a_login_page_with_an_encoded_path_is_no_finding(make_app: AppFactory, l
     assert ("routes", "ok") in statuses_of(app)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        ({"host_matching": True, "static_host": "static.example.com"}, {"host": "<tenant>.example.com"}),
+        ({"subdomain_matching": True}, {"subdomain": "accounts"}),
+    ],
+)
+@pytest.mark.parametrize("exists", [True, False])
+def test_the_path_of_the_login_page_may_be_on_any_host(
+    core_config: dict[str, Any], arguments: Any, place: Any, exists: bool
+) -> None:
+    app = Flask("app", **arguments)
+    app.config.update(core_config, STSESSION_LOGIN_URL="/sign-in" if exists else "/typo")
+    app.config.update(SERVER_NAME="example.com", STSESSION_API_DOMAIN="https://api.example.com")
+    STSession(app)
+    app.add_url_rule("/sign-in", "sign_in", lambda **_: {}, **place)
+    if exists:
+        assert ("routes", "ok") in statuses_of(app)
+    else:
+        [message] = findings_of(app, "routes")
+        assert "'/typo' is neither an endpoint nor a path" in message
+
+
+def test_a_login_page_whose_url_needs_an_argument_is_a_finding(make_app: AppFactory) -> None:
+    app = make_app(login_url="sign_in")
+    app.add_url_rule("/<lang>/sign-in", "sign_in", lambda **_: {})
+    [message] = findings_of(app, "routes")
+    assert "is an endpoint whose URL needs 'lang'" in message
+
+
 @pytest.mark.parametrize("login_url", ["typo", "/typo", "blueprint.login"])
 def test_a_login_page_that_does_not_exist_is_a_finding(make_app: AppFactory, login_url: str) -> None:
     assert findings_of(make_app(login_url=login_url), "routes") == [

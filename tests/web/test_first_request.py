@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException
 from flask_stsession import (
     ConfigError,
     SessionHTTPError,
+    STSession,
     STSessionError,
     UnauthorisedError,
     session_exempt,
@@ -450,6 +451,50 @@ def test_a_redirect_to_a_login_page_that_is_no_endpoint_names_the_setting(make_a
     with pytest.raises(ConfigError) as raised:
         app.test_client().get("/user", headers={"Accept": "text/html"})
     assert str(raised.value) == NO_LOGIN_PAGE
+
+
+LOGIN_PAGE_WITH_ARGUMENT = (
+    "STSESSION_LOGIN_URL = 'sign_in' is an endpoint whose URL needs 'lang', so browsers without a session "
+    "cannot be sent there. Set a value in a function for @app.url_defaults, or override get_login_url() to "
+    "return the path."
+)
+
+
+def test_a_login_page_whose_url_needs_an_argument_is_named_with_it(
+    make_app: AppFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(login_url="sign_in")
+    app.add_url_rule("/<lang>/sign-in", "sign_in", lambda lang: lang)
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    with pytest.raises(ConfigError) as raised:
+        app.test_client().get("/user", headers={"Accept": "text/html"})
+    assert str(raised.value) == LOGIN_PAGE_WITH_ARGUMENT
+    assert LOGIN_PAGE_WITH_ARGUMENT in caplog.messages
+
+
+def test_the_url_of_the_login_page_takes_arguments_from_defaults(
+    make_app: AppFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(login_url="sign_in")
+    app.add_url_rule("/<lang>/sign-in", "sign_in", lambda lang: lang)
+    app.url_defaults(lambda endpoint, values: values.setdefault("lang", "en"))
+    response = app.test_client().get("/user", headers={"Accept": "text/html"})
+    assert response.headers["Location"] == "/en/sign-in?next=%2Fuser"
+    assert not [each for each in caplog.messages if "STSESSION_LOGIN_URL" in each]
+
+
+def test_an_override_may_give_the_path_of_a_login_page_whose_url_needs_an_argument(
+    make_app: AppFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Extension(STSession):
+        def get_login_url(self) -> str:
+            return "/en/sign-in"
+
+    app = make_app(extension=Extension, login_url="sign_in")
+    app.add_url_rule("/<lang>/sign-in", "sign_in", lambda lang: lang)
+    response = app.test_client().get("/user", headers={"Accept": "text/html"})
+    assert response.headers["Location"] == "/en/sign-in?next=%2Fuser"
+    assert not [each for each in caplog.messages if "STSESSION_LOGIN_URL" in each]
 
 
 def test_a_setting_that_is_removed_after_init_app_is_an_error(make_app: AppFactory) -> None:
