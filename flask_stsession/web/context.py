@@ -166,8 +166,12 @@ def _is_of_socket(request: Request) -> bool:
 
 def is_handshake(request: Request) -> bool:
     """Return whether a request asks for a WebSocket (RFC 6455, 4.1)."""
-    upgrade: str = request.environ.get("HTTP_UPGRADE", "")
-    return "websocket" in upgrade.lower()
+    environ: dict[str, str] = request.environ
+    return (
+        "websocket" in environ.get("HTTP_UPGRADE", "").lower()
+        and "upgrade" in environ.get("HTTP_CONNECTION", "").lower()
+        and request.method == "GET"
+    )
 
 
 def request_of(method: str, *, instead: str) -> Request:

@@ -666,6 +666,25 @@ def test_a_socket_cannot_change_its_session_but_still_checks_claims(
     assert "fetched" not in client.get("/user").get_json()["payload"]
 
 
+@pytest.mark.parametrize("headers", [{"Upgrade": "websocket"}, {"Upgrade": "h2c", "Connection": "Upgrade"}])
+def test_a_request_that_is_no_handshake_changes_its_session_whatever_it_would_upgrade_to(
+    app: Flask, headers: dict[str, str]
+) -> None:
+    client = app.test_client()
+    for path in ("/login", "/auth/session/refresh", "/auth/signout"):
+        response = client.post(path, headers={"st-auth-mode": "cookie", **headers})
+        assert (path, response.status_code) == (path, 200)
+    assert client.get_cookie("sAccessToken") is None
+
+
+def test_a_get_without_connection_upgrade_is_no_handshake(app: Flask) -> None:
+    @app.get("/callback")
+    def callback() -> str:
+        return create_new_session("alice").get_user_id()
+
+    assert app.test_client().get("/callback", headers={"Upgrade": "websocket"}).text == "alice"
+
+
 def test_an_event_of_a_socket_cannot_change_its_session(app: Flask) -> None:
     client = signed_in(app, transfer="header")
     client.get("/user")
