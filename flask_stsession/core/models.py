@@ -17,6 +17,18 @@ Status = Literal["TRY_REFRESH_TOKEN", "UNAUTHORISED"]
 STATUSES: Final[tuple[Status, ...]] = ("TRY_REFRESH_TOKEN", "UNAUTHORISED")
 
 
+#: The last second that a ``datetime`` can hold, in ms since the epoch.
+_LAST_MS: Final = 253_402_300_799_000
+
+
+def _time_of(ms: int) -> datetime:
+    """Return a time as an aware datetime, the end of the year 9999 for all later ones.
+
+    A core sets no limit to the validity of refresh tokens.
+    """
+    return datetime.fromtimestamp(min(ms, _LAST_MS) / 1000, timezone.utc)
+
+
 @dataclass(repr=False, eq=False)
 class TokenInfo:
     """A token and its life.
@@ -29,6 +41,11 @@ class TokenInfo:
     token: str
     expiry: int
     created_time: int
+
+    @property
+    def expires_at(self) -> datetime:
+        """When it expires, aware, in UTC."""
+        return _time_of(self.expiry)
 
 
 class CoreSession(NamedTuple):
@@ -128,9 +145,9 @@ class SessionInformation:
     @property
     def created_at(self) -> datetime:
         """When the session was created, aware, in UTC."""
-        return datetime.fromtimestamp(self.time_created / 1000, timezone.utc)
+        return _time_of(self.time_created)
 
     @property
     def expires_at(self) -> datetime:
         """When the session ends unless it is refreshed, aware, in UTC."""
-        return datetime.fromtimestamp(self.expiry / 1000, timezone.utc)
+        return _time_of(self.expiry)

@@ -271,9 +271,7 @@ class ResponseWriter:
             until = None if lifetime is None else datetime.now(timezone.utc) + lifetime
             self._set(response, self._names.access, token.raw, "/", until)
             if refresh is not None:
-                ends = (
-                    datetime.fromtimestamp(refresh.expiry / 1000, timezone.utc) if issued.remember else None
-                )
+                ends = refresh.expires_at if issued.remember else None
                 path = self._config.refresh_path(self._script_root)
                 self._set(response, self._names.refresh, refresh.token, path, ends)
             if self._config.expose_access_token_to_frontend_in_cookie_based_auth:

@@ -18,6 +18,11 @@ def test_times_of_a_session_are_also_aware_datetimes() -> None:
     assert information.expires_at == datetime(2023, 11, 14, 22, 13, 20, 500_000, tzinfo=timezone.utc)
 
 
+def test_a_time_after_the_year_9999_is_the_last_that_a_datetime_can_hold() -> None:
+    information = SessionInformation("h", "u", "u", "public", {}, {}, 1_000, 600_000_000_000_000)
+    assert information.expires_at == datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
+
+
 def test_no_secret_is_in_the_repr_of_what_the_client_returns(
     core: ScriptedCore, make_client: MakeClient
 ) -> None:

@@ -14,6 +14,7 @@ from flask import Flask, Response, g, make_response
 from flask.testing import FlaskClient
 from hypothesis import given, strategies as st
 from support.app_factory import AppFactory
+from support.served_core import ServedCore
 from werkzeug.test import TestResponse
 
 from flask_stsession import create_new_session, verify_session
@@ -462,6 +463,21 @@ def test_two_apps_on_one_host_keep_their_sessions_apart_by_a_prefix(make_app: Ap
     assert jar["shop_sAccessToken"] == jar["shop_sRefreshToken"] == ""
     assert ask(shop, "GET", "/user").status_code == 401
     assert ask(mill, "GET", "/user").status_code == 200
+
+
+def test_the_refresh_cookie_of_a_session_without_end_lasts_as_long_as_a_date_can_say(
+    make_app: AppFactory, served_core: ServedCore
+) -> None:
+    app = make_app(connection_uri=served_core.url)
+    served_core.core.offset = 8000 * YEAR  # a core sets no limit to the validity of refresh tokens
+    client = app.test_client()
+    for path in ("/login", "/auth/session/refresh"):
+        answer = client.post(path, headers=BY_COOKIE)
+        assert answer.status_code == 200
+        assert attributes(answer)["sRefreshToken"]["expires"] == "Fri, 31 Dec 9999 23:59:59 GMT"
+    with app.app_context():
+        [session] = app.extensions["stsession"].list_sessions("alice")
+        assert session.expires_at.year == 9999
 
 
 def test_partitioned_cookies_are_set_and_cleared_as_such(make_app: AppFactory) -> None:
