@@ -181,7 +181,7 @@ class RefreshTokenSealer:
     def seal(self, content: RefreshTokenContent) -> str:
         """Return a new token with this content; no two tokens are equal."""
         nonce = secrets.token_hex(32)
-        plain = compact_json(
+        plain = _utf8_json(
             {
                 "sessionHandle": content.session_handle,
                 "userId": content.user_id,
@@ -192,7 +192,7 @@ class RefreshTokenSealer:
             }
         )
         iv = secrets.token_bytes(_IV_BYTES)
-        sealed = self._cipher.encrypt(iv, plain.encode(), nonce.encode("ascii"))
+        sealed = self._cipher.encrypt(iv, plain, nonce.encode("ascii"))
         return f"{_b64(iv + sealed)}.{nonce}.{_REFRESH_TOKEN_VERSION}"
 
     def open(self, token: str) -> RefreshTokenContent:

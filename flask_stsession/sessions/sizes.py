@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..constants import ACCESS_TOKEN_COOKIE, MAX_COOKIE_BYTES, PROTECTED_CLAIMS, TransferMethod
 from ..errors import ConfigError
+from ..tokens.refresh_token import MAX_REFRESH_TOKEN_LENGTH
 
 if TYPE_CHECKING:
     from ..config.config import AllowedTransfer
@@ -23,6 +24,8 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 _JWT_BYTES: Final = 450
 #: Bytes of the payload that are the session's own, beside its ids: keys, times, hashes, anti-CSRF token.
 _OWN_BYTES: Final = 360
+#: Bytes of a refresh token beside user id and tenant id: its other content, encrypted, and the nonce.
+_REFRESH_TOKEN_BYTES: Final = 580
 #: The response headers that nginx accepts by default (``proxy_buffer_size``), less the refresh token and
 #: the headers of a usual app.
 _USUAL_HEAD_BYTES: Final = 4096 - 896
@@ -74,7 +77,7 @@ class TokenSizes:
         :param payload: the user's keys.
         :param transfer_method: that of the session; ``None`` where only its handle is known.
         :param stored: the payload before the change, from which the transfer method is guessed.
-        :raises ConfigError: the token would be too large; its largest keys are named.
+        :raises ConfigError: the token would be too large (its largest keys are named), or the refresh token.
         """
         ids = _OWN_BYTES + _json_bytes([user_id, recipe_user_id, tenant_id, tenant_id])
         content = ids + _json_bytes(payload) - 1
@@ -90,6 +93,14 @@ class TokenSizes:
                     if method == "cookie"
                     else f"{_REMEDY}, or raise STSESSION_MAX_ACCESS_TOKEN_BYTES."
                 )
+            )
+        # By cookie that was the stricter check: an access token carries the ids twice.
+        refresh = _REFRESH_TOKEN_BYTES + _json_bytes([user_id, tenant_id]) * 4 // 3
+        if refresh > MAX_REFRESH_TOKEN_LENGTH:
+            raise ConfigError(
+                f"The user id has {len(user_id)} characters, so that the refresh token would have about "
+                f"{refresh} bytes, more than {MAX_REFRESH_TOKEN_LENGTH}. Nothing was written. Use a shorter "
+                "user id."
             )
         # The front-token carries the payload once more.
         outgoing = estimate + content * 4 // 3

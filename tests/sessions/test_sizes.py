@@ -296,3 +296,47 @@ def test_no_cookie_that_browsers_would_drop_is_ever_sent(app: Flask, letter: str
         passed = middle
         longest = next(c for c in answer.headers.getlist("Set-Cookie") if c.startswith("sAccessToken="))
     assert 3850 < len(longest) <= 4096
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "漢", "😀", '"'])
+@pytest.mark.parametrize("transfer", ["cookie", "header"])
+def test_the_session_of_the_longest_user_id_that_passes_can_be_refreshed(
+    make_app: AppFactory, letter: str, transfer: str
+) -> None:
+    app = make_app(max_access_token_bytes=65536)
+
+    @app.post("/create/<int:length>")
+    def create(length: int) -> dict[str, str]:
+        return {"handle": create_new_session(letter * length).get_handle()}
+
+    app.testing = True
+    client = app.test_client()
+    passed, refused = 1, 4096
+    while refused - passed > 8:
+        middle = (passed + refused) // 2
+        try:
+            client.post(f"/create/{middle}", headers={"st-auth-mode": transfer})
+            passed = middle
+        except ConfigError:
+            refused = middle
+    answer = client.post(f"/create/{passed}", headers={"st-auth-mode": transfer})
+    for _ in range(2):
+        token = answer.headers.get("st-refresh-token")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        answer = client.post("/auth/session/refresh", headers=headers)
+        assert answer.status_code == 200
+        assert all(len(line) <= 4096 for line in answer.headers.getlist("Set-Cookie"))
+
+
+def test_a_user_id_that_is_too_long_for_a_refresh_token_is_refused_with_the_remedy(
+    make_app: AppFactory, served_core: ServedCore
+) -> None:
+    app = make_app(connection_uri=served_core.url, max_access_token_bytes=65536)
+    app.testing = True
+    with pytest.raises(ConfigError) as caught:
+        app.test_client().post("/login", headers=BY_HEADER, json={"userId": "a" * 3000})
+    assert str(caught.value) == (
+        "The user id has 3000 characters, so that the refresh token would have about 4597 bytes, more than "
+        "4096. Nothing was written. Use a shorter user id."
+    )
+    assert not served_core.counted()
