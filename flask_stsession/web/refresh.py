@@ -62,9 +62,9 @@ def _refreshed(app_state: AppState, state: RequestState) -> Session:
     if allowed != "header" and config.older_cookie_domain is not None:
         _clear_older_domain(app_state, request, sent, state)
     if method == "cookie" and len(sent.refresh_cookies) > 1:
-        refresh_token = _own_refresh_token(config, request, sent, state)
+        refresh_token = _own_refresh_token(config, request, sent, state, allowed)
     if refresh_token is None:
-        _expire_strays(config, request, sent, state, has_ended=True)
+        _expire_strays(config, request, sent, state, allowed, has_ended=True)
         if allowed != "header" and any(map(tokens.parse, sent.access_cookies)):
             _warn_of_lost_refresh_cookie(config, request)
         raise UnauthorisedError(
@@ -84,7 +84,7 @@ def _refreshed(app_state: AppState, state: RequestState) -> Session:
             context=state.context,
         )
     except (UnauthorisedError, TokenTheftError):
-        _expire_strays(config, request, sent, state, has_ended=True)
+        _expire_strays(config, request, sent, state, allowed, has_ended=True)
         if method == "cookie":
             _warn_of_another_app(config, request, sent)
         raise
@@ -93,7 +93,7 @@ def _refreshed(app_state: AppState, state: RequestState) -> Session:
         state.changes.clear("header")
     if method == "header" and sent.refresh_cookies:
         state.changes.clear("cookie")
-    _expire_strays(config, request, sent, state)
+    _expire_strays(config, request, sent, state, allowed)
     hand_out(state, session)
     return session
 
@@ -178,7 +178,7 @@ def _clear_older_domain(
 
 
 def _own_refresh_token(
-    config: Config, request: Request, sent: RequestTokens, state: RequestState
+    config: Config, request: Request, sent: RequestTokens, state: RequestState, allowed: AllowedTransfer
 ) -> str | None:
     """Return the refresh token whose hash is in the payload of the newest access token.
 
@@ -192,7 +192,7 @@ def _own_refresh_token(
     own = next((hashes[each] for each in wanted if each in hashes), None)
     if own is None and len(candidates) < 2:
         return candidates[0] if candidates else sent.refresh_cookies[0]
-    _expire_strays(config, request, sent, state)
+    _expire_strays(config, request, sent, state, allowed)
     strays = state.changes.strays
     if own is not None and not (strays and _FEW < len(strays.likely) <= _MANY):
         return own
@@ -214,16 +214,20 @@ def _newest_front_token(sent: RequestTokens) -> str | None:
 
 
 def _expire_strays(
-    config: Config, request: Request, sent: RequestTokens, state: RequestState, *, has_ended: bool = False
+    config: Config,
+    request: Request,
+    sent: RequestTokens,
+    state: RequestState,
+    allowed: AllowedTransfer,
+    *,
+    has_ended: bool = False,
 ) -> None:
     if state.pending is not None and state.pending.strays is not None:
         return
-    if config.token_transfer_method == "header":  # cookies of these names belong to another app
-        sent = sent._replace(access_cookies=[], refresh_cookies=[])
-    strays = strays_of(config, request, sent)
+    strays = strays_of(config, request, sent, allowed)
     if strays is not None:
         warn_of(strays)
-    elif has_ended:
+    elif has_ended and allowed != "header":
         strays = left_behind(config, request, sent)
     if strays is not None:
         state.changes.strays = strays

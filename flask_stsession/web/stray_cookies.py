@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from flask import Request
 
-    from ..config.config import Config
+    from ..config.config import AllowedTransfer, Config
     from .transport import RequestTokens
 
     #: A ``Domain`` (``None`` for a host-only cookie) and a ``Path``.
@@ -59,15 +59,22 @@ class RecentlySeen:
         return seen
 
 
-def strays_of(config: Config, request: Request, sent: RequestTokens) -> StrayCookies | None:
+def strays_of(
+    config: Config, request: Request, sent: RequestTokens, allowed: AllowedTransfer
+) -> StrayCookies | None:
     """Return the stray cookies that the client may have, the likeliest domains and paths first.
 
     :param sent: the tokens of this request.
+    :param allowed: the transfer methods allowed for it. Where only headers are, cookies with the names of
+        our tokens belong to another app; a legacy session counts with every method.
     :returns: ``None`` if no name occurs twice, so that there need not be a stray.
     """
+    names = config.cookie_names
+    by_cookie: tuple[str, ...] = (names.access, names.refresh)
+    if allowed == "header":
+        by_cookie, sent = (), sent._replace(access_cookies=[], refresh_cookies=[])
     if not (sent.access_cookies or sent.refresh_cookies or sent.legacy):
         return None
-    names = config.cookie_names
     refresh_path = config.refresh_path(request.script_root)
     paths = _ancestors(config, request)
     troubled: list[str] = []
@@ -85,7 +92,7 @@ def strays_of(config: Config, request: Request, sent: RequestTokens) -> StrayCoo
     domains = _domains(config, request)
     # The same path with a slash at its end is a different one (RFC 6265, 5.1.4).
     slashed = [f"{path}/" for path in paths[1:]]
-    every = (names.access, names.refresh, names.legacy)
+    every = (*by_cookie, names.legacy)
     untroubled = [each for each in every if each is not None and each not in troubled]
     return StrayCookies(
         likely=tuple(_places(troubled, domains, paths, own)),

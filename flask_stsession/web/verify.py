@@ -400,7 +400,8 @@ def expire_strays(app_state: AppState, error: SessionHTTPError) -> None:
         and not is_of_another_site(app_state.config, request)
     ):
         sent = read_tokens(request.environ, app_state.config.cookie_names)
-        changes.strays = strays_of(app_state.config, request, sent)
+        allowed = allowed_transfer(app_state.config, request, for_create_new_session=False)
+        changes.strays = strays_of(app_state.config, request, sent, allowed)
         if changes.strays is not None:
             warn_of(changes.strays)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Request
 from support.answers import says
 from support.app_factory import AppFactory
 from support.cookie_jar import Browser
@@ -275,3 +275,40 @@ def test_no_request_path_breaks_the_head_of_the_response(make_app: AppFactory, p
     assert sum(map(len, lines)) < LIMIT
     assert lines
     assert all(line.count(";") == 2 + ("Domain=" in line) for line in lines)
+
+
+def by_header(request: Request, for_create_new_session: bool) -> str:
+    return "header"
+
+
+@pytest.mark.parametrize("allowed", ["header", by_header])
+@pytest.mark.parametrize("path", ["/user", "/auth/session/refresh"])
+@pytest.mark.parametrize("is_good", [True, False])
+def test_where_only_headers_are_allowed_the_cookies_of_another_app_are_left_alone(
+    make_app: AppFactory, allowed: Any, path: str, is_good: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(token_transfer_method=allowed, api_domain="https://api.example.com")
+    client = app.test_client(use_cookies=False)
+    login = client.post("/login", base_url="https://api.example.com")
+    token = login.headers["st-access-token" if path == "/user" else "st-refresh-token"]
+    headers = {"Cookie": "sAccessToken=a; sAccessToken=b; sRefreshToken=c; sRefreshToken=d"}
+    if is_good:
+        headers["Authorization"] = f"Bearer {token}"
+    answer = client.post(path, base_url="https://api.example.com", headers=headers)
+    assert answer.status_code == (200 if is_good else 401)
+    # A refresh clears our own cookies; those of another domain or path are not ours.
+    assert not [line for line in answer.headers.getlist("Set-Cookie") if "Max-Age=0" in line]
+    assert "They are being expired" not in caplog.text
+
+
+@pytest.mark.parametrize("allowed", ["header", by_header])
+def test_where_only_headers_are_allowed_a_legacy_cookie_alone_is_expired(
+    make_app: AppFactory, allowed: Any
+) -> None:
+    client = make_app(token_transfer_method=allowed).test_client(use_cookies=False)
+    token = client.post("/login").headers["st-access-token"]
+    cookies = "sIdRefreshToken=x; sAccessToken=a; sAccessToken=b; sRefreshToken=c"
+    answer = client.get("/user", headers={"Authorization": f"Bearer {token}", "Cookie": cookies})
+    assert answer.status_code == 401
+    expired = {line.partition("=")[0] for line in answer.headers.getlist("Set-Cookie")}
+    assert expired == {"sIdRefreshToken"}
