@@ -219,8 +219,8 @@ def _lost_exemptions(app: Flask) -> Iterator[str]:
         if has_lost_exemption(view):
             yield (
                 f"The view of the endpoint {endpoint!r} is not exempt: @session_exempt marks a function that "
-                "a decorator has wrapped since, or a base class. Put @session_exempt right below the route, "
-                "or on the class itself."
+                "a decorator has wrapped since, a base class, or a method. Put @session_exempt right below "
+                "the route, or on the class itself."
             )
 
 

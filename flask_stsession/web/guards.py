@@ -230,10 +230,18 @@ def _warn_of_cors_below(view: Callable[..., Any]) -> None:
 def session_exempt(view: V) -> V:
     """Exempt a view (a function or a ``View`` class) from :meth:`STSession.protect`.
 
-    The mark counts only on this very function or class: not on a subclass, nor on a decorator's wrapper.
+    The mark counts only on this very function or class: not on a subclass, a method or a decorator's wrapper.
+
+    :raises TypeError: the view is neither a function nor a class, or a method of an object.
     """
-    setattr(view, EXEMPT, view)
-    return view
+    with suppress(AttributeError):  # a bound method takes no attributes
+        if callable(view):
+            setattr(view, EXEMPT, view)
+            return view
+    raise TypeError(
+        f"session_exempt marks a view function or a View class, not {view!r}. To exempt a view by the name "
+        "of its endpoint, write protect(app, exempt=[name])."
+    )
 
 
 def is_exempt(view: Any) -> bool:
@@ -242,8 +250,10 @@ def is_exempt(view: Any) -> bool:
 
 
 def has_lost_exemption(view: Any) -> bool:
-    """Return whether the mark of ``session_exempt`` came from a wrapped function or a base class."""
-    places = (view, getattr(view, "view_class", None))
+    """Return whether ``session_exempt`` marked a wrapped function, a base class or a method instead."""
+    view_class: Any = getattr(view, "view_class", None)
+    names = getattr(view_class, "methods", None) or ()
+    places = (view, view_class, *(getattr(view_class, name.lower(), None) for name in names))
     return any(hasattr(each, EXEMPT) for each in places) and not is_exempt(view)
 
 

@@ -190,16 +190,23 @@ def test_an_exemption_applies_only_to_the_marked_function_or_class(
     class Private(Public):
         pass
 
+    class Method(MethodView):
+        @session_exempt
+        def get(self) -> str:
+            return "secret"
+
     app.add_url_rule("/page", view_func=Public.as_view("page"))
     app.add_url_rule("/private", view_func=Private.as_view("private"))
+    app.add_url_rule("/method", view_func=Method.as_view("method"))
     client = app.test_client()
-    assert [client.get(path).status_code for path in ("/wrapped", "/page", "/private")] == [401, 200, 401]
+    statuses = {path: client.get(path).status_code for path in ("/wrapped", "/page", "/private", "/method")}
+    assert statuses == {"/wrapped": 401, "/page": 200, "/private": 401, "/method": 401}
     warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert warned == [
         f"The view of the endpoint {endpoint!r} is not exempt: @session_exempt marks a function that a "
-        "decorator has wrapped since, or a base class. Put @session_exempt right below the route, or on the "
-        "class itself."
-        for endpoint in ("wrapped", "private")
+        "decorator has wrapped since, a base class, or a method. Put @session_exempt right below the route, "
+        "or on the class itself."
+        for endpoint in ("wrapped", "private", "method")
     ]
 
 

@@ -156,6 +156,16 @@ def test_views_can_be_marked_as_exempt(make_app: AppFactory) -> None:
     assert statuses(app.test_client(), *paths) == expected
 
 
+@pytest.mark.parametrize("view", ["login", None, "text".upper, MethodView().dispatch_request])
+def test_only_a_function_or_a_class_can_be_marked_as_exempt(view: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        session_exempt(view)
+    assert str(caught.value) == (
+        f"session_exempt marks a view function or a View class, not {view!r}. To exempt a view by the name "
+        "of its endpoint, write protect(app, exempt=[name])."
+    )
+
+
 def test_an_exempt_view_may_still_guard_itself(app: Flask) -> None:
     app.extensions["stsession"].protect(app, exempt=["login"], validators=[NEVER])
 
