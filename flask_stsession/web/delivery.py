@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 from ..config.domains import host_of, is_host_or_parent, is_loopback
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from ..config.config import Config, SameSite
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
+
+
+#: Lets shared caches store and reuse a response, even to a request with ``Authorization`` (RFC 9111, 3.5).
+_SHARED = re.compile(r"public|s-maxage *= *\"?0*[1-9]", re.IGNORECASE)
 
 
 class Delivery:
@@ -26,16 +31,16 @@ class Delivery:
         self._said: set[str] = set()
 
     def warn_of_public(self, request: Request, cache_control: str) -> None:
-        """Warn of a response to a signed-in user that any cache may store.
+        """Warn of a response to a signed-in user that shared caches may store.
 
         :param cache_control: the app's ``Cache-Control``.
         """
-        if "public" in cache_control.lower():
+        if _SHARED.search(cache_control):
             self._warn_once(
                 f"public {request.endpoint}",
                 "The endpoint %r responds to signed-in users with Cache-Control: %s, so a shared cache may "
-                "serve that response to other users. send_file(max_age=...) sets it: write "
-                "response.cache_control.public = False.",
+                "serve that response to other users. Leave out public and s-maxage. send_file(max_age=...) "
+                "sets public: write response.cache_control.public = False.",
                 request.endpoint,
                 cache_control,
             )

@@ -62,9 +62,34 @@ def test_a_public_guarded_response_is_warned_of_once(files: Flask, caplog: pytes
     [logged] = warnings(caplog)
     assert re.sub("Cache-Control: .*max-age=60", "Cache-Control: ...", logged) == (
         "The endpoint 'report' responds to signed-in users with Cache-Control: ..., so a shared cache may "
-        "serve that response to other users. send_file(max_age=...) sets it: write "
-        "response.cache_control.public = False."
+        "serve that response to other users. Leave out public and s-maxage. send_file(max_age=...) sets "
+        "public: write response.cache_control.public = False."
     )
+
+
+@pytest.mark.parametrize(
+    ("cache_control", "is_warned_of"),
+    [
+        ("s-maxage=600", True),
+        ('max-age=60, S-MaxAge="60"', True),
+        ("Public, max-age=60", True),
+        ("s-maxage=0", False),
+        ("private, max-age=60", False),
+        ("no-store", False),
+    ],
+)
+def test_a_guarded_response_for_shared_caches_is_warned_of(
+    app: Flask, caplog: pytest.LogCaptureFixture, cache_control: str, is_warned_of: bool
+) -> None:
+    @app.get("/shared")
+    @verify_session()
+    def shared() -> tuple[str, dict[str, str]]:
+        return "ok", {"Cache-Control": cache_control}
+
+    client = app.test_client()
+    client.post("/login", headers=BY_COOKIE)
+    assert client.get("/shared").headers["Cache-Control"] == cache_control
+    assert bool(warnings(caplog)) is is_warned_of
 
 
 def test_a_public_page_is_not_warned_of_without_a_session(
