@@ -263,10 +263,11 @@ def is_bypassed(view: Any) -> bool:
 
 
 def guards_on(view: Any, method: str) -> list[VerifyOptions]:
-    """Return the options of the guards on a view function, and on the method of its view class."""
+    """Return the options of the guards on a view function, and on the methods of its view class."""
     view_class: Any = getattr(view, "view_class", None)
     name = method.lower()
-    places = (view, getattr(view_class, name, None), *method_decorators_of(view_class, name))
+    methods = (getattr(view_class, each, None) for each in ("dispatch_request", name))
+    places = (view, *methods, *method_decorators_of(view_class, name))
     found = [getattr(each, OPTIONS, None) for each in places]
     return [options for options in found if isinstance(options, VerifyOptions)]
 

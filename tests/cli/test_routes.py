@@ -9,7 +9,7 @@ import flask_restful
 import flask_sock
 import pytest
 from flask import Blueprint, Flask
-from flask.views import MethodView
+from flask.views import MethodView, View
 from support.app_factory import AppFactory
 from support.commands import json_of, output_of, run_on
 
@@ -107,6 +107,16 @@ def test_the_login_page_is_left_out_however_its_url_is_written(
         app.add_url_rule(path, path, new_view())
     assert guards_of(app, rule) == (["exempt"], [])
     assert [guards_of(app, path) for path in others] == [(["protect"], [])] * len(others)
+
+
+def test_a_guard_on_the_only_method_of_a_view_class_is_shown(app: Flask) -> None:
+    class Page(View):
+        @verify_session(roles="editor")
+        def dispatch_request(self) -> dict[str, Any]:
+            return {}
+
+    app.add_url_rule("/page", view_func=Page.as_view("page"))
+    assert guards_of(app, "/page") == (["verify_session"], ["st-role must include 'editor'"])
 
 
 def test_methods_of_a_class_are_told_apart(app: Flask) -> None:
