@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Mapping
 from types import FrameType
 
 import click
@@ -12,7 +13,7 @@ import click
 from .app import EmbeddedCore
 from .errors import EmbeddedCoreError
 from .server import MAX_CONNECTIONS, CoreServer
-from .settings import MIN_API_KEY_LENGTH
+from .settings import MIN_API_KEY_LENGTH, Settings, read_settings
 from .storage.files import IN_MEMORY
 from .web_pages import is_loopback
 
@@ -58,15 +59,10 @@ def core_command(
 
     The environment variable API_KEYS sets api_keys; unlike --set, it is not visible in the process list.
     """
-    settings = _settings(assignments)
-    if not is_loopback(host) and not settings.get("api_keys"):
-        raise click.ClickException(
-            f"--host {host} can be reached from other machines and there are no API keys:"
-            f" set API_KEYS=KEY in the environment (at least {MIN_API_KEY_LENGTH} characters),"
-            " or use --host 127.0.0.1"
-        )
+    given = _settings(assignments)
     try:
-        core = EmbeddedCore(database, settings)
+        _check_api_keys(host, given, read_settings(given))
+        core = EmbeddedCore(database, given)
     except EmbeddedCoreError as error:
         raise click.ClickException(str(error)) from error
     with core:
@@ -108,6 +104,24 @@ def _settings(assignments: tuple[str, ...]) -> dict[str, str]:
     if keys := os.environ.get("API_KEYS"):
         settings.setdefault("api_keys", keys)
     return settings
+
+
+def _check_api_keys(host: str, given: Mapping[str, str], settings: Settings) -> None:
+    """Refuse to run without API keys where they are needed, or where text without a key was given.
+
+    :param given: the settings as text; a mounted secret that is empty may be a line end.
+    :raises ClickException: there are none.
+    """
+    if settings.api_keys:
+        return
+    remedy = f"set API_KEYS=KEY in the environment (at least {MIN_API_KEY_LENGTH} characters)"
+    if not is_loopback(host):
+        raise click.ClickException(
+            f"--host {host} can be reached from other machines and there are no API keys: {remedy},"
+            " or use --host 127.0.0.1"
+        )
+    if given.get("api_keys"):
+        raise click.ClickException(f"the API keys given are only blanks and commas: {remedy}, or give none")
 
 
 def _split_assignment(assignment: str) -> tuple[str, str]:

@@ -39,6 +39,25 @@ def test_a_host_that_others_can_reach_needs_api_keys(host: str) -> None:
     )
 
 
+@pytest.mark.parametrize("without_key", [" ", ",", "\n", " , ,"])
+def test_blanks_and_commas_are_no_api_keys(without_key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_database: str, _settings: dict[str, str]) -> None:
+        raise EmbeddedCoreError("it would have started")
+
+    monkeypatch.setattr("flask_stsession.embedded.command.EmbeddedCore", start)
+    outside = (
+        "Error: --host 0.0.0.0 can be reached from other machines and there are no API keys:"
+        " set API_KEYS=KEY in the environment (at least 20 characters), or use --host 127.0.0.1"
+    )
+    assert refused("--host", "0.0.0.0", "--set", f"api_keys={without_key}") == outside
+    monkeypatch.setenv("API_KEYS", without_key)
+    assert refused("--host", "0.0.0.0") == outside
+    assert refused() == (
+        "Error: the API keys given are only blanks and commas:"
+        " set API_KEYS=KEY in the environment (at least 20 characters), or give none"
+    )
+
+
 def test_api_keys_come_from_the_environment_or_from_a_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
