@@ -23,7 +23,7 @@ from .sessions.loaders import Loaders
 from .sessions.new_session import NewSession
 from .sessions.payloads import json_object
 from .tokens import oauth2
-from .tokens.masked import MaskedToken
+from .tokens.masked import MaskedToken, masked
 from .web import csrf, hooks, login, navigation, refresh, routes
 from .web.base import NAME, STATE, AppState, Extension
 from .web.blueprint import exempt_from_csrf_extensions
@@ -42,6 +42,8 @@ from .web.guards import Protection, default_options_response
 from .web.options import (
     SESSION_ONLY,
     VerifyOptions,
+    check_flag,
+    check_inquiry,
     checked_claims,
     checked_validators,
     passes_to_guard,
@@ -374,12 +376,19 @@ class STSession(Extension):
             cannot shorten its life.
         :raises CoreUnavailableError: the core does not answer.
         """
+        for name, flag, takes_none in (
+            ("disable_anti_csrf", disable_anti_csrf, True),
+            ("remember", remember, True),
+            ("allow_cross_site", allow_cross_site, False),
+            ("keep_previous", keep_previous, False),
+        ):
+            check_flag("create_new_session()", name, flag, takes_none=takes_none)
         new = NewSession(
             user_id=checked_user_id(user_id),
-            tenant_id=tenant_id or DEFAULT_TENANT,
+            tenant_id=DEFAULT_TENANT if tenant_id is None else tenant_id,
             recipe_user_id=recipe_user_id,
-            access_token_payload=access_token_payload or {},
-            session_data_in_database=session_data_in_database or {},
+            access_token_payload={} if access_token_payload is None else access_token_payload,
+            session_data_in_database={} if session_data_in_database is None else session_data_in_database,
             disable_anti_csrf=bool(disable_anti_csrf),
             remember=remember,
             keep_previous=keep_previous,
@@ -428,6 +437,19 @@ class STSession(Extension):
         :raises SessionHTTPError: the verdict.
         :raises HTTPException: Flask's default response to OPTIONS, where a session is required.
         """
+        if (
+            session_required is not True
+            or anti_csrf_check is not None
+            or check_database is not None
+            or override_global_claim_validators is not None
+        ):
+            check_inquiry(
+                "get_session()",
+                session_required=session_required,
+                anti_csrf_check=anti_csrf_check,
+                check_database=check_database,
+                override_global_claim_validators=override_global_claim_validators,
+            )
         current = request_of("get_session", instead="verify_access_token(token)")
         if request is not None:
             check_current_request(request)
@@ -494,12 +516,13 @@ class STSession(Extension):
 
         The parameters are those of :meth:`create_new_session`, but without an anti-CSRF token by default.
         """
+        check_flag("create_new_session_without_request_response()", "disable_anti_csrf", disable_anti_csrf)
         new = NewSession(
             user_id=checked_user_id(user_id),
-            tenant_id=tenant_id or DEFAULT_TENANT,
+            tenant_id=DEFAULT_TENANT if tenant_id is None else tenant_id,
             recipe_user_id=recipe_user_id,
-            access_token_payload=access_token_payload or {},
-            session_data_in_database=session_data_in_database or {},
+            access_token_payload={} if access_token_payload is None else access_token_payload,
+            session_data_in_database={} if session_data_in_database is None else session_data_in_database,
             disable_anti_csrf=disable_anti_csrf,
             access_token_validity_seconds=access_token_validity_seconds,
         )
@@ -530,6 +553,17 @@ class STSession(Extension):
             :meth:`STSession.get_tenant_id` returns.
         :raises CoreUnavailableError: the core was needed and did not answer.
         """
+        if (
+            anti_csrf_check is not None
+            or check_database is not None
+            or override_global_claim_validators is not None
+        ):
+            check_inquiry(
+                "get_session_without_request_response()",
+                anti_csrf_check=anti_csrf_check,
+                check_database=check_database,
+                override_global_claim_validators=override_global_claim_validators,
+            )
         with verdicts_refuse_connections():
             state = self._app_state
             access_token = _given_token(access_token, "access_token", Reason.NO_TOKEN)
@@ -566,6 +600,12 @@ class STSession(Extension):
 
         :raises: the same as :meth:`get_session_without_request_response`.
         """
+        if check_database is not None or override_global_claim_validators is not None:
+            check_inquiry(
+                "verify_access_token()",
+                check_database=check_database,
+                override_global_claim_validators=override_global_claim_validators,
+            )
         with verdicts_refuse_connections():
             token = _given_token(token, "token", Reason.NO_TOKEN)
             return self.get_session_without_request_response(
@@ -597,6 +637,7 @@ class STSession(Extension):
         :raises InvalidClaimsError: scopes are missing (403).
         :raises CoreUnavailableError: the core was needed and did not answer.
         """
+        check_flag("verify_oauth2_access_token()", "check_database", check_database)
         with verdicts_refuse_connections():
             token = _given_token(token, "token", Reason.NO_TOKEN)
             for argument, value in (("audience", audience), ("client_id", client_id)):
@@ -619,6 +660,12 @@ class STSession(Extension):
         :raises UnauthorisedError: the session has ended.
         :raises TokenTheftError: an older, replaced token was used; the session is revoked.
         """
+        check_flag(
+            "refresh_session_without_request_response()",
+            "disable_anti_csrf",
+            masked(disable_anti_csrf),  # it may be the anti-CSRF token
+            remedy="Write anti_csrf_token=... for a token, or disable_anti_csrf=True or nothing.",
+        )
         state = self._app_state
         refresh_token = _given_token(refresh_token, "refresh_token", Reason.REFRESH_TOKEN_MISSING)
         anti_csrf_token = None if anti_csrf_token is None else MaskedToken(anti_csrf_token)
@@ -667,6 +714,7 @@ class STSession(Extension):
         :returns: their handles.
         """
         user_id = checked_user_id(user_id)
+        check_flag("revoke_all_sessions_for_user()", "revoke_across_all_tenants", revoke_across_all_tenants)
         revoked = self.manager.revoke_all_of_user(
             user_id,
             tenant_id=tenant_id,
@@ -683,6 +731,7 @@ class STSession(Extension):
         :param tenant_id: the tenant, if ``fetch_across_all_tenants=False``.
         """
         user_id = checked_user_id(user_id)
+        check_flag("get_all_session_handles_for_user()", "fetch_across_all_tenants", fetch_across_all_tenants)
         return self.manager.client.list_session_handles(
             user_id,
             tenant_id=tenant_id,
@@ -773,6 +822,10 @@ class STSession(Extension):
         :returns: one error for each validator that failed.
         :raises SessionDoesNotExistError: there is no session with that handle.
         """
+        check_inquiry(
+            "validate_claims_for_session_handle()",
+            override_global_claim_validators=override_global_claim_validators,
+        )
         return self.manager.by_handle.validate_claims(
             checked_handle(handle),
             global_validators=lambda found, context: self._validators_of(
@@ -797,6 +850,7 @@ class STSession(Extension):
         :param use_static_signing_key: ``False``: sign with a rotating key instead of the static one.
         :raises CoreError: the core refuses the payload.
         """
+        check_flag("create_jwt()", "use_static_signing_key", use_static_signing_key, takes_none=True)
         return self.manager.client.create_jwt(
             json_object(payload, argument="payload"),
             issuer=self._issuer() or "",

@@ -13,7 +13,7 @@ from flask import has_app_context
 
 from .config.config import CookieNames
 from .extension import STSession
-from .tokens.masked import MaskedToken
+from .tokens.masked import masked
 from .web.context import current_app_state
 from .web.transport import security_schemes
 
@@ -38,17 +38,13 @@ def _function(method: Callable[Concatenate[STSession, P], R]) -> Callable[P, R]:
         bound: Callable[P, R] = getattr(current_app_state().extension, name)
         if len(others) < len(parameters):
             by_place = zip(chain(parameters, repeat(None)), args, strict=False)
-            args = tuple([value if key in others else _masked(value) for key, value in by_place])  # type: ignore[assignment]
-            kwargs = {key: value if key in others else _masked(value) for key, value in kwargs.items()}  # type: ignore[assignment]
+            args = tuple([value if key in others else masked(value) for key, value in by_place])  # type: ignore[assignment]
+            kwargs = {key: value if key in others else masked(value) for key, value in kwargs.items()}  # type: ignore[assignment]
         return bound(*args, **kwargs)
 
     # A bound method, so that ``help`` shows the signature without ``self``.
     function.__wrapped__ = MethodType(method, current_app_state)
     return function
-
-
-def _masked(value: Any) -> Any:
-    return MaskedToken(value) if isinstance(value, str) else value
 
 
 create_new_session: Final = _function(STSession.create_new_session)

@@ -224,6 +224,99 @@ def test_a_wrong_type_says_what_to_write(app: Flask, call: Callable[[], Any], me
     assert str(caught.value) == message
 
 
+CREATES = ("create_new_session", "create_new_session_without_request_response")
+VERIFIES = ("get_session", "verify_access_token", "get_session_without_request_response")
+
+
+def given_first(name: str) -> tuple[str, ...]:
+    """Return the positional arguments of a call, up to its flags."""
+    return () if name == "get_session" else ("alice",)
+
+
+@pytest.mark.parametrize("value", ["false", "", 0, []])
+@pytest.mark.parametrize(
+    ("name", "flag", "takes_none"),
+    [
+        ("create_new_session", "disable_anti_csrf", True),
+        ("create_new_session", "remember", True),
+        ("create_new_session", "allow_cross_site", False),
+        ("create_new_session", "keep_previous", False),
+        ("create_new_session_without_request_response", "disable_anti_csrf", False),
+        ("get_session", "session_required", False),
+        ("get_session", "anti_csrf_check", True),
+        ("get_session", "check_database", True),
+        ("get_session_without_request_response", "anti_csrf_check", True),
+        ("get_session_without_request_response", "check_database", True),
+        ("verify_access_token", "check_database", True),
+        ("verify_oauth2_access_token", "check_database", False),
+        ("revoke_all_sessions_for_user", "revoke_across_all_tenants", False),
+        ("get_all_session_handles_for_user", "fetch_across_all_tenants", False),
+    ],
+)
+def test_a_value_that_is_not_a_bool_is_no_flag(
+    app: Flask, name: str, flag: str, takes_none: bool, value: object
+) -> None:
+    with app.test_request_context(), pytest.raises(TypeError) as caught:
+        getattr(called, name)(*given_first(name), **{flag: value})
+    kinds = "True, False or None" if takes_none else "True or False"
+    assert str(caught.value) == (
+        f"{name}() takes {kinds} as {flag}, not {value!r}. Write {flag}=True or {flag}=False."
+    )
+
+
+def test_none_is_no_flag_where_it_is_no_default(app: Flask) -> None:
+    with app.test_request_context():
+        with pytest.raises(TypeError, match=r"^get_session\(\) takes True or False as session_required"):
+            called.get_session(None, None)
+        with pytest.raises(TypeError, match=r"^create_jwt\(\) takes True, False or None as use_static"):
+            called.create_jwt({}, use_static_signing_key="no")
+
+
+def test_an_anti_csrf_token_in_the_place_of_a_flag_does_not_turn_the_check_off(app: Flask) -> None:
+    with app.app_context(), pytest.raises(TypeError) as caught:
+        called.refresh_session_without_request_response("a-refresh-token", "an-anti-csrf-token")
+    assert str(caught.value) == (
+        "refresh_session_without_request_response() takes True or False as disable_anti_csrf, not <token of "
+        "18 characters>. Write anti_csrf_token=... for a token, or disable_anti_csrf=True or nothing."
+    )
+
+
+@pytest.mark.parametrize("name", [*VERIFIES, "validate_claims_for_session_handle"])
+def test_a_list_of_validators_is_no_override_of_them(app: Flask, name: str) -> None:
+    with app.test_request_context(), pytest.raises(TypeError) as caught:
+        getattr(called, name)(*given_first(name), override_global_claim_validators=[])
+    assert str(caught.value) == (
+        f"{name}() takes a function of (global_validators, session, user_context) as "
+        "override_global_claim_validators, not []. Write lambda validators, *_: [*validators, more]."
+    )
+
+
+@pytest.mark.parametrize("name", CREATES)
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (
+            {"tenant_id": ""},
+            ValueError,
+            "tenant_id is '', which consists of blanks only: pass the id itself.",
+        ),
+        (
+            {"tenant_id": 0},
+            TypeError,
+            "tenant_id must be a non-empty str, not 0: write str(tenant_id).",
+        ),
+        ({"access_token_payload": []}, TypeError, "access_token_payload must be a dict, not list."),
+        ({"session_data_in_database": ""}, TypeError, "session_data_in_database must be a dict, not str."),
+    ],
+)
+def test_an_empty_value_of_a_new_session_is_not_the_default(
+    app: Flask, name: str, arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with app.test_request_context(), pytest.raises(error) as caught:
+        getattr(called, name)("alice", **arguments)
+    assert str(caught.value) == message
+
+
 def test_a_validator_in_place_of_its_claim_is_refused(app: Flask) -> None:
     validator: Any = UserRoleClaim.validators.includes("admin")
     with app.app_context(), pytest.raises(TypeError, match=r"^claim must be a claim such as UserRoleClaim"):

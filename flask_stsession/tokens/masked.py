@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class MaskedToken(str):
     """A token whose ``repr`` does not show it.
@@ -14,3 +16,8 @@ class MaskedToken(str):
 
     def __repr__(self) -> str:
         return f"<token of {len(self)} characters>"
+
+
+def masked(value: Any) -> Any:
+    """Return text as a token whose ``repr`` does not show it, and any other value as it is."""
+    return MaskedToken(value) if isinstance(value, str) else value

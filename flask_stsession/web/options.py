@@ -108,7 +108,7 @@ def verify_options(
         ("check_database", check_database, True),
         ("ignore_invalid", ignore_invalid, False),
     ):
-        _check_flag(caller, name, value, takes_none=takes_none)
+        check_flag(caller, name, value, takes_none=takes_none, remedy=_meant_instead_of_flag(value))
     _check_kinds(caller, override_global_claim_validators, user_context, tenant)
     needed = _needed_validators(caller, roles, permissions, validators, max_age_in_sec, max_auth_age)
     demands = {"roles": roles, "permissions": permissions, "max_auth_age": max_auth_age, "tenant": tenant}
@@ -171,31 +171,69 @@ def refuse_unknown(caller: str, given: Iterable[str], own: Sequence[str] = ()) -
             raise TypeError(f"{caller} has no argument {name!r}: {advice}")
 
 
-def _check_flag(caller: str, name: str, value: object, *, takes_none: bool) -> None:
+def check_flag(caller: str, name: str, value: object, *, takes_none: bool = False, remedy: str = "") -> None:
+    """Refuse a value that is not a bool: ``"false"`` is true, and ``0`` is not ``None``.
+
+    :param caller: the function that got it, for the message.
+    :param name: of its argument.
+    :param takes_none: whether ``None`` stands for a default.
+    :param remedy: what to write; by default one of the two bools.
+    :raises TypeError: it is not a bool.
+    """
     if isinstance(value, bool) or (value is None and takes_none):
         return
-    if isinstance(value, SessionClaimValidator):
-        advice = "For a validator, write validators=[...]."
-    elif isinstance(value, str | list | tuple | set | frozenset | AnyOf):
-        shown = list(value.values) if isinstance(value, AnyOf) else value
-        advice = f"For roles, write roles={shown!r}; for permissions, permissions={shown!r}."
-    elif isinstance(value, SessionClaim):
-        advice = "For a claim, write validators=[...] with one of its validators."
-    else:
-        advice = f"Write {name}=True or {name}=False."
     raise TypeError(
         f"{caller} takes True{', False or None' if takes_none else ' or False'} as {name}, not {value!r}. "
-        f"{advice}"
+        f"{remedy or f'Write {name}=True or {name}=False.'}"
     )
 
 
-def _check_kinds(caller: str, override: object, user_context: object, tenant: object) -> None:
-    if override is not None and not callable(override):
+def _meant_instead_of_flag(value: object) -> str:
+    """Return what to write for a value that is an argument of a guard, but not a flag."""
+    if isinstance(value, SessionClaimValidator):
+        return "For a validator, write validators=[...]."
+    if isinstance(value, str | list | tuple | set | frozenset | AnyOf):
+        shown = list(value.values) if isinstance(value, AnyOf) else value
+        return f"For roles, write roles={shown!r}; for permissions, permissions={shown!r}."
+    if isinstance(value, SessionClaim):
+        return "For a claim, write validators=[...] with one of its validators."
+    return ""
+
+
+def check_inquiry(
+    caller: str,
+    *,
+    session_required: object = True,
+    anti_csrf_check: object = None,
+    check_database: object = None,
+    override_global_claim_validators: object = None,
+) -> None:
+    """Check the arguments of a function that verifies a session.
+
+    Callers leave it out for the defaults, so that the usual verification pays nothing.
+
+    :raises TypeError: an argument is of a wrong type.
+    """
+    check_flag(caller, "session_required", session_required)
+    check_flag(caller, "anti_csrf_check", anti_csrf_check, takes_none=True)
+    check_flag(caller, "check_database", check_database, takes_none=True)
+    if override_global_claim_validators is not None:
+        _check_override(
+            caller, override_global_claim_validators, "Write lambda validators, *_: [*validators, more]."
+        )
+
+
+def _check_override(caller: str, override: object, remedy: str) -> None:
+    if not callable(override):
         raise TypeError(
             f"{caller} takes a function of (global_validators, session, user_context) as "
-            f"override_global_claim_validators, not {override!r}. For more validators, write "
-            "validators=[...]."
+            f"override_global_claim_validators, not {override!r}. {remedy}"
         )
+
+
+def _check_kinds(caller: str, override: object, user_context: object, tenant: object) -> None:
+    if override is not None:
+        _check_override(caller, override, "For more validators, write validators=[...].")
     if user_context is not None and not isinstance(user_context, Mapping):
         raise TypeError(f"{caller} takes a mapping as user_context, not {user_context!r}.")
     if tenant is not None and (not isinstance(tenant, str) or not tenant.strip()):
