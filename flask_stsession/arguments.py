@@ -108,8 +108,13 @@ def checked_name(name: str, argument: str) -> str:
     return name
 
 
+def checked_tenant_id(tenant_id: str) -> str:
+    """Return the id of a tenant, or refuse it as :func:`checked_name` does."""
+    return checked_name(tenant_id, "tenant_id")
+
+
 def checked_text(text: str, argument: str) -> str:
-    """Return a text, such as the id of a tenant, whose content the core checks.
+    """Return a text, such as an e-mail address, whose content the core checks.
 
     :param argument: the name of the caller's argument.
     :raises TypeError: it is not a str; the message says what to write.

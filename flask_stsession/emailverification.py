@@ -33,7 +33,7 @@ Every function raises :class:`~flask_stsession.CoreUnavailableError` if the core
 
 from __future__ import annotations
 
-from .arguments import checked_text, checked_user_id, keyword_only
+from .arguments import checked_tenant_id, checked_text, checked_user_id, keyword_only
 from .claims.builtin import EmailVerificationClaim
 from .constants import DEFAULT_TENANT
 from .core.emails import EmailVerificationCalls, VerifiedEmail
@@ -79,7 +79,9 @@ def verify_email_using_token(token: str, *, tenant_id: str = DEFAULT_TENANT) -> 
     :returns: the user and the address that is verified now; ``None`` if the token is invalid: made up, used
         before, revoked, of another tenant, or too old.
     """
-    return verify_with_token(current_app_state(), checked_text(token, "token"), tenant_id=tenant_id)
+    return verify_with_token(
+        current_app_state(), checked_text(token, "token"), tenant_id=checked_tenant_id(tenant_id)
+    )
 
 
 def is_email_verified(
@@ -118,6 +120,7 @@ def revoke_email_verification_tokens(
 
 def _address(recipe_user_id: str, email: str | None, tenant_id: str) -> str | None:
     checked_user_id(recipe_user_id, "recipe_user_id")
+    checked_tenant_id(tenant_id)
     if email is None:
         return current_extension().email_of(recipe_user_id, tenant_id)
     return checked_text(email, "email")

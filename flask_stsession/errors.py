@@ -307,6 +307,18 @@ class CoreError(STSessionError):
         self.status = status
 
 
+class UnknownTenantError(CoreError, LookupError):
+    """There is no such tenant.
+
+    :param tenant_id: its id.
+    """
+
+    def __init__(self, tenant_id: str) -> None:
+        create = f"multitenancy.create_or_update_tenant({tenant_id!r})"
+        super().__init__(f"There is no tenant {tenant_id!r}. Create it with {create}.", status=400)
+        self.tenant_id = tenant_id
+
+
 class ConfigError(STSessionError):
     """A setting is wrong; the message names it, its value and what to write instead."""
 

@@ -11,7 +11,14 @@ from flask import Blueprint, Flask, has_app_context, has_request_context
 from werkzeug.exceptions import HTTPException
 
 from . import claims as built_in, core, signals
-from .arguments import checked_handle, checked_name, checked_names, checked_user_id, keyword_only
+from .arguments import (
+    checked_handle,
+    checked_name,
+    checked_names,
+    checked_tenant_id,
+    checked_user_id,
+    keyword_only,
+)
 from .callables import F, refuse_asynchronous
 from .claims.validation import checked_list
 from .config import load
@@ -714,6 +721,8 @@ class STSession(Extension):
         :returns: their handles.
         """
         user_id = checked_user_id(user_id)
+        if tenant_id is not None:
+            checked_tenant_id(tenant_id)
         check_flag("revoke_all_sessions_for_user()", "revoke_across_all_tenants", revoke_across_all_tenants)
         revoked = self.manager.revoke_all_of_user(
             user_id,
@@ -731,6 +740,8 @@ class STSession(Extension):
         :param tenant_id: the tenant, if ``fetch_across_all_tenants=False``.
         """
         user_id = checked_user_id(user_id)
+        if tenant_id is not None:
+            checked_tenant_id(tenant_id)
         check_flag("get_all_session_handles_for_user()", "fetch_across_all_tenants", fetch_across_all_tenants)
         return self.manager.client.list_session_handles(
             user_id,
@@ -741,6 +752,8 @@ class STSession(Extension):
     def list_sessions(self, user_id: str, *, tenant_id: str | None = None) -> list[SessionInformation]:
         """Return a user's sessions, oldest first, for a page where users can end unknown ones."""
         user_id = checked_user_id(user_id)
+        if tenant_id is not None:
+            checked_tenant_id(tenant_id)
         found = self.manager.client.list_sessions(user_id, tenant_id=tenant_id, all_tenants=tenant_id is None)
         return sorted(found, key=lambda session: session.time_created)
 

@@ -20,17 +20,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .arguments import checked_names, checked_text, checked_user_id, keyword_only
+from .arguments import checked_names, checked_tenant_id, checked_user_id, keyword_only
 from .claims.builtin import AllowedDomainsClaim
 from .constants import DEFAULT_TENANT
 from .core.tenants import Keep, Tenant, TenantCalls
-from .errors import CoreError
+from .errors import CoreError, UnknownTenantError
 from .web.context import current_app_state
 
 __all__ = [
     "AllowedDomainsClaim",
     "Keep",
     "Tenant",
+    "UnknownTenantError",
     "associate_user_to_tenant",
     "create_or_update_tenant",
     "delete_tenant",
@@ -58,7 +59,7 @@ def create_or_update_tenant(
     :returns: whether it was created; ``False``: it existed.
     """
     return _tenants().create_or_update_tenant(
-        checked_text(tenant_id, "tenant_id"),
+        checked_tenant_id(tenant_id),
         first_factors=_factors(first_factors, "first_factors"),
         required_secondary_factors=_factors(required_secondary_factors, "required_secondary_factors"),
         core_config=core_config,
@@ -67,7 +68,7 @@ def create_or_update_tenant(
 
 def get_tenant(tenant_id: str = DEFAULT_TENANT) -> Tenant | None:
     """Return a tenant; ``None`` if there is none with that id."""
-    return _tenants().get_tenant(checked_text(tenant_id, "tenant_id"))
+    return _tenants().get_tenant(checked_tenant_id(tenant_id))
 
 
 def list_all_tenants() -> list[Tenant]:
@@ -81,7 +82,7 @@ def delete_tenant(tenant_id: str) -> bool:
     :returns: whether there was one with that id.
     :raises CoreError: it is the default tenant, which stays.
     """
-    return _tenants().delete_tenant(checked_text(tenant_id, "tenant_id"))
+    return _tenants().delete_tenant(checked_tenant_id(tenant_id))
 
 
 def associate_user_to_tenant(tenant_id: str, recipe_user_id: str) -> None:
@@ -92,7 +93,7 @@ def associate_user_to_tenant(tenant_id: str, recipe_user_id: str) -> None:
     :raises CoreError: the core refuses, with its status.
     """
     checked_user_id(recipe_user_id, "recipe_user_id")
-    status = _tenants().associate_user_to_tenant(tenant_id, recipe_user_id)
+    status = _tenants().associate_user_to_tenant(checked_tenant_id(tenant_id), recipe_user_id)
     if status != "OK":
         raise CoreError(f"The login method {recipe_user_id!r} cannot be used in {tenant_id!r}: {status}.")
 
@@ -103,7 +104,7 @@ def disassociate_user_from_tenant(tenant_id: str, recipe_user_id: str) -> bool:
     :returns: whether it could be used there.
     """
     checked_user_id(recipe_user_id, "recipe_user_id")
-    return _tenants().disassociate_user_from_tenant(tenant_id, recipe_user_id)
+    return _tenants().disassociate_user_from_tenant(checked_tenant_id(tenant_id), recipe_user_id)
 
 
 def _factors(factors: Sequence[str] | Keep | None, argument: str) -> list[str] | Keep | None:

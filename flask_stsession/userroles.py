@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .arguments import checked_name, checked_names, checked_user_id, keyword_only
+from .arguments import checked_name, checked_names, checked_tenant_id, checked_user_id, keyword_only
 from .claims.builtin import PermissionClaim, UserRoleClaim
 from .constants import DEFAULT_TENANT
 from .core.roles import RoleCalls
@@ -129,10 +129,10 @@ def add_role_to_user(user_id: str, role: str, *, tenant_id: str = DEFAULT_TENANT
 
     :returns: whether the role is new to the user.
     :raises UnknownRoleError: there is no such role.
-    :raises CoreError: there is no such tenant.
+    :raises UnknownTenantError: there is no such tenant.
     """
     added = _roles().add_role_to_user(
-        checked_user_id(user_id), checked_name(role, "role"), tenant_id=tenant_id
+        checked_user_id(user_id), checked_name(role, "role"), tenant_id=checked_tenant_id(tenant_id)
     )
     if added is None:
         raise UnknownRoleError(role)
@@ -145,10 +145,10 @@ def remove_user_role(user_id: str, role: str, *, tenant_id: str = DEFAULT_TENANT
 
     :returns: whether the user had it.
     :raises UnknownRoleError: there is no such role.
-    :raises CoreError: there is no such tenant.
+    :raises UnknownTenantError: there is no such tenant.
     """
     removed = _roles().remove_role_from_user(
-        checked_user_id(user_id), checked_name(role, "role"), tenant_id=tenant_id
+        checked_user_id(user_id), checked_name(role, "role"), tenant_id=checked_tenant_id(tenant_id)
     )
     if removed is None:
         raise UnknownRoleError(role)
@@ -159,9 +159,9 @@ def remove_user_role(user_id: str, role: str, *, tenant_id: str = DEFAULT_TENANT
 def get_roles_for_user(user_id: str, *, tenant_id: str = DEFAULT_TENANT) -> list[str]:
     """Return the roles of a user in a tenant, in no order; none for an unknown user.
 
-    :raises CoreError: there is no such tenant.
+    :raises UnknownTenantError: there is no such tenant.
     """
-    return _roles().get_roles_for_user(checked_user_id(user_id), tenant_id=tenant_id)
+    return _roles().get_roles_for_user(checked_user_id(user_id), tenant_id=checked_tenant_id(tenant_id))
 
 
 @keyword_only(_TENANT_BY_KEYWORD)
@@ -169,9 +169,9 @@ def get_users_that_have_role(role: str, *, tenant_id: str = DEFAULT_TENANT) -> l
     """Return the users who have a role in a tenant, in no order.
 
     :raises UnknownRoleError: there is no such role.
-    :raises CoreError: there is no such tenant.
+    :raises UnknownTenantError: there is no such tenant.
     """
-    users = _roles().get_users_with_role(checked_name(role, "role"), tenant_id=tenant_id)
+    users = _roles().get_users_with_role(checked_name(role, "role"), tenant_id=checked_tenant_id(tenant_id))
     if users is None:
         raise UnknownRoleError(role)
     return users

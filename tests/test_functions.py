@@ -13,6 +13,7 @@ from flask import Flask
 
 import flask_stsession
 from flask_stsession import (
+    CoreError,
     STSession,
     aws_lambda,
     claims,
@@ -315,6 +316,58 @@ def test_an_empty_value_of_a_new_session_is_not_the_default(
     with app.test_request_context(), pytest.raises(error) as caught:
         getattr(called, name)("alice", **arguments)
     assert str(caught.value) == message
+
+
+#: Every function that takes a tenant, called with the arguments that it needs beside.
+WITH_TENANT: list[Callable[[Any], Any]] = [
+    lambda tenant: called.create_new_session_without_request_response("alice", tenant_id=tenant),
+    lambda tenant: called.revoke_all_sessions_for_user("alice", tenant_id=tenant),
+    lambda tenant: called.get_all_session_handles_for_user("alice", tenant_id=tenant),
+    lambda tenant: called.list_sessions("alice", tenant_id=tenant),
+    lambda tenant: roles.add_role_to_user("alice", "admin", tenant_id=tenant),
+    lambda tenant: roles.remove_user_role("alice", "admin", tenant_id=tenant),
+    lambda tenant: roles.get_roles_for_user("alice", tenant_id=tenant),
+    lambda tenant: roles.get_users_that_have_role("admin", tenant_id=tenant),
+    lambda tenant: emails.create_email_verification_token("alice", email="a@b.example", tenant_id=tenant),
+    lambda tenant: emails.verify_email_using_token("token", tenant_id=tenant),
+    lambda tenant: emails.revoke_email_verification_tokens("alice", email="a@b.example", tenant_id=tenant),
+    lambda tenant: tenants.associate_user_to_tenant(tenant, "alice"),
+    lambda tenant: tenants.disassociate_user_from_tenant(tenant, "alice"),
+]
+#: Those to which a tenant that does not exist is no error.
+ABOUT_TENANT: list[Callable[[Any], Any]] = [
+    lambda tenant: emails.is_email_verified("alice", "a@b.example", tenant_id=tenant),
+    lambda tenant: emails.unverify_email("alice", "a@b.example", tenant_id=tenant),
+    multitenancy.create_or_update_tenant,
+    multitenancy.get_tenant,
+    multitenancy.delete_tenant,
+]
+
+
+@pytest.mark.parametrize("call", WITH_TENANT + ABOUT_TENANT)
+def test_blanks_do_not_make_another_tenant_of_one(app: Flask, call: Callable[[Any], Any]) -> None:
+    with app.app_context():
+        userroles.create_new_role_or_add_permissions("admin")
+        multitenancy.create_or_update_tenant("acme")
+        with pytest.raises(ValueError, match=r"^tenant_id is 'acme ', which begins or ends with a blank"):
+            call("acme ")
+        assert multitenancy.get_tenant("acme") is not None
+
+
+@pytest.mark.parametrize("call", WITH_TENANT)
+def test_a_tenant_that_does_not_exist_is_named_with_the_call_that_creates_it(
+    app: Flask, call: Callable[[Any], Any]
+) -> None:
+    with app.app_context():
+        userroles.create_new_role_or_add_permissions("admin")
+        with pytest.raises(multitenancy.UnknownTenantError) as caught:
+            call("nope")
+    assert isinstance(caught.value, CoreError)
+    assert isinstance(caught.value, LookupError)
+    assert str(caught.value) == (
+        "There is no tenant 'nope'. Create it with multitenancy.create_or_update_tenant('nope')."
+    )
+    assert (caught.value.tenant_id, caught.value.status) == ("nope", 400)
 
 
 def test_a_validator_in_place_of_its_claim_is_refused(app: Flask) -> None:

@@ -12,7 +12,7 @@ import click
 from flask.cli import AppGroup
 
 from ..core.in_process import IN_MEMORY
-from ..errors import CoreError, STSessionError
+from ..errors import STSessionError
 from ..web.context import current_app_state
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Command(click.Command):
             try:
                 return super().invoke(ctx)
             except STSessionError as error:
-                raise click.ClickException(_in_one_line(ctx, error)) from error
+                raise click.ClickException(str(error)) from error
 
 
 class Group(AppGroup):
@@ -86,21 +86,6 @@ def app_state() -> AppState:
         return current_app_state()
     except RuntimeError as error:
         raise click.ClickException(str(error)) from error
-
-
-def _in_one_line(ctx: click.Context, error: STSessionError) -> str:
-    """Return the message of an error; a core's refusal of an unknown tenant names the tenant."""
-    tenant_id = ctx.params.get("tenant_id")
-    if not isinstance(error, CoreError) or tenant_id is None:
-        return str(error)
-    try:
-        is_unknown = app_state().manager.client.lacks_tenant(error)
-    except STSessionError as other:
-        return str(other)
-    if not is_unknown:
-        return str(error)
-    create = f"multitenancy.create_or_update_tenant({tenant_id!r})"
-    return f"There is no tenant {tenant_id!r}. Create it with {create}."
 
 
 @contextmanager

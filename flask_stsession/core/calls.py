@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Final
 
 from ..concurrency import AgeClock, SingleFlight
 from ..constants import CDI_ROTATES_AT_REFRESH, CDI_VERSIONS, DEFAULT_TENANT
-from ..errors import ConfigError, CoreError, not_text
+from ..errors import ConfigError, CoreError, UnknownTenantError, not_text
 from .cache import ReadCache
 from .clock_check import ClockCheck
 from .http import CoreCall, CoreTransport
 from .parsing import CoreReply
+
+_RESERVED_TENANT_IDS: Final = ("recipe", "config", "users", "hello")
 
 
 class CoreCalls:
@@ -104,8 +105,9 @@ class CoreCalls:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> CoreReply:
-        if tenant_id not in (None, DEFAULT_TENANT):
-            path = _tenant_prefix(tenant_id) + path
+        of_tenant = None if tenant_id == DEFAULT_TENANT else tenant_id
+        if of_tenant is not None:
+            path = _tenant_prefix(of_tenant) + path
         content = None if body is None else json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
         version = self._versions.known or self._versions.current()
         call = CoreCall(
@@ -114,6 +116,8 @@ class CoreCalls:
         try:
             return self._transport.send(call)
         except CoreError as error:
+            if of_tenant is not None and self.lacks_tenant(error):
+                raise UnknownTenantError(of_tenant) from error
             if self._versions.pinned or not _refuses_version(error):
                 raise
         # The core was replaced by an older or newer one. It refused before doing anything.
@@ -244,6 +248,16 @@ def _tenant_prefix(tenant_id: object) -> str:
     """
     if not isinstance(tenant_id, str):
         raise not_text("tenant_id", tenant_id)
-    if tenant_id in ("", ".", "..") or tenant_id.startswith("appid-"):
+    if not is_tenant_id(tenant_id):
         raise CoreError(f"{tenant_id!r} cannot be the id of a tenant; use letters, digits and hyphens.")
-    return "/" + quote(tenant_id, safe="")
+    return "/" + tenant_id
+
+
+def is_tenant_id(text: str) -> bool:
+    """Return whether a core accepts a text as the id of a tenant, in whatever case.
+
+    Some words would be ambiguous as the first segment of a path.
+    """
+    is_word = text.isascii() and text.replace("-", "0").isalnum()
+    lowered = text.lower()
+    return is_word and lowered not in _RESERVED_TENANT_IDS and not lowered.startswith("appid-")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .. import claims as built_in, core
 from ..callables import F, call, number_taken, spelled
-from ..errors import ConfigError, CoreError
+from ..errors import ConfigError, UnknownTenantError
 
 if TYPE_CHECKING:
     from .manager import SessionManager
@@ -76,10 +76,8 @@ class Loaders:
             return self._load_names(manager, "roles_loader", user_id, tenant_id)
         try:
             return core.RoleCalls(manager.client).get_roles_for_user(user_id, tenant_id=tenant_id)
-        except CoreError as error:
-            if manager.client.lacks_tenant(error):
-                return []
-            raise
+        except UnknownTenantError:
+            return []
 
     def permissions_of(
         self, manager: SessionManager, user_id: str, tenant_id: str, *, max_age: float = 0

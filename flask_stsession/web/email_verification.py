@@ -14,7 +14,7 @@ from flask import abort, has_request_context, jsonify
 
 from .. import claims as built_in, core
 from ..constants import DEFAULT_TENANT
-from ..errors import CoreError, CoreUnavailableError, UnauthorisedError
+from ..errors import CoreUnavailableError, UnauthorisedError, UnknownTenantError
 from .context import current_app_state, origin_of_api, this_request
 from .options import OPTIONAL_SESSION_ONLY, SESSION_ONLY
 from .verify import load_session, peek_session, required_session
@@ -116,10 +116,8 @@ def verify_with_token(app_state: AppState, token: str, *, tenant_id: str) -> Ver
 def _verified(app_state: AppState, token: str, tenant_id: str) -> bool:
     try:
         return verify_with_token(app_state, token, tenant_id=tenant_id) is not None
-    except CoreError as error:
-        if app_state.manager.client.lacks_tenant(error):
-            return False
-        raise
+    except UnknownTenantError:
+        return False
 
 
 def _update_own_session(app_state: AppState, verified: VerifiedEmail) -> None:
