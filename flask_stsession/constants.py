@@ -73,6 +73,9 @@ CDI_VERSIONS: Final = ("4.0", "5.0", "5.1", "5.2", "5.3", "5.4", "5.5", "5.6")
 CDI_VERSION_HEADER: Final = "cdi-version"
 API_KEY_HEADER: Final = "api-key"
 DEFAULT_TENANT: Final = "public"
+#: The ids that a core accepts for a tenant, in any case: it keeps them in lower case. Some words would be
+#: ambiguous as the first segment of a path.
+TENANT_ID: Final = "(?ai)(?!appid-|(?:recipe|config|users|hello)$)[a-z0-9-]+"
 #: From this version on a refresh rotates at once and verification writes nothing. A refresh whose response is
 #: lost, or a second tab that refreshes late, then looks like theft: never negotiated, only chosen.
 CDI_ROTATES_AT_REFRESH: Final = (5, 6)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from ..concurrency import AgeClock, SingleFlight
-from ..constants import CDI_ROTATES_AT_REFRESH, CDI_VERSIONS, DEFAULT_TENANT
+from ..constants import CDI_ROTATES_AT_REFRESH, CDI_VERSIONS, DEFAULT_TENANT, TENANT_ID
 from ..errors import ConfigError, CoreError, UnknownTenantError, not_text
 from .cache import ReadCache
 from .clock_check import ClockCheck
 from .http import CoreCall, CoreTransport
 from .parsing import CoreReply
-
-_RESERVED_TENANT_IDS: Final = ("recipe", "config", "users", "hello")
 
 
 class CoreCalls:
@@ -248,16 +247,6 @@ def _tenant_prefix(tenant_id: object) -> str:
     """
     if not isinstance(tenant_id, str):
         raise not_text("tenant_id", tenant_id)
-    if not is_tenant_id(tenant_id):
+    if not re.fullmatch(TENANT_ID, tenant_id):
         raise CoreError(f"{tenant_id!r} cannot be the id of a tenant; use letters, digits and hyphens.")
     return "/" + tenant_id
-
-
-def is_tenant_id(text: str) -> bool:
-    """Return whether a core accepts a text as the id of a tenant, in whatever case.
-
-    Some words would be ambiguous as the first segment of a path.
-    """
-    is_word = text.isascii() and text.replace("-", "0").isalnum()
-    lowered = text.lower()
-    return is_word and lowered not in _RESERVED_TENANT_IDS and not lowered.startswith("appid-")

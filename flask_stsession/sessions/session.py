@@ -407,7 +407,8 @@ class Session:
         :raises InvalidClaimsError: a 403, because a 401 makes the frontend SDKs refresh again and again.
         """
         found = self.get_tenant_id()
-        if tenant_id == found:
+        # A core keeps the ids of tenants in lower case; a subdomain, for one, may be written otherwise.
+        if tenant_id == found or str(tenant_id).lower() == found:
             return
         reason = {"message": "wrong value", "expectedValue": tenant_id, "actualValue": found}
         raise InvalidClaimsError(

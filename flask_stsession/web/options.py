@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, Signature, signature
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from .. import claims as built_in  # each of them imported when it is used
 from ..callables import F
 from ..claims.base import SessionClaim, SessionClaimValidator
+from ..constants import TENANT_ID
 from ..errors import ConfigError
 from ..messages import closest
+from ..sessions.ids import refuse_blanks
 
 if TYPE_CHECKING:
     from ..claims.primitive import PrimitiveArrayClaim
@@ -99,6 +102,7 @@ def verify_options(
 
     :param caller: ``verify_session()`` or ``protect()``, for messages.
     :raises TypeError: an argument is unknown, or of a wrong type.
+    :raises ValueError: the name of a role or a permission begins or ends with a blank, as none does.
     :raises ConfigError: the arguments could protect nothing.
     """
     refuse_unknown(caller, unknown)
@@ -236,10 +240,11 @@ def _check_kinds(caller: str, override: object, user_context: object, tenant: ob
         _check_override(caller, override, "For more validators, write validators=[...].")
     if user_context is not None and not isinstance(user_context, Mapping):
         raise TypeError(f"{caller} takes a mapping as user_context, not {user_context!r}.")
-    if tenant is not None and (not isinstance(tenant, str) or not tenant.strip()):
+    if tenant is not None and not (isinstance(tenant, str) and re.fullmatch(TENANT_ID, tenant)):
         raise ConfigError(
-            f"{caller} takes the id of a tenant as tenant=, not {tenant!r}. Omit it to let sessions of any "
-            "tenant pass, or override get_tenant_id() where the tenant depends on the request."
+            f"{caller} takes the id of a tenant as tenant=, not {tenant!r}; use letters, digits and "
+            "hyphens. Omit it to let sessions of any tenant pass, or override get_tenant_id() where the "
+            "tenant depends on the request."
         )
 
 
@@ -261,11 +266,9 @@ def _needed_validators(
         )
     needed: list[SessionClaimValidator] = []
     if roles is not None:
-        needed.append(_holds(built_in.UserRoleClaim, roles, max_age_in_sec, f"{caller} takes as roles="))
+        needed.append(_holds(caller, "roles", built_in.UserRoleClaim, roles, max_age_in_sec))
     if permissions is not None:
-        needed.append(
-            _holds(built_in.PermissionClaim, permissions, max_age_in_sec, f"{caller} takes as permissions=")
-        )
+        needed.append(_holds(caller, "permissions", built_in.PermissionClaim, permissions, max_age_in_sec))
     if validators is not None:
         needed.extend(checked_validators(caller, validators))
     if max_auth_age is not None:
@@ -330,13 +333,18 @@ def _listed(caller: str, given: object, argument: str, what: str) -> tuple[Any, 
 
 
 def _holds(
-    claim: PrimitiveArrayClaim[str], names: Names, max_age: float | None, place: str
+    caller: str, argument: str, claim: PrimitiveArrayClaim[str], names: Names, max_age: float | None
 ) -> SessionClaimValidator:
-    if isinstance(names, AnyOf):
-        return claim.validators.includes_any(list(names.values), max_age)
-    if isinstance(names, str) and names:
-        return claim.validators.includes(names, max_age)
-    listed = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else []
+    given = names.values if isinstance(names, AnyOf) else names
+    listed = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else []
     if not listed or not all(isinstance(name, str) and name for name in listed):
-        raise TypeError(f"{place} a name, a list of names or any_of(...), not {names!r}.")
+        raise TypeError(
+            f"{caller} takes as {argument}= a name, a list of names or any_of(...), not {names!r}."
+        )
+    for name in listed:
+        refuse_blanks(name, f"{argument}= of {caller}")
+    if isinstance(names, AnyOf):
+        return claim.validators.includes_any(listed, max_age)
+    if isinstance(names, str):
+        return claim.validators.includes(names, max_age)
     return claim.validators.includes_all(listed, max_age)

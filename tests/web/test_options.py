@@ -117,10 +117,28 @@ def test_demands_are_refused_with_an_optional_session(demand: dict[str, Any]) ->
         )
 
 
-@pytest.mark.parametrize("tenant", ["", " ", 7])
-def test_a_tenant_must_be_a_non_empty_string(tenant: Any) -> None:
-    with pytest.raises(ConfigError, match=r"^verify_session\(\) takes the id of a tenant as tenant=, not "):
+@pytest.mark.parametrize("tenant", ["", " ", 7, "acme ", "a/b", "a_b", "é", "appid-x", "recipe", "acme\n"])
+def test_a_tenant_must_be_an_id_that_a_core_accepts(tenant: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
         verify_session(tenant=tenant)
+    assert str(caught.value) == (
+        f"verify_session() takes the id of a tenant as tenant=, not {tenant!r}; use letters, digits and "
+        "hyphens. Omit it to let sessions of any tenant pass, or override get_tenant_id() where the tenant "
+        "depends on the request."
+    )
+
+
+@pytest.mark.parametrize("argument", ["roles", "permissions"])
+@pytest.mark.parametrize("names", ["admin ", ["editor", "admin "], any_of("editor", "admin ")])
+def test_a_name_that_no_role_can_have_is_refused(argument: str, names: Any) -> None:
+    with pytest.raises(ValueError, match="begins or ends with a blank") as caught:
+        verify_session(**{argument: names})
+    assert str(caught.value).startswith(f"{argument}= of verify_session() is 'admin ', which begins or ends")
+
+
+def test_names_of_blanks_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^roles= of verify_session\(\) is ' ', which consists of blanks"):
+        verify_session(roles=[" "])
 
 
 def test_max_age_in_sec_needs_roles_or_permissions() -> None:

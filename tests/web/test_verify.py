@@ -207,6 +207,22 @@ def test_a_session_of_another_tenant_is_refused_but_not_cleared(make_app: AppFac
     assert is_untouched(answer)
 
 
+def test_capitals_make_no_other_tenant(make_app: AppFactory) -> None:
+    class ByHeader(STSession):
+        def get_tenant_id(self) -> str | None:
+            return request.headers.get("X-Tenant")
+
+    app = make_app(extension=ByHeader)
+    app.add_url_rule("/acme", "acme", verify_session(tenant="ACME")(lambda: {"ok": True}))
+    with app.app_context():
+        create_or_update_tenant("Acme")
+    client = signed_in(app, tenant_id="ACME")
+    assert client.get("/acme").status_code == 200
+    assert client.get("/user", headers={"X-Tenant": "Acme"}).status_code == 200
+    assert client.get("/user", headers={"X-Tenant": "Other"}).status_code == 403
+    assert signed_in(app).get("/acme").status_code == 403
+
+
 @pytest.mark.parametrize("options", [{"roles": "admin"}, {"permissions": "write"}])
 def test_a_guard_that_asks_for_roles_ends_a_session_of_a_deleted_tenant(
     make_app: AppFactory, options: dict[str, Any]
