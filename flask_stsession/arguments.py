@@ -8,7 +8,7 @@ from inspect import Parameter, signature
 from typing import Any, ParamSpec, TypeVar
 
 from .errors import not_text
-from .sessions.ids import refuse_blanks
+from .sessions.ids import refuse_blanks, utf8_text
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,16 +59,20 @@ def checked_user_id(user_id: str, argument: str = "user_id") -> str:
 
     :param argument: the name of the caller's argument.
     :raises TypeError: it is not a non-empty str; the message says what to write.
+    :raises ValueError: UTF-8 cannot encode it.
     """
     if not isinstance(user_id, str) or not user_id:
         raise TypeError(
             f"{argument} must be a non-empty str, not {user_id!r}: write str(user.id) for a number."
         )
-    return user_id
+    return utf8_text(user_id, argument)
 
 
 def checked_handle(handle: object, argument: str = "handle") -> str:
     """Return a session handle, or refuse it.
+
+    Half a surrogate pair, which JSON can escape and UTF-8 cannot encode, is replaced: no core made such a
+    handle, and it is unknown as any other.
 
     :param argument: the name of the caller's argument.
     :raises TypeError: it is not a str; the message says what to write.
@@ -76,7 +80,7 @@ def checked_handle(handle: object, argument: str = "handle") -> str:
     if not isinstance(handle, str):
         remedy = "handle.decode()" if isinstance(handle, bytes) else "session.get_handle()"
         raise TypeError(f"{argument} must be a str, not {handle!r:.100}: write {remedy}.")
-    return handle
+    return handle if handle.isascii() else handle.encode("utf-8", "replace").decode()
 
 
 def checked_names(names: str | Sequence[str], argument: str) -> list[str]:
@@ -84,7 +88,7 @@ def checked_names(names: str | Sequence[str], argument: str) -> list[str]:
 
     :param argument: the name of the caller's argument.
     :raises TypeError: one of them is not a non-empty str.
-    :raises ValueError: one of them has leading or trailing blanks.
+    :raises ValueError: one of them has leading or trailing blanks, or UTF-8 cannot encode it.
     """
     several = isinstance(names, Iterable) and not isinstance(names, str | bytes | Mapping)
     listed: list[str] = list(names) if several else [names]  # type: ignore[list-item]
@@ -100,7 +104,7 @@ def checked_name(name: str, argument: str) -> str:
 
     :param argument: the name of the caller's argument.
     :raises TypeError: it is not a non-empty str.
-    :raises ValueError: it has leading or trailing blanks.
+    :raises ValueError: it has leading or trailing blanks, or UTF-8 cannot encode it.
     """
     if not isinstance(name, str) or not name:
         raise not_text(argument, name)

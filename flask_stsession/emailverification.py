@@ -37,6 +37,7 @@ from .arguments import checked_tenant_id, checked_text, checked_user_id, keyword
 from .claims.builtin import EmailVerificationClaim
 from .constants import DEFAULT_TENANT
 from .core.emails import EmailVerificationCalls, VerifiedEmail
+from .sessions.ids import utf8_text
 from .web.context import current_app_state, current_extension
 from .web.email_verification import verify_with_token
 
@@ -123,7 +124,7 @@ def _address(recipe_user_id: str, email: str | None, tenant_id: str) -> str | No
     checked_tenant_id(tenant_id)
     if email is None:
         return current_extension().email_of(recipe_user_id, tenant_id)
-    return checked_text(email, "email")
+    return utf8_text(checked_text(email, "email"), "email")
 
 
 def _emails() -> EmailVerificationCalls:

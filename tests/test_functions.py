@@ -14,6 +14,7 @@ from flask import Flask
 import flask_stsession
 from flask_stsession import (
     CoreError,
+    SessionDoesNotExistError,
     STSession,
     aws_lambda,
     claims,
@@ -368,6 +369,39 @@ def test_a_tenant_that_does_not_exist_is_named_with_the_call_that_creates_it(
         "There is no tenant 'nope'. Create it with multitenancy.create_or_update_tenant('nope')."
     )
     assert (caught.value.tenant_id, caught.value.status) == ("nope", 400)
+
+
+@pytest.mark.parametrize(
+    ("argument", "call"),
+    [
+        ("user_id", functions.create_new_session_without_request_response),
+        ("user_id", functions.list_sessions),
+        ("user_id", functions.revoke_all_sessions_for_user),
+        ("user_id", usermetadata.get_user_metadata),
+        ("role", userroles.create_new_role_or_add_permissions),
+        ("permissions", lambda text: roles.create_new_role_or_add_permissions("admin", [text])),
+        ("tenant_id", multitenancy.create_or_update_tenant),
+        ("first_factors", lambda text: tenants.create_or_update_tenant("acme", first_factors=[text])),
+        ("recipe_user_id", lambda text: emails.is_email_verified(text, "a@b.example")),
+        ("email", lambda text: emails.is_email_verified("alice", text)),
+    ],
+)
+def test_text_that_utf8_cannot_encode_is_no_id(app: Flask, argument: str, call: Callable[[str], Any]) -> None:
+    with app.app_context(), pytest.raises(ValueError, match=f"^{argument} is text with half a surrogate"):
+        call("x\ud800")
+
+
+def test_a_handle_that_utf8_cannot_encode_is_of_no_session(app: Flask) -> None:
+    handle = "x\ud800"
+    with app.app_context():
+        assert functions.get_session_information(handle) is None
+        assert functions.revoke_session(handle) is False
+        assert functions.revoke_multiple_sessions([handle]) == []
+        assert functions.update_session_data_in_database(handle, {}) is False
+        assert functions.merge_into_access_token_payload(handle, {"a": 1}) is False
+        assert functions.set_claim_value(UserRoleClaim, ["admin"], session_handle=handle) is False
+        with pytest.raises(SessionDoesNotExistError):
+            functions.get_claim_value(UserRoleClaim, session_handle=handle)
 
 
 def test_a_validator_in_place_of_its_claim_is_refused(app: Flask) -> None:

@@ -1,4 +1,4 @@
-"""Refuse ids that another program could read as a different string."""
+"""Refuse ids that another program could read as a different string, or cannot read at all."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ def refuse_blanks(value: str, argument: str) -> None:
     A database, a core or another SDK may cut them off: ``"alice "`` would be another user here than there.
 
     :param argument: the name of the argument, for the message.
-    :raises ValueError: the id has such blanks, or consists of blanks.
+    :raises ValueError: the id has such blanks, consists of blanks, or is no Unicode text.
     :raises TypeError: it is not a str.
     """
     if not isinstance(value, str):
         raise not_text(argument, value)
+    utf8_text(value, argument)
     trimmed = value.strip(BLANKS)
     if not trimmed:
         raise ValueError(f"{argument} is {value!r}, which consists of blanks only: pass the id itself.")
@@ -36,3 +37,19 @@ def refuse_blanks(value: str, argument: str) -> None:
             f"{argument} is {value!r}, which begins or ends with a blank. Other programs cut blanks off and "
             f"would take it for {trimmed!r}: pass that, or replace the blank."
         )
+
+
+def utf8_text(text: str, place: str) -> str:
+    """Return a text, or refuse it if UTF-8 cannot encode it.
+
+    JSON can escape half a surrogate pair; UTF-8, and so the core's database, does not have it.
+
+    :param place: the name of the argument, or the place in it, for the message.
+    :raises ValueError: the text has half a surrogate pair in it.
+    """
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError(
+            f"{place} is text with half a surrogate pair in it, which UTF-8 does not have: write "
+            'text.encode("utf-8", "replace").decode().'
+        )
+    return text

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ..constants import PROTECTED_CLAIMS
 from ..errors import ProtectedClaimError
+from .ids import utf8_text
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
@@ -51,7 +52,7 @@ def json_object(value: Mapping[str, Any], *, argument: str) -> dict[str, Any]:
 
 def _json_value(value: Any, place: str, depth: int) -> Any:
     if isinstance(value, str):
-        return _checked_text(value, place)
+        return utf8_text(value, place)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -78,19 +79,9 @@ def _json_value(value: Any, place: str, depth: int) -> Any:
     raise TypeError(f"{place} is of type {type(value).__name__}, which JSON does not have: {remedy}.")
 
 
-def _checked_text(text: str, place: str) -> str:
-    # JSON can escape half a surrogate pair; UTF-8, and so the core's database, cannot encode it.
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError(
-            f"{place} is text with half a surrogate pair in it, which UTF-8 does not have: write "
-            'text.encode("utf-8", "replace").decode().'
-        )
-    return text
-
-
 def _checked_key(key: object, place: str) -> str:
     if isinstance(key, str):
-        return _checked_text(key, f"a key of {place}")
+        return utf8_text(key, f"a key of {place}")
     raise TypeError(
         f"{place} has the key {key!r:.100} of type {type(key).__name__}, but keys of JSON objects are text: "
         "write str(...)."

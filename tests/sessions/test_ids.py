@@ -38,6 +38,15 @@ def test_other_ids_pass(value: str) -> None:
     refuse_blanks(value, "user_id")
 
 
+def test_an_id_that_utf8_cannot_encode_is_refused() -> None:
+    with pytest.raises(ValueError, match="half a surrogate pair") as caught:
+        refuse_blanks("x\ud800", "user_id")
+    assert str(caught.value) == (
+        "user_id is text with half a surrogate pair in it, which UTF-8 does not have: write "
+        'text.encode("utf-8", "replace").decode().'
+    )
+
+
 def test_the_blanks_are_those_of_python_java_and_javascript() -> None:
     by_python = {each for each in map(chr, range(sys.maxunicode + 1)) if each.isspace()}
     by_java = set(map(chr, range(ord(" ") + 1)))
