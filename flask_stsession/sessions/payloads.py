@@ -108,7 +108,7 @@ def _holds_inexact_integer(value: Any) -> bool:
 
 
 def checked_update(update: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a checked copy of the keys to merge into a payload.
+    """Return a checked copy of the keys to merge into a payload; warn of what a browser cannot read.
 
     :raises ProtectedClaimError: a key belongs to the session itself.
     :raises TypeError: a value is not JSON serializable.
@@ -117,6 +117,7 @@ def checked_update(update: Mapping[str, Any]) -> dict[str, Any]:
     for key in update:
         if key in PROTECTED_CLAIMS:
             raise ProtectedClaimError(key)
+    warn_of_inexact_integers(update)
     return update
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -16,6 +16,7 @@ from support.app_factory import AppFactory
 from support.served_core import ServedCore
 
 from flask_stsession import STSession
+from flask_stsession.claims import PrimitiveClaim
 from flask_stsession.constants import PROTECTED_CLAIMS
 from flask_stsession.errors import ProtectedClaimError
 
@@ -228,6 +229,29 @@ def test_a_whole_number_that_a_browser_would_change_is_a_warning(
         "The key 'id' of access_token_payload holds a whole number beyond 2**53. JavaScript cannot represent "
         "it, so a browser reads another number: write str(...)."
     ]
+
+
+def test_every_change_of_a_payload_warns_of_such_numbers(
+    ext: STSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = ext.create_new_session_without_request_response("alice")
+    handle = session.get_handle()
+    number = PrimitiveClaim("number", lambda *_: 2**53 + 1)
+    changes: list[Callable[[], object]] = [
+        lambda: session.merge_into_access_token_payload({"number": 2**53 + 1}),
+        lambda: session.set_claim_value(number, 2**53 + 1),
+        lambda: session.fetch_and_set_claim(number),
+        lambda: ext.merge_into_access_token_payload(handle, {"number": 2**53 + 1}),
+        lambda: ext.set_claim_value(number, 2**53 + 1, session_handle=handle),
+        lambda: ext.fetch_and_set_claim(number, session_handle=handle),
+    ]
+    for change in changes:
+        caplog.clear()
+        change()
+        assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+            "The key 'number' of access_token_payload holds a whole number beyond 2**53. JavaScript cannot "
+            "represent it, so a browser reads another number: write str(...)."
+        ]
 
 
 def test_whole_numbers_up_to_2_to_the_53_pass_without_a_warning(
