@@ -84,6 +84,10 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 
 
 _NO_REQUEST = "Unlike in supertokens-python, the current request is used."
+_NO_USER_CONTEXT = "Unlike in supertokens-python, there is no user_context."
+_HANDLE_BY_KEYWORD = "Unlike in supertokens-python, the session handle is a keyword."
+_TENANT_BY_KEYWORD = "Unlike in supertokens-python, the tenant is a keyword."
+_OPTIONS_BY_KEYWORD = "Unlike in supertokens-python, options are keywords."
 _HUNDRED_YEARS_IN_SECONDS = 3_153_600_000
 
 
@@ -686,6 +690,7 @@ class STSession(Extension):
 
     # Sessions by handle or user
 
+    @keyword_only(_NO_USER_CONTEXT)
     def revoke_session(self, handle: str) -> bool:
         """End a session.
 
@@ -693,6 +698,7 @@ class STSession(Extension):
         """
         return self.revoke_multiple_sessions([checked_handle(handle)]) == [handle]
 
+    @keyword_only(_NO_USER_CONTEXT)
     def revoke_multiple_sessions(self, handles: Iterable[str]) -> list[str]:
         """End several sessions in one request to the core.
 
@@ -712,6 +718,7 @@ class STSession(Extension):
         clear_revoked(self._app_state, wanted)
         return revoked
 
+    @keyword_only(_TENANT_BY_KEYWORD)
     def revoke_all_sessions_for_user(
         self, user_id: str, *, tenant_id: str | None = None, revoke_across_all_tenants: bool = True
     ) -> list[str]:
@@ -732,6 +739,7 @@ class STSession(Extension):
         clear_revoked(self._app_state, revoked)
         return revoked
 
+    @keyword_only(_TENANT_BY_KEYWORD)
     def get_all_session_handles_for_user(
         self, user_id: str, *, tenant_id: str | None = None, fetch_across_all_tenants: bool = True
     ) -> list[str]:
@@ -749,6 +757,7 @@ class STSession(Extension):
             all_tenants=fetch_across_all_tenants and tenant_id is None,
         )
 
+    @keyword_only(_TENANT_BY_KEYWORD)
     def list_sessions(self, user_id: str, *, tenant_id: str | None = None) -> list[SessionInformation]:
         """Return a user's sessions, oldest first, for a page where users can end unknown ones."""
         user_id = checked_user_id(user_id)
@@ -757,10 +766,12 @@ class STSession(Extension):
         found = self.manager.client.list_sessions(user_id, tenant_id=tenant_id, all_tenants=tenant_id is None)
         return sorted(found, key=lambda session: session.time_created)
 
+    @keyword_only(_NO_USER_CONTEXT)
     def get_session_information(self, handle: str) -> SessionInformation | None:
         """Return the core's record of a session; ``None`` if there is none with that handle."""
         return self.manager.by_handle.information(checked_handle(handle))
 
+    @keyword_only(_NO_USER_CONTEXT)
     def update_session_data_in_database(self, handle: str, data: Mapping[str, Any]) -> bool:
         """Replace the data that the core keeps with a session.
 
@@ -768,6 +779,7 @@ class STSession(Extension):
         """
         return self.manager.default_methods.update_session_data_in_database(checked_handle(handle), data)
 
+    @keyword_only(_NO_USER_CONTEXT)
     def merge_into_access_token_payload(self, handle: str, update: Mapping[str, Any]) -> bool:
         """Merge keys into the payload of a session; its next access token carries them.
 
@@ -779,6 +791,7 @@ class STSession(Extension):
 
     # Claims of this request's session, or of the session with a handle
 
+    @keyword_only(_HANDLE_BY_KEYWORD)
     def sync_get_claim_value(self, claim: SessionClaim[Any], *, session_handle: str | None = None) -> Any:
         """Return the value of a claim; ``None`` if the session has none.
 
@@ -791,10 +804,12 @@ class STSession(Extension):
         ) as handle:
             return self.manager.default_methods.get_claim_value(claim, session_handle=handle)
 
+    @keyword_only(_HANDLE_BY_KEYWORD)
     def get_claim_value(self, claim: SessionClaim[Any], *, session_handle: str | None = None) -> Any:
         """Do the same as :meth:`sync_get_claim_value`; an override of one applies to both."""
         return STSession.sync_get_claim_value(self, claim, session_handle=session_handle)
 
+    @keyword_only(_HANDLE_BY_KEYWORD)
     def fetch_and_set_claim(self, claim: SessionClaim[Any], *, session_handle: str | None = None) -> bool:
         """Fetch the value of a claim from its source, and set it.
 
@@ -805,6 +820,7 @@ class STSession(Extension):
         ) as handle:
             return self.manager.default_methods.fetch_and_set_claim(claim, session_handle=handle)
 
+    @keyword_only(_HANDLE_BY_KEYWORD)
     def set_claim_value(
         self, claim: SessionClaim[Any], value: Any, *, session_handle: str | None = None
     ) -> bool:
@@ -817,6 +833,7 @@ class STSession(Extension):
         ) as handle:
             return self.manager.default_methods.set_claim_value(claim, value, session_handle=handle)
 
+    @keyword_only(_HANDLE_BY_KEYWORD)
     def remove_claim(self, claim: SessionClaim[Any], *, session_handle: str | None = None) -> bool:
         """Remove a claim from the session.
 
@@ -825,6 +842,7 @@ class STSession(Extension):
         with self._session_at_hand(session_handle, "remove_claim(claim, session_handle=handle)") as handle:
             return self.manager.default_methods.remove_claim(claim, session_handle=handle)
 
+    @keyword_only(_OPTIONS_BY_KEYWORD)
     def validate_claims_for_session_handle(
         self, handle: str, *, override_global_claim_validators: Any = None
     ) -> list[ClaimValidationError]:
@@ -849,6 +867,7 @@ class STSession(Extension):
 
     # Keys, other tokens, and facts about the interface
 
+    @keyword_only(_OPTIONS_BY_KEYWORD)
     def create_jwt(
         self,
         payload: Mapping[str, Any],

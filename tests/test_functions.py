@@ -404,6 +404,94 @@ def test_a_handle_that_utf8_cannot_encode_is_of_no_session(app: Flask) -> None:
             functions.get_claim_value(UserRoleClaim, session_handle=handle)
 
 
+NO_USER_CONTEXT = "Unlike in supertokens-python, there is no user_context."
+HANDLE_BY_KEYWORD = "Unlike in supertokens-python, the session handle is a keyword."
+TENANT_BY_KEYWORD = "Unlike in supertokens-python, the tenant is a keyword."
+OPTIONS_BY_KEYWORD = "Unlike in supertokens-python, options are keywords."
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        (
+            "set_claim_value",
+            ("a-handle", UserRoleClaim, ["admin"]),
+            "claim and value as positional arguments: write set_claim_value(claim, value, *, "
+            f"session_handle=None). {HANDLE_BY_KEYWORD}",
+        ),
+        *(
+            (
+                name,
+                ("a-handle", UserRoleClaim),
+                f"claim as a positional argument: write {name}(claim, *, session_handle=None). "
+                f"{HANDLE_BY_KEYWORD}",
+            )
+            for name in ("get_claim_value", "sync_get_claim_value", "fetch_and_set_claim", "remove_claim")
+        ),
+        (
+            "revoke_all_sessions_for_user",
+            ("alice", True, "public"),
+            "user_id as a positional argument: write revoke_all_sessions_for_user(user_id, *, "
+            f"tenant_id=None, revoke_across_all_tenants=True). {TENANT_BY_KEYWORD}",
+        ),
+        (
+            "get_all_session_handles_for_user",
+            ("alice", True),
+            "user_id as a positional argument: write get_all_session_handles_for_user(user_id, *, "
+            f"tenant_id=None, fetch_across_all_tenants=True). {TENANT_BY_KEYWORD}",
+        ),
+        (
+            "list_sessions",
+            ("alice", "public"),
+            "user_id as a positional argument: write list_sessions(user_id, *, tenant_id=None). "
+            f"{TENANT_BY_KEYWORD}",
+        ),
+        (
+            "validate_claims_for_session_handle",
+            ("a-handle", lambda validators, *_: validators),
+            "handle as a positional argument: write validate_claims_for_session_handle(handle, *, "
+            f"override_global_claim_validators=None). {OPTIONS_BY_KEYWORD}",
+        ),
+        (
+            "create_jwt",
+            ({}, 5, True),
+            "payload and validity_seconds as positional arguments: write create_jwt(payload, "
+            f"validity_seconds=None, *, use_static_signing_key=None). {OPTIONS_BY_KEYWORD}",
+        ),
+        (
+            "merge_into_access_token_payload",
+            ("a-handle", {}, {}),
+            "handle and update as positional arguments: write merge_into_access_token_payload(handle, "
+            f"update). {NO_USER_CONTEXT}",
+        ),
+        (
+            "update_session_data_in_database",
+            ("a-handle", {}, {}),
+            "handle and data as positional arguments: write update_session_data_in_database(handle, data). "
+            f"{NO_USER_CONTEXT}",
+        ),
+        *(
+            (
+                name,
+                ("a-handle", {}),
+                f"{argument} as a positional argument: write {name}({argument}). {NO_USER_CONTEXT}",
+            )
+            for name, argument in (
+                ("revoke_session", "handle"),
+                ("revoke_multiple_sessions", "handles"),
+                ("get_session_information", "handle"),
+            )
+        ),
+    ],
+)
+def test_arguments_in_the_order_of_supertokens_python_are_refused_with_our_spelling(
+    app: Flask, name: str, arguments: tuple[Any, ...], message: str
+) -> None:
+    with app.app_context(), pytest.raises(TypeError) as caught:
+        getattr(called, name)(*arguments)
+    assert str(caught.value) == f"{name}() takes only {message}"
+
+
 def test_a_validator_in_place_of_its_claim_is_refused(app: Flask) -> None:
     validator: Any = UserRoleClaim.validators.includes("admin")
     with app.app_context(), pytest.raises(TypeError, match=r"^claim must be a claim such as UserRoleClaim"):
