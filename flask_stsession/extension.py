@@ -27,7 +27,7 @@ from .core.hooks import CoreHooks
 from .errors import ConfigError, Reason, TryRefreshTokenError, UnauthorisedError
 from .sessions.assembly import make_manager, make_transport
 from .sessions.loaders import Loaders
-from .sessions.new_session import NewSession
+from .sessions.new_session import NewSession, check_lifetime
 from .sessions.payloads import json_object
 from .tokens import oauth2
 from .tokens.masked import MaskedToken, masked
@@ -880,6 +880,7 @@ class STSession(Extension):
         :param payload: JSON; ``iss``, ``iat`` and ``exp`` are added.
         :param validity_seconds: the lifetime (s) of the token, a hundred years by default.
         :param use_static_signing_key: ``False``: sign with a rotating key instead of the static one.
+        :raises ValueError: the lifetime is less than a second, or endless.
         :raises CoreError: the core refuses the payload.
         """
         check_flag("create_jwt()", "use_static_signing_key", use_static_signing_key, takes_none=True)
@@ -1163,11 +1164,11 @@ def _checked_validity(seconds: float | None) -> int:
     """Return the lifetime of a JWT in whole seconds, by default a hundred years.
 
     :raises TypeError: it is not a number.
+    :raises ValueError: it is less than a second, or endless.
     """
     if seconds is None:
         return _HUNDRED_YEARS_IN_SECONDS
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"validity_seconds must be a number of seconds, not {seconds!r}.")
+    check_lifetime(seconds, "validity_seconds")
     return int(seconds)
 
 

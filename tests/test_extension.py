@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -339,6 +340,17 @@ def test_a_custom_jwt_is_not_accepted_as_a_session(ext: STSession) -> None:
     assert str(caught.value) == "The value given as access token is not a session token."
     assert caught.value.reason == "malformed"
     assert caught.value.clear_tokens is False
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, -1, math.inf, math.nan])
+def test_a_jwt_lives_for_a_second_or_more(ext: STSession, seconds: float) -> None:
+    with pytest.raises(ValueError, match="validity_seconds") as caught:
+        ext.create_jwt({}, seconds)
+    assert str(caught.value) == (
+        f"validity_seconds is {seconds!r}; it must be finite and 1 or more, since a token's times are whole "
+        "seconds."
+    )
+    assert ext.create_jwt({}, 1)
 
 
 def test_a_jwt_must_be_json(ext: STSession) -> None:

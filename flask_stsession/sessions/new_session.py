@@ -48,7 +48,7 @@ class NewSession:
         if self.recipe_user_id is not None:
             refuse_blanks(self.recipe_user_id, "recipe_user_id")
         if self.access_token_validity_seconds is not None:
-            _check_validity(self.access_token_validity_seconds)
+            check_lifetime(self.access_token_validity_seconds, "access_token_validity_seconds")
 
     @property
     def login_method(self) -> str:
@@ -62,11 +62,18 @@ class NewSession:
         return None if seconds is None else int(seconds * 1000)
 
 
-def _check_validity(seconds: object) -> None:
+def check_lifetime(seconds: object, argument: str) -> None:
+    """Refuse a lifetime that no token can have.
+
+    :param seconds: the lifetime, in s.
+    :param argument: the name of the caller's argument.
+    :raises TypeError: it is not a number.
+    :raises ValueError: it is less than a second, or endless.
+    """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"access_token_validity_seconds must be a number of seconds, not {seconds!r}.")
+        raise TypeError(f"{argument} must be a number of seconds, not {seconds!r}.")
     if not 1 <= seconds < math.inf:
         raise ValueError(
-            f"access_token_validity_seconds is {seconds!r}; it must be 1 or more, since a token's times are "
-            "whole seconds."
+            f"{argument} is {seconds!r}; it must be finite and 1 or more, since a token's times are whole "
+            "seconds."
         )
