@@ -179,6 +179,15 @@ def test_a_user_id_that_is_no_string_is_refused() -> None:
     )
 
 
+@pytest.mark.parametrize("returned", [5, b"a@b.example", ["a@b.example"]])
+def test_get_email_must_return_text(make_app: AppFactory, returned: Any) -> None:
+    with make_app(get_email=lambda *_: returned).app_context(), pytest.raises(TypeError) as caught:
+        is_email_verified("alice")
+    assert str(caught.value) == (
+        f"get_email must return the address as a str, or None; it returned {returned!r}."
+    )
+
+
 def test_get_email_may_be_asynchronous(make_app: AppFactory) -> None:
     async def find(user_id: str, tenant_id: str) -> str:
         return f"{user_id}@{tenant_id}.example"

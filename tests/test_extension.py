@@ -680,6 +680,13 @@ def test_arguments_of_wrong_types_are_refused_with_what_to_write(
     assert str(caught.value) == f"STSession() {message}"
 
 
+def test_a_get_email_with_other_parameters_is_refused() -> None:
+    arguments: dict[str, Any] = {"get_email": lambda user_id: f"{user_id}@a.example"}
+    with pytest.raises(TypeError) as caught:
+        STSession(**arguments)
+    assert str(caught.value) == "get_email takes (user_id). Give it the parameters (user_id, tenant_id)."
+
+
 @pytest.mark.parametrize(
     "name", ["create_new_session", "get_global_claim_validators", "get_tenant_id", "get_claim_value"]
 )

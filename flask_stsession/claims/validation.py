@@ -6,9 +6,9 @@ Source: the session claim validation process of the SuperTokens documentation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from ..callables import call
+from ..callables import call, number_taken
 from ..errors import ClaimValidationError, InvalidClaimsError, Reason
 from .base import NOW_MS, STORED_TIME, STORED_VALUE, VALID, QuickCheck, SessionClaimValidator
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Key of the ``user_context`` while a claim is refetched for a validator: the age (s) up to which a cached
 #: response of the core may serve. 0: ask now. Absent: the app itself asked for the value.
 REUSE_SECONDS = "_stsession_reuse_seconds"
+
+#: Those of ``override_global_claim_validators``.
+OVERRIDE_PARAMETERS: Final = ("global_validators", "session", "user_context")
 
 
 def quick_checks(
@@ -100,12 +103,17 @@ def overridden(
 
     :param override: ``override_global_claim_validators``: ``f(validators, session, user_context)``.
     :param session: the session, or its information where there is only a handle.
-    :raises TypeError: ``override`` returned something else than a list of validators.
+    :raises TypeError: ``override`` takes other parameters, or returned something else than a list of
+        validators.
     """
     if override is None:
         return list(validators)
     name = "override_global_claim_validators"
-    returned = call(override, list(validators), session, context, ensure_sync=ensure_sync, name=name)
+    try:
+        returned = call(override, list(validators), session, context, ensure_sync=ensure_sync, name=name)
+    except TypeError:
+        number_taken(override, f"The function given as {name}", OVERRIDE_PARAMETERS)
+        raise
     return checked_list(returned, f"The function given as {name}")
 
 

@@ -147,7 +147,7 @@ class Config:
         otherwise="`request.script_root`",
     )
     token_transfer_method: AllowedTransfer | Callable[..., Any] = setting(
-        read.function_or_one_of(*ALLOWED_TRANSFERS),
+        read.function_or_one_of(*ALLOWED_TRANSFERS, parameters=("request", "for_create_new_session")),
         "How tokens travel: `any`, `cookie`, `header`, or a function "
         "`f(request, for_create_new_session)` that returns one of them.",
         default="any",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from ..callables import is_asynchronous
+from ..callables import is_asynchronous, number_taken
 from ..errors import ConfigError
 from ..messages import closest, quoted_for_shell, show
 from .domains import is_local_host, is_shell_origin, is_shell_url, origin_of, split_url
@@ -237,8 +237,11 @@ def version(*versions: str) -> Parser:
     return parse
 
 
-def function_or_one_of(*choices: str) -> Parser:
-    """Return a parser for one of these words, or a function that returns one."""
+def function_or_one_of(*choices: str, parameters: Sequence[str]) -> Parser:
+    """Return a parser for one of these words, or a function that returns one.
+
+    :param parameters: of the function.
+    """
     parse_choice = one_of(*choices, otherwise=", or a function")
 
     def parse(given: Given) -> Any:
@@ -247,6 +250,10 @@ def function_or_one_of(*choices: str) -> Parser:
             return parse_choice(given)
         if is_asynchronous(value):
             raise given.refused("the function must not be async, as its result is not awaited")
+        try:
+            number_taken(value, "the function", parameters)
+        except TypeError as error:
+            raise given.refused(str(error).rstrip(".")) from error
         return value
 
     return parse

@@ -42,9 +42,12 @@ class Loaders:
     current app, because one extension object may serve several apps.
 
     :param get_email: ``f(user_id, tenant_id)``, which returns the user's address or ``None``.
+    :raises TypeError: it takes other parameters.
     """
 
     def __init__(self, get_email: Callable[[str, str], str | None] | None = None) -> None:
+        if get_email is not None:
+            number_taken(get_email, "get_email", ("user_id", "tenant_id"))
         self.get_email = get_email
         self.registered: dict[str, Callable[..., Any]] = {}
         #: How many parameters each of them takes.
@@ -121,16 +124,19 @@ class Loaders:
         """Return the user's address, or ``None``.
 
         :raises ConfigError: there is no ``get_email``.
+        :raises TypeError: it returned something else.
         """
         if self.get_email is None:
             raise ConfigError(
                 "E-mail verification needs the users' addresses: STSession(get_email=f), where "
                 "f(user_id, tenant_id) returns the address or None."
             )
-        email: str | None = call(
+        email: object = call(
             self.get_email, user_id, tenant_id, ensure_sync=manager.ensure_sync, name="get_email"
         )
-        return email
+        if email is None or isinstance(email, str):
+            return email
+        raise TypeError(f"get_email must return the address as a str, or None; it returned {email!r:.100}.")
 
     def update_email_verification(self, manager: SessionManager, session: Session) -> bool:
         """Set ``EmailVerificationClaim`` to the state in the core, and return that state."""

@@ -10,8 +10,9 @@ from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .. import claims as built_in  # each of them imported when it is used
-from ..callables import F
+from ..callables import F, number_taken
 from ..claims.base import SessionClaim, SessionClaimValidator
+from ..claims.validation import OVERRIDE_PARAMETERS
 from ..constants import TENANT_ID
 from ..errors import ConfigError
 from ..messages import closest
@@ -238,6 +239,7 @@ def _check_override(caller: str, override: object, remedy: str) -> None:
 def _check_kinds(caller: str, override: object, user_context: object, tenant: object) -> None:
     if override is not None:
         _check_override(caller, override, "For more validators, write validators=[...].")
+        number_taken(override, f"The override_global_claim_validators of {caller}", OVERRIDE_PARAMETERS)  # type: ignore[arg-type]
     if user_context is not None and not isinstance(user_context, Mapping):
         raise TypeError(f"{caller} takes a mapping as user_context, not {user_context!r}.")
     if tenant is not None and not (isinstance(tenant, str) and re.fullmatch(TENANT_ID, tenant)):

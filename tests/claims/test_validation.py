@@ -362,6 +362,23 @@ def test_an_override_that_returns_no_validators_is_told_what_to_return(returned:
     )
 
 
+def test_an_override_with_other_parameters_is_told_which_it_gets() -> None:
+    with pytest.raises(TypeError) as caught:
+        overridden((), lambda validators: validators, None, {}, ensure_sync=None)
+    assert str(caught.value) == (
+        "The function given as override_global_claim_validators takes (validators). Give it the parameters "
+        "(global_validators, session, user_context)."
+    )
+
+
+def test_an_error_of_an_override_is_raised_as_it_is() -> None:
+    def fail(*_: object) -> None:
+        raise TypeError("its own")
+
+    with pytest.raises(TypeError, match=r"^its own$"):
+        overridden((), fail, None, {}, ensure_sync=None)
+
+
 def test_get_global_claim_validators_is_told_the_same(make_app: AppFactory) -> None:
     class Returning(STSession):
         def get_global_claim_validators(self, **_: Any) -> Any:

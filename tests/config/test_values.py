@@ -891,7 +891,7 @@ def test_every_key_refuses_a_value_of_no_known_type(key: str) -> None:
         ("API_GATEWAY_PATH", "gateway/", "/gateway"),
         ("API_GATEWAY_PATH", "", ""),
         ("TOKEN_TRANSFER_METHOD", "Header", "header"),
-        ("TOKEN_TRANSFER_METHOD", len, len),
+        ("TOKEN_TRANSFER_METHOD", isinstance, isinstance),
         ("COOKIE_DOMAIN", "https://API.Example.com:8443/x", "api.example.com"),
         ("COOKIE_DOMAIN", ".Example.com", ".example.com"),
         ("OLDER_COOKIE_DOMAIN", "example.com", "example.com"),
@@ -995,6 +995,14 @@ def test_keys_of_other_packages_are_left_alone() -> None:
         bare = name.removeprefix("STSESSION_")
         theirs.update(dict.fromkeys((f"SESSION_{bare}", f"JWT_{bare}", f"SUPERTOKENS_{bare}", bare), "x"))
     assert Config.from_mapping(theirs).keys_set == frozenset()
+
+
+def test_a_function_that_cannot_be_given_the_request_and_its_purpose_is_refused() -> None:
+    for function in (lambda request: "cookie", len):
+        with pytest.raises(ConfigError) as caught:
+            read({"TOKEN_TRANSFER_METHOD": function})
+        assert str(caught.value).startswith("STSESSION_TOKEN_TRANSFER_METHOD = <")
+        assert "Give it the parameters (request, for_create_new_session). Write for" in str(caught.value)
 
 
 def test_an_async_function_cannot_choose_the_transfer_method() -> None:

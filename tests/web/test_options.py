@@ -95,6 +95,16 @@ def test_values_that_are_not_flags_are_refused_with_the_remedy(
     assert str(caught.value) == message
 
 
+def test_an_override_with_other_parameters_is_refused() -> None:
+    arguments: dict[str, Any] = {"override_global_claim_validators": lambda validators: validators}
+    with pytest.raises(TypeError) as caught:
+        verify_session(**arguments)
+    assert str(caught.value) == (
+        "The override_global_claim_validators of verify_session() takes (validators). Give it the parameters "
+        "(global_validators, session, user_context)."
+    )
+
+
 @pytest.mark.parametrize("first", [Fails("x"), UserRoleClaim, any_of("admin"), 0, b"x", {"roles": "x"}])
 def test_only_flags_and_views_are_accepted_as_the_first_argument(first: Any) -> None:
     with pytest.raises(TypeError, match=r"^verify_session\(\) takes True, False or None as anti_csrf_check"):
