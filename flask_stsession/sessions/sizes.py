@@ -34,8 +34,6 @@ _ATTRIBUTE_BYTES: Final = len(
     "; Expires=Thu, 26 Nov 2026 03:00:00 GMT; Secure; HttpOnly; Path=/; SameSite=Strict; Partitioned"
 )
 
-_REMEDY: Final = "Keep large values in session_data_in_database"
-
 
 class TokenSizes:
     """Refuse access tokens that are too large for a cookie or a header, and warn of large ones.
@@ -77,9 +75,11 @@ class TokenSizes:
         :param payload: the user's keys.
         :param transfer_method: that of the session; ``None`` where only its handle is known.
         :param stored: the payload before the change, from which the transfer method is guessed.
-        :raises ConfigError: the token would be too large (its largest keys are named), or the refresh token.
+        :raises ConfigError: the token would be too large (its largest keys, or a long id, are named), or the
+            refresh token.
         """
         ids = _OWN_BYTES + _json_bytes([user_id, recipe_user_id, tenant_id, tenant_id])
+        by_name = {"user_id": user_id, "recipe_user_id": recipe_user_id, "tenant_id": tenant_id}
         content = ids + _json_bytes(payload) - 1
         estimate = _JWT_BYTES + content * 4 // 3  # base64 makes 4 of 3
         method = transfer_method or self._likely_method(stored, ids)
@@ -87,11 +87,11 @@ class TokenSizes:
         if estimate > limit:
             raise ConfigError(
                 f"The access token would have about {estimate} bytes, more than {_place(method)} can hold "
-                f"({limit}). Nothing was written. Largest keys of its payload: {largest_keys(payload)}. "
+                f"({limit}). Nothing was written. {_largest_part(payload, by_name)}, or "
                 + (
-                    f"{_REMEDY}, or send tokens by header (STSESSION_TOKEN_TRANSFER_METHOD)."
+                    "send tokens by header (STSESSION_TOKEN_TRANSFER_METHOD)."
                     if method == "cookie"
-                    else f"{_REMEDY}, or raise STSESSION_MAX_ACCESS_TOKEN_BYTES."
+                    else "raise STSESSION_MAX_ACCESS_TOKEN_BYTES."
                 )
             )
         # By cookie that was the stricter check: an access token carries the ids twice.
@@ -109,12 +109,10 @@ class TokenSizes:
             logger.warning(
                 "The access token and the front-token of a session have about %d bytes together. By default, "
                 "nginx returns 502 for a response with 4096 bytes of headers: raise its proxy_buffer_size "
-                "(and uwsgi_buffer_size) to 16k. Browsers keep no cookie beyond %d bytes. Largest keys of "
-                "the payload: %s. %s.",
+                "(and uwsgi_buffer_size) to 16k. Browsers keep no cookie beyond %d bytes. %s.",
                 outgoing,
                 MAX_COOKIE_BYTES,
-                largest_keys(payload),
-                _REMEDY,
+                _largest_part(payload, by_name),
             )
 
     def problem(self, token: str, transfer_method: TransferMethod | None) -> str | None:
@@ -139,6 +137,17 @@ class TokenSizes:
             return self._assumed()
         present = _JWT_BYTES + (ids + _json_bytes(stored) - 1) * 4 // 3
         return "header" if self._allowed == "any" and present > self._limit("cookie") else "cookie"
+
+
+def _largest_part(payload: Mapping[str, Any], ids: Mapping[str, str]) -> str:
+    """Return what makes a token large, and the remedy, for a message."""
+    longest = max(ids, key=lambda name: _json_bytes(ids[name]))
+    size = _json_bytes(ids[longest])
+    if size > _json_bytes(payload):
+        return f"Its {longest} alone has {size} bytes: use a shorter one"
+    return (
+        f"Largest keys of the payload: {largest_keys(payload)}. Keep large values in session_data_in_database"
+    )
 
 
 def largest_keys(payload: Mapping[str, Any]) -> str:

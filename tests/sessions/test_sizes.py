@@ -103,9 +103,28 @@ def test_a_session_whose_token_fits_into_no_cookie_is_not_created(watched: Flask
         watched.test_client().post("/create/1500", headers=BY_COOKIE)
     assert str(caught.value) == (
         "The access token would have about 5062 bytes, more than a cookie can hold (3988). Nothing was "
-        "written. Largest keys of its payload: 'larger' (1512 bytes), 'large' (1511 bytes), "
+        "written. Largest keys of the payload: 'larger' (1512 bytes), 'large' (1511 bytes), "
         "'iss' (30 bytes). Keep large values in session_data_in_database, or send tokens by header "
         "(STSESSION_TOKEN_TRANSFER_METHOD)."
+    )
+    assert not core.counted()
+
+
+@pytest.mark.parametrize(
+    ("ids", "named"),
+    [
+        ({"user_id": "u" * 4000}, "user_id"),
+        ({"user_id": "alice", "recipe_user_id": "r" * 4000}, "recipe_user_id"),
+    ],
+)
+def test_a_long_id_is_named_where_it_makes_the_token_too_large(
+    ext: STSession, core: ServedCore, ids: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ext.create_new_session_without_request_response(**ids, access_token_payload={"own": "x" * 3000})
+    assert str(caught.value).endswith(
+        f"Nothing was written. Its {named} alone has 4002 bytes: use a shorter one, or raise "
+        "STSESSION_MAX_ACCESS_TOKEN_BYTES."
     )
     assert not core.counted()
 
@@ -118,7 +137,7 @@ def test_a_session_whose_token_is_too_large_for_a_header_is_not_created(
         watched.test_client().post("/create/4000", headers=BY_HEADER)
     assert str(caught.value) == (
         "The access token would have about 11728 bytes, more than a header can hold (8192). Nothing was "
-        "written. Largest keys of its payload: 'larger' (4012 bytes), 'large' (4011 bytes), "
+        "written. Largest keys of the payload: 'larger' (4012 bytes), 'large' (4011 bytes), "
         "'iss' (30 bytes). Keep large values in session_data_in_database, or raise "
         "STSESSION_MAX_ACCESS_TOKEN_BYTES."
     )
@@ -189,7 +208,7 @@ def test_no_path_lets_a_token_grow_beyond_the_limit(
     watched: Flask, core: ServedCore, ext: STSession, transfer: dict[str, str], name: str
 ) -> None:
     paths = Paths(watched, transfer)
-    with pytest.raises(ConfigError, match=r"Nothing was written\. Largest keys of its payload: 'large'"):
+    with pytest.raises(ConfigError, match=r"Nothing was written\. Largest keys of the payload: 'large'"):
         paths.client.post(f"/grow/{name}", headers=paths.headers)
     asked = core.counted()
     assert not asked["POST /recipe/session/regenerate"]
