@@ -388,9 +388,7 @@ def core_address(given: Given) -> str:
     """Return the address of the core: ``embedded:…``, or http(s) URLs separated by ``;``."""
     value = text(given)
     if value.lower().startswith(EMBEDDED):
-        if "://" in value:
-            raise given.refused("it must be the embedded core or URLs, not both")
-        return EMBEDDED + value[len(EMBEDDED) :]
+        return EMBEDDED + _database(given, value[len(EMBEDDED) :])
     hosts: list[str] = []
     for url in filter(str.strip, value.split(";")):
         try:
@@ -403,6 +401,23 @@ def core_address(given: Given) -> str:
     if not hosts:
         raise given.refused("it names no host")
     return ";".join(dict.fromkeys(hosts))
+
+
+def _database(given: Given, written: str) -> str:
+    """Return the database of the embedded core, unless a file would get a name that nobody means."""
+    if written.startswith("//"):
+        raise given.refused(
+            f"{EMBEDDED} is followed by a path, without the slashes of a URL",
+            f"{EMBEDDED}/{written.lstrip('/')}",
+        )
+    if "://" in written:
+        raise given.refused("it must be the embedded core or URLs, not both")
+    if written.startswith("~"):
+        name = written.rpartition("/")[2]
+        raise given.refused("~ is not expanded, so write the whole path", f"{EMBEDDED}/path/to/{name}")
+    if ":" in written and written != ":memory:" and written.strip(":").lower() == "memory":
+        raise given.refused("memory has a colon before it and one behind it", f"{EMBEDDED}:memory:")
+    return written
 
 
 def tls_files(given: Given) -> Mapping[str, str]:

@@ -109,6 +109,26 @@ WRONG_VALUES: list[tuple[dict[str, Any], str]] = [
         "not both. Write for example STSESSION_CONNECTION_URI = 'https://core.example.com:3567' (in the "
         "environment: FLASK_STSESSION_CONNECTION_URI='\"https://core.example.com:3567\"').",
     ),
+    *(
+        (
+            {"CONNECTION_URI": written},
+            f"STSESSION_CONNECTION_URI = {written!r}: {problem}. Write for example "
+            f"STSESSION_CONNECTION_URI = {meant!r} (in the environment: "
+            f"FLASK_STSESSION_CONNECTION_URI='\"{meant}\"').",
+        )
+        for written, problem, meant in (
+            *(
+                (written, "memory has a colon before it and one behind it", "embedded::memory:")
+                for written in ("embedded::memory", "embedded:memory:", "embedded::Memory:")
+            ),
+            (
+                "embedded:///srv/core.db",
+                "embedded: is followed by a path, without the slashes of a URL",
+                "embedded:/srv/core.db",
+            ),
+            ("embedded:~/core.db", "~ is not expanded, so write the whole path", "embedded:/path/to/core.db"),
+        )
+    ),
     (
         {"CONNECTION_URI": "http://core:99999"},
         "STSESSION_CONNECTION_URI = 'http://core:99999': it must be embedded:… or the URL of a core, but "

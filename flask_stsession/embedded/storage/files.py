@@ -34,7 +34,8 @@ class DatabaseFile:
     def __init__(self, name: str) -> None:
         #: Absolute but not resolved, so that a change of a symbolic link is noticed.
         self.path: Path = Path(name).absolute()
-        if not name or self.path.is_dir():
+        is_misspelled = ":" in name and name.strip(":").lower() == "memory"
+        if not name or is_misspelled or self.path.is_dir():
             raise EmbeddedCoreError(
                 f"{name!r} is not a file: name a file for the embedded core's database, or {IN_MEMORY}"
             )

@@ -225,6 +225,13 @@ def test_an_empty_name_is_refused() -> None:
     assert refusal_of("") == "'' is not a file: name a file for the embedded core's database, or :memory:"
 
 
+@pytest.mark.parametrize("name", [":memory", "memory:", ":Memory:", "::memory:"])
+def test_a_misspelled_memory_is_no_file(name: str) -> None:
+    assert refusal_of(name) == (
+        f"{name!r} is not a file: name a file for the embedded core's database, or :memory:"
+    )
+
+
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     file = tmp_path / "file" / "stsession" / "core.db"
