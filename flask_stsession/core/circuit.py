@@ -25,19 +25,21 @@ class Open(NamedTuple):
     :param since: when it was opened.
     :param probe_at: when the next probe may be sent.
     :param pause: the length of the current pause.
+    :param prober: the thread that has claimed the probe, if one has.
     """
 
     since: float
     probe_at: float
     pause: float
+    prober: int | None = None
 
 
 class Circuit:
     """The circuit breaker of one host.
 
     Closed: requests are sent. Open, after a time-out: none is, for a pause. Half-open, when the pause is
-    over: one request is sent as a probe, and all others still fail at once. If the probe comes back, the
-    circuit is closed; if it times out as well, the next pause is twice as long.
+    over: one request is sent as a probe, and all others still fail at once. If the probe comes back, whatever
+    the response says, the circuit is closed; if it times out as well, the next pause is twice as long.
 
     The probe is claimed by putting off the next one, not by a flag: a thread that is killed, frozen or
     left in the parent of a fork while it probes leaves nothing behind that would have to be undone.
@@ -69,8 +71,17 @@ class Circuit:
             opened = self.opened
             if opened is not None and now < opened.probe_at:
                 return False
-            self.opened = None if opened is None else opened._replace(probe_at=now + self._probe_seconds)
+            if opened is not None:
+                probe_at = now + self._probe_seconds
+                self.opened = opened._replace(probe_at=probe_at, prober=threading.get_ident())
             return True
+
+    def give_back(self) -> None:
+        """Give back the probe that this thread has claimed, if it has: it shows nothing about the host."""
+        with self._lock.get():
+            opened = self.opened
+            if opened is not None and opened.prober == threading.get_ident():
+                self.opened = opened._replace(probe_at=self._clock(), prober=None)
 
     def came_back(self) -> bool:
         """Close the circuit: a request came back, with a response or with a quick failure.

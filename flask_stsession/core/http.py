@@ -166,11 +166,7 @@ class CoreTransport:
                         break
                 result = self._try(host, call, now, deadline)
                 if isinstance(result, CoreReply):
-                    host.avoid_until = 0.0
-                    if host.circuit.came_back():
-                        logger.info("The core at %s responds again.", host.shown)
                     return result
-                self._note_failure(host, result, now)
                 failures.append(result)
                 del result
                 if not (call.repeatable or failures[-1].not_sent):
@@ -228,20 +224,28 @@ class CoreTransport:
             left = max(deadline - now, 0.001)
             connect = min(self._timeout[0], max(left - self._timeout[1], left / 5))
             timeout = connect, min(self._timeout[1], left - connect)
-            request = self._prepare(host.url, call)
-            for hook in self._hooks.before:  # outside of the try: an error of a hook is no outage
-                hook(request)
+            try:
+                request = self._prepare(host.url, call)
+                for hook in self._hooks.before:
+                    hook(request)
+            except BaseException:  # an error of a hook is no outage
+                host.circuit.give_back()
+                raise
             try:
                 response = self._send(request, timeout)
                 content = read_at_most(response, self.max_response_bytes)
             except _NO_ADDRESS as error:
+                host.circuit.give_back()
                 raise _no_address(host.url) from error
             except (requests.RequestException, HTTPError) as error:
-                return failure_of(error, host.url, timeout)
+                return self._noted(host, failure_of(error, host.url, timeout), now)
+            if host.circuit.came_back():
+                logger.info("The core at %s responds again.", host.shown)
             if self._hooks.after:
                 self._hooks.run_after(request, response, content)
             if response.status_code != 429:
-                return self._judge(response, content, host, call)
+                # In no variable: a traceback of its cause refers to this frame.
+                return self._noted(host, self._judge(response, content, host, call), now)
             limited += 1
             wait = max(pause * random.uniform(0.5, 1.0), _retry_after(response))  # noqa: S311
             if limited > _RATE_LIMIT_RETRIES or self._clock() + wait >= deadline:
@@ -254,8 +258,15 @@ class CoreTransport:
             now = self._clock()
             pause *= 2
 
-    def _note_failure(self, host: _Host, failure: Failure, sent_at: float) -> None:
-        if failure.timed_out:
+    def _noted(self, host: _Host, result: CoreReply | Failure, sent_at: float) -> CoreReply | Failure:
+        """Note for later requests how one to a host ended, and return the result.
+
+        :param sent_at: when it was sent, by the clock.
+        """
+        if isinstance(result, CoreReply):
+            host.avoid_until = 0.0
+            return result
+        if result.timed_out:
             pause = host.circuit.timed_out(sent_at)
             what = "No requests are sent to it for %g s; then one probes whether it is back."
         else:
@@ -264,7 +275,8 @@ class CoreTransport:
             pause = _AVOID_SECONDS if len(self._hosts) > 1 else None
             what = "Other hosts are tried before it for %g s."
         if pause is not None:
-            logger.warning("%s: %s. %s", host.shown, failure.text, what % pause)
+            logger.warning("%s: %s. %s", host.shown, result.text, what % pause)
+        return result
 
     def _judge(
         self, response: requests.Response, content: bytes | None, host: _Host, call: CoreCall

@@ -85,6 +85,30 @@ def test_a_probe_that_never_ends_is_followed_by_another(circuit: Circuit, clock:
     assert circuit.admits()
 
 
+def test_a_probe_that_shows_nothing_is_given_back_and_the_next_request_is_the_probe(
+    circuit: Circuit, clock: FakeClock
+) -> None:
+    hang(circuit, clock)
+    circuit.give_back()
+    assert circuit.pause_left == 2, "there was no probe"
+    clock.now += 2
+    assert circuit.admits()
+    circuit.give_back()
+    assert [circuit.admits(), circuit.admits()] == [True, False]
+    clock.now += 10
+    assert circuit.timed_out(clock.now - 10) == 4, "the pauses go on as before"
+
+
+def test_no_thread_gives_back_the_probe_of_another(circuit: Circuit, clock: FakeClock) -> None:
+    hang(circuit, clock)
+    clock.now += 2
+    assert circuit.admits()
+    other = threading.Thread(target=circuit.give_back)
+    other.start()
+    other.join(10)
+    assert not circuit.admits()
+
+
 def test_one_slow_request_among_others_that_come_back_opens_nothing(
     circuit: Circuit, clock: FakeClock
 ) -> None:

@@ -26,6 +26,7 @@ from support.scripted_core import (
     say,
 )
 
+from flask_stsession.core.hooks import CoreHooks
 from flask_stsession.core.http import CoreTransport
 from flask_stsession.errors import CoreUnavailableError, Reason
 
@@ -342,6 +343,7 @@ class Hosts(BaseAdapter):
         super().__init__()
         self.clock = clock
         self.hanging = set(hanging)
+        self.statuses: dict[str, int] = {}
         self.asked: list[str] = []
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
@@ -351,7 +353,7 @@ class Hosts(BaseAdapter):
             self.clock.now += kwargs["timeout"][1]
             raise requests.ReadTimeout
         response = requests.Response()
-        response.status_code, response._content = 200, b"{}"
+        response.status_code, response._content = self.statuses.get(host, 200), b"{}"
         return response
 
     def close(self) -> None:
@@ -411,6 +413,51 @@ def test_a_host_that_is_back_gets_all_requests_again(
         ),
         ("INFO", "The core at http://core responds again."),
     ]
+
+
+@pytest.mark.parametrize("others", [[], ["http://second"]])
+@pytest.mark.parametrize("status", [302, 400, 401, 404, 429])
+def test_a_host_that_refuses_a_probe_is_back(
+    make_transport: MakeTransport,
+    clock: FakeClock,
+    caplog: pytest.LogCaptureFixture,
+    others: list[str],
+    status: int,
+) -> None:
+    caplog.set_level("INFO", logger="flask_stsession.core")
+    hosts = Hosts(clock, "core", "second")
+    transport = make_transport(hosts=["http://core", *others], adapter=hosts)
+    refusal(transport)
+    hosts.hanging.clear()
+    hosts.statuses["core"] = status
+    clock.now += 30
+    refusal(transport)
+    assert caplog.messages[-1] == "The core at http://core responds again."
+    del hosts.statuses["core"], hosts.asked[:]
+    for _ in range(3):
+        transport.send(ACT)
+    assert hosts.asked == ["core"] * 3
+
+
+@pytest.mark.parametrize("others", [[], ["http://second"]])
+def test_a_probe_that_a_hook_stops_is_left_to_the_next_request(
+    make_transport: MakeTransport, clock: FakeClock, others: list[str]
+) -> None:
+    def fail(request: requests.PreparedRequest) -> None:
+        raise ZeroDivisionError
+
+    hooks, hosts = CoreHooks(), Hosts(clock, "core")
+    transport = make_transport(hosts=["http://core", *others], adapter=hosts, hooks=hooks)
+    hosts.hanging.add("second")
+    refusal(transport)
+    hooks.before.append(fail)
+    clock.now += 30
+    with pytest.raises(ZeroDivisionError):
+        transport.send(ASK)
+    hosts.hanging.clear()
+    del hooks.before[:], hosts.asked[:]
+    transport.send(ASK)
+    assert hosts.asked == ["core"]
 
 
 def test_with_two_hosts_of_which_one_hangs_one_request_per_probe_waits(
