@@ -25,6 +25,7 @@ _TOKEN_LIKE = rf"[{re.escape(_TOKEN_CHARACTERS)}]{{32,}}"
 
 CHECK_ADDRESS = "Check STSESSION_CONNECTION_URI, and that the core runs."
 CHECK_TIMEOUT = "STSESSION_CORE_TIMEOUT_SECONDS sets how long (connect, read) we wait."
+CHECK_TIME_LIMIT = "No more time was left: earlier calls took long, or the function's time limit is short."
 CHECK_IS_CORE = "Is STSESSION_CONNECTION_URI the address of a SuperTokens core?"
 CHECK_CORE_LOG = "The core's log should say why."
 CHECK_PROXY = "Check STSESSION_CORE_PROXY, and that the proxy may reach the core."
@@ -40,6 +41,7 @@ class Failure(NamedTuple):
     :param remedy: a sentence that names the setting to check.
     :param not_sent: whether the host certainly did not receive the request.
     :param timed_out: whether the host took longer than the timeout.
+    :param share: how much of the usual timeout it was given: less than 1 where little time was left.
     :param cause: the exception, if there was one.
     """
 
@@ -48,21 +50,27 @@ class Failure(NamedTuple):
     remedy: str
     not_sent: bool = False
     timed_out: bool = False
+    share: float = 1.0
     cause: Exception | None = None
 
 
 def failure_of(
-    error: requests.RequestException | HTTPError, host: str, timeout: tuple[float, float]
+    error: requests.RequestException | HTTPError,
+    host: str,
+    timeout: tuple[float, float],
+    usual: tuple[float, float],
 ) -> Failure:
     """Translate an exception of ``requests``, or of the urllib3 below it.
 
     :param host: the address of the host.
     :param timeout: the timeouts to connect and to read, in s.
+    :param usual: the same where enough time is left.
     """
     chain = list(_chain(error))
     if isinstance(error, requests.ConnectTimeout):
         text = f"no connection within {timeout[0]:.3g} s"
-        return Failure(host, text, CHECK_TIMEOUT, not_sent=True, timed_out=True, cause=error)
+        share = timeout[0] / usual[0]
+        return Failure(host, text, CHECK_TIMEOUT, not_sent=True, timed_out=True, share=share, cause=error)
     for cause in chain:
         if isinstance(cause, ssl.SSLCertVerificationError):
             text = f"its certificate is not trusted ({cause.verify_message})"
@@ -75,7 +83,8 @@ def failure_of(
     not_sent = any(isinstance(cause, (NewConnectionError, ConnectTimeoutError)) for cause in chain)
     if not not_sent and any(isinstance(cause, (TimeoutError, requests.ReadTimeout)) for cause in chain):
         text = f"no whole response within {timeout[1]:.3g} s"
-        return Failure(host, text, CHECK_TIMEOUT, timed_out=True, cause=error)
+        share = timeout[1] / usual[1]
+        return Failure(host, text, CHECK_TIMEOUT, timed_out=True, share=share, cause=error)
     return Failure(host, _what(chain, not_sent), CHECK_ADDRESS, not_sent=not_sent, cause=error)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import random
 import time
@@ -33,6 +34,7 @@ from .failures import (
     CHECK_ENCODING,
     CHECK_IS_CORE,
     CHECK_SIZE,
+    CHECK_TIME_LIMIT,
     CHECK_TIMEOUT,
     Failure,
     excerpt,
@@ -48,6 +50,9 @@ logger: logging.Logger = logging.getLogger("flask_stsession.core")
 _AVOID_SECONDS = 10.0
 #: The time for all attempts at one request, in read timeouts: under two, with room to report the failure.
 _BUDGET_READ_TIMEOUTS = 1.9
+#: A host that was given a smaller part of the usual timeout has not shown that it hangs: the second of two
+#: hosts is given 0.7 of it.
+_SHARE_TO_RESPOND = 0.5
 #: With less time left (s) than this no request is sent.
 _SHORTEST_SECONDS = 0.05
 #: The pause before a host that failed is tried again, in s.
@@ -131,6 +136,7 @@ class CoreTransport:
         self._hosts = [_Host(host.rstrip("/"), self._clock, sum(timeout)) for host in hosts]
         self._api_key = api_key
         self._timeout = timeout
+        self._usual = self._timeouts_within(self._budget)
         self.max_response_bytes = max_response_bytes
         self._proxies = {} if proxy is None else {"http": proxy, "https": proxy}
         self._tls = dict(tls or {})
@@ -151,8 +157,10 @@ class CoreTransport:
         :raises CoreError: the core refused; the message quotes it and names the setting to check.
         """
         now = self._clock()
-        time_left = self._time_left
-        deadline = now + (self._budget if time_left is None else self._budget_within(time_left(), call))
+        left = math.inf if self._time_left is None else self._time_left()
+        if left < _SHORTEST_SECONDS:
+            raise _too_late(call)
+        deadline = now + min(left, self._budget)
         failures: list[Failure] = []
         hosts = self._hosts if len(self._hosts) == 1 else self._in_order(call, now)
         try:
@@ -171,7 +179,7 @@ class CoreTransport:
                 del result
                 if not (call.repeatable or failures[-1].not_sent):
                     break
-            raise _unavailable(call, failures) from failures[-1].cause
+            raise _unavailable(call, failures, is_hurried=left < self._budget) from failures[-1].cause
         finally:
             # The tracebacks of the causes refer to this frame. If it referred to them too, their sockets
             # would stay open until the next garbage collection.
@@ -183,19 +191,13 @@ class CoreTransport:
         if session is not None:
             session.close()
 
-    def _budget_within(self, left: float, call: CoreCall) -> float:
-        """Return how long (s) all attempts at a request may take together.
+    def _timeouts_within(self, left: float) -> tuple[float, float]:
+        """Return how long (s) to wait for a connection, and then for a response.
 
-        :param left: how long (s) the caller may still wait.
-        :raises CoreUnavailableError: the caller has no time left, so nothing is sent.
+        :param left: for both together, in s.
         """
-        if left < _SHORTEST_SECONDS:
-            raise CoreUnavailableError(
-                f"{call.method} {call.path} was not sent to the core, because the time in which it had to "
-                "respond is over. Earlier calls took long, or the time limit is short.",
-                reason=Reason.CORE_UNREACHABLE,
-            )
-        return min(self._budget, left)
+        connect = min(self._timeout[0], max(left - self._timeout[1], left / 5))
+        return connect, min(self._timeout[1], left - connect)
 
     def _in_order(self, call: CoreCall, now: float) -> list[_Host]:
         """Return the hosts in the order in which to try them, by the clock at ``now``."""
@@ -221,9 +223,7 @@ class CoreTransport:
         pause = _RATE_LIMIT_PAUSE_SECONDS
         limited = 0
         while True:
-            left = max(deadline - now, 0.001)
-            connect = min(self._timeout[0], max(left - self._timeout[1], left / 5))
-            timeout = connect, min(self._timeout[1], left - connect)
+            timeout = self._timeouts_within(max(deadline - now, 0.001))
             try:
                 request = self._prepare(host.url, call)
                 for hook in self._hooks.before:
@@ -238,7 +238,7 @@ class CoreTransport:
                 host.circuit.give_back()
                 raise _no_address(host.url) from error
             except (requests.RequestException, HTTPError) as error:
-                return self._noted(host, failure_of(error, host.url, timeout), now)
+                return self._noted(host, failure_of(error, host.url, timeout, self._usual), now)
             if host.circuit.came_back():
                 logger.info("The core at %s responds again.", host.shown)
             if self._hooks.after:
@@ -266,11 +266,14 @@ class CoreTransport:
         if isinstance(result, CoreReply):
             host.avoid_until = 0.0
             return result
-        if result.timed_out:
+        if result.timed_out and result.share >= _SHARE_TO_RESPOND:
             pause = host.circuit.timed_out(sent_at)
             what = "No requests are sent to it for %g s; then one probes whether it is back."
         else:
-            host.circuit.came_back()
+            if result.timed_out:
+                host.circuit.give_back()
+            else:
+                host.circuit.came_back()
             host.avoid_until = self._clock() + _AVOID_SECONDS
             pause = _AVOID_SECONDS if len(self._hosts) > 1 else None
             what = "Other hosts are tried before it for %g s."
@@ -418,9 +421,23 @@ class _Host:
         return Failure(self.url, text, CHECK_TIMEOUT, not_sent=True)
 
 
-def _unavailable(call: CoreCall, failures: Sequence[Failure]) -> CoreUnavailableError:
+def _too_late(call: CoreCall) -> CoreUnavailableError:
+    return CoreUnavailableError(
+        f"{call.method} {call.path} was not sent to the core, because the time in which it had to respond is "
+        "over. Earlier calls took long, or the time limit is short.",
+        reason=Reason.CORE_UNREACHABLE,
+    )
+
+
+def _unavailable(call: CoreCall, failures: Sequence[Failure], *, is_hurried: bool) -> CoreUnavailableError:
+    """Return the error of a request that no host has responded to.
+
+    :param is_hurried: whether the caller had less time than a request usually has.
+    """
     what = "; ".join(dict.fromkeys(f"{shown(failure.host)}: {failure.text}" for failure in failures))
-    remedies = dict.fromkeys(failure.remedy for failure in failures)
+    remedies = dict.fromkeys(
+        CHECK_TIME_LIMIT if is_hurried and failure.share < 1 else failure.remedy for failure in failures
+    )
     message = f"The core did not answer {call.method} {call.path}. {what}. {' '.join(remedies)}"
     if not call.repeatable and not failures[-1].not_sent:
         message += " The request may have been executed, so it was not sent again."

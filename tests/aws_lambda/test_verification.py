@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, Mock
@@ -275,6 +276,26 @@ def test_the_calls_of_an_invocation_end_before_it_times_out(
     assert served_core.counted() == {}
     sessions.begin(SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000))
     assert verified(sessions, session) is not None
+
+
+def test_an_invocation_that_was_short_of_time_makes_no_later_one_fail(
+    function: dict[str, Any], sign_in: SignIn, served_core: ServedCore
+) -> None:
+    session = sign_in()
+    sessions = FunctionSessions(read_settings(function))
+    verified(sessions, session)
+    released = threading.Event()
+
+    def hang(asked: str) -> None:
+        released.wait(30)
+
+    served_core.core.before = hang
+    sessions.begin(SimpleNamespace(get_remaining_time_in_millis=lambda: 700))
+    with pytest.raises(CoreUnavailableError, match="No more time was left: earlier calls took long, or"):
+        verified(sessions, session, check_database=True)
+    released.set()
+    sessions.begin(SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000))
+    assert verified(sessions, session, check_database=True) is not None
 
 
 @pytest.mark.parametrize("context", [None, object(), Mock(), MagicMock()])

@@ -34,9 +34,16 @@ from flask_stsession.core.failures import excerpt, failure_of, shown
 def test_an_error_becomes_a_failure_that_tells_whether_the_request_was_sent(
     error: Any, text: str, not_sent: bool, timed_out: bool
 ) -> None:
-    failure = failure_of(error, "http://core", (2.0, 10.0))
+    failure = failure_of(error, "http://core", (2.0, 10.0), (2.0, 10.0))
     assert (failure.text, failure.not_sent, failure.timed_out) == (text, not_sent, timed_out)
     assert failure.cause is error
+
+
+@pytest.mark.parametrize(
+    ("error", "share"), [(requests.ConnectTimeout(), 0.5), (requests.ReadTimeout(), 0.2)]
+)
+def test_a_host_with_little_time_had_a_share_of_the_usual_timeout(error: Any, share: float) -> None:
+    assert failure_of(error, "http://core", (1.0, 2.0), (2.0, 10.0)).share == share
 
 
 @pytest.mark.parametrize(

@@ -324,6 +324,26 @@ def test_all_attempts_together_stay_under_twice_the_read_timeout(
     assert timeouts[0] == (2.0, 10.0)
 
 
+@pytest.mark.parametrize(
+    ("left", "timeouts"),
+    [
+        (30.0, (5.0, 10.0)),
+        (13.0, (3.0, 10.0)),
+        (12.0, (2.4, 9.6)),
+        (1.0, (0.2, 0.8)),
+    ],
+)
+def test_where_time_is_short_a_fifth_of_it_or_what_the_response_leaves_is_for_the_connection(
+    left: float, timeouts: tuple[float, float], make_transport: MakeTransport, clock: FakeClock
+) -> None:
+    hosts = Hosts(clock)
+    transport = make_transport(
+        hosts=["http://core"], timeout=(5.0, 10.0), adapter=hosts, time_left=lambda: left
+    )
+    transport.send(ASK)
+    assert hosts.timeouts == [pytest.approx(timeouts)]
+
+
 def test_waiting_for_a_limit_ends_with_the_time_that_is_left(
     core: ScriptedCore, make_transport: MakeTransport, clock: FakeClock
 ) -> None:
@@ -345,10 +365,12 @@ class Hosts(BaseAdapter):
         self.hanging = set(hanging)
         self.statuses: dict[str, int] = {}
         self.asked: list[str] = []
+        self.timeouts: list[tuple[float, float]] = []
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         host = str(request.url).split("/")[2]
         self.asked.append(host)
+        self.timeouts.append(kwargs["timeout"])
         if host in self.hanging:
             self.clock.now += kwargs["timeout"][1]
             raise requests.ReadTimeout
@@ -497,6 +519,19 @@ def test_all_hosts_that_hang_are_named(make_transport: MakeTransport, clock: Fak
     )
 
 
+def test_a_host_for_which_the_others_left_little_time_does_not_count_as_hanging(
+    make_transport: MakeTransport, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    hosts = Hosts(clock, "first", "second", "third")
+    refusal(make_transport(hosts=["http://first", "http://second", "http://third"], adapter=hosts))
+    then = "No requests are sent to it for 2 s; then one probes whether it is back."
+    assert caplog.messages == [
+        f"http://first: no whole response within 10 s. {then}",
+        f"http://second: no whole response within 7.2 s. {then}",
+        "http://third: no whole response within 1.44 s. Other hosts are tried before it for 10 s.",
+    ]
+
+
 # Responses that are too large
 
 
@@ -561,8 +596,41 @@ def test_a_caller_with_little_time_left_waits_no_longer_than_that(
     core: ScriptedCore, make_transport: MakeTransport
 ) -> None:
     core.will(hang)
-    message = refusal(make_transport(timeout=(5, 30), time_left=lambda: 0.2))
-    assert "no whole response within 0.16 s" in message
+    assert refusal(make_transport(timeout=(5, 30), time_left=lambda: 0.2)) == (
+        f"The core did not answer GET /recipe/roles. {core.url}: no whole response within 0.16 s. No more "
+        "time was left: earlier calls took long, or the function's time limit is short."
+    )
+
+
+def test_a_host_that_had_little_time_to_respond_does_not_count_as_hanging(
+    make_transport: MakeTransport, clock: FakeClock
+) -> None:
+    left = [0.2]
+    hosts = Hosts(clock, "core")
+    transport = make_transport(
+        hosts=["http://core"], timeout=(1, 3), adapter=hosts, time_left=lambda: left[0]
+    )
+    refusal(transport)
+    left[0] = 30.0
+    message = refusal(transport)
+    assert "no whole response within 3 s. STSESSION_CORE_TIMEOUT_SECONDS sets" in message, "asked again"
+    clock.now += 2
+    left[0] = 0.2
+    assert "no whole response within 0.16 s" in refusal(transport), "a probe, which shows nothing either"
+    hosts.hanging.clear()
+    transport.send(ASK)
+
+
+def test_a_caller_with_little_time_asks_the_hosts_first_that_have_not_timed_out(
+    make_transport: MakeTransport, clock: FakeClock
+) -> None:
+    hosts = Hosts(clock, "first")
+    transport = make_transport(
+        hosts=["http://first", "http://second"], timeout=(1, 3), adapter=hosts, time_left=lambda: 1.0
+    )
+    for _ in range(2):
+        transport.send(ASK)
+    assert hosts.asked == ["first", "second", "second"]
 
 
 def test_a_caller_whose_time_is_over_sends_nothing(core: ScriptedCore, make_transport: MakeTransport) -> None:
