@@ -359,6 +359,21 @@ def test_unknown_keys_while_the_core_is_down_get_503_and_valid_sessions_pass(
         assert warm.get("/user").status_code == 200
 
 
+def test_unknown_keys_while_the_core_hangs_get_503_and_valid_sessions_pass(
+    warm: FlaskClient, served_core: ServedCore, hang: Callable[[], Hang]
+) -> None:
+    """After a rotation they are those of real sessions."""
+    hang()
+
+    def ask(number: int) -> TestResponse:
+        client = warm.application.test_client(use_cookies=False)
+        return client.get("/user", headers={"Authorization": f"Bearer {made_up(f'd-{number}')}"})
+
+    with ThreadPoolExecutor(3) as pool:
+        assert all(is_outage(answer) for answer in pool.map(ask, range(3)))
+    assert warm.get("/user").status_code == 200
+
+
 def test_a_key_of_a_token_just_issued_is_fetched_despite_many_unknown_keys(
     make_app: AppFactory, served_core: ServedCore
 ) -> None:

@@ -27,7 +27,8 @@ _MIN_KEY_BITS: Final = 2048
 #: How long a request that starts a fetch for an unknown key waits, in s.
 _UNKNOWN_SECONDS: Final = 2.0
 #: The same for requests that join this fetch: enough for a healthy core, too short for made-up key ids to
-#: tie up all threads while the core is slow.
+#: tie up all threads while the core is slow. What they get then is a 503: nobody knows yet whether the key
+#: exists, and after a rotation it is that of real sessions.
 _JOIN_SECONDS: Final = 0.25
 
 
@@ -134,7 +135,7 @@ class KeySet:
 
         :raises CoreUnavailableError: none have been fetched yet, or they are too old.
         """
-        return [dict(jwk) for jwk in self._up_to_date(self._snapshot, None).raw if isinstance(jwk, dict)]
+        return [dict(jwk) for jwk in self._up_to_date(self._snapshot, None)[0].raw if isinstance(jwk, dict)]
 
     def age_seconds(self) -> float:
         """Return how long ago the keys were fetched, in s."""
@@ -142,31 +143,34 @@ class KeySet:
 
     def _get_slowly(self, kid: str) -> RSAPublicKey | None:
         before = self._snapshot
-        snapshot = self._up_to_date(before, kid)
+        snapshot, has_asked = self._up_to_date(before, kid)
         if snapshot is before and kid not in before.keys and self._may_ask_for(kid, before):
-            snapshot = self._ask_for(kid, before)
+            snapshot = self._ask_for(kid, before, has_asked=has_asked)
         key = snapshot.keys.get(kid)
         if key is None and snapshot.problem is not None:
             raise _unavailable(f"The signing key {kid!r} is not known", snapshot.problem)
         return key
 
-    def _up_to_date(self, before: _Snapshot, kid: str | None) -> _Snapshot:
-        """Return the keys, renewed if that is due; wait for the core only if none are usable."""
+    def _up_to_date(self, before: _Snapshot, kid: str | None) -> tuple[_Snapshot, bool]:
+        """Return the keys, renewed if that is due; wait for the core only if none are usable.
+
+        :returns: the keys, and whether this request had them renewed.
+        """
         now = self._clock()
-        snapshot = before
+        snapshot, has_asked = before, False
         if now >= before.retry_at:
             if self._is_usable(before, now):
-                renewal, is_ours = self._start_renewal(before, kid)
-                if is_ours and before.problem is None:
+                renewal, has_asked = self._start_renewal(before, kid)
+                if has_asked and before.problem is None:
                     renewal.wait(self._patience_seconds)
                 snapshot = self._snapshot
             else:
-                snapshot, _ = self._renewing.run("keys", lambda: self._renew(before, kid))
+                snapshot, has_asked = self._renewing.run("keys", lambda: self._renew(before, kid))
         if not self._is_usable(snapshot, self._clock()):
             too_old = "The signing keys are too old to be used"
             what = too_old if snapshot.keys else "No signing keys have been fetched yet"
             raise _unavailable(what, snapshot.problem)
-        return snapshot
+        return snapshot, has_asked
 
     def _is_usable(self, snapshot: _Snapshot, now: float) -> bool:
         return now - snapshot.fetched_at <= self._max_stale_seconds
@@ -174,15 +178,17 @@ class KeySet:
     def _may_ask_for(self, kid: str, snapshot: _Snapshot) -> bool:
         return kid in self._expected or self._clock() >= snapshot.asked_at + self._cooldown_seconds
 
-    def _ask_for(self, kid: str, before: _Snapshot) -> _Snapshot:
-        """Renew the keys to find one that is not among them; the others are usable."""
-        is_expected = kid in self._expected
+    def _ask_for(self, kid: str, before: _Snapshot, *, has_asked: bool) -> _Snapshot:
+        """Renew the keys to find one that is not among them; the others are usable.
+
+        :param has_asked: whether this request has started the renewal that may be under way.
+        :raises CoreUnavailableError: it has not ended in time.
+        """
+        is_patient = has_asked or kid in self._expected
         renewal, is_ours = self._start_renewal(before, kid)
-        in_time = renewal.wait(_UNKNOWN_SECONDS if is_ours or is_expected else _JOIN_SECONDS)
-        if not in_time and (is_ours or is_expected):
-            raise _unavailable(
-                f"The signing key {kid!r} is not known", f"no response within {_UNKNOWN_SECONDS:g} s"
-            )
+        seconds = _UNKNOWN_SECONDS if is_patient or is_ours else _JOIN_SECONDS
+        if not renewal.wait(seconds):
+            raise _unavailable(f"The signing key {kid!r} is not known", f"no response within {seconds:g} s")
         return self._snapshot
 
     def _start_renewal(self, before: _Snapshot, kid: str | None) -> tuple[Flight[_Snapshot], bool]:

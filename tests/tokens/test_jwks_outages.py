@@ -255,18 +255,35 @@ def test_an_unknown_key_of_this_process_own_session_waits_for_a_renewal_under_wa
     refresher.result(10)
 
 
-def test_a_made_up_key_waits_only_briefly_for_a_fetch_under_way(
+def test_an_unknown_key_waits_only_briefly_for_a_fetch_under_way_and_is_our_outage(
     keys: KeySet, core: Core, clock: Clock, threads: ThreadPoolExecutor
 ) -> None:
+    """It may be made up, so it must not tie up a thread; it may be the core's newest, so it is no 401."""
     keys.get(OLD.kid)
     core.takes = hanging = Hanging()
     clock.now += REFRESH
     refresher = threads.submit(keys.get, OLD.kid)
     assert hanging.started.wait(10)
-    assert [threads.submit(keys.get, f"d-{number}").result(5) for number in range(3)] == [None] * 3
+    for _ in range(3):
+        assert threads.submit(unavailable, keys, NEW.kid).result(5) == (
+            "The signing key 'd-1700000099999' is not known, and the core is unreachable: no response within "
+            "0.25 s"
+        )
+    core.jwks.append(NEW.jwk())
     hanging.released.set()
     refresher.result(10)
+    assert keys.get(NEW.kid) is not None
     assert core.fetches == 2
+
+
+def test_the_request_that_has_keys_renewed_to_find_one_of_them_waits_for_it(core: Core, clock: Clock) -> None:
+    keys = key_set(core, clock, patience_seconds=0.01)
+    keys.get(OLD.kid)
+    core.jwks.append(NEW.jwk())
+    core.takes = hanging = Hanging()
+    clock.now += REFRESH
+    threading.Timer(0.5, hanging.released.set).start()
+    assert keys.get(NEW.kid) is not None
 
 
 def test_threads_that_wait_for_a_fetch_that_fails_share_its_failure(
