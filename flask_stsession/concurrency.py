@@ -1,13 +1,18 @@
-"""Values per process, shared calls, locks by key, ages: safe with threads, forks and frozen processes."""
+"""Values per process, shared calls, locks by key, time limits, ages.
+
+All are safe with threads, forks and frozen processes.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import math
 import os
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
+from contextvars import Context, ContextVar
 from importlib import import_module
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -79,12 +84,12 @@ class Flight(Generic[T]):
             self._ended.set()
         return self.result
 
-    def wait(self, seconds: float | None = None) -> bool:
+    def wait(self, seconds: float = math.inf) -> bool:
         """Wait for the end of the call, and return whether it has ended.
 
-        :param seconds: the longest wait, in s; ``None``: until it ends.
+        :param seconds: the longest wait, in s; by default until it ends.
         """
-        return self._ended.wait(seconds)
+        return self._ended.wait(min(seconds, threading.TIMEOUT_MAX))
 
 
 class SingleFlight(Generic[T]):
@@ -102,16 +107,18 @@ class SingleFlight(Generic[T]):
         # is one operation on a dict, which the GIL and free-threaded builds make atomic.
         self._in_flight: dict[tuple[int, Hashable], Flight[T]] = {}
 
-    def run(self, key: Hashable, call: Callable[[], T]) -> tuple[T, bool]:
+    def run(self, key: Hashable, call: Callable[[], T], *, patience: float = math.inf) -> tuple[T, bool]:
         """Make the call, or wait for the one in flight with an equal key.
 
+        :param patience: the longest wait for another's call, in s.
         :returns: the result, and whether this caller made the call.
-        :raises CoreUnavailableError: the thread that made the call was stopped before it ended.
+        :raises CoreUnavailableError: the thread that made the call was stopped before it ended, or has not
+            ended it in time.
         """
         place, own = (os.getpid(), key), Flight(call)
         flight = self._in_flight.setdefault(place, own)
         if flight is not own:
-            return self._result_of(flight), False
+            return self._result_of(flight, patience), False
         try:
             return own.make(), True
         finally:
@@ -128,7 +135,9 @@ class SingleFlight(Generic[T]):
         flight = self._in_flight.setdefault(place, own)
         if flight is own:
             name = f"flask-stsession: {self._what}"
-            thread = threading.Thread(target=self._fly, args=(place, own), name=name, daemon=True)
+            # A context of its own: a free-threaded build hands on the caller's, and with it a time limit.
+            fly = Context().run
+            thread = threading.Thread(target=fly, args=(self._fly, place, own), name=name, daemon=True)
             try:
                 thread.start()
             except RuntimeError:
@@ -142,8 +151,11 @@ class SingleFlight(Generic[T]):
         finally:
             del self._in_flight[place]
 
-    def _result_of(self, flight: Flight[T]) -> T:
-        flight.wait()
+    def _result_of(self, flight: Flight[T], patience: float) -> T:
+        if not flight.wait(patience):
+            raise CoreUnavailableError(
+                f"Another thread is {self._what}, and has not ended within {patience:.3g} s."
+            )
         error = flight.error
         if error is None:
             return flight.result
@@ -205,6 +217,31 @@ class _Locks:
     def __init__(self) -> None:
         self.guard = threading.Lock()
         self.locks: dict[Hashable, _CountedLock] = {}
+
+
+class TimeLimit:
+    """The time by which the current thread or task must end its work, if there is one."""
+
+    def __init__(self) -> None:
+        self._clock = AgeClock()
+        self._end: ContextVar[float] = ContextVar("flask_stsession.time_limit", default=math.inf)
+
+    def set(self, seconds: float) -> None:
+        """Begin work that must end within so many seconds."""
+        self._end.set(self._clock() + seconds)
+
+    @contextlib.contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Set the limit for a block."""
+        before = self._end.set(self._clock() + seconds)
+        try:
+            yield
+        finally:
+            self._end.reset(before)
+
+    def left(self) -> float:
+        """Return how much time is left, in s: negative once it is over, infinite without a limit."""
+        return self._end.get() - self._clock()
 
 
 class AgeClock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from flask_stsession.concurrency import AgeClock, KeyedLocks, PerProcess, SingleFlight
+from flask_stsession.concurrency import AgeClock, KeyedLocks, PerProcess, SingleFlight, TimeLimit
 from flask_stsession.errors import CoreUnavailableError, UnauthorisedError
 
 
@@ -115,6 +116,17 @@ def test_waiting_for_a_thread_that_is_stopped_ends_as_an_outage() -> None:
     assert str(told) == "Another thread was asking, and was cut short."
 
 
+def test_waiting_for_the_call_of_another_thread_may_be_limited() -> None:
+    shared: SingleFlight[str] = SingleFlight("asking")
+    gate = Gate(lambda: "keys")
+    flight, _ = shared.start("key", gate)
+    with pytest.raises(CoreUnavailableError) as caught:
+        shared.run("key", gate, patience=0.01)
+    assert str(caught.value) == "Another thread is asking, and has not ended within 0.01 s."
+    gate.open.set()
+    assert flight.wait()
+
+
 def test_other_keys_and_later_calls_are_made_anew() -> None:
     shared: SingleFlight[int] = SingleFlight("asking")
 
@@ -209,6 +221,34 @@ def test_a_child_process_does_not_inherit_a_held_lock(monkeypatch: pytest.Monkey
         child.setattr(os, "getpid", lambda: -1)
         with locks.hold("key"):
             pass
+
+
+# Time limits
+
+
+def test_there_is_no_limit_until_one_is_set() -> None:
+    limit = TimeLimit()
+    assert limit.left() == math.inf
+    limit.set(2.5)
+    assert 0 < limit.left() <= 2.5
+    limit.set(-1)
+    assert limit.left() <= -1
+
+
+def test_a_limit_may_be_that_of_a_block() -> None:
+    limit = TimeLimit()
+    limit.set(600)
+    with limit.within(60):
+        assert 0 < limit.left() <= 60
+    assert 60 < limit.left() <= 600
+
+
+def test_a_shared_call_in_the_background_is_not_bound_by_the_limit_of_the_caller() -> None:
+    limit, shared = TimeLimit(), SingleFlight[float]("asking")
+    limit.set(60)
+    flight, _ = shared.start("key", limit.left)
+    assert flight.wait(10)
+    assert flight.result == math.inf
 
 
 # Ages

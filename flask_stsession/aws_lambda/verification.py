@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.wrappers import Request
@@ -16,7 +15,7 @@ from werkzeug.wrappers import Request
 from .. import signals
 from ..callables import refuse_asynchronous
 from ..claims.validation import overridden, quick_checks, surely_pass
-from ..concurrency import AgeClock
+from ..concurrency import TimeLimit
 from ..errors import ConfigError, SessionHTTPError, TryRefreshTokenError, UnauthorisedError
 from ..sessions.assembly import make_manager, make_transport
 from ..sessions.client_changes import ChangeRecord
@@ -25,6 +24,7 @@ from ..web import csrf
 from ..web.token_choice import no_token, verified_token
 from ..web.transport import Turns, read_tokens
 from ..web.verdict_record import announce_verdict
+from .invocations import time_for_core
 
 if TYPE_CHECKING:
     from ..config.config import AllowedTransfer, Config
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 #: How long (s) a request waits for keys to be renewed while the old ones can still be used. No thread runs
 #: between two invocations, so a renewal in the background would rarely end.
 _PATIENCE_SECONDS: Final = 1.0
-#: The time (s) that an invocation keeps to respond that the core is down.
-_RESERVE_SECONDS: Final = 0.5
 
 
 class EventRecord(ChangeRecord):
@@ -59,8 +57,7 @@ class FunctionSessions:
 
     def __init__(self, config: Config, *, get_email: Callable[[str, str], str | None] | None = None) -> None:
         self.config = config
-        self._clock = AgeClock()
-        self._deadline: ContextVar[float] = ContextVar("flask_stsession.deadline", default=math.inf)
+        self._time_limit = TimeLimit()
         if get_email is not None and not callable(get_email):
             raise TypeError(f"get_email must be a function of (user_id, tenant_id), not {get_email!r:.100}.")
         refuse_asynchronous(get_email, "get_email")
@@ -69,11 +66,12 @@ class FunctionSessions:
         self.turns: Turns = Turns()
         self.manager: SessionManager = make_manager(
             config,
-            make_transport(config, time_left=self._time_left),
+            make_transport(config, time_left=self._time_limit.left),
             sender=self,
             extension=None,
             claim_sources=self,
             patience_seconds=_PATIENCE_SECONDS,
+            time_left=self._time_limit.left,
         )
 
     def begin(self, context: object, *, limit_seconds: float = math.inf) -> None:
@@ -82,13 +80,7 @@ class FunctionSessions:
         :param context: of the invocation, as the runtime passes it to a handler.
         :param limit_seconds: the gateway's own limit (s).
         """
-        tell: Callable[[], object] | None = getattr(context, "get_remaining_time_in_millis", None)
-        told = None if tell is None else tell()
-        left = told / 1000 if isinstance(told, int | float) else math.inf  # a mock tells no number
-        self._deadline.set(self._clock() + min(left, limit_seconds) - _RESERVE_SECONDS)
-
-    def _time_left(self) -> float:
-        return self._deadline.get() - self._clock()
+        self._time_limit.set(time_for_core(context, limit_seconds=limit_seconds))
 
     # The sources of built-in claims
 

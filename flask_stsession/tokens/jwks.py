@@ -80,6 +80,7 @@ class KeySet:
     :param patience_seconds: how long a request that starts the renewal of usable keys waits for it. A nearby
         core responds sooner, so that a withdrawn key is refused at once; a core that hangs delays no request
         noticeably.
+    :param time_left: returns how long (s) the caller may wait at most.
     :param on_stale: called once per outage with the error and the age of the keys (s) that remain in use,
         in the thread that renews them.
     """
@@ -94,6 +95,7 @@ class KeySet:
         logger: logging.Logger,
         clock: Callable[[], float] | None = None,
         patience_seconds: float = 0.02,
+        time_left: Callable[[], float] | None = None,
         on_stale: Callable[[Exception, float], None] | None = None,
     ) -> None:
         self._fetch_jwks = fetch
@@ -103,6 +105,7 @@ class KeySet:
         self._logger = logger
         self._clock = clock or AgeClock()
         self._patience_seconds = patience_seconds
+        self._time_left = time_left
         self._on_stale = on_stale
         self._snapshot = _NOTHING_YET
         #: Keys that need no further check, and until when: by the wall clock (s since 1970) and by the
@@ -162,10 +165,12 @@ class KeySet:
             if self._is_usable(before, now):
                 renewal, has_asked = self._start_renewal(before, kid)
                 if has_asked and before.problem is None:
-                    renewal.wait(self._patience_seconds)
+                    renewal.wait(self._patience(self._patience_seconds))
                 snapshot = self._snapshot
             else:
-                snapshot, has_asked = self._renewing.run("keys", lambda: self._renew(before, kid))
+                snapshot, has_asked = self._renewing.run(
+                    "keys", lambda: self._renew(before, kid), patience=self._patience(math.inf)
+                )
         if not self._is_usable(snapshot, self._clock()):
             too_old = "The signing keys are too old to be used"
             what = too_old if snapshot.keys else "No signing keys have been fetched yet"
@@ -186,10 +191,14 @@ class KeySet:
         """
         is_patient = has_asked or kid in self._expected
         renewal, is_ours = self._start_renewal(before, kid)
-        seconds = _UNKNOWN_SECONDS if is_patient or is_ours else _JOIN_SECONDS
+        seconds = self._patience(_UNKNOWN_SECONDS if is_patient or is_ours else _JOIN_SECONDS)
         if not renewal.wait(seconds):
-            raise _unavailable(f"The signing key {kid!r} is not known", f"no response within {seconds:g} s")
+            raise _unavailable(f"The signing key {kid!r} is not known", f"no response within {seconds:.3g} s")
         return self._snapshot
+
+    def _patience(self, seconds: float) -> float:
+        """Return how long (s) to wait for a renewal, whose thread has all its time: ``seconds`` at most."""
+        return seconds if self._time_left is None else max(min(seconds, self._time_left()), 0.0)
 
     def _start_renewal(self, before: _Snapshot, kid: str | None) -> tuple[Flight[_Snapshot], bool]:
         """Start a thread that renews usable keys, unless one is running."""

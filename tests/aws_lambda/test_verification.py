@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, Mock
@@ -296,6 +297,27 @@ def test_an_invocation_that_was_short_of_time_makes_no_later_one_fail(
     released.set()
     sessions.begin(SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000))
     assert verified(sessions, session, check_database=True) is not None
+
+
+def test_waiting_for_keys_ends_before_the_invocation_times_out(
+    function: dict[str, Any], sign_in: SignIn, served_core: ServedCore
+) -> None:
+    function["STSESSION_JWKS_REFRESH_SECONDS"] = 0.01
+    session = sign_in()
+    sessions = FunctionSessions(read_settings(function))
+    verified(sessions, session)
+    released = threading.Event()
+
+    def hang(asked: str) -> None:
+        released.wait(30)
+
+    served_core.core.before = hang
+    time.sleep(0.01)
+    started = time.monotonic()
+    sessions.begin(SimpleNamespace(get_remaining_time_in_millis=lambda: 600))
+    assert verified(sessions, session) is not None, "by the keys that it has"
+    assert time.monotonic() - started < 0.9
+    released.set()
 
 
 @pytest.mark.parametrize("context", [None, object(), Mock(), MagicMock()])

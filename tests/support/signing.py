@@ -166,6 +166,7 @@ def key_set(
     clock: Clock,
     on_stale: Callable[[Exception, float], None] | None = None,
     patience_seconds: float = 30.0,
+    time_left: Callable[[], float] | None = None,
 ) -> KeySet:
     """The keys of that core; by default, whoever has them renewed waits for them."""
     return KeySet(
@@ -177,6 +178,7 @@ def key_set(
         logger=logging.getLogger("flask_stsession"),
         on_stale=on_stale,
         patience_seconds=patience_seconds,
+        time_left=time_left,
     )
 
 

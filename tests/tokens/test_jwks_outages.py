@@ -286,6 +286,28 @@ def test_the_request_that_has_keys_renewed_to_find_one_of_them_waits_for_it(core
     assert keys.get(NEW.kid) is not None
 
 
+def test_a_request_whose_time_is_limited_waits_no_longer_than_that(
+    core: Core, clock: Clock, threads: ThreadPoolExecutor
+) -> None:
+    left = [30.0]
+    keys = key_set(core, clock, time_left=lambda: left[0])
+    key = keys.get(OLD.kid)
+    core.takes = hanging = Hanging()
+    clock.now += REFRESH
+    left[0] = 0.05
+    assert keys.get(OLD.kid) is key
+    assert unavailable(keys, NEW.kid).endswith("no response within 0.05 s")
+    left[0] = -1.0
+    assert unavailable(keys, NEW.kid).endswith("no response within 0 s")
+    clock.now += MAX_STALE
+    with pytest.raises(CoreUnavailableError) as caught:
+        keys.get(OLD.kid)
+    assert str(caught.value) == "Another thread is fetching the signing keys, and has not ended within 0 s."
+    hanging.released.set()
+    left[0] = 30.0
+    assert keys.get(OLD.kid) is not None
+
+
 def test_threads_that_wait_for_a_fetch_that_fails_share_its_failure(
     keys: KeySet, core: Core, clock: Clock, threads: ThreadPoolExecutor
 ) -> None:

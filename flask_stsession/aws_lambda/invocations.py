@@ -1,0 +1,22 @@
+"""How long an invocation of a function may wait for the core."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+#: The time (s) that an invocation keeps to respond that the core is down.
+_RESERVE_SECONDS: Final = 0.5
+
+
+def time_for_core(context: object, *, limit_seconds: float = math.inf) -> float:
+    """Return how long (s) an invocation may wait for the core in all, so that it responds in time.
+
+    :param context: of the invocation, as the runtime passes it to a handler; one that does not tell the
+        remaining time sets no limit.
+    :param limit_seconds: the gateway's own limit (s).
+    """
+    tell: Callable[[], int] | None = getattr(context, "get_remaining_time_in_millis", None)
+    left = math.inf if tell is None else tell() / 1000
+    return min(left, limit_seconds) - _RESERVE_SECONDS
