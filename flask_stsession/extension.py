@@ -21,6 +21,7 @@ from .arguments import (
 )
 from .callables import F, refuse_asynchronous
 from .claims.validation import checked_list
+from .concurrency import TimeLimit
 from .config import load
 from .constants import CORS_REQUEST_HEADERS, DEFAULT_TENANT, REFRESH_PATH
 from .core.hooks import CoreHooks
@@ -180,7 +181,14 @@ class STSession(Extension):
         config = load(app.config)
         own_core = _core_in_process(app, config) if config.is_embedded else None
         hosts = config.core_hosts if own_core is None else (own_core.host,)
-        transport = make_transport(config, hosts=hosts, adapter=own_core, hooks=self._core_hooks)
+        limit = TimeLimit()
+        transport = make_transport(
+            config,
+            hosts=hosts,
+            adapter=own_core,
+            time_left=limit.left if own_core is None else None,
+            hooks=self._core_hooks,
+        )
         state = AppState(
             app=app,
             extension=self,
@@ -188,6 +196,7 @@ class STSession(Extension):
             manager=_make_manager(app, config, self, transport),
             blueprint=routes.make_blueprint(app, config, with_email=self.has_emails),
             transport=transport,
+            time_limit=limit,
             core=own_core,
             refresh_route=config.api_base_path + REFRESH_PATH,
             has_pages=config.login_url is not None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..web.context import find_app_state
 from .events import EventError, parse_event
+from .invocations import time_for_core
 from .responses import GatewayResponse, gateway_response, malformed_event
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def make_handler(app: Flask) -> Callable[..., GatewayResponse]:
     Set ``STSESSION_API_GATEWAY_PATH`` where clients see another path before the app's own, for example behind
     a CDN.
 
+    All calls to the core that an invocation waits for end half a second before it times out.
+
     :param app: the app, with or without ``STSession``.
     :raises TypeError: it is not an app.
     :returns: ``handler(event, context=None)``. It returns a response in the shape that the gateway reads,
@@ -59,7 +62,10 @@ def make_handler(app: Flask) -> Callable[..., GatewayResponse]:
             return malformed_event(error)
         environ[EVENT_KEY] = event
         environ[CONTEXT_KEY] = context
-        return gateway_response(request.format, *_run(app, environ))
+        if state is None:
+            return gateway_response(request.format, *_run(app, environ))
+        with state.time_limit.within(time_for_core(context)):
+            return gateway_response(request.format, *_run(app, environ))
 
     return handler
 

@@ -71,7 +71,6 @@ class FunctionSessions:
             extension=None,
             claim_sources=self,
             patience_seconds=_PATIENCE_SECONDS,
-            time_left=self._time_limit.left,
         )
 
     def begin(self, context: object, *, limit_seconds: float = math.inf) -> None:

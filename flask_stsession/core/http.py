@@ -130,7 +130,8 @@ class CoreTransport:
         hooks: CoreHooks | None = None,
     ) -> None:
         self._clock = clock or AgeClock()
-        self._time_left = time_left
+        #: How long (s) the caller may still wait, for all its calls together; ``None``: no caller is limited.
+        self.time_left = time_left
         self._hooks = CoreHooks() if hooks is None else hooks
         self._budget = _BUDGET_READ_TIMEOUTS * timeout[1]
         self._hosts = [_Host(host.rstrip("/"), self._clock, sum(timeout)) for host in hosts]
@@ -157,7 +158,7 @@ class CoreTransport:
         :raises CoreError: the core refused; the message quotes it and names the setting to check.
         """
         now = self._clock()
-        left = math.inf if self._time_left is None else self._time_left()
+        left = math.inf if self.time_left is None else self.time_left()
         if left < _SHORTEST_SECONDS:
             raise _too_late(call)
         deadline = now + min(left, self._budget)

@@ -67,15 +67,13 @@ def make_manager(
     find_own: Callable[[str], Session | None] | None = None,
     ensure_sync: EnsureSync | None = None,
     patience_seconds: float = _PATIENCE_SECONDS,
-    time_left: Callable[[], float] | None = None,
 ) -> SessionManager:
     """Return the manager of an app's sessions. Makes no request.
 
     :param sender: of all signals.
     :param extension: as for :class:`SessionManager`, like ``claim_sources``, ``find_own`` and
         ``ensure_sync``.
-    :param on_stale: as for :class:`~flask_stsession.tokens.jwks.KeySet`, like ``patience_seconds`` and
-        ``time_left``.
+    :param on_stale: as for :class:`~flask_stsession.tokens.jwks.KeySet`, like ``patience_seconds``.
     """
     client = CoreClient(
         transport=transport,
@@ -92,7 +90,7 @@ def make_manager(
         logger=logger,
         on_stale=on_stale,
         patience_seconds=patience_seconds,
-        time_left=time_left,
+        time_left=transport.time_left,
     )
     verifier = TokenVerifier(
         keys,

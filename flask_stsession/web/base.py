@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from flask import Blueprint, Flask, Request
 
     from ..claims.base import SessionClaim, SessionClaimValidator
+    from ..concurrency import TimeLimit
     from ..config.config import Config
     from ..core.http import CoreTransport
     from ..core.in_process import AppCore
@@ -136,6 +137,7 @@ class AppState:
     :param manager: verifies and changes sessions.
     :param blueprint: our routes.
     :param transport: sends requests to the core.
+    :param time_limit: of calls to a core outside of this process.
     :param core: the embedded core in this process, if the app uses it.
     :param refresh_route: the path of the refresh route within the app.
     :param overrides_get_session: whether the extension object overrides ``get_session``.
@@ -147,6 +149,7 @@ class AppState:
     manager: SessionManager
     blueprint: Blueprint
     transport: CoreTransport
+    time_limit: TimeLimit
     core: AppCore | None
     refresh_route: str
     overrides_get_session: bool

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +23,7 @@ from support.lambda_events import (
     response_headers,
     spoilt_events,
 )
+from support.served_core import ServedCore
 
 from flask_stsession import STSession
 from flask_stsession.aws_lambda import make_handler
@@ -134,6 +138,35 @@ def test_the_app_finds_event_and_context_in_its_environment() -> None:
     event, context = gateway_event("rest"), object()
     make_handler(app)(event, context)
     assert seen == [event, context]
+
+
+def test_the_calls_of_an_invocation_end_before_it_times_out(
+    make_app: AppFactory, served_core: ServedCore
+) -> None:
+    app = make_app(connection_uri=served_core.url, api_domain="https://api.example.com")
+    handler, released = make_handler(app), threading.Event()
+
+    def hang(asked: str) -> None:
+        released.wait(30)
+
+    served_core.core.before = hang
+    started = time.monotonic()
+    login = gateway_event("rest", "/login", method="POST")
+    response = handler(login, SimpleNamespace(get_remaining_time_in_millis=lambda: 700))
+    assert response["statusCode"] == 503
+    assert time.monotonic() - started < 5, "the read timeout is 10 s"
+    over = SimpleNamespace(get_remaining_time_in_millis=lambda: 500)
+    released.set()
+    assert handler(login, over)["statusCode"] == 503
+    assert handler(login)["statusCode"] == 200
+    assert app.test_client().post("/login").status_code == 200, "the limit ends with the invocation"
+
+
+@pytest.mark.embedded_core
+def test_the_core_in_this_process_needs_no_time_limit(make_app: AppFactory) -> None:
+    handler = make_handler(make_app(api_domain="https://api.example.com"))
+    over = SimpleNamespace(get_remaining_time_in_millis=lambda: 500)
+    assert handler(gateway_event("rest", "/login", method="POST"), over)["statusCode"] == 200
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS)
