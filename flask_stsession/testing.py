@@ -200,16 +200,18 @@ class TestCore:
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """Simulate an outage: no call reaches the core inside the block.
+        """Simulate an outage: no call reaches the core inside the block; the first one after it does.
 
         :raises RuntimeError: the core is not the embedded one.
         """
-        core = _embedded_core_of(self._app())
-        core.is_down = True
+        app = self._app()
+        core = _embedded_core_of(app)
+        was_down, core.is_down = core.is_down, True
         try:
             yield
         finally:
-            core.is_down = False
+            core.is_down = was_down
+            app_state_of(app).manager.keys.forget_outage()
 
 
 class _Tokens:

@@ -386,6 +386,25 @@ def test_an_outage_of_the_core_is_simulated(app: Flask) -> None:
     assert client.post("/auth/session/refresh").status_code == 200
 
 
+def test_an_outage_ends_with_its_block(app: Flask) -> None:
+    client = app.test_client()
+    login(client, "alice")
+    for _ in range(2):
+        with TestCore(lambda: app).down():
+            assert client.get("/user").status_code == 503, "no signing keys have been fetched"
+    assert user_of(client) == "alice"
+
+
+def test_an_outage_lasts_until_the_outer_block_ends(app: Flask) -> None:
+    client = app.test_client()
+    login(client, "alice")
+    with TestCore(lambda: app).down():
+        with TestCore(lambda: app).down():
+            pass
+        assert client.post("/auth/session/refresh").status_code == 503
+    assert client.post("/auth/session/refresh").status_code == 200
+
+
 def test_a_core_elsewhere_cannot_be_taken_down_or_asked_to_expire_tokens(make_app: AppFactory) -> None:
     app = make_app(connection_uri="http://127.0.0.1:9")
     remedy = 'write STSESSION_CONNECTION_URI = "embedded::memory:"'

@@ -133,6 +133,16 @@ class KeySet:
         if kid not in self._snapshot.keys:
             self._expected.add(kid)
 
+    def forget_outage(self) -> None:
+        """Have the next request ask the core at once, whenever the last attempt failed: for tests."""
+        if self._snapshot.problem is not None:
+            now = self._clock()
+            self._replace(
+                self._snapshot._replace(
+                    problem=None, failures=0, retry_at=now, check_at=now, asked_at=-math.inf
+                )
+            )
+
     def raw(self) -> list[dict[str, Any]]:
         """Return the JWKs as the core returned them, for a JWKS route.
 

@@ -173,6 +173,26 @@ def test_an_unknown_key_is_our_outage_if_the_core_could_not_be_asked(
     assert keys.get(OLD.kid) is not None
 
 
+@pytest.mark.parametrize("is_warm", [True, False])
+def test_an_outage_that_is_forgotten_makes_no_request_wait_to_ask(
+    keys: KeySet, core: Core, clock: Clock, is_warm: bool
+) -> None:
+    if is_warm:
+        keys.get(OLD.kid)
+    core.takes = lambda: setattr(clock, "now", clock.now + 4)
+    core.error = DOWN
+    unavailable(keys, NEW.kid)
+    core.error = None
+    core.jwks.append(NEW.jwk())
+    unavailable(keys, NEW.kid)
+    keys.forget_outage()
+    assert keys.get(NEW.kid) is not None
+    fetches = core.fetches
+    keys.forget_outage()
+    assert keys.get(NEW.kid) is not None
+    assert core.fetches == fetches, "there is none"
+
+
 def test_an_unexpected_error_is_not_taken_for_an_outage(keys: KeySet, core: Core) -> None:
     core.error = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
