@@ -84,6 +84,14 @@ class Flight(Generic[T]):
             self._ended.set()
         return self.result
 
+    def cut_short(self, error: BaseException) -> None:
+        """End a call that may never be made, and wake the threads that wait for it.
+
+        :param error: what stopped the thread that was to make it.
+        """
+        self.error = error
+        self._ended.set()
+
     def wait(self, seconds: float = math.inf) -> bool:
         """Wait for the end of the call, and return whether it has ended.
 
@@ -137,11 +145,14 @@ class SingleFlight(Generic[T]):
             name = f"flask-stsession: {self._what}"
             # A context of its own: a free-threaded build hands on the caller's, and with it a time limit.
             fly = Context().run
-            thread = threading.Thread(target=fly, args=(self._fly, place, own), name=name, daemon=True)
             try:
-                thread.start()
-            except RuntimeError:
+                threading.Thread(target=fly, args=(self._fly, place, own), name=name, daemon=True).start()
+            except (RuntimeError, MemoryError):
                 self._fly(place, own)
+            except BaseException as error:  # a worker that is told to stop, or a greenlet's timeout
+                own.cut_short(error)
+                self._in_flight.pop(place, None)
+                raise
         return flight, flight is own
 
     def _fly(self, place: tuple[int, Hashable], flight: Flight[T]) -> None:
@@ -149,7 +160,7 @@ class SingleFlight(Generic[T]):
             with contextlib.suppress(Exception):  # the flight holds it for the threads that wait
                 flight.make()
         finally:
-            del self._in_flight[place]
+            self._in_flight.pop(place, None)  # whoever started the thread may have been stopped, and done so
 
     def _result_of(self, flight: Flight[T], patience: float) -> T:
         if not flight.wait(patience):

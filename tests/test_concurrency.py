@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from flask_stsession.concurrency import AgeClock, KeyedLocks, PerProcess, SingleFlight, TimeLimit
+from flask_stsession.concurrency import AgeClock, Flight, KeyedLocks, PerProcess, SingleFlight, TimeLimit
 from flask_stsession.errors import CoreUnavailableError, UnauthorisedError
 
 
@@ -160,16 +160,36 @@ def test_an_error_in_the_background_reaches_the_callers_that_wait() -> None:
     assert shared.run("key", lambda: "next") == ("next", True)
 
 
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
 def test_a_process_that_can_start_no_thread_makes_the_call_in_the_current_one(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def full(self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+        raise error
 
     shared: SingleFlight[str] = SingleFlight("asking")
     monkeypatch.setattr(threading.Thread, "start", full)
     flight, started = shared.start("key", lambda: "here")
     assert (flight.wait(0), flight.result, started) == (True, "here", True)
+
+
+def test_a_caller_that_is_stopped_while_it_starts_a_thread_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shared: SingleFlight[str] = SingleFlight("asking")
+    joined: list[Flight[str]] = []
+
+    def stopped(self: threading.Thread) -> None:
+        joined.append(shared.start("key", lambda: "never")[0])
+        raise SystemExit(1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", stopped)
+        with pytest.raises(SystemExit):
+            shared.start("key", lambda: "never")
+    assert [flight.wait(0) for flight in joined] == [True], "who joins is woken"
+    assert isinstance(joined[0].error, SystemExit)
+    assert shared.run("key", lambda: "next") == ("next", True)
 
 
 # Locks by key

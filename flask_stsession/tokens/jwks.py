@@ -202,8 +202,11 @@ class KeySet:
         is_patient = has_asked or kid in self._expected
         renewal, is_ours = self._start_renewal(before, kid)
         seconds = self._patience(_UNKNOWN_SECONDS if is_patient or is_ours else _JOIN_SECONDS)
-        if not renewal.wait(seconds):
-            raise _unavailable(f"The signing key {kid!r} is not known", f"no response within {seconds:.3g} s")
+        problem = None if renewal.wait(seconds) else f"no response within {seconds:.3g} s"
+        if renewal.error is not None:
+            problem = "the thread that asked it was stopped"
+        if problem is not None:
+            raise _unavailable(f"The signing key {kid!r} is not known", problem)
         return self._snapshot
 
     def _patience(self, seconds: float) -> float:

@@ -296,6 +296,20 @@ def test_an_unknown_key_waits_only_briefly_for_a_fetch_under_way_and_is_our_outa
     assert core.fetches == 2
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_unknown_key_is_our_outage_if_the_thread_that_asks_for_it_is_stopped(
+    keys: KeySet, core: Core
+) -> None:
+    keys.get(OLD.kid)
+
+    def stop() -> None:
+        raise SystemExit(1)
+
+    core.takes = stop
+    assert unavailable(keys, NEW.kid).endswith("unreachable: the thread that asked it was stopped")
+    renewed(keys)  # its thread has ended
+
+
 def test_the_request_that_has_keys_renewed_to_find_one_of_them_waits_for_it(core: Core, clock: Clock) -> None:
     keys = key_set(core, clock, patience_seconds=0.01)
     keys.get(OLD.kid)
