@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -21,7 +22,7 @@ def test_half_a_second_of_the_remaining_time_is_kept_for_the_response(
     assert time_for_core(context, limit_seconds=limit_seconds) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("context", [None, object()])
+@pytest.mark.parametrize("context", [None, object(), MagicMock()])
 def test_a_context_that_does_not_tell_the_remaining_time_sets_no_limit(context: object) -> None:
     assert time_for_core(context) == math.inf
     assert time_for_core(context, limit_seconds=9.0) == 8.5
