@@ -59,7 +59,7 @@ def make_handler(app: Flask) -> Callable[..., GatewayResponse]:
             environ = request.environ(None if state is None else state.config.api_gateway_path)
         except EventError as error:
             logger.warning("400 for an event: %s", error)
-            return malformed_event(error)
+            return malformed_event(error, event)
         environ[EVENT_KEY] = event
         environ[CONTEXT_KEY] = context
         if state is None:
