@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,13 +14,24 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def stsession_client(app: Flask) -> STSessionClient:
-    """Return a test client of the app that the fixture ``app`` returns, with ``client.login(user_id)``."""
-    from .testing import STSessionClient
+    """Return a test client of the app that the fixture ``app`` returns, with ``client.login(user_id)``.
 
-    own = app.test_client_class
-    if own is not None and issubclass(own, STSessionClient):
-        return own(app, app.response_class, use_cookies=True)
-    return STSessionClient(app, app.response_class, use_cookies=True)
+    It is of the app's own ``test_client_class``, with the methods added if that class lacks them.
+
+    :raises TypeError: ``test_client_class`` is a function, and its client lacks the methods.
+    """
+    from .testing import STSessionClient, STSessionClientMixin
+
+    own: Any = app.test_client_class or STSessionClient
+    if isinstance(own, type) and not issubclass(own, STSessionClientMixin):
+        own = type(own.__name__, (STSessionClient, own), {})
+    client: STSessionClient = own(app, app.response_class, use_cookies=True)
+    if not isinstance(client, STSessionClientMixin):
+        raise TypeError(
+            f"app.test_client_class returns {client!r}, which cannot sign in. Let it return one of a class "
+            "with STSessionClientMixin: class Client(STSessionClientMixin, FlaskClient)."
+        )
+    return client
 
 
 @pytest.fixture

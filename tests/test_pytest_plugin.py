@@ -37,18 +37,47 @@ def app(stsession_core):
 """
 
 TESTS = """
-from flask_stsession.testing import STSessionClient, login
+import pytest
+from flask.testing import FlaskClient
+from flask_stsession.testing import STSessionClient, STSessionClientMixin, login
+
+class APIClient(FlaskClient):
+    def account(self):
+        return self.get("/account").text
 
 def test_by_the_client(stsession_client):
     assert stsession_client.get("/account").status_code == 401
     stsession_client.login("alice")
     assert stsession_client.get("/account").text == "the account"
 
-def test_by_a_client_of_the_apps_own(app, request):
-    class Client(STSessionClient):
-        pass
-    app.test_client_class = Client
-    assert type(request.getfixturevalue("stsession_client")) is Client
+class SubclassedClient(STSessionClient):
+    pass
+
+class MixedClient(STSessionClientMixin, APIClient):
+    pass
+
+@pytest.mark.parametrize("own", [SubclassedClient, MixedClient])
+def test_a_client_of_the_apps_own_that_can_sign_in_is_taken_as_it_is(app, request, own):
+    app.test_client_class = own
+    assert type(request.getfixturevalue("stsession_client")) is own
+
+def test_a_client_of_the_apps_own_that_cannot_sign_in_gets_the_methods(app, request):
+    app.test_client_class = APIClient
+    client = request.getfixturevalue("stsession_client")
+    client.login("alice")
+    assert client.account() == "the account"
+    assert isinstance(client, APIClient) and isinstance(client, STSessionClient)
+
+def test_a_function_may_make_the_client(app, request):
+    app.test_client_class = lambda *args, **options: MixedClient(*args, **options)
+    client = request.getfixturevalue("stsession_client")
+    client.login("alice")
+    assert client.account() == "the account"
+
+def test_a_function_whose_client_cannot_sign_in_is_refused(app, request):
+    app.test_client_class = lambda *args, **options: APIClient(*args, **options)
+    with pytest.raises(TypeError, match="cannot sign in.*class Client.STSessionClientMixin, FlaskClient."):
+        request.getfixturevalue("stsession_client")
 
 def test_an_outage(stsession_client, stsession_core):
     with stsession_core.down():
@@ -90,7 +119,7 @@ def test_a_project_gets_a_client_and_a_core(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
     (tmp_path / "test_account.py").write_text(TESTS, encoding="utf-8")
     done = run(tmp_path, "-W", "error")
-    assert "4 passed" in done.stdout, done.stdout + done.stderr
+    assert "8 passed" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.slow
