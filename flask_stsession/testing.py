@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from flask import Flask, g
 from flask.testing import FlaskClient
@@ -224,7 +225,9 @@ class _Tokens:
         self._state = app_state_of(client.application)
         with client.application.test_request_context(base_url=base_url):
             request = this_request()
-            self._host = request.host.partition(":")[0]
+            self._origin = origin_of_api(request)
+            # As the test client takes the host of a request, for its cookies.
+            self._host = urlsplit(self._origin).hostname or "localhost"
             self._refresh_path = self._state.config.refresh_path(request.script_root)
 
     @property
@@ -298,7 +301,7 @@ class _Tokens:
             environ[_BEARER] = f"Bearer {headers[ACCESS_TOKEN_HEADER]}"
         elif ANTI_CSRF_HEADER in headers:
             environ[_ANTI_CSRF] = headers[ANTI_CSRF_HEADER]
-        elif self._state.config.decisions(f"http://{self._host}").anti_csrf == "VIA_CUSTOM_HEADER":
+        elif self._state.config.anti_csrf_for(self._origin) == "VIA_CUSTOM_HEADER":
             environ[_RID] = "session"
 
 

@@ -232,6 +232,26 @@ def test_a_client_of_another_host_is_signed_in_there(make_app: AppFactory, cooki
     assert client.get("/user", base_url=url).get_json() == UNAUTHORISED
 
 
+@pytest.mark.parametrize("url", ["http://[::1]:5000/", "http://127.0.0.1:5000/", "http://LocalHost:5000/"])
+def test_a_client_of_an_address_with_a_port_is_signed_in_there(make_app: AppFactory, url: str) -> None:
+    client = make_app().test_client()
+    login(client, "alice", base_url=url)
+    assert client.get("/user", base_url=url).status_code == 200
+    expire(client, base_url=url)
+    assert client.get("/user", base_url=url).get_json() == TRY_REFRESH
+    assert client.post("/auth/session/refresh", base_url=url).status_code == 200
+    logout(client, base_url=url)
+    assert client.get("/user", base_url=url).get_json() == UNAUTHORISED
+
+
+def test_a_client_sends_rid_where_website_and_api_differ_in_the_scheme(make_app: AppFactory) -> None:
+    client = make_app(website_domain="http://localhost:3000").test_client()
+    for url in ("https://localhost", "http://localhost"):
+        login(client, "alice", base_url=url)
+        assert client.post("/user", base_url=url).status_code == 200
+        assert ("HTTP_RID" in client.environ_base) is url.startswith("https")
+
+
 def test_a_client_without_a_session_cannot_be_expired(make_app: AppFactory) -> None:
     client = make_app().test_client()
     for function in (expire, end):
