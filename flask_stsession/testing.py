@@ -28,6 +28,7 @@ from flask.testing import FlaskClient
 from . import multitenancy, userroles
 from .callables import shown_as
 from .claims.builtin import PermissionClaim, UserRoleClaim
+from .config.domains import host_of, is_host_or_parent
 from .constants import ACCESS_TOKEN_HEADER, ANTI_CSRF_HEADER, AUTH_MODE_HEADER, DEFAULT_TENANT, TransferMethod
 from .tokens import access_token as tokens
 from .web.context import app_state_of, origin_of_api, request_state, this_request
@@ -35,6 +36,7 @@ from .web.transport import ResponseWriter, Turns
 
 if TYPE_CHECKING:
     from .claims.base import SessionClaim
+    from .config.config import Config
     from .core.in_process import AppCore
     from .extension import STSession
     from .sessions.session import Session
@@ -75,7 +77,8 @@ def login(
     :param tenant_id: created where missing; ``"public"`` by default.
     :param base_url: of the client's requests, if they go to another host than the client's own.
     :returns: the session.
-    :raises ValueError: the app does not allow that transfer method.
+    :raises ValueError: the app does not allow that transfer method, or a browser would not keep its cookies
+        for the host of the client.
     """
     if claims is not None and not isinstance(claims, Mapping):
         raise TypeError(f"login() takes {{claim: value}} as claims=, not {claims!r}.")
@@ -93,6 +96,8 @@ def login(
                 f"login(transfer={transfer!r}) is not possible: STSESSION_TOKEN_TRANSFER_METHOD of this app "
                 f"chose {session.transfer_method!r}."
             )
+        if session.transfer_method == "cookie":
+            _refuse_lost_cookies(app_state_of(client.application).config)
         # The app's own tables do not have the values of the test, so set them in the session.
         by_app: dict[SessionClaim[Any], list[str]] = {}
         if named and extension.has_loader("roles_loader"):
@@ -303,6 +308,22 @@ class _Tokens:
             environ[_ANTI_CSRF] = headers[ANTI_CSRF_HEADER]
         elif self._state.config.anti_csrf_for(self._origin) == "VIA_CUSTOM_HEADER":
             environ[_RID] = "session"
+
+
+def _refuse_lost_cookies(config: Config) -> None:
+    """Refuse cookies that a browser would drop, for their domain.
+
+    :raises ValueError: ``STSESSION_COOKIE_DOMAIN`` is not the domain of the current request's host.
+    """
+    domain, host = config.cookie_domain, host_of(this_request().host)
+    if domain is None or host is None or is_host_or_parent(domain.lstrip("."), host):
+        return
+    there = config.api_domain or f"http://{domain.lstrip('.')}"
+    raise ValueError(
+        f"A browser would drop the cookies of this login: STSESSION_COOKIE_DOMAIN = {domain!r} is neither "
+        f"{host!r}, the host of the client, nor a parent of it. Pass base_url={there!r} to login() and to "
+        "the client's requests."
+    )
 
 
 def _keeps_cookies(client: FlaskClient) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -230,6 +231,25 @@ def test_a_client_of_another_host_is_signed_in_there(make_app: AppFactory, cooki
     login(client, "alice", base_url=url)
     logout(client, base_url=url)
     assert client.get("/user", base_url=url).get_json() == UNAUTHORISED
+
+
+@pytest.mark.parametrize(
+    ("api_domain", "base_url"),
+    [("https://api.example.com", "https://api.example.com"), (None, "http://example.com")],
+)
+def test_a_login_whose_cookies_a_browser_would_drop_is_refused_with_the_host_to_use(
+    make_app: AppFactory, api_domain: str | None, base_url: str
+) -> None:
+    client = make_app(api_domain=api_domain, cookie_domain=".example.com").test_client()
+    message = (
+        "A browser would drop the cookies of this login: STSESSION_COOKIE_DOMAIN = '.example.com' is neither "
+        "'localhost', the host of the client, nor a parent of it. Pass "
+        f"base_url={base_url!r} to login() and to the client's requests."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        login(client, "alice")
+    login(client, "alice", transfer="header")
+    assert user_of(client) == "alice"
 
 
 @pytest.mark.parametrize("url", ["http://[::1]:5000/", "http://127.0.0.1:5000/", "http://LocalHost:5000/"])
