@@ -35,6 +35,9 @@ from .web.context import app_state_of, origin_of_api, request_state, this_reques
 from .web.transport import ResponseWriter, Turns
 
 if TYPE_CHECKING:
+    from werkzeug.datastructures import Headers
+    from werkzeug.test import TestResponse
+
     from .claims.base import SessionClaim
     from .config.config import Config
     from .core.in_process import AppCore
@@ -142,6 +145,9 @@ def end(client: FlaskClient, *, base_url: str | None = None) -> None:
 class STSessionClientMixin:
     """Adds the functions of this module to a test client, as methods.
 
+    The client follows its session as a frontend SDK does: it sends the new access token, if it sends one by
+    header, and the new anti-CSRF token of a response from then on.
+
     ::
 
         class Client(STSessionClientMixin, FlaskClient): ...
@@ -149,6 +155,12 @@ class STSessionClientMixin:
         app.test_client_class = Client
         app.test_client().login("alice", roles=["admin"])
     """
+
+    def open(self, *args: Any, **options: Any) -> TestResponse:
+        """Send a request, as other test clients do, and keep the new tokens of the response."""
+        response: TestResponse = super().open(*args, **options)  # type: ignore[misc]
+        _follow(self._client, response.headers)
+        return response
 
     @shown_as(login)
     def login(self, user_id: str, **options: Any) -> Session:
@@ -239,11 +251,6 @@ class _Tokens:
     def _domain(self) -> str:
         return (self._state.config.cookie_domain or self._host).lstrip(".")
 
-    def _bearer(self) -> str | None:
-        sent: str = self._client.environ_base.get(_BEARER, "")
-        scheme, _, value = sent.partition(" ")
-        return value if scheme == "Bearer" and tokens.parse(value) is not None else None
-
     def cookies(self) -> dict[str, str]:
         """Return the session's cookies, by name."""
         if not _keeps_cookies(self._client):
@@ -258,7 +265,7 @@ class _Tokens:
 
         :raises RuntimeError: there is none.
         """
-        token = self._bearer() or self.cookies().get(self._state.config.cookie_names.access)
+        token = _bearer_of(self._client) or self.cookies().get(self._state.config.cookie_names.access)
         if token is None:
             raise RuntimeError(
                 f"This client has no session for {self._host}. Sign it in: login(client, user_id)."
@@ -267,7 +274,7 @@ class _Tokens:
 
     def store(self, access_token: str) -> None:
         """Replace the access token."""
-        if self._bearer() is not None:
+        if _bearer_of(self._client) is not None:
             self._client.environ_base[_BEARER] = f"Bearer {access_token}"
             return
         self._client.set_cookie(
@@ -278,7 +285,7 @@ class _Tokens:
             path="/",
         )
 
-    def apply(self, headers: Any, session: Session | None) -> None:
+    def apply(self, headers: Headers, session: Session | None) -> None:
         """Do what a browser and a frontend SDK do with a response of ours."""
         for line in headers.getlist("Set-Cookie"):
             pair, *attributes = line.split("; ")
@@ -296,7 +303,7 @@ class _Tokens:
             else:
                 self._client.delete_cookie(name, domain=domain or self._host, path=options.get("path", "/"))
         environ = self._client.environ_base
-        if self._bearer() is not None:
+        if _bearer_of(self._client) is not None:
             del environ[_BEARER]
         for key in (_ANTI_CSRF, _RID):
             environ.pop(key, None)
@@ -308,6 +315,28 @@ class _Tokens:
             environ[_ANTI_CSRF] = headers[ANTI_CSRF_HEADER]
         elif self._state.config.anti_csrf_for(self._origin) == "VIA_CUSTOM_HEADER":
             environ[_RID] = "session"
+
+
+def _bearer_of(client: FlaskClient) -> str | None:
+    """Return the access token that the client sends by header."""
+    sent: str = client.environ_base.get(_BEARER, "")
+    scheme, _, value = sent.partition(" ")
+    return value if scheme == "Bearer" and tokens.parse(value) is not None else None
+
+
+def _follow(client: FlaskClient, headers: Headers) -> None:
+    """Keep what a response changes in the tokens that a client sends by header.
+
+    :param headers: of the response; an empty access token clears the client's.
+    """
+    token = headers.get(ACCESS_TOKEN_HEADER)
+    if token is not None and _bearer_of(client) is not None:
+        if token:
+            client.environ_base[_BEARER] = f"Bearer {token}"
+        else:
+            del client.environ_base[_BEARER]
+    if ANTI_CSRF_HEADER in headers:
+        client.environ_base[_ANTI_CSRF] = headers[ANTI_CSRF_HEADER]
 
 
 def _refuse_lost_cookies(config: Config) -> None:

@@ -404,6 +404,63 @@ def test_the_methods_can_be_mixed_into_another_client_class(app: Flask) -> None:
     assert user_of(client) == "alice"
 
 
+@pytest.fixture
+def following(app: Flask) -> STSessionClient:
+    """Return a client of an app whose views change the session, signed in by header."""
+
+    @app.post("/theme")
+    @verify_session()
+    def theme() -> str:
+        g.session.merge_into_access_token_payload({"theme": "dark"})
+        return "changed"
+
+    @app.post("/sign-out")
+    @verify_session()
+    def leave() -> str:
+        g.session.revoke_session()
+        return "left"
+
+    client = STSessionClient(app, app.response_class, use_cookies=True)
+    client.login("alice", transfer="header")
+    return client
+
+
+def test_a_client_sends_the_new_access_token_of_a_response(following: STSessionClient) -> None:
+    following.post("/theme")
+    assert payload_of(following)["theme"] == "dark"
+
+
+def test_a_client_sends_the_new_access_token_of_a_refresh(following: STSessionClient) -> None:
+    session = following.login("alice", transfer="header")
+    refresh_token = session.get_all_session_tokens_dangerously()["refreshToken"]
+    following.expire()
+    assert user_of(following) == 401
+    following.post("/auth/session/refresh", headers={"Authorization": f"Bearer {refresh_token}"})
+    assert user_of(following) == "alice"
+
+
+def test_a_client_whose_session_was_ended_by_a_view_sends_no_access_token(
+    following: STSessionClient,
+) -> None:
+    following.post("/sign-out")
+    assert "HTTP_AUTHORIZATION" not in following.environ_base
+
+
+def test_a_client_keeps_no_access_token_that_it_would_not_send(app: Flask) -> None:
+    client = STSessionClient(app, app.response_class, use_cookies=True)
+    client.post("/login", json={})  # tokens by header, which a browser without an SDK does not keep
+    assert user_of(client) == 401
+
+
+def test_a_client_sends_the_new_anti_csrf_token_of_a_response(make_app: AppFactory) -> None:
+    app = make_app(anti_csrf="VIA_TOKEN")
+    client = STSessionClient(app, app.response_class, use_cookies=True)
+    client.post("/login", headers={"st-auth-mode": "cookie"})
+    for _ in range(2):
+        assert client.post("/user").status_code == 200
+        assert client.post("/auth/session/refresh").status_code == 200
+
+
 def test_the_mixin_alone_is_not_a_client() -> None:
     class Client(STSessionClientMixin):
         pass
