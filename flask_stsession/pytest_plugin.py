@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask import Flask
 
     from .testing import STSessionClient, TestCore
@@ -25,13 +27,14 @@ def stsession_client(app: Flask) -> STSessionClient:
     own: Any = app.test_client_class or STSessionClient
     if isinstance(own, type) and not issubclass(own, STSessionClientMixin):
         own = type(own.__name__, (STSessionClient, own), {})
-    client: STSessionClient = own(app, app.response_class, use_cookies=True)
+    make = cast("Callable[..., Any]", own)
+    client = make(app, app.response_class, use_cookies=True)
     if not isinstance(client, STSessionClientMixin):
         raise TypeError(
             f"app.test_client_class returns {client!r}, which cannot sign in. Let it return one of a class "
             "with STSessionClientMixin: class Client(STSessionClientMixin, FlaskClient)."
         )
-    return client
+    return cast("STSessionClient", client)
 
 
 @pytest.fixture
