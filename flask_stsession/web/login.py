@@ -47,6 +47,11 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 #: The headers of proxies, as WSGI names them.
 _FORWARDING = "HTTP_(FORWARDED|X_REAL_IP|X_FORWARDED_.*)"
 
+_IN_TESTS = (
+    " In a test, post the fields of the login form, or sign the client in by "
+    "flask_stsession.testing.login(client, user_id)."
+)
+
 
 def create(app_state: AppState, state: RequestState, new: NewSession) -> Session:
     """Create a session for the client of this request; the response carries its tokens.
@@ -118,9 +123,10 @@ def _warn_of_lost_tokens(app_state: AppState, request: Request, *, carries_sessi
         logger.warning(
             "The tokens of a new session are sent in headers, because %s %r has no header st-auth-mode. "
             'Write fetch(url, {headers: {"st-auth-mode": "cookie"}}) to make the browser keep them, or '
-            '"header" if the client keeps them itself.',
+            '"header" if the client keeps them itself.%s',
             request.method,
             request.path,
+            _IN_TESTS if app_state.app.testing else "",
         )
 
 

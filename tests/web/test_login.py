@@ -241,16 +241,22 @@ def test_a_script_without_st_auth_mode_is_warned_of(
     assert caplog.messages == ([FORGOTTEN] if is_warned else [])
 
 
-@pytest.mark.parametrize("flag", ["debug", "testing"])
+IN_TESTS = (
+    " In a test, post the fields of the login form, or sign the client in by "
+    "flask_stsession.testing.login(client, user_id)."
+)
+
+
+@pytest.mark.parametrize(("flag", "remedy"), [("debug", ""), ("testing", IN_TESTS)])
 def test_in_development_any_client_without_st_auth_mode_is_warned_of(
-    app: Flask, flag: str, caplog: pytest.LogCaptureFixture
+    app: Flask, flag: str, remedy: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     setattr(app, flag, True)
     client = app.test_client()
     token = client.post("/login").headers["st-access-token"]
-    assert caplog.messages == [FORGOTTEN]
+    assert caplog.messages == [FORGOTTEN + remedy]
     client.post("/login", headers={"Authorization": f"Bearer {token}"})  # knows by now how it travels
-    assert caplog.messages == [FORGOTTEN]
+    assert caplog.messages == [FORGOTTEN + remedy]
 
 
 def test_header_tokens_for_a_client_that_accepts_pages_are_warned_of(
