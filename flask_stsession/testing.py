@@ -16,7 +16,7 @@ takes a few milliseconds. No check is skipped. pytest finds the fixtures ``stses
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -55,8 +55,8 @@ def login(
     client: FlaskClient,
     user_id: str,
     *,
-    roles: Sequence[str] = (),
-    permissions: Sequence[str] = (),
+    roles: Iterable[str] = (),
+    permissions: Iterable[str] = (),
     claims: Mapping[SessionClaim[Any], Any] | None = None,
     payload: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
@@ -85,12 +85,15 @@ def login(
     """
     if claims is not None and not isinstance(claims, Mapping):
         raise TypeError(f"login() takes {{claim: value}} as claims=, not {claims!r}.")
+    if transfer not in (None, "cookie", "header"):
+        raise ValueError(f"login() takes 'cookie' or 'header' as transfer=, not {transfer!r}.")
+    role_names, permission_names = _names("roles", roles), _names("permissions", permissions)
     mode = transfer or ("cookie" if _keeps_cookies(client) else "header")
     with _request(client, base_url, headers={AUTH_MODE_HEADER: mode}) as extension:
         tenant = tenant_id or DEFAULT_TENANT
         if tenant != DEFAULT_TENANT and multitenancy.get_tenant(tenant) is None:
             multitenancy.create_or_update_tenant(tenant)
-        named = _give_roles(user_id, tenant, roles, permissions)
+        named = _give_roles(user_id, tenant, role_names, permission_names)
         session = extension.create_new_session(
             user_id, tenant_id=tenant, access_token_payload=payload, session_data_in_database=data
         )
@@ -104,9 +107,9 @@ def login(
         # The app's own tables do not have the values of the test, so set them in the session.
         by_app: dict[SessionClaim[Any], list[str]] = {}
         if named and extension.has_loader("roles_loader"):
-            by_app[UserRoleClaim] = list(roles)
+            by_app[UserRoleClaim] = role_names
         if named and extension.has_loader("permissions_loader"):
-            by_app[PermissionClaim] = list(permissions)
+            by_app[PermissionClaim] = permission_names
         for claim, value in {**by_app, **(claims or {})}.items():
             session.set_claim_value(claim, value)
     return session
@@ -396,11 +399,18 @@ def _request(
     client_tokens.apply(response.headers, state.session)
 
 
-def _give_roles(user_id: str, tenant_id: str, roles: Sequence[str], permissions: Sequence[str]) -> bool:
+def _names(argument: str, given: Iterable[str]) -> list[str]:
+    """Return the names given to ``login()``, from a generator too.
+
+    :raises TypeError: it is no list of names.
+    """
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"login() takes a list of names as {argument}=, not {given!r}.")
+    return list(given)
+
+
+def _give_roles(user_id: str, tenant_id: str, roles: list[str], permissions: list[str]) -> bool:
     """If roles or permissions are named, give a user exactly these in the core; return whether any are."""
-    for argument, names in (("roles", roles), ("permissions", permissions)):
-        if isinstance(names, str) or not isinstance(names, Iterable):
-            raise TypeError(f"login() takes a list of names as {argument}=, not {names!r}.")
     if not roles and not permissions:
         return False
     of_the_user = f"permissions-of-{user_id}"
@@ -409,7 +419,7 @@ def _give_roles(user_id: str, tenant_id: str, roles: Sequence[str], permissions:
         userroles.create_new_role_or_add_permissions(role)
     if permissions:
         userroles.delete_role(of_the_user)
-        userroles.create_new_role_or_add_permissions(of_the_user, list(permissions))
+        userroles.create_new_role_or_add_permissions(of_the_user, permissions)
     for role in set(userroles.get_roles_for_user(user_id, tenant_id=tenant_id)) - set(wanted):
         userroles.remove_user_role(user_id, role, tenant_id=tenant_id)
     for role in wanted:

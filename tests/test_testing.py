@@ -180,6 +180,13 @@ def test_a_transfer_method_that_the_app_does_not_allow_is_refused(make_app: AppF
     assert user_of(client) == 401
 
 
+def test_an_unknown_transfer_method_is_refused_with_the_known_ones(make_app: AppFactory) -> None:
+    unknown: Any = "Cookie"
+    message = r"^login\(\) takes 'cookie' or 'header' as transfer=, not 'Cookie'\.$"
+    with pytest.raises(ValueError, match=message):
+        login(make_app().test_client(), "alice", transfer=unknown)
+
+
 def test_changing_from_header_to_cookie_leaves_no_header(make_app: AppFactory) -> None:
     client = make_app().test_client()
     login(client, "alice", transfer="header")
@@ -325,6 +332,18 @@ def test_if_the_app_has_its_own_loaders_the_session_has_the_roles(app: Flask) ->
     stsession.permissions_loader(lambda user_id, tenant_id: [])
     client = app.test_client()
     login(client, "alice", roles=["admin"], permissions=["page:edit"])
+    assert [client.get(path).status_code for path in ("/admins", "/editors")] == [200, 200]
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set, iter])
+@pytest.mark.parametrize("has_loaders", [False, True])
+def test_names_may_come_from_any_iterable(app: Flask, kind: Any, has_loaders: bool) -> None:
+    if has_loaders:
+        stsession: STSession = app.extensions["stsession"]
+        stsession.roles_loader(lambda user_id, tenant_id: [])
+        stsession.permissions_loader(lambda user_id, tenant_id: [])
+    client = app.test_client()
+    login(client, "alice", roles=kind(["admin"]), permissions=kind(["page:edit"]))
     assert [client.get(path).status_code for path in ("/admins", "/editors")] == [200, 200]
 
 
