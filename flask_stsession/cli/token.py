@@ -41,12 +41,15 @@ _KINDS: Final[dict[Kind, str]] = {
     "unknown": "unknown",
 }
 
-#: What may surround a token that was copied from a header, a cookie or a JSON document.
+#: What may precede a token that was copied from a header or a JSON document.
 _BEFORE_TOKEN: Final = re.compile(
-    r"""^['"]*(?:(?:authorization|st-access-token|st-refresh-token)\s*:\s*)?(?:bearer\s+)?"""
-    r"""(?:[\w.-]*s(?:Access|Refresh)Token\s*=\s*)?['"]*""",
+    r"""^['"]*(?:(?:authorization|st-access-token|st-refresh-token)\s*:\s*)?(?:bearer\s+)?['"]*""",
     re.IGNORECASE,
 )
+#: The values of our cookies, among other cookies or attributes too; the access token comes first.
+_COOKIES: Final = [
+    re.compile(rf"{name}\s*=([^;]*)", re.IGNORECASE) for name in ("sAccessToken", "sRefreshToken")
+]
 
 
 @token_group.command("inspect")
@@ -69,13 +72,14 @@ def inspect(token: str, as_json: bool) -> None:
 
 def _read() -> str:
     if not sys.stdin.isatty():
-        return sys.stdin.buffer.read().decode("utf-8", "replace")
+        return sys.stdin.buffer.read().decode("utf-8-sig", "replace")
     typed: str = click.prompt("Token", hide_input=True, err=True)
     return typed
 
 
 def _bare(text: str) -> str:
-    """Return a token without the header, cookie or quotes that it was copied with, and without line ends."""
+    """Return a token without the header, cookies or quotes that it was copied with, and without line ends."""
+    text = next((found[1] for found in (each.search(text) for each in _COOKIES) if found), text)
     token = "".join(_BEFORE_TOKEN.sub("", text.strip()).split())
     return token.rstrip("'\";,")
 

@@ -129,6 +129,9 @@ def test_people_get_lines_to_paste(app: Flask) -> None:
         "st-access-token: {}",
         "sAccessToken={};",
         "shop_sAccessToken={}",
+        "Cookie: theme=dark; sRefreshToken=abc; sAccessToken={}; lang=en",
+        'cookie: sAccessToken="{}"',
+        "Set-Cookie: sAccessToken={}; Path=/; HttpOnly; Secure\nSet-Cookie: sRefreshToken=abc; Path=/",
         '"{}",',
     ],
 )
@@ -139,6 +142,17 @@ def test_a_token_may_be_pasted_with_what_was_around_it(app: Flask, wrap: str) ->
         run_on(app, "token", "inspect", "-", "--json", given=wrap.format(token)),
     ):
         assert json_of(result)["accepted"] is True
+
+
+def test_the_byte_order_mark_of_a_file_is_ignored(app: Flask) -> None:
+    token = created(app)["access_token"]
+    given = f"\ufeff{token}\r\n".encode()
+    assert json_of(run_on(app, "token", "inspect", "--json", given=given))["accepted"] is True
+
+
+def test_a_refresh_token_may_be_pasted_with_the_cookies_around_it(app: Flask) -> None:
+    line = f"Cookie: theme=dark; sRefreshToken={created(app)['refresh_token']}"
+    assert json_of(run_on(app, "token", "inspect", line, "--json"), exit_code=1)["kind"] == "refresh_token"
 
 
 def test_line_ends_of_a_terminal_are_ignored(app: Flask) -> None:
