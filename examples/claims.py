@@ -139,7 +139,10 @@ def add_login(app: Flask) -> None:
 
     @app.post("/login")
     def login() -> ResponseReturnValue:
-        create_new_session(request.form["user"])  # a real app checks a password first
+        user = request.form["user"].strip()
+        if not user or len(user) > 60 or not user.isprintable():  # it is in every token
+            return {"status": "INVALID_USER"}, 400
+        create_new_session(user)  # a real app checks a password first
         return {"status": "OK"}
 
     @app.post("/second-factor")

@@ -67,8 +67,11 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
 
     @app.route("/login", methods=["GET", "POST"])
     def login() -> Any:
-        if request.method == "POST" and request.form["name"].strip():
-            create_new_session(request.form["name"].strip())  # a real app checks a password first
+        if request.method == "POST":
+            name = request.form["name"].strip()
+            if not name or len(name) > 60 or not name.isprintable():  # it is in every token
+                return render_template("login.html", next=next_url()), 400
+            create_new_session(name)  # a real app checks a password first
             return redirect(next_url(), 303)  # the page that was asked for, if it is on this site
         return redirect(next_url()) if current_session else render_template("login.html", next=next_url())
 

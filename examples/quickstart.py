@@ -47,8 +47,8 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     @app.post("/api/login")
     def login() -> Any:
         user_id = field_of_body("userId")
-        if not isinstance(user_id, str) or not user_id.strip():
-            return jsonify(message="userId is missing"), 400
+        if not is_name(user_id):
+            return jsonify(message="userId must be a name of up to 60 characters"), 400
         create_new_session(user_id.strip())  # a real app checks a password first
         return jsonify(status="OK")
 
@@ -88,6 +88,11 @@ def field_of_body(name: str) -> Any:
     """Return a field of the JSON object in the request body, or ``None``."""
     body = request.get_json(silent=True)
     return body.get(name) if isinstance(body, dict) else None
+
+
+def is_name(value: Any) -> bool:
+    """Return whether a value is a short line of text: the user id is in every token."""
+    return isinstance(value, str) and value.isprintable() and 0 < len(value.strip()) <= 60
 
 
 # --- Tell the page what was sent and received ---------------------------------------------------------------

@@ -70,7 +70,16 @@ def bearer(app: RunningFunction) -> str:
 
 
 @pytest.mark.parametrize(
-    "body", ["[]", "null", "5", '{"password": "\\ud800"}', '{"userId": 5}', '{"userId": " "}']
+    "body",
+    [
+        "[]",
+        "null",
+        "5",
+        '{"password": "\\ud800"}',
+        '{"userId": 5}',
+        '{"userId": " "}',
+        json.dumps({"userId": "a" * 5000, "password": PASSWORD}),
+    ],
 )
 def test_a_login_without_a_user_id_is_a_400(app: RunningFunction, body: str) -> None:
     headers = {"content-type": "application/json", "origin": WEBSITE}

@@ -59,6 +59,12 @@ def test_the_first_page_lists_the_calls_to_try(app: Flask) -> None:
     assert "call 127.0.0.1:5001/second-factor -d code=123456" in page.text
 
 
+@pytest.mark.parametrize("user", ["", " ", "a" * 5000, "a\0"])
+def test_nobody_signs_in_without_a_name(app: Flask, user: str) -> None:
+    answer = app.test_client().post("/login", data={"user": user})
+    assert (answer.status_code, answer.get_json()) == (400, {"status": "INVALID_USER"})
+
+
 # Roles and permissions
 
 

@@ -80,9 +80,11 @@ def test_the_style_is_open_to_everybody(app: Flask) -> None:
     assert (style.status_code, style.mimetype) == (200, "text/css")
 
 
-def test_nobody_signs_in_without_a_name(app: Flask) -> None:
-    client = app.test_client()
-    assert "<h1>Sign in</h1>" in client.post("/login", data={"name": " "}, headers=NAVIGATES).text
+@pytest.mark.parametrize("name", [" ", "a" * 5000, "a\0"])
+def test_nobody_signs_in_without_a_name(app: Flask, name: str) -> None:
+    answer = app.test_client().post("/login", data={"name": name}, headers=NAVIGATES)
+    assert answer.status_code == 400
+    assert "<h1>Sign in</h1>" in answer.text
 
 
 @pytest.mark.slow

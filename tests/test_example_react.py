@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from support.example_modules import EXAMPLES, import_example
+from support.example_modules import BAD_LOGINS, EXAMPLES, import_example
 
 SOURCES = EXAMPLES / "react" / "src"
 
@@ -47,6 +47,25 @@ def test_a_permission_opens_what_it_guards(client: FlaskClient) -> None:
     assert client.post("/api/publish").status_code == 200
     assert client.post("/api/role", json={"admin": False}).status_code == 200
     assert client.post("/api/publish").status_code == 403
+
+
+@pytest.mark.parametrize("body", BAD_LOGINS)
+def test_a_login_without_a_name_and_a_password_is_a_bad_request(app: Flask, body: Any) -> None:
+    answer = app.test_client().post("/api/login", json=body)
+    message = "send a userId of up to 60 characters, and a password"
+    assert (answer.status_code, answer.json) == (400, {"message": message})
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("/api/second-factor", "wrong code"), ("/api/role", "admin must be true or false")],
+)
+@pytest.mark.parametrize("body", [None, [], {}, {"code": 5, "admin": "yes"}])
+def test_a_request_without_its_field_is_a_bad_request(
+    client: FlaskClient, path: str, message: str, body: Any
+) -> None:
+    answer = client.post(path, json=body)
+    assert (answer.status_code, answer.json) == (400, {"message": message})
 
 
 def test_a_link_in_the_mailbox_verifies_the_address(client: FlaskClient) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from support.example_modules import EXAMPLES, import_example
+from support.example_modules import BAD_LOGINS, EXAMPLES, import_example
 
 SOURCES = EXAMPLES / "web" / "src"
 WEBSITE, API = "http://www.harbour.localhost:5000", "http://api.harbour.localhost:5000"
@@ -66,6 +66,25 @@ def test_a_wrong_password_creates_no_session(app: Flask) -> None:
     answer = app.test_client().post("/api/login", json={"userId": "alice", "password": "guess"})
     assert (answer.status_code, answer.json) == (401, {"message": "wrong password"})
     assert "front-token" not in answer.headers
+
+
+@pytest.mark.parametrize("body", BAD_LOGINS)
+def test_a_login_without_a_name_and_a_password_is_a_bad_request(app: Flask, body: Any) -> None:
+    answer = app.test_client().post("/api/login", json=body)
+    message = "send a userId of up to 60 characters, and a password"
+    assert (answer.status_code, answer.json) == (400, {"message": message})
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("/api/second-factor", "wrong code"), ("/api/role", "admin must be true or false")],
+)
+@pytest.mark.parametrize("body", [None, [], {}, {"code": 5, "admin": "yes"}])
+def test_a_request_without_its_field_is_a_bad_request(
+    client: FlaskClient, path: str, message: str, body: Any
+) -> None:
+    answer = client.post(path, json=body)
+    assert (answer.status_code, answer.json) == (400, {"message": message})
 
 
 def test_a_page_on_another_origin_may_call_the_api(example: ModuleType, core_config: dict[str, Any]) -> None:

@@ -113,10 +113,26 @@ def test_an_access_token_of_the_example_lives_30_seconds(client: FlaskClient) ->
     assert front["up"]["exp"] - front["up"]["iat"] == 30
 
 
-@pytest.mark.parametrize("body", [{}, {"userId": ""}, {"userId": " "}, {"userId": 7}, [], "alice", None])
-def test_signing_in_without_a_user_id_is_a_bad_request(client: FlaskClient, body: Any) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"userId": ""},
+        {"userId": " "},
+        {"userId": 7},
+        {"userId": "a" * 5000},
+        {"userId": "a\0"},
+        [],
+        "alice",
+        None,
+    ],
+)
+def test_signing_in_without_a_name_is_a_bad_request(client: FlaskClient, body: Any) -> None:
     answer = client.post("/api/login", json=body)
-    assert (answer.status_code, answer.json) == (400, {"message": "userId is missing"})
+    assert (answer.status_code, answer.json) == (
+        400,
+        {"message": "userId must be a name of up to 60 characters"},
+    )
 
 
 def test_a_refresh_replaces_both_tokens(client: FlaskClient) -> None:

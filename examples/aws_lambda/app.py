@@ -32,7 +32,7 @@ def login() -> dict[str, str]:
     """Sign a user in: replace this check of a shared password by your own."""
     given: Any = request.get_json()
     user_id = given.get("userId") if isinstance(given, dict) else None
-    if not isinstance(user_id, str) or not user_id.strip():
+    if not isinstance(user_id, str) or not user_id.strip() or not user_id.isprintable() or len(user_id) > 60:
         abort(400, "Send JSON with userId and password.")
     sent = str(given.get("password")).encode("utf-8", "replace")
     expected = os.environ.get("DEMO_PASSWORD", "").encode()

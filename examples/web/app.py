@@ -77,12 +77,12 @@ def add_api(app: Flask) -> None:
 
     @app.post("/api/login")
     def login() -> Any:
-        body = request.get_json()
-        if body["password"] != PASSWORD:
+        user_id, password = field_of_body("userId"), field_of_body("password")
+        if not is_name(user_id) or not isinstance(password, str):
+            return jsonify(message="send a userId of up to 60 characters, and a password"), 400
+        if password != PASSWORD:
             return jsonify(message="wrong password"), 401  # the app's own; there is no session to speak of
-        if not body["userId"].strip():
-            return jsonify(message="userId is missing"), 400
-        create_new_session(body["userId"].strip())
+        create_new_session(user_id.strip())
         return jsonify(status="OK")
 
     @app.route("/api/me", methods=["GET", "POST"])
@@ -110,7 +110,7 @@ def add_api(app: Flask) -> None:
     @app.post("/api/second-factor")
     @verify_session()
     def second_factor() -> Any:
-        if request.get_json()["code"] != CODE:
+        if field_of_body("code") != CODE:
             return jsonify(message="wrong code"), 400
         g.session.set_claim_value(SecondFactorClaim, True)  # the new access token goes out at once
         return jsonify(status="OK")
@@ -118,9 +118,11 @@ def add_api(app: Flask) -> None:
     @app.post("/api/role")
     @verify_session()
     def role() -> Any:  # a real app lets only an administrator do this
-        user_id = g.session.get_user_id()
+        user_id, is_admin = g.session.get_user_id(), field_of_body("admin")
+        if not isinstance(is_admin, bool):
+            return jsonify(message="admin must be true or false"), 400
         userroles.create_new_role_or_add_permissions("admin", ["report:publish"])
-        if request.get_json()["admin"]:
+        if is_admin:
             userroles.add_role_to_user(user_id, "admin")
         else:
             userroles.remove_user_role(user_id, "admin")
@@ -137,6 +139,17 @@ def add_api(app: Flask) -> None:
     @verify_session()
     def sign_out_everywhere() -> Any:  # this browser is told at once, the others at their next call
         return jsonify(ended=len(revoke_all_sessions_for_user(g.session.get_user_id())))
+
+
+def field_of_body(name: str) -> Any:
+    """Return a field of the JSON object in the request body, or ``None``."""
+    body = request.get_json(silent=True)
+    return body.get(name) if isinstance(body, dict) else None
+
+
+def is_name(value: Any) -> bool:
+    """Return whether a value is a short line of text: the user id is in every token."""
+    return isinstance(value, str) and value.isprintable() and 0 < len(value.strip()) <= 60
 
 
 REPORTS = [

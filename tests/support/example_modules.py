@@ -1,4 +1,4 @@
-"""Importing an example as a module, as a test needs it."""
+"""Importing an example as a module, as a test needs it, and what examples must refuse."""
 
 from __future__ import annotations
 
@@ -6,10 +6,25 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+
+#: Bodies of a login by JSON that lack a name or a password.
+BAD_LOGINS: list[Any] = [
+    None,
+    [],
+    {},
+    {"userId": "alice"},
+    {"password": "demo"},
+    {"userId": 5, "password": "demo"},
+    {"userId": " ", "password": "demo"},
+    {"userId": "a" * 5000, "password": "demo"},
+    {"userId": "a\0", "password": "demo"},
+    {"userId": "alice", "password": 5},
+]
 
 
 def import_example(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
