@@ -138,7 +138,7 @@ class DefaultMethods:
                 found.user_id,
                 recipe_user_id=found.recipe_user_id,
                 tenant_id=found.tenant_id,
-                payload=dict(found.custom_claims_in_access_token_payload),
+                payload=found.custom_claims_in_access_token_payload,
                 user_context=self._manager.by_handle.context_of(found),
             )
         return self._manager.methods.set_claim_value(claim, value, session_handle=session_handle)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import time_machine
 from flask import Flask, g, request
 from flask.testing import FlaskClient
 from support.app_factory import AppFactory
@@ -612,6 +614,23 @@ def test_signing_in_again_renews_the_time_of_the_login(make_app: AppFactory) -> 
     sign_in_earlier(client, 100)
     client.post("/again/st-auth-time")
     assert client.get("/guarded").status_code == 200
+
+
+def test_the_time_of_the_login_is_that_of_signing_in_again_not_of_the_requests_first_check(
+    make_app: AppFactory,
+) -> None:
+    app = prepared(make_app, claims=[AuthTimeClaim])
+    with time_machine.travel(datetime.now(timezone.utc), tick=False) as clock:
+
+        @app.post("/password")
+        @verify_session()
+        def password() -> dict[str, int]:
+            before = g.session.get_claim_value(AuthTimeClaim)
+            clock.shift(100)  # while the password is checked
+            g.session.fetch_and_set_claim(AuthTimeClaim)
+            return {"later": g.session.get_claim_value(AuthTimeClaim) - before}
+
+        assert signed_in(app).post("/password").get_json() == {"later": 100}
 
 
 def test_a_refresh_does_not_renew_the_time_of_the_login(make_app: AppFactory) -> None:
