@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -387,3 +388,46 @@ def test_an_asynchronous_view_may_fetch_a_claim_with_an_asynchronous_source(make
     client = signed_in(app)
     assert client.post("/fetch").get_json() == {"late": "alice"}
     assert client.get("/user").get_json()["payload"]["late"]["v"] == "alice"
+
+
+#: What a source does once it has changed the payload that it was lent.
+ENDS: dict[str, Callable[[], Any]] = {
+    "returns a value": lambda: "dark",
+    "returns None": lambda: None,
+    "fails": lambda: PROFILES["nobody"],
+}
+FETCHES: dict[str, Callable[[PrimitiveClaim[Any]], Any]] = {
+    "by a validator": lambda claim: g.session.assert_claims([claim.validators.has_value(1)]),
+    "for the request": fetch_and_set_claim,
+    "by handle": lambda claim: fetch_and_set_claim(claim, session_handle=g.session.get_handle()),
+}
+
+
+@pytest.mark.parametrize("fetch", FETCHES.values(), ids=FETCHES)
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_source_that_changes_its_current_payload_changes_no_session(
+    make_app: AppFactory, end: Callable[[], Any], fetch: Callable[[PrimitiveClaim[Any]], Any]
+) -> None:
+    def source(
+        user_id: str, recipe_user_id: str, tenant_id: str, current_payload: dict[str, Any], user_context: Any
+    ) -> Any:
+        current_payload["role"] = "admin"
+        return end()
+
+    app = make_app()
+    claim = PrimitiveClaim[Any]("claim", source)
+
+    @app.post("/fetch")
+    @verify_session()
+    def view() -> dict[str, Any]:
+        with suppress(InvalidClaimsError, KeyError):
+            fetch(claim)
+        information = get_session_information(g.session.get_handle())
+        assert information is not None
+        stored = information.custom_claims_in_access_token_payload
+        return {"payloads": [g.session.get_access_token_payload(), stored]}
+
+    client = signed_in(app)
+    payloads = client.post("/fetch").get_json()["payloads"]
+    assert not any("role" in payload for payload in payloads)
+    assert "role" not in client.get("/user").get_json()["payload"]

@@ -334,6 +334,36 @@ def test_a_single_validator_is_asserted_in_a_list(session: Session) -> None:
         session.assert_claims(wrong)
 
 
+#: What sets a claim, and where its time is in the payload: in ms, or in s.
+SETTERS: dict[str, tuple[Callable[[Session], Any], Callable[[dict[str, Any]], float]]] = {
+    "set": (lambda session: session.set_claim_value(fetched, "new"), lambda payload: payload["fetched"]["t"]),
+    "fetched": (
+        lambda session: session.fetch_and_set_claim(fetched),
+        lambda payload: payload["fetched"]["t"],
+    ),
+    "asserted": (
+        lambda session: session.assert_claims([fetched.validators.has_value("of alice", 60)]),
+        lambda payload: payload["fetched"]["t"],
+    ),
+    "factor": (
+        lambda session: session.complete_factor("totp"),
+        lambda payload: payload["st-mfa"]["c"]["totp"] * 1000,
+    ),
+}
+
+
+@pytest.mark.parametrize(("act", "time_in"), SETTERS.values(), ids=SETTERS)
+def test_a_claim_gets_the_time_when_it_is_set_even_if_the_session_was_used_before(
+    session: Session, act: Callable[[Session], Any], time_in: Callable[[dict[str, Any]], float]
+) -> None:
+    start = session.get_access_token_payload()["iat"]
+    with time_machine.travel(start, tick=False) as clock:
+        act(session)
+        clock.shift(100)
+        act(session)
+    assert time_in(session.get_access_token_payload()) == (start + 100) * 1000
+
+
 # Sessions that have ended meanwhile
 
 ENDED: list[Callable[[Session], Any]] = [
