@@ -70,8 +70,10 @@ def add_api(app: Flask) -> None:
     @app.post("/api/login")
     def login() -> Any:
         user_id, password = field_of_body("userId"), field_of_body("password")
-        if not is_name(user_id) or not isinstance(password, str):
-            return jsonify(message="send a userId of up to 60 characters, and a password"), 400
+        if not is_name(user_id):
+            return jsonify(message="userId is missing"), 400
+        if not isinstance(password, str):
+            return jsonify(message="password is missing"), 400
         if password != PASSWORD:
             return jsonify(message="wrong password"), 401
         create_new_session(user_id.strip())

@@ -12,18 +12,18 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
-#: Bodies of a login by JSON that lack a name or a password.
-BAD_LOGINS: list[Any] = [
-    None,
-    [],
-    {},
-    {"userId": "alice"},
-    {"password": "demo"},
-    {"userId": 5, "password": "demo"},
-    {"userId": " ", "password": "demo"},
-    {"userId": "a" * 5000, "password": "demo"},
-    {"userId": "a\0", "password": "demo"},
-    {"userId": "alice", "password": 5},
+#: Bodies of a login by JSON, and the field that is missing or no short text.
+BAD_LOGINS: list[tuple[Any, str]] = [
+    (None, "userId"),
+    ([], "userId"),
+    ({}, "userId"),
+    ({"password": "demo"}, "userId"),
+    ({"userId": 5, "password": "demo"}, "userId"),
+    ({"userId": " ", "password": "demo"}, "userId"),
+    ({"userId": "a" * 5000, "password": "demo"}, "userId"),
+    ({"userId": "a\0", "password": "demo"}, "userId"),
+    ({"userId": "alice"}, "password"),
+    ({"userId": "alice", "password": 5}, "password"),
 ]
 
 
