@@ -68,11 +68,13 @@ class Gate:
 
     def __init__(self, outcome: Callable[[], Any]) -> None:
         self.calls = 0
+        self.began = threading.Event()
         self.open = threading.Event()
         self._outcome = outcome
 
     def __call__(self) -> Any:
         self.calls += 1
+        self.began.set()
         assert self.open.wait(10)
         return self._outcome()
 
@@ -139,6 +141,33 @@ def test_a_failed_call_is_not_remembered() -> None:
         shared.run("key", lambda: _raise(UnauthorisedError("over")))
 
     assert shared.run("key", lambda: 2) == (2, True)
+
+
+@pytest.mark.parametrize("begin", ["run", "start"])
+def test_a_child_process_does_not_wait_for_a_call_of_its_parent(
+    monkeypatch: pytest.MonkeyPatch, begin: str
+) -> None:
+    shared: SingleFlight[str] = SingleFlight("asking")
+    gate = Gate(lambda: "of the parent")
+    with ThreadPoolExecutor(1) as parent:
+        parent.submit(getattr(shared, begin), "key", gate)
+        assert gate.began.wait(10)
+        with monkeypatch.context() as child:
+            child.setattr(os, "getpid", lambda: -1)
+            assert shared.run("key", lambda: "its own") == ("its own", True)
+            flight, started = shared.start("key", lambda: "its own")
+            assert (flight.wait(10), flight.result, started) == (True, "its own", True)
+        gate.open.set()
+
+
+def test_a_call_in_the_background_does_not_keep_a_process_from_ending() -> None:
+    shared: SingleFlight[str] = SingleFlight("asking for ever")
+    gate = Gate(lambda: "keys")
+    flight, _ = shared.start("key", gate)
+    (thread,) = (each for each in threading.enumerate() if each.name == "flask-stsession: asking for ever")
+    assert thread.daemon
+    gate.open.set()
+    assert flight.wait(10)
 
 
 def test_later_callers_join_a_call_in_the_background() -> None:
