@@ -145,9 +145,26 @@ def test_an_app_that_the_core_does_not_have_is_a_config_error_and_ends_no_sessio
         assert str(caught.value).endswith(". Check the path of the address (/appid-…).")
 
 
-def test_other_refusals_are_core_errors(core: ScriptedCore, make_client: MakeClient) -> None:
-    core.answers[""] = reply(raw=b"Field name 'accessToken' is missing in JSON input", status=400)
-    with pytest.raises(CoreError, match="was refused with 400"):
+def test_a_core_that_does_not_say_whether_it_has_the_app_ends_no_session_and_keeps_its_own_refusal(
+    core: ScriptedCore, make_client: MakeClient
+) -> None:
+    core.answers = {"": GONE, "/apiversion": reply(raw=b"Invalid API key", status=401)}
+    with pytest.raises(CoreError, match="^GET /apiversion .* was refused with 401"):
+        make_client().refresh_session("refresh")
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (400, b"Field name 'accessToken' is missing in JSON input"),
+        (404, b"AppId or tenantId not found => Tenant not found: (, public, gone)"),
+    ],
+)
+def test_other_refusals_are_core_errors(
+    core: ScriptedCore, make_client: MakeClient, status: int, text: bytes
+) -> None:
+    core.answers[""] = reply(raw=text, status=status)
+    with pytest.raises(CoreError, match=f"was refused with {status}"):
         make_client().verify_session("access")
     assert len(core.received) == 1
 
