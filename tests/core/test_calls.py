@@ -145,6 +145,18 @@ def test_renegotiation_is_tried_once(core: ScriptedCore, make_client: MakeClient
     assert core.requests == ["GET /apiversion", "GET /recipe/roles"] * 2
 
 
+@pytest.mark.parametrize(
+    ("status", "text"), [(400, b"algorithm not supported"), (404, b"cdi-version 5.5 not supported")]
+)
+def test_any_other_refusal_sends_nothing_again(
+    core: ScriptedCore, make_client: MakeClient, status: int, text: bytes
+) -> None:
+    core.answers = {"/apiversion": reply({"versions": ["5.5"]}), "": reply(raw=text, status=status)}
+    with pytest.raises(CoreError, match=f"was refused with {status}"):
+        make_client(cdi_version=None).create_jwt({}, issuer="x", validity_seconds=1)
+    assert core.requests == ["GET /apiversion", "POST /recipe/jwt"]
+
+
 def test_a_failed_negotiation_is_not_remembered(core: ScriptedCore, make_client: MakeClient) -> None:
     core.answers["/apiversion"] = reply({"versions": ["5.5"]})
     core.will(close, close)

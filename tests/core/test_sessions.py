@@ -149,7 +149,7 @@ def test_a_core_that_does_not_say_whether_it_has_the_app_ends_no_session_and_kee
     core: ScriptedCore, make_client: MakeClient
 ) -> None:
     core.answers = {"": GONE, "/apiversion": reply(raw=b"Invalid API key", status=401)}
-    with pytest.raises(CoreError, match="^GET /apiversion .* was refused with 401"):
+    with pytest.raises(CoreError, match=r"^GET /apiversion .* was refused with 401"):
         make_client().refresh_session("refresh")
 
 
