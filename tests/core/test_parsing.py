@@ -6,6 +6,7 @@ import pytest
 from support.core_calls import ACCESS, SESSION
 from support.scripted_core import ScriptedCore
 
+from flask_stsession.core.models import VerifiedSession
 from flask_stsession.core.parsing import CoreReply
 from flask_stsession.errors import CoreError, CoreUnavailableError
 
@@ -33,6 +34,16 @@ def test_a_key_that_a_response_lacks_is_named(
     )
 
 
+@pytest.mark.parametrize(("said", "is_available"), [(True, True), (False, False), (None, False)])
+def test_a_newer_payload_is_there_only_if_the_core_says_so(
+    said: object, is_available: bool, core: ScriptedCore, make_client: MakeClient
+) -> None:
+    core.always({"status": "OK", "session": SESSION, "payloadUpdateAvailable": said})
+    verified = make_client(cdi_version="5.6").verify_session("access", check_database=True)
+    assert isinstance(verified, VerifiedSession)
+    assert verified.payload_update_available is is_available
+
+
 def test_a_status_that_the_interface_does_not_have_is_named(
     core: ScriptedCore, make_client: MakeClient
 ) -> None:
@@ -44,13 +55,13 @@ def test_a_status_that_the_interface_does_not_have_is_named(
         make_client().create_session("u")
 
 
-@pytest.mark.parametrize("wrong", [None, 1, "OK", ["a", 1], {"a": 1}, [{}, 1]])
+@pytest.mark.parametrize("wrong", [None, 1, True, "OK", ["a", 1], {"a": 1}, [{}, 1]])
 def test_each_kind_of_value_is_checked(wrong: object) -> None:
     reply = CoreReply({"key": wrong}, "GET /x at http://core")
     readers = {
         "text": isinstance(wrong, str),
-        "number": isinstance(wrong, int),
-        "flag": False,
+        "number": wrong == 1 and wrong is not True,
+        "flag": wrong is True,
         "texts": False,
         "mapping": isinstance(wrong, dict),
         "mappings": False,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.scripted_core import ScriptedCore, reply, reset
+from support.scripted_core import FakeClock, ScriptedCore, reply, reset
 
 from flask_stsession.core import EmailVerificationCalls, RoleCalls
 from flask_stsession.core.client import CoreClient
@@ -39,6 +39,17 @@ def test_the_permissions_of_a_role_may_come_from_the_cache(
     assert len(core.received) == 1
     assert RoleCalls(client).get_permissions_for_role("a") == ["p"]
     assert len(core.received) == 2
+
+
+def test_cached_permissions_are_asked_for_again_after_their_ttl(
+    core: ScriptedCore, make_client: MakeClient, clock: FakeClock
+) -> None:
+    core.always(PERMISSIONS)
+    client = make_client(cache_ttl_seconds=30)
+    for passed, asked in ((0, 1), (29, 1), (2, 2)):
+        clock.now += passed
+        assert RoleCalls(client).get_permissions_for_role("a", max_age=FOREVER) == ["p"]
+        assert len(core.received) == asked
 
 
 def test_roles_of_users_and_verified_addresses_are_never_cached(
