@@ -101,6 +101,21 @@ def test_a_refused_connection_sends_any_call_to_the_next_host(
     assert core.requests == [call.sends]
 
 
+#: The calls whose response has no status, or that return it.
+ANY_STATUS = ("get_jwks", "associate_user_to_tenant")
+
+
+@pytest.mark.parametrize(
+    "call", [call for call in CALLS if call.name not in ANY_STATUS], ids=lambda call: call.name
+)
+def test_a_status_that_the_interface_does_not_have_is_refused(
+    call: Call, core: ScriptedCore, make_client: MakeClient
+) -> None:
+    core.always({**call.answer, "status": "CAMPAIGN"})
+    with pytest.raises(CoreError, match=r"returned the unexpected status 'CAMPAIGN'\.$"):
+        call.do(make_client())
+
+
 @calls
 def test_any_call_is_repeated_after_a_429(call: Call, core: ScriptedCore, make_client: MakeClient) -> None:
     core.will(reply({}, status=429))

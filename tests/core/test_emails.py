@@ -22,3 +22,11 @@ def test_addresses_are_sent_trimmed_and_in_lower_case(
     EmailVerificationCalls(client).revoke_email_verification_tokens("u", given)
     sent = [request.query.get("email") or request.json["email"] for request in core.received]
     assert sent == ["alice@example.com"] * 4
+
+
+@pytest.mark.parametrize("token", ["é", "\ud800"])
+def test_a_token_that_no_core_makes_is_invalid_without_a_request(
+    token: str, core: ScriptedCore, make_client: MakeClient
+) -> None:
+    assert EmailVerificationCalls(make_client()).verify_email_with_token(token) is None
+    assert core.requests == []

@@ -28,6 +28,7 @@ def test_tenants_are_sent_to_an_older_core_in_its_own_terms(
     core.always({"status": "OK", "createdNew": False})
     assert TenantCalls(client).create_or_update_tenant("acme", first_factors=["otp-email"]) is False
     TenantCalls(client).create_or_update_tenant("acme", first_factors=None)
+    TenantCalls(client).create_or_update_tenant("acme", first_factors=[])
     TenantCalls(client).create_or_update_tenant("acme")
     core.always({"status": "OK", **OLD_TENANT})
     factors = ("emailpassword", "otp-email", "otp-phone", "link-email", "link-phone")
@@ -37,13 +38,29 @@ def test_tenants_are_sent_to_an_older_core_in_its_own_terms(
     assert TenantCalls(client).list_tenants() == [Tenant("acme", None)]
 
     assert core.requests == [
-        *["PUT /recipe/multitenancy/tenant"] * 3,
+        *["PUT /recipe/multitenancy/tenant"] * 4,
         "GET /acme/recipe/multitenancy/tenant",
         "GET /recipe/multitenancy/tenant/list",
     ]
     keys = ("emailPasswordEnabled", "thirdPartyEnabled", "passwordlessEnabled")
-    sent = [tuple(request.json.get(key) for key in keys) for request in core.received[:3]]
-    assert sent == [(False, False, True), (True, True, True), (None, None, None)]
+    sent = [tuple(request.json.get(key) for key in keys) for request in core.received[:4]]
+    assert sent == [(False, False, True), (True, True, True), (False, False, False), (None, None, None)]
+
+
+@pytest.mark.parametrize("version", ["5.1", "5.5"])
+def test_tenants_have_factors_from_cdi_5_1_on(
+    version: str, core: ScriptedCore, make_client: MakeClient
+) -> None:
+    core.always({"status": "OK", "createdNew": True, "tenantId": "acme", "tenants": []})
+    tenants = TenantCalls(make_client(cdi_version=version))
+    tenants.create_or_update_tenant("acme", required_secondary_factors=["totp"])
+    tenants.get_tenant("acme")
+    tenants.list_tenants()
+    assert core.requests == [
+        "PUT /recipe/multitenancy/tenant/v2",
+        "GET /acme/recipe/multitenancy/tenant/v2",
+        "GET /recipe/multitenancy/tenant/list/v2",
+    ]
 
 
 def test_secondary_factors_are_not_dropped_silently_by_an_older_core(
