@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import update_wrapper
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -190,6 +191,10 @@ class STSessionClientMixin:
                 f"class {type(self).__name__}(STSessionClientMixin, FlaskClient)."
             )
         return self
+
+
+# It takes what Flask's takes, and help() says so.
+update_wrapper(STSessionClientMixin.open, FlaskClient.open, assigned=("__module__",))
 
 
 class STSessionClient(STSessionClientMixin, FlaskClient):
