@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from flask_stsession.constants import DEFAULT_TENANT
+from flask_stsession.constants import DEFAULT_TENANT, TENANT_ID
 
 from .errors import RequestRefusedError
 from .storage.store import Store
@@ -21,9 +21,6 @@ CDI_APP_LEVEL_IS_CHECKED: Final = (5, 0)
 
 _APP_PREFIX: Final = "appid-"
 _DEFAULT_APP: Final = "public"
-_TENANT_ID: Final = re.compile(r"[a-z0-9-]+")
-#: These ids would be ambiguous as the first segment of a path.
-_RESERVED_IDS: Final = frozenset({"recipe", "config", "users", "hello"})
 
 
 class Scope(enum.Enum):
@@ -107,11 +104,7 @@ def split_path(path: str) -> list[Address]:
 
 def is_tenant_id(text: str) -> bool:
     """Return whether a text can be the id of a tenant."""
-    return (
-        _TENANT_ID.fullmatch(text) is not None
-        and text not in _RESERVED_IDS
-        and not text.startswith(_APP_PREFIX)
-    )
+    return re.fullmatch(TENANT_ID, text) is not None
 
 
 def tenant_of_handle(handle: str) -> str:
