@@ -27,6 +27,18 @@ BAD_LOGINS: list[tuple[Any, str]] = [
 ]
 
 
+_WITHOUT_FIELDS: list[Any] = [None, [], {}, {"code": 5, "admin": "yes"}]
+#: Routes of the pages' APIs behind a login, bodies without the route's field, and the answers.
+BAD_FIELDS: list[tuple[str, Any, str]] = [
+    (path, body, message)
+    for path, message in (
+        ("/api/second-factor", "wrong code"),
+        ("/api/role", "admin must be true or false"),
+    )
+    for body in _WITHOUT_FIELDS
+]
+
+
 def import_example(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Import the example of that name (``quickstart``, ``web/app``) afresh; forget it after the test."""
     module_name = f"{name.replace('/', '_')}_example"

@@ -444,6 +444,14 @@ NO_LOGIN_PAGE = (
 )
 
 
+def failed_redirect(app: Flask) -> str:
+    """Return the error of a redirect to the login page."""
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    with pytest.raises(ConfigError) as raised:
+        app.test_client().get("/user", headers={"Accept": "text/html"})
+    return str(raised.value)
+
+
 def test_a_login_page_that_is_no_endpoint_is_named_at_the_first_request(
     make_app: AppFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -454,10 +462,7 @@ def test_a_login_page_that_is_no_endpoint_is_named_at_the_first_request(
 
 def test_a_redirect_to_a_login_page_that_is_no_endpoint_names_the_setting(make_app: AppFactory) -> None:
     app = make_app(login_url="logn")
-    app.config["PROPAGATE_EXCEPTIONS"] = True
-    with pytest.raises(ConfigError) as raised:
-        app.test_client().get("/user", headers={"Accept": "text/html"})
-    assert str(raised.value) == NO_LOGIN_PAGE
+    assert failed_redirect(app) == NO_LOGIN_PAGE
 
 
 LOGIN_PAGE_WITH_ARGUMENT = (
@@ -472,10 +477,7 @@ def test_a_login_page_whose_url_needs_an_argument_is_named_with_it(
 ) -> None:
     app = make_app(login_url="sign_in")
     app.add_url_rule("/<lang>/sign-in", "sign_in", lambda lang: lang)
-    app.config["PROPAGATE_EXCEPTIONS"] = True
-    with pytest.raises(ConfigError) as raised:
-        app.test_client().get("/user", headers={"Accept": "text/html"})
-    assert str(raised.value) == LOGIN_PAGE_WITH_ARGUMENT
+    assert failed_redirect(app) == LOGIN_PAGE_WITH_ARGUMENT
     assert LOGIN_PAGE_WITH_ARGUMENT in caplog.messages
 
 
