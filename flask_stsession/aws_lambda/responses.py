@@ -50,7 +50,7 @@ def gateway_response(
     return {**response, **laid_out(format_, headers), "body": text, "isBase64Encoded": is_encoded}
 
 
-def malformed_event(error: EventError, event: object = None) -> GatewayResponse:
+def malformed_event(error: EventError, event: object) -> GatewayResponse:
     """Return a 400 for an event that no gateway sends, in the event's own format as far as it shows one."""
     body = json.dumps({"message": str(error)}).encode()
     return gateway_response(format_of(event), 400, [("Content-Type", "application/json")], body)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import pytest
@@ -52,6 +56,26 @@ def sign_in(sessions: FunctionSessions) -> SignIn:
         return sessions.manager.create(new, enable_anti_csrf=anti_csrf)
 
     return create
+
+
+def with_time_left(milliseconds: int) -> SimpleNamespace:
+    """Return the context of an invocation that has so much time left."""
+    return SimpleNamespace(get_remaining_time_in_millis=lambda: milliseconds)
+
+
+@contextmanager
+def hanging(core: ServedCore) -> Iterator[None]:
+    """Let a core take requests and answer none while the block runs."""
+    released = threading.Event()
+
+    def hang(asked: str) -> None:
+        released.wait(30)
+
+    core.core.before = hang
+    try:
+        yield
+    finally:
+        released.set()
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +25,8 @@ from support.served_core import ServedCore
 
 from flask_stsession import STSession
 from flask_stsession.aws_lambda import make_handler
+
+from .conftest import hanging, with_time_left
 
 
 def looking_app(**settings: Any) -> Flask:
@@ -144,20 +144,13 @@ def test_the_calls_of_an_invocation_end_before_it_times_out(
     make_app: AppFactory, served_core: ServedCore
 ) -> None:
     app = make_app(connection_uri=served_core.url, api_domain="https://api.example.com")
-    handler, released = make_handler(app), threading.Event()
-
-    def hang(asked: str) -> None:
-        released.wait(30)
-
-    served_core.core.before = hang
-    started = time.monotonic()
+    handler = make_handler(app)
     login = gateway_event("rest", "/login", method="POST")
-    response = handler(login, SimpleNamespace(get_remaining_time_in_millis=lambda: 700))
-    assert response["statusCode"] == 503
-    assert time.monotonic() - started < 5, "the read timeout is 10 s"
-    over = SimpleNamespace(get_remaining_time_in_millis=lambda: 500)
-    released.set()
-    assert handler(login, over)["statusCode"] == 503
+    with hanging(served_core):
+        started = time.monotonic()
+        assert handler(login, with_time_left(700))["statusCode"] == 503
+        assert time.monotonic() - started < 5, "the read timeout is 10 s"
+    assert handler(login, with_time_left(500))["statusCode"] == 503
     assert handler(login)["statusCode"] == 200
     assert app.test_client().post("/login").status_code == 200, "the limit ends with the invocation"
 
@@ -165,7 +158,7 @@ def test_the_calls_of_an_invocation_end_before_it_times_out(
 @pytest.mark.embedded_core
 def test_the_core_in_this_process_needs_no_time_limit(make_app: AppFactory) -> None:
     handler = make_handler(make_app(api_domain="https://api.example.com"))
-    over = SimpleNamespace(get_remaining_time_in_millis=lambda: 500)
+    over = with_time_left(500)
     assert handler(gateway_event("rest", "/login", method="POST"), over)["statusCode"] == 200
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from flask_stsession.core import RoleCalls
 from flask_stsession.errors import ConfigError, CoreUnavailableError
 from flask_stsession.sessions.session import Session
 
-from .conftest import WEBSITE, SignIn
+from .conftest import WEBSITE, SignIn, with_time_left
 
 CASES = authorizer_cases()
 CASE = {case.name: case for case in CASES}
@@ -394,7 +393,7 @@ def test_all_calls_to_the_core_end_before_the_function_times_out(
     authorizer = make_authorizer(function)
     served_core.counted()
     with pytest.raises(CoreUnavailableError, match="time in which it had to respond is over"):
-        authorizer(event, SimpleNamespace(get_remaining_time_in_millis=lambda: 400))
+        authorizer(event, with_time_left(400))
     assert served_core.counted() == {}
 
 
@@ -414,7 +413,7 @@ def test_the_core_is_not_called_when_an_http_api_stops_waiting(
     served_core.counted()
     with pytest.raises(CoreUnavailableError, match="time in which it had to respond is over"):
         # The function itself may run for a quarter of an hour.
-        authorizer(event, SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000))
+        authorizer(event, with_time_left(900_000))
     assert served_core.counted() == {"GET /.well-known/jwks.json": 1}
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
 
 from flask_stsession.aws_lambda.invocations import time_for_core
+
+from .conftest import with_time_left
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ from flask_stsession.aws_lambda.invocations import time_for_core
 def test_half_a_second_of_the_remaining_time_is_kept_for_the_response(
     milliseconds: int, limit_seconds: float, seconds: float
 ) -> None:
-    context = SimpleNamespace(get_remaining_time_in_millis=lambda: milliseconds)
+    context = with_time_left(milliseconds)
     assert time_for_core(context, limit_seconds=limit_seconds) == pytest.approx(seconds)
 
 

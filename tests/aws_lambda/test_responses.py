@@ -159,6 +159,6 @@ def test_other_keys_of_a_response_stay() -> None:
 
 
 def test_an_event_that_no_gateway_sends_gets_a_400_that_names_the_key() -> None:
-    response = malformed_event(EventError("'path' of the event must be text, not int."))
+    response = malformed_event(EventError("'path' of the event must be text, not int."), None)
     assert response["statusCode"] == 400
     assert response["body"] == '{"message": "\'path\' of the event must be text, not int."}'

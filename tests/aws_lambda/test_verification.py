@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, Mock
 
@@ -38,7 +36,7 @@ from flask_stsession.errors import (
 from flask_stsession.sessions.session import Session
 from flask_stsession.web.options import verify_options
 
-from .conftest import SignIn
+from .conftest import SignIn, hanging, with_time_left
 
 
 def verified(
@@ -271,11 +269,11 @@ def test_the_calls_of_an_invocation_end_before_it_times_out(
     session = sign_in()
     sessions = FunctionSessions(read_settings(function))
     served_core.counted()
-    sessions.begin(SimpleNamespace(get_remaining_time_in_millis=lambda: 500))
+    sessions.begin(with_time_left(500))
     with pytest.raises(CoreUnavailableError, match="time in which it had to respond is over"):
         verified(sessions, session)
     assert served_core.counted() == {}
-    sessions.begin(SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000))
+    sessions.begin(with_time_left(30_000))
     assert verified(sessions, session) is not None
 
 
@@ -285,17 +283,13 @@ def test_an_invocation_that_was_short_of_time_makes_no_later_one_fail(
     session = sign_in()
     sessions = FunctionSessions(read_settings(function))
     verified(sessions, session)
-    released = threading.Event()
-
-    def hang(asked: str) -> None:
-        released.wait(30)
-
-    served_core.core.before = hang
-    sessions.begin(SimpleNamespace(get_remaining_time_in_millis=lambda: 700))
-    with pytest.raises(CoreUnavailableError, match="No more time was left: earlier calls took long, or"):
+    sessions.begin(with_time_left(700))
+    with (
+        hanging(served_core),
+        pytest.raises(CoreUnavailableError, match="No more time was left: earlier calls took long, or"),
+    ):
         verified(sessions, session, check_database=True)
-    released.set()
-    sessions.begin(SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000))
+    sessions.begin(with_time_left(30_000))
     assert verified(sessions, session, check_database=True) is not None
 
 
@@ -306,18 +300,12 @@ def test_waiting_for_keys_ends_before_the_invocation_times_out(
     session = sign_in()
     sessions = FunctionSessions(read_settings(function))
     verified(sessions, session)
-    released = threading.Event()
-
-    def hang(asked: str) -> None:
-        released.wait(30)
-
-    served_core.core.before = hang
     time.sleep(0.01)
-    started = time.monotonic()
-    sessions.begin(SimpleNamespace(get_remaining_time_in_millis=lambda: 600))
-    assert verified(sessions, session) is not None, "by the keys that it has"
-    assert time.monotonic() - started < 0.9
-    released.set()
+    with hanging(served_core):
+        started = time.monotonic()
+        sessions.begin(with_time_left(600))
+        assert verified(sessions, session) is not None, "by the keys that it has"
+        assert time.monotonic() - started < 0.9
 
 
 @pytest.mark.parametrize("context", [None, object(), Mock(), MagicMock()])
