@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from ..concurrency import AgeClock, SingleFlight
 from ..constants import CDI_ROTATES_AT_REFRESH, CDI_VERSIONS, DEFAULT_TENANT, TENANT_ID
@@ -15,6 +15,10 @@ from .cache import ReadCache
 from .clock_check import ClockCheck
 from .http import CoreCall, CoreTransport
 from .parsing import CoreReply
+
+#: The status of a request about a session that has ended.
+UNAUTHORISED: Final = "UNAUTHORISED"
+_TENANT_IS_GONE: Final = "the tenant of the session no longer exists"
 
 
 class CoreCalls:
@@ -99,11 +103,17 @@ class CoreCalls:
         rid: str,
         path: str,
         *,
-        tenant_id: str | None,
         repeatable: bool,
+        tenant_id: str | None = None,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        of_session: bool = False,
     ) -> CoreReply:
+        """Send a request; parameters and errors are those of :meth:`get` and :meth:`post`.
+
+        :param of_session: whether it is about sessions, of any tenant. One of a tenant that has been deleted
+            has ended, whatever its tokens say: the reply is :data:`UNAUTHORISED`.
+        """
         of_tenant = None if tenant_id == DEFAULT_TENANT else tenant_id
         if of_tenant is not None:
             path = _tenant_prefix(of_tenant) + path
@@ -115,14 +125,16 @@ class CoreCalls:
         try:
             return self._transport.send(call)
         except CoreError as error:
-            if of_tenant is not None and self.lacks_tenant(error):
+            if of_session and self._lacks_tenant(error):
+                return CoreReply({"status": UNAUTHORISED, "message": _TENANT_IS_GONE}, path)
+            if of_tenant is not None and self._lacks_tenant(error):
                 raise UnknownTenantError(of_tenant) from error
             if self._versions.pinned or not _refuses_version(error):
                 raise
         # The core was replaced by an older or newer one. It refused before doing anything.
         return self._transport.send(replace(call, cdi_version=self._versions.renegotiate(version)))
 
-    def lacks_tenant(self, refusal: CoreError) -> bool:
+    def _lacks_tenant(self, refusal: CoreError) -> bool:
         """Return whether the core refused a request because its tenant does not exist.
 
         The core refuses in the same words if it has no app at its address, which is asked about here.

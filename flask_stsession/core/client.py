@@ -8,8 +8,8 @@ from typing import Any
 
 from ..concurrency import thread_pool
 from ..constants import ALGORITHM, CDI_ROTATES_AT_REFRESH, DEFAULT_TENANT
-from ..errors import ConfigError, CoreError
-from .calls import CoreCalls
+from ..errors import ConfigError
+from .calls import UNAUTHORISED, CoreCalls
 from .http import CoreCall
 from .models import (
     IssuedTokens,
@@ -34,8 +34,6 @@ _RID = "session"
 _PARALLEL_READS = 8
 #: The most data about sessions to read along with the list of their handles, in bytes.
 _MOST_INFORMATION_BYTES = 4 * 1024 * 1024
-#: A session of a tenant that has been deleted has ended, whatever its tokens say.
-_TENANT_IS_GONE = Refusal("UNAUTHORISED", "the tenant of the session no longer exists")
 
 
 class CoreClient(CoreCalls):
@@ -82,7 +80,7 @@ class CoreClient(CoreCalls):
         if access_token_validity_ms is not None:
             self._require_validity_override()
             body["accessTokenValidity"] = access_token_validity_ms
-        reply = self.post(_RID, "/recipe/session", body, tenant_id=tenant_id, repeatable=False)
+        reply = self._ask("POST", _RID, "/recipe/session", tenant_id=tenant_id, body=body, repeatable=False)
         return self._tokens(reply.expect_ok())
 
     def verify_session(
@@ -104,9 +102,7 @@ class CoreClient(CoreCalls):
             "enableAntiCsrf": enable_anti_csrf,
             "checkDatabase": check_database,
         }
-        reply = self._ask_about_session("POST", "/recipe/session/verify", body=body, repeatable=True)
-        if reply is None:
-            return _TENANT_IS_GONE
+        reply = self._ask("POST", _RID, "/recipe/session/verify", body=body, repeatable=True, of_session=True)
         return read_verified(reply) if reply.is_ok else read_refusal(reply)
 
     def refresh_session(
@@ -129,9 +125,9 @@ class CoreClient(CoreCalls):
         }
         if anti_csrf_token is not None:
             body["antiCsrfToken"] = anti_csrf_token
-        reply = self._ask_about_session("POST", "/recipe/session/refresh", body=body, repeatable=False)
-        if reply is None:
-            return _TENANT_IS_GONE
+        reply = self._ask(
+            "POST", _RID, "/recipe/session/refresh", body=body, repeatable=False, of_session=True
+        )
         if reply.is_ok:
             return self._tokens(reply)
         return read_theft(reply) if reply.status == "TOKEN_THEFT_DETECTED" else read_refusal(reply)
@@ -147,9 +143,9 @@ class CoreClient(CoreCalls):
         body: dict[str, Any] = {"accessToken": access_token}
         if payload is not None:
             body["userDataInJWT"] = dict(payload)
-        reply = self._ask_about_session("POST", "/recipe/session/regenerate", body=body, repeatable=True)
-        if reply is None:
-            return _TENANT_IS_GONE
+        reply = self._ask(
+            "POST", _RID, "/recipe/session/regenerate", body=body, repeatable=True, of_session=True
+        )
         return read_regenerated(reply) if reply.is_ok else read_refusal(reply)
 
     def get_session_information(self, handle: str) -> SessionInformation | None:
@@ -157,10 +153,10 @@ class CoreClient(CoreCalls):
 
         :raises CoreUnavailableError: no response.
         """
-        reply = self._ask_about_session(
-            "GET", "/recipe/session", query={"sessionHandle": handle}, repeatable=True
+        reply = self._ask(
+            "GET", _RID, "/recipe/session", query={"sessionHandle": handle}, repeatable=True, of_session=True
         )
-        if reply is None or reply.status == "UNAUTHORISED":
+        if reply.status == UNAUTHORISED:
             return None
         return read_information(reply.expect_ok())
 
@@ -305,29 +301,6 @@ class CoreClient(CoreCalls):
         self._clock_check.compare(reply.date)
         return reply.mappings("keys")
 
-    def _ask_about_session(
-        self,
-        method: str,
-        path: str,
-        *,
-        repeatable: bool,
-        query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-    ) -> CoreReply | None:
-        """Send a request about one session, or several, of any tenant.
-
-        :returns: ``None`` if the tenant of a session no longer exists.
-        :raises ConfigError: it is the app in the core's address that does not exist.
-        """
-        try:
-            return self._ask(
-                method, _RID, path, tenant_id=None, query=query, body=body, repeatable=repeatable
-            )
-        except CoreError as error:
-            if self.lacks_tenant(error):
-                return None
-            raise
-
     def _require_validity_override(self) -> None:
         # An older version ignores the field, and the token would live longer than the app believes.
         if self.cdi < CDI_ROTATES_AT_REFRESH:
@@ -341,13 +314,13 @@ class CoreClient(CoreCalls):
 
     def _revoke(self, handles: list[str]) -> list[str] | None:
         body = {"sessionHandles": handles}
-        reply = self._ask_about_session("POST", "/recipe/session/remove", body=body, repeatable=True)
-        return None if reply is None else reply.expect_ok().texts("sessionHandlesRevoked")
+        reply = self._ask("POST", _RID, "/recipe/session/remove", body=body, repeatable=True, of_session=True)
+        return None if reply.status == UNAUTHORISED else reply.expect_ok().texts("sessionHandlesRevoked")
 
     def _replace(self, path: str, handle: str, what: Mapping[str, Any]) -> bool:
         body = {"sessionHandle": handle, **what}
-        reply = self._ask_about_session("PUT", path, body=body, repeatable=True)
-        return reply is not None and reply.status != "UNAUTHORISED" and reply.expect_ok() is reply
+        reply = self._ask("PUT", _RID, path, body=body, repeatable=True, of_session=True)
+        return reply.status != UNAUTHORISED and reply.expect_ok() is reply
 
     def _tokens(self, reply: CoreReply) -> IssuedTokens:
         tokens = read_issued(reply)

@@ -43,6 +43,7 @@ class Failure(NamedTuple):
     :param timed_out: whether the host took longer than the timeout.
     :param share: how much of the usual timeout it was given: less than 1 where little time was left.
     :param cause: the exception, if there was one.
+    :param sent_at: when the request was sent, by the clock of the transport.
     """
 
     host: str
@@ -52,6 +53,7 @@ class Failure(NamedTuple):
     timed_out: bool = False
     share: float = 1.0
     cause: Exception | None = None
+    sent_at: float = 0.0
 
 
 def failure_of(

@@ -15,10 +15,9 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from itertools import chain
 
 import requests
 from requests.adapters import BaseAdapter
@@ -165,7 +164,10 @@ class CoreTransport:
         failures: list[Failure] = []
         hosts = self._hosts if len(self._hosts) == 1 else self._in_order(call, now)
         try:
-            for host in chain(hosts, self._once_more(failures)):
+            for each in (*hosts, None):
+                host = each or self._worth_another_attempt(failures)
+                if host is None:
+                    break
                 if host.circuit.opened is not None and not host.circuit.admits():
                     failures.append(host.left_alone())
                     continue
@@ -175,9 +177,11 @@ class CoreTransport:
                         break
                 result = self._try(host, call, now, deadline)
                 if isinstance(result, CoreReply):
+                    host.avoid_until = 0.0
                     return result
                 failures.append(result)
                 del result
+                self._note(host, failures[-1])
                 if not (call.repeatable or failures[-1].not_sent):
                     break
             raise _unavailable(call, failures, is_hurried=left < self._budget) from failures[-1].cause
@@ -204,16 +208,17 @@ class CoreTransport:
         """Return the hosts in the order in which to try them, by the clock at ``now``."""
         return sorted(self._hosts, key=lambda host: host.comes_last(call, now))
 
-    def _once_more(self, failures: list[Failure]) -> Iterator[_Host]:
-        """Yield the host that is worth a second attempt, once all have failed.
+    def _worth_another_attempt(self, failures: list[Failure]) -> _Host | None:
+        """Pause, and return the host to try again once all have failed; ``None`` if there is none.
 
         A host that was reached may only have closed an idle connection, or be starting. One that hangs would
         only take the same time again.
         """
         again = next((each for each in failures if not (each.not_sent or each.timed_out)), None)
-        if again is not None:
-            self._sleep(_PAUSE_SECONDS)
-            yield next(host for host in self._hosts if host.url == again.host)
+        if again is None:
+            return None
+        self._sleep(_PAUSE_SECONDS)
+        return next(host for host in self._hosts if host.url == again.host)
 
     def _try(self, host: _Host, call: CoreCall, now: float, deadline: float) -> CoreReply | Failure:
         """Send a request to one host, and repeat it while the host returns 429.
@@ -239,14 +244,14 @@ class CoreTransport:
                 host.circuit.give_back()
                 raise _no_address(host.url) from error
             except (requests.RequestException, HTTPError) as error:
-                return self._noted(host, failure_of(error, host.url, timeout, self._usual), now)
+                return failure_of(error, host.url, timeout, self._usual)._replace(sent_at=now)
             if host.circuit.came_back():
                 logger.info("The core at %s responds again.", host.shown)
             if self._hooks.after:
                 self._hooks.run_after(request, response, content)
             if response.status_code != 429:
                 # In no variable: a traceback of its cause refers to this frame.
-                return self._noted(host, self._judge(response, content, host, call), now)
+                return self._judge(response, content, host, call)
             limited += 1
             wait = max(pause * random.uniform(0.5, 1.0), _retry_after(response))  # noqa: S311
             if limited > _RATE_LIMIT_RETRIES or self._clock() + wait >= deadline:
@@ -259,19 +264,13 @@ class CoreTransport:
             now = self._clock()
             pause *= 2
 
-    def _noted(self, host: _Host, result: CoreReply | Failure, sent_at: float) -> CoreReply | Failure:
-        """Note for later requests how one to a host ended, and return the result.
-
-        :param sent_at: when it was sent, by the clock.
-        """
-        if isinstance(result, CoreReply):
-            host.avoid_until = 0.0
-            return result
-        if result.timed_out and result.share >= _SHARE_TO_RESPOND:
-            pause = host.circuit.timed_out(sent_at)
+    def _note(self, host: _Host, failure: Failure) -> None:
+        """Note for later requests that one to a host has failed."""
+        if failure.timed_out and failure.share >= _SHARE_TO_RESPOND:
+            pause = host.circuit.timed_out(failure.sent_at)
             what = "No requests are sent to it for %g s; then one probes whether it is back."
         else:
-            if result.timed_out:
+            if failure.timed_out:
                 host.circuit.give_back()
             else:
                 host.circuit.came_back()
@@ -279,8 +278,7 @@ class CoreTransport:
             pause = _AVOID_SECONDS if len(self._hosts) > 1 else None
             what = "Other hosts are tried before it for %g s."
         if pause is not None:
-            logger.warning("%s: %s. %s", host.shown, result.text, what % pause)
-        return result
+            logger.warning("%s: %s. %s", host.shown, failure.text, what % pause)
 
     def _judge(
         self, response: requests.Response, content: bytes | None, host: _Host, call: CoreCall
