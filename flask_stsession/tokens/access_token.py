@@ -98,7 +98,7 @@ class AccessToken:
 
     def payload(self) -> dict[str, Any]:
         """Return a freshly decoded copy of the payload, so that no caller can change another's."""
-        return _payload(self.raw.split(".")[1]) or {}
+        return _json_object(self.raw.split(".")[1]) or {}
 
     def __repr__(self) -> str:
         # Neither the token, a secret, nor the payload, personal data: reprs end up in logs.
@@ -123,10 +123,8 @@ def parse(
     header = headers.get(parts[1]) or _header(parts[1])
     if header is None:
         return None
-    payload = _payload(parts[2])
-    if payload is None:
-        return None
-    return _read(raw, header, payload)
+    payload = _json_object(parts[2])
+    return None if payload is None else _read(raw, header, payload)
 
 
 def read_jwt(raw: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -138,7 +136,7 @@ def read_jwt(raw: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
     parts = re.fullmatch(_COMPACT_JWS, raw) if len(raw) <= MAX_TOKEN_LENGTH else None
     if parts is None:
         return None
-    header, payload = _json_object(parts[1]), _payload(parts[2])
+    header, payload = _json_object(parts[1]), _json_object(parts[2])
     if header is None or payload is None or _needs_extension(header):
         return None
     kid = header.get("kid")
@@ -178,15 +176,8 @@ def is_canonical_base64url(part: str) -> bool:
     return spare_bits_are_zero is None or part[-1] in spare_bits_are_zero
 
 
-def _payload(part: str) -> dict[str, Any] | None:
-    payload = _json_object(part)
-    if payload is not None and isinstance(payload.get("antiCsrfToken"), str):
-        # Claims and validators of the app are handed the payload, and may raise.
-        payload["antiCsrfToken"] = MaskedToken(payload["antiCsrfToken"])
-    return payload
-
-
 def _json_object(part: str) -> dict[str, Any] | None:
+    """Return the header or the payload in a part of a token, or ``None`` if it is not a JSON object."""
     try:
         text = binascii.a2b_base64(part.replace("-", "+").replace("_", "/") + "==").decode("utf-8")
         # ``raw_decode`` does not look for blanks around the object, which no core writes.
@@ -195,7 +186,12 @@ def _json_object(part: str) -> dict[str, Any] | None:
             value = _DECODER.decode(text)
     except (ValueError, RecursionError):  # RecursionError: thousands of nested brackets
         return None
-    return value if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    if isinstance(value.get("antiCsrfToken"), str):
+        # Claims and validators of the app are handed the payload, and may raise.
+        value["antiCsrfToken"] = MaskedToken(value["antiCsrfToken"])
+    return value
 
 
 def _header(part: str) -> TokenHeader | None:
