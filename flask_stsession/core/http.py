@@ -17,6 +17,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
@@ -135,12 +136,14 @@ class CoreTransport:
         self._budget = _BUDGET_READ_TIMEOUTS * timeout[1]
         self._hosts = [_Host(host.rstrip("/"), self._clock, sum(timeout)) for host in hosts]
         self._api_key = api_key
-        self._timeout = timeout
-        self._usual = self._timeouts_within(self._budget)
+        # Where no time is short: both fit into the budget.
+        self._timeout = (min(timeout[0], self._budget - timeout[1]), timeout[1])
         self.max_response_bytes = max_response_bytes
         self._proxies = {} if proxy is None else {"http": proxy, "https": proxy}
         self._tls = dict(tls or {})
-        self._adapter = adapter
+        # Without a session in this process: libraries that mock, record or cache the requests of an app
+        # replace parts of it, and none of them means the core in this process.
+        self._send = self._send_over_network if adapter is None else partial(adapter.send, stream=True)
         self._sleep = sleep
         self._headers = {"Accept": "application/json", "User-Agent": "flask-stsession"}
         if api_key is not None:
@@ -196,14 +199,6 @@ class CoreTransport:
         if session is not None:
             session.close()
 
-    def _timeouts_within(self, left: float) -> tuple[float, float]:
-        """Return how long (s) to wait for a connection, and then for a response.
-
-        :param left: for both together, in s.
-        """
-        connect = min(self._timeout[0], max(left - self._timeout[1], left / 5))
-        return connect, min(self._timeout[1], left - connect)
-
     def _in_order(self, call: CoreCall, now: float) -> list[_Host]:
         """Return the hosts in the order in which to try them, by the clock at ``now``."""
         return sorted(self._hosts, key=lambda host: host.comes_last(call, now))
@@ -229,7 +224,9 @@ class CoreTransport:
         pause = _RATE_LIMIT_PAUSE_SECONDS
         limited = 0
         while True:
-            timeout = self._timeouts_within(max(deadline - now, 0.001))
+            left = max(deadline - now, 0.001)
+            to_connect = min(self._timeout[0], max(left - self._timeout[1], left / 5))
+            timeout = (to_connect, min(self._timeout[1], left - to_connect))
             try:
                 request = self._prepare(host.url, call)
                 for hook in self._hooks.before:
@@ -238,13 +235,13 @@ class CoreTransport:
                 host.circuit.give_back()
                 raise
             try:
-                response = self._send(request, timeout)
+                response = self._send(request, timeout=timeout)
                 content = read_at_most(response, self.max_response_bytes)
             except _NO_ADDRESS as error:
                 host.circuit.give_back()
                 raise _no_address(host.url) from error
             except (requests.RequestException, HTTPError) as error:
-                return failure_of(error, host.url, timeout, self._usual)._replace(sent_at=now)
+                return failure_of(error, host.url, timeout, self._timeout)._replace(sent_at=now)
             if host.circuit.came_back():
                 logger.info("The core at %s responds again.", host.shown)
             if self._hooks.after:
@@ -357,11 +354,9 @@ class CoreTransport:
             raise _no_address(host) from error
         return prepared
 
-    def _send(self, prepared: requests.PreparedRequest, timeout: tuple[float, float]) -> requests.Response:
-        if self._adapter is not None:
-            # Without a session: libraries that mock, record or cache the requests of an app replace parts of
-            # it, and none of them means the core in this process.
-            return self._adapter.send(prepared, stream=True, timeout=timeout)
+    def _send_over_network(
+        self, prepared: requests.PreparedRequest, *, timeout: tuple[float, float]
+    ) -> requests.Response:
         return self._sessions.get().send(prepared, timeout=timeout, allow_redirects=False, stream=True)
 
     def _new_session(self) -> requests.Session:
