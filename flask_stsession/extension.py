@@ -25,7 +25,7 @@ from .concurrency import TimeLimit
 from .config import load
 from .constants import CORS_REQUEST_HEADERS, DEFAULT_TENANT, REFRESH_PATH
 from .core.hooks import CoreHooks
-from .errors import ConfigError, Reason, TryRefreshTokenError, UnauthorisedError
+from .errors import ConfigError, Reason, SessionHTTPError, TryRefreshTokenError, UnauthorisedError
 from .sessions.assembly import make_manager, make_transport
 from .sessions.loaders import Loaders
 from .sessions.new_session import NewSession, check_lifetime
@@ -64,6 +64,7 @@ from .web.verify import (
     answer_inquiry,
     check_tenant,
     is_renewal_route,
+    record_verdict,
     required_session,
     validators_for,
 )
@@ -254,7 +255,10 @@ class STSession(Extension):
         :param session: the session with its new tokens, which the client does not have yet.
         :returns: unless overridden, whether the ``user_loader`` knows the user; ``True`` without a loader.
         """
-        session.user_is_gone = self._is_user_gone(session)
+        loads = "user_loader" in self._loaders.registered
+        session.user_is_gone = (
+            loads and self.load_user(session.get_user_id(), session.get_tenant_id()) is None
+        )
         return not session.user_is_gone
 
     # Functions of the app, registered with these as decorators
@@ -502,7 +506,12 @@ class STSession(Extension):
         )
         if request is not None:
             check_current_request(request)
-        return refresh.refresh(self._app_state, state)
+        app_state = self._app_state
+        try:
+            return refresh.refresh(app_state, state)
+        except SessionHTTPError as error:
+            record_verdict(app_state, error)
+            raise
 
     def sign_out(self) -> bool:
         """End this request's session, an expired one included, and clear the client in any case.
@@ -694,7 +703,7 @@ class STSession(Extension):
             anti_csrf_token=anti_csrf_token,
             enable_anti_csrf=not disable_anti_csrf and state.config.anti_csrf == "VIA_TOKEN",
         )
-        self.refuse_refresh_of_ended(session)
+        self.refuse_refresh_of_ended(session, state)
         return session
 
     # Sessions by handle or user
@@ -1034,9 +1043,10 @@ class STSession(Extension):
         """
         return self._loaders.load_user(self.manager, user_id, tenant_id)
 
-    def refuse_refresh_of_ended(self, session: Session) -> None:
+    def refuse_refresh_of_ended(self, session: Session, app_state: AppState) -> None:
         """End the session if :meth:`allow_refresh` refuses it.
 
+        :param app_state: of the current app.
         :raises UnauthorisedError: the session was ended, here or by a receiver of ``session_refreshed``.
         :raises TypeError: :meth:`allow_refresh` did not return a bool.
         """
@@ -1044,23 +1054,18 @@ class STSession(Extension):
         if not isinstance(allowed, bool):
             raise TypeError(f"allow_refresh() must return True or False, not {allowed!r}.")
         if allowed:
-            if self.manager.is_revoked(session.get_handle()):
+            if app_state.manager.is_revoked(session.get_handle()):
                 raise UnauthorisedError("The session was revoked while it was refreshed.")
             return
         self.revoke_session(session.get_handle())
-        user_id, is_gone = session.get_user_id(), session.user_is_gone
-        if is_gone is None:  # an override decided without the loader
-            is_gone = self._is_user_gone(session)
-        if is_gone:
+        user_id = session.get_user_id()
+        if session.user_is_gone is None:  # an override decided without the loader
+            STSession.allow_refresh(self, session)
+        if session.user_is_gone:
             message, reason = f"The user_loader knows no user {user_id!r}.", Reason.USER_GONE
         else:
             message, reason = f"allow_refresh() ended a session of {user_id!r}.", Reason.SESSION_ENDED
         raise UnauthorisedError(message, reason=reason)
-
-    def _is_user_gone(self, session: Session) -> bool:
-        if "user_loader" not in self._loaders.registered:
-            return False
-        return self.load_user(session.get_user_id(), session.get_tenant_id()) is None
 
     def roles_of(self, user_id: str, tenant_id: str) -> list[str]:
         """Return the user's roles, from the ``roles_loader`` or the core."""

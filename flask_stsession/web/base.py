@@ -74,7 +74,7 @@ class Extension(ABC):
         """Return what the ``user_loader`` returns for a user."""
 
     @abstractmethod
-    def refuse_refresh_of_ended(self, session: Session) -> None:
+    def refuse_refresh_of_ended(self, session: Session, app_state: AppState) -> None:
         """End the session if ``allow_refresh`` refuses it."""
 
     @abstractmethod

@@ -181,11 +181,9 @@ def request_of(method: str, *, instead: str) -> Request:
     :param instead: the method to call instead, with its arguments, where there is no request.
     :raises RuntimeError: there is no request.
     """
-    if has_request_context():
-        return this_request()
-    raise RuntimeError(
-        f"{method}() works on the session of a request, and there is no request here. Call {instead} instead."
-    )
+    if not has_request_context():
+        raise _no_request(method, instead)
+    return this_request()
 
 
 def state_to_change(method: str, *, instead: str) -> RequestState:
@@ -196,10 +194,18 @@ def state_to_change(method: str, *, instead: str) -> RequestState:
     :raises RuntimeError: there is no request.
     :raises TooLateError: the response has been written.
     """
-    state = request_state(request_of(method, instead=instead))
+    if not has_request_context():
+        raise _no_request(method, instead)
+    state = request_state(this_request())
     if state.is_written:
         raise TooLateError(method, instead=instead)
     return state
+
+
+def _no_request(method: str, instead: str) -> RuntimeError:
+    return RuntimeError(
+        f"{method}() works on the session of a request, and there is no request here. Call {instead} instead."
+    )
 
 
 def own_session(handle: str) -> Session | None:

@@ -11,7 +11,6 @@ from ..errors import (
     ClearDuplicateSessionCookiesError,
     DuplicateSessionCookiesError,
     Reason,
-    SessionHTTPError,
     TokenTheftError,
     UnauthorisedError,
 )
@@ -23,7 +22,6 @@ from .context import RequestState, hand_out, origin_of_api, this_request
 from .navigation import keep_cookies_from_other_sites
 from .stray_cookies import left_behind, strays_of, warn_of, with_paths
 from .transport import RequestTokens, allowed_transfer, read_tokens
-from .verify import record_verdict
 
 if TYPE_CHECKING:
     from flask import Request
@@ -43,16 +41,8 @@ def refresh(app_state: AppState, state: RequestState) -> Session:
     """Exchange this request's refresh token for new tokens (FDI: ``POST {base}/session/refresh``).
 
     :param state: of this request.
-    :raises SessionHTTPError: the verdict, with what it clears on the client already recorded.
+    :raises SessionHTTPError: the verdict; what it clears on the client is yet to be recorded.
     """
-    try:
-        return _refreshed(app_state, state)
-    except SessionHTTPError as error:
-        record_verdict(app_state, error)
-        raise
-
-
-def _refreshed(app_state: AppState, state: RequestState) -> Session:
     request = this_request()
     config = app_state.config
     sent = read_tokens(request.environ, config.cookie_names)
@@ -88,7 +78,7 @@ def _refreshed(app_state: AppState, state: RequestState) -> Session:
         if method == "cookie":
             _warn_of_another_app(config, request, sent)
         raise
-    app_state.extension.refuse_refresh_of_ended(session)
+    app_state.extension.refuse_refresh_of_ended(session, app_state)
     if method == "cookie" and sent.bearer is not None and allowed == "cookie":
         state.changes.clear("header")
     if method == "header" and sent.refresh_cookies:
