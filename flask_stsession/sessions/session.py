@@ -432,11 +432,22 @@ class Session:
         if self._changes is not None:
             self._changes.end_session(of_session=self.get_handle())
 
-    def attach(self, request: RequestRecord) -> None:
-        """Record changes for the client with this request from now on, pending ones included."""
+    def send_with(self, request: RequestRecord) -> None:
+        """Send changed tokens with the response to this request from now on, those that wait included."""
         self._request = request
-        if self._access_token_updated:
-            self._issue()
+        if not self._access_token_updated or self.transfer_method is None:
+            return
+        token = self._access_token
+        send_anti_csrf = self._anti_csrf_on_issue and self.transfer_method == "cookie"
+        request.changes.issue(
+            TokensToSend(
+                self.transfer_method,
+                token,
+                self._refresh_token,
+                token.anti_csrf_token if send_anti_csrf else None,
+                self.remember,
+            )
+        )
 
     @property
     def _changes(self) -> ClientChanges | None:
@@ -451,7 +462,8 @@ class Session:
         self._payload = None
         self._access_token_updated = True
         self._anti_csrf_on_issue = self._anti_csrf_on_issue or renewed
-        self._issue()
+        if self._request is not None:
+            self.send_with(self._request)
 
     def replace_payload(self, payload: dict[str, Any]) -> None:
         """Replace the payload; the next access token will carry it, as the current one has expired."""
@@ -483,21 +495,6 @@ class Session:
         if self._payload is None:
             self._payload = self._access_token.payload()
         return self._payload
-
-    def _issue(self) -> None:
-        if self._request is None or self.transfer_method is None:
-            return
-        token = self._access_token
-        send_anti_csrf = self._anti_csrf_on_issue and self.transfer_method == "cookie"
-        self._request.changes.issue(
-            TokensToSend(
-                self.transfer_method,
-                token,
-                self._refresh_token,
-                token.anti_csrf_token if send_anti_csrf else None,
-                self.remember,
-            )
-        )
 
 
 #: The name of the class in supertokens-python.

@@ -237,7 +237,7 @@ def publish(session: Session | None, g: Any) -> None:
 def hand_out(state: RequestState, session: Session) -> None:
     """Make a new or refreshed session the request's own, and send its tokens with the response."""
     state.session = session
-    session.attach(state)
+    session.send_with(state)
     publish(session, this_g())
 
 

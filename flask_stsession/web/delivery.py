@@ -11,7 +11,7 @@ from ..config.domains import host_of, is_host_or_parent, is_loopback
 if TYPE_CHECKING:
     from flask import Request
 
-    from ..config.config import Config, SameSite
+    from ..config.config import Config, Decisions
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
@@ -45,24 +45,23 @@ class Delivery:
                 cache_control,
             )
 
-    def warn_of_lost_cookies(self, request: Request, *, secure: bool, same_site: SameSite) -> None:
+    def warn_of_lost_cookies(self, request: Request, attributes: Decisions) -> None:
         """Warn of cookies that browsers drop: a login then seems to do nothing.
 
-        :param secure: whether the cookies have the attribute ``Secure``.
-        :param same_site: their attribute ``SameSite``.
+        :param attributes: of the cookies.
         """
-        if same_site != "none" and _is_inside_of_another_site(request):
+        if attributes.same_site != "none" and _is_inside_of_another_site(request):
             page = request.headers.get("Origin", "another site")
             self._warn_once(
                 f"site {page}",
                 "Cookies with SameSite %s are being sent to a page of %s, which is another site to browsers: "
                 "they drop them. Open the page and this app under one host name (localhost and 127.0.0.1 are "
                 "two), or write the page's origin in STSESSION_WEBSITE_DOMAIN and serve both by https.",
-                same_site,
+                attributes.same_site,
                 page,
             )
         host = request.headers.get("X-Forwarded-Host", request.host).partition(",")[0].strip()
-        if secure and not _arrives_by_https(request) and not is_loopback(host):
+        if attributes.secure and not _arrives_by_https(request) and not is_loopback(host):
             self._warn_once(
                 "secure",
                 "Cookies with the attribute Secure are being sent over http to %r, where browsers drop them: "

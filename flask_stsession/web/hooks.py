@@ -81,7 +81,7 @@ def register(app_state: AppState) -> None:
             response.headers["Cache-Control"] = "no-store"  # it carries tokens, whatever the app has set
             issued = changes.issued
             if issued is not None and issued.method == "cookie":
-                delivery.warn_of_lost_cookies(request, secure=writer.secure, same_site=writer.same_site)
+                delivery.warn_of_lost_cookies(request, writer.attributes)
         state.is_written = True
         return response
 

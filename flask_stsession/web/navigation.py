@@ -159,6 +159,9 @@ def keep_cookies_from_other_sites(
     :raises UnauthorisedError: another site did, and cookies carry the tokens (``cross_site``). It clears
         nothing.
     """
+    environ = request.environ
+    if "HTTP_ORIGIN" not in environ and "HTTP_SEC_FETCH_SITE" not in environ:
+        return False  # no browser, or one that says nothing
     if not is_of_another_site(config, request):
         return False
     if method == "header":
@@ -181,8 +184,6 @@ def is_of_another_site(config: Config, request: Request) -> bool:
     Logs a warning if the page is of our site but its origin is not configured.
     """
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-    if origin is None and site is None:  # no browser, or one that says nothing
-        return False
     trusted = config.accepted_origins(origin_of_api(request))
     sender = sender_of(
         method=request.method,

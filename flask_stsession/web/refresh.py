@@ -212,6 +212,8 @@ def _expire_strays(
     *,
     has_ended: bool = False,
 ) -> None:
+    if not (sent.access_cookies or sent.refresh_cookies or sent.legacy):
+        return
     if state.pending is not None and state.pending.strays is not None:
         return
     strays = strays_of(config, request, sent, allowed)

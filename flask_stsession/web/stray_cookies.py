@@ -73,8 +73,6 @@ def strays_of(
     by_cookie: tuple[str, ...] = (names.access, names.refresh)
     if allowed == "header":
         by_cookie, sent = (), sent._replace(access_cookies=[], refresh_cookies=[])
-    if not (sent.access_cookies or sent.refresh_cookies or sent.legacy):
-        return None
     refresh_path = config.refresh_path(request.script_root)
     paths = _ancestors(config, request)
     troubled: list[str] = []

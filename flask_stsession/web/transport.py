@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from flask import Request
     from werkzeug.wrappers import Response
 
-    from ..config.config import AllowedTransfer, Config, CookieNames, SameSite
+    from ..config.config import AllowedTransfer, Config, CookieNames, Decisions
     from ..errors import Reason
 
 _BEARER = "Bearer "
@@ -230,11 +231,12 @@ class ResponseWriter:
         self._names = config.cookie_names
         self._script_root = script_root
         self._turns = turns
-        decided = config.decisions(root_url)
-        #: The attribute ``SameSite`` of the cookies.
-        self.same_site: SameSite = decided.same_site
-        #: Whether the cookies have the attribute ``Secure``.
-        self.secure: bool = decided.secure
+        self._root_url = root_url
+
+    @cached_property
+    def attributes(self) -> Decisions:
+        """SameSite and Secure of the cookies, determined for the first one."""
+        return self._config.decisions(self._root_url)
 
     def write(self, changes: ClientChanges, response: Response) -> None:
         """Write cookies and headers, and expose the headers to scripts."""
@@ -302,9 +304,10 @@ class ResponseWriter:
         parts = [f"{stray.name}=", f"Path={stray.path}", "Max-Age=0"]
         if stray.domain is not None:
             parts.insert(1, f"Domain={stray.domain}")
+        attributes = self.attributes
         # Browsers require Secure for names that begin with __Secure-, and in responses to other sites.
-        if self.secure and (self.same_site == "none" or stray.name.startswith("__")):
-            parts += ["Secure", f"SameSite={self.same_site.capitalize()}"]
+        if attributes.secure and (attributes.same_site == "none" or stray.name.startswith("__")):
+            parts += ["Secure", f"SameSite={attributes.same_site.capitalize()}"]
         return "; ".join(parts)
 
     _OURS: Any = object()
@@ -325,9 +328,9 @@ class ResponseWriter:
             expires=expires,
             path=path,
             domain=self._config.cookie_domain if domain is self._OURS else domain,
-            secure=self.secure,
+            secure=self.attributes.secure,
             httponly=True,
-            samesite=self.same_site.capitalize(),
+            samesite=self.attributes.same_site.capitalize(),
             partitioned=self._config.cookie_partitioned,
         )
 

@@ -220,7 +220,7 @@ class Guard:
                 self.checked_session(request, state, promotes=promotes)
             finally:
                 state.session = before
-            session.attach(state)
+            session.send_with(state)
         return session
 
     def checked_session(

@@ -497,7 +497,7 @@ _METHODS: list[tuple[str, tuple[Any, ...]]] = [
 
 #: Methods for the rest of the package.
 _INTERNAL = {
-    "attach",
+    "send_with",
     "context",
     "replace_access_token",
     "replace_payload",

@@ -185,7 +185,7 @@ def test_every_synchronous_spelling_of_supertokens_python_is_the_same_method() -
 
 def test_every_method_accepts_a_user_context() -> None:
     ours = {
-        "attach",
+        "send_with",
         "clear_on_client",
         "context",
         "end_on_client",
