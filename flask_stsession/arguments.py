@@ -65,7 +65,7 @@ def checked_user_id(user_id: str, argument: str = "user_id") -> str:
         raise TypeError(
             f"{argument} must be a non-empty str, not {user_id!r}: write str(user.id) for a number."
         )
-    return utf8_text(user_id, argument)
+    return user_id if user_id.isascii() else utf8_text(user_id, argument)
 
 
 def checked_handle(handle: object, argument: str = "handle") -> str:

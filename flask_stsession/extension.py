@@ -50,7 +50,7 @@ from .web.guards import Protection, default_options_response
 from .web.options import (
     SESSION_ONLY,
     VerifyOptions,
-    check_flag,
+    check_flags,
     check_inquiry,
     checked_claims,
     checked_validators,
@@ -400,19 +400,20 @@ class STSession(Extension):
             cannot shorten its life.
         :raises CoreUnavailableError: the core does not answer.
         """
-        for name, flag, takes_none in (
-            ("disable_anti_csrf", disable_anti_csrf, True),
-            ("remember", remember, True),
-            ("allow_cross_site", allow_cross_site, False),
-            ("keep_previous", keep_previous, False),
-        ):
-            check_flag("create_new_session()", name, flag, takes_none=takes_none)
+        check_flags(
+            "create_new_session()",
+            optional=("disable_anti_csrf", "remember"),
+            disable_anti_csrf=disable_anti_csrf,
+            remember=remember,
+            allow_cross_site=allow_cross_site,
+            keep_previous=keep_previous,
+        )
         new = NewSession(
             user_id=checked_user_id(user_id),
             tenant_id=DEFAULT_TENANT if tenant_id is None else tenant_id,
             recipe_user_id=recipe_user_id,
-            access_token_payload={} if access_token_payload is None else access_token_payload,
-            session_data_in_database={} if session_data_in_database is None else session_data_in_database,
+            access_token_payload=access_token_payload,
+            session_data_in_database=session_data_in_database,
             disable_anti_csrf=bool(disable_anti_csrf),
             remember=remember,
             keep_previous=keep_previous,
@@ -545,13 +546,13 @@ class STSession(Extension):
 
         The parameters are those of :meth:`create_new_session`, but without an anti-CSRF token by default.
         """
-        check_flag("create_new_session_without_request_response()", "disable_anti_csrf", disable_anti_csrf)
+        check_flags("create_new_session_without_request_response()", disable_anti_csrf=disable_anti_csrf)
         new = NewSession(
             user_id=checked_user_id(user_id),
             tenant_id=DEFAULT_TENANT if tenant_id is None else tenant_id,
             recipe_user_id=recipe_user_id,
-            access_token_payload={} if access_token_payload is None else access_token_payload,
-            session_data_in_database={} if session_data_in_database is None else session_data_in_database,
+            access_token_payload=access_token_payload,
+            session_data_in_database=session_data_in_database,
             disable_anti_csrf=disable_anti_csrf,
             access_token_validity_seconds=access_token_validity_seconds,
         )
@@ -666,7 +667,7 @@ class STSession(Extension):
         :raises InvalidClaimsError: scopes are missing (403).
         :raises CoreUnavailableError: the core was needed and did not answer.
         """
-        check_flag("verify_oauth2_access_token()", "check_database", check_database)
+        check_flags("verify_oauth2_access_token()", check_database=check_database)
         with verdicts_refuse_connections():
             token = _given_token(token, "token", Reason.NO_TOKEN)
             for argument, value in (("audience", audience), ("client_id", client_id)):
@@ -689,11 +690,10 @@ class STSession(Extension):
         :raises UnauthorisedError: the session has ended.
         :raises TokenTheftError: an older, replaced token was used; the session is revoked.
         """
-        check_flag(
+        check_flags(
             "refresh_session_without_request_response()",
-            "disable_anti_csrf",
-            masked(disable_anti_csrf),  # it may be the anti-CSRF token
-            remedy="Write anti_csrf_token=... for a token, or disable_anti_csrf=True or nothing.",
+            remedy=lambda _: "Write anti_csrf_token=... for a token, or disable_anti_csrf=True or nothing.",
+            disable_anti_csrf=masked(disable_anti_csrf),  # it may be the anti-CSRF token
         )
         state = self._app_state
         refresh_token = _given_token(refresh_token, "refresh_token", Reason.REFRESH_TOKEN_MISSING)
@@ -748,7 +748,7 @@ class STSession(Extension):
         user_id = checked_user_id(user_id)
         if tenant_id is not None:
             checked_tenant_id(tenant_id)
-        check_flag("revoke_all_sessions_for_user()", "revoke_across_all_tenants", revoke_across_all_tenants)
+        check_flags("revoke_all_sessions_for_user()", revoke_across_all_tenants=revoke_across_all_tenants)
         revoked = self.manager.revoke_all_of_user(
             user_id,
             tenant_id=tenant_id,
@@ -768,7 +768,7 @@ class STSession(Extension):
         user_id = checked_user_id(user_id)
         if tenant_id is not None:
             checked_tenant_id(tenant_id)
-        check_flag("get_all_session_handles_for_user()", "fetch_across_all_tenants", fetch_across_all_tenants)
+        check_flags("get_all_session_handles_for_user()", fetch_across_all_tenants=fetch_across_all_tenants)
         return self.manager.client.list_session_handles(
             user_id,
             tenant_id=tenant_id,
@@ -901,7 +901,11 @@ class STSession(Extension):
         :raises ValueError: the lifetime is less than a second, or endless.
         :raises CoreError: the core refuses the payload.
         """
-        check_flag("create_jwt()", "use_static_signing_key", use_static_signing_key, takes_none=True)
+        check_flags(
+            "create_jwt()",
+            optional=("use_static_signing_key",),
+            use_static_signing_key=use_static_signing_key,
+        )
         return self.manager.client.create_jwt(
             json_object(payload, argument="payload"),
             issuer=self._issuer() or "",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..constants import FRONT_TOKEN_HEADER
 from ..errors import ConfigError, InvalidClaimsError, TryRefreshTokenError, UnauthorisedError
-from ..web.options import VerifyOptions, check_flag, verify_options
+from ..web.options import VerifyOptions, check_flags, verify_options
 from .client_headers import token_headers
 from .events import EventError, EventRequest, parse_event
 from .settings import read_settings
@@ -92,8 +92,7 @@ def make_authorizer(
             f"make_authorizer() returns a handler and decorates none, so it takes no {config!r:.100}: write "
             "authorizer = make_authorizer()."
         )
-    for name, flag in (("result_caching", result_caching), ("simple_responses", simple_responses)):
-        check_flag("make_authorizer()", name, flag)
+    check_flags("make_authorizer()", result_caching=result_caching, simple_responses=simple_responses)
     options = verify_options(
         "make_authorizer()",
         # A result that was cached for a GET is used for a POST as well.

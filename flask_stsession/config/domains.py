@@ -215,6 +215,7 @@ def is_loopback(netloc: str) -> bool:
     return address.is_loopback
 
 
+@lru_cache(maxsize=256)
 def is_local_host(netloc: str, *, forwarded: bool = False) -> bool:
     """Return whether this host can only be reached from this machine or its own network.
 

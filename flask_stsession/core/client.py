@@ -55,7 +55,7 @@ class CoreClient(CoreCalls):
         database_data: Mapping[str, Any] | None = None,
         enable_anti_csrf: bool = False,
         use_dynamic_signing_key: bool = True,
-        access_token_validity_ms: int | None = None,
+        access_token_validity_seconds: float | None = None,
     ) -> IssuedTokens:
         """Create a session; never sent twice.
 
@@ -64,8 +64,8 @@ class CoreClient(CoreCalls):
             a login method finds the user that it belongs to.
         :param payload: the payload of the access token, without the keys that belong to the session.
         :param database_data: kept in the core only.
-        :param access_token_validity_ms: the life of the first access token; ``None``: as the core is
-            configured, which is also the longest.
+        :param access_token_validity_seconds: the life of the first access token, in s; ``None``: as the core
+            is configured, which is also the longest.
         :raises ConfigError: a validity is given, and the core takes none (before CDI 5.6).
         :raises CoreError: the tenant does not exist, or the core refuses the payload or the validity.
         :raises CoreUnavailableError: no response; the session may exist, but no client has its tokens.
@@ -77,9 +77,9 @@ class CoreClient(CoreCalls):
             "enableAntiCsrf": enable_anti_csrf,
             "useDynamicSigningKey": use_dynamic_signing_key,
         }
-        if access_token_validity_ms is not None:
+        if access_token_validity_seconds is not None:
             self._require_validity_override()
-            body["accessTokenValidity"] = access_token_validity_ms
+            body["accessTokenValidity"] = int(access_token_validity_seconds * 1000)
         reply = self._ask("POST", _RID, "/recipe/session", tenant_id=tenant_id, body=body, repeatable=False)
         return self._tokens(reply.expect_ok())
 

@@ -28,7 +28,8 @@ def refuse_blanks(value: str, argument: str) -> None:
     """
     if not isinstance(value, str):
         raise not_text(argument, value)
-    utf8_text(value, argument)
+    if not value.isascii():
+        utf8_text(value, argument)
     trimmed = value.strip(BLANKS)
     if not trimmed:
         raise ValueError(f"{argument} is {value!r}, which consists of blanks only: pass the id itself.")

@@ -262,8 +262,12 @@ class SessionManager:
         :raises MismatchedUserError: the login method belongs to another user; the session was ended.
         :raises CoreUnavailableError: the core does not answer.
         """
-        own = without_protected(json_object(new.access_token_payload, argument="access_token_payload"))
-        stored = json_object(new.session_data_in_database, argument="session_data_in_database")
+        own: dict[str, Any] = {}
+        if new.access_token_payload is not None:
+            own = without_protected(json_object(new.access_token_payload, argument="access_token_payload"))
+        stored: dict[str, Any] | None = None
+        if new.session_data_in_database is not None:
+            stored = json_object(new.session_data_in_database, argument="session_data_in_database")
         if issuer is not None:
             own["iss"] = issuer
         audience = self._config.audience
@@ -302,7 +306,7 @@ class SessionManager:
             database_data=stored,
             enable_anti_csrf=enable_anti_csrf and not new.disable_anti_csrf,
             use_dynamic_signing_key=self._config.use_dynamic_access_token_signing_key,
-            access_token_validity_ms=new.access_token_validity_ms,
+            access_token_validity_seconds=new.access_token_validity_seconds,
         )
         if new.recipe_user_id is not None and created.session.user_id != new.user_id:
             self.client.revoke_sessions([created.session.handle])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..constants import DEFAULT_TENANT
@@ -34,8 +34,8 @@ class NewSession:
     user_id: str
     tenant_id: str = DEFAULT_TENANT
     recipe_user_id: str | None = None
-    access_token_payload: Mapping[str, Any] = field(default_factory=dict)
-    session_data_in_database: Mapping[str, Any] = field(default_factory=dict)
+    access_token_payload: Mapping[str, Any] | None = None
+    session_data_in_database: Mapping[str, Any] | None = None
     disable_anti_csrf: bool = False
     remember: bool | None = None
     allow_cross_site: bool = False
@@ -44,7 +44,8 @@ class NewSession:
 
     def __post_init__(self) -> None:
         refuse_blanks(self.user_id, "user_id")
-        refuse_blanks(self.tenant_id, "tenant_id")
+        if self.tenant_id != DEFAULT_TENANT:
+            refuse_blanks(self.tenant_id, "tenant_id")
         if self.recipe_user_id is not None:
             refuse_blanks(self.recipe_user_id, "recipe_user_id")
         if self.access_token_validity_seconds is not None:
@@ -54,12 +55,6 @@ class NewSession:
     def login_method(self) -> str:
         """The recipe user id; the user id where a user has only one login method."""
         return self.recipe_user_id or self.user_id
-
-    @property
-    def access_token_validity_ms(self) -> int | None:
-        """The life of the first access token, in ms; ``None``: as the core is configured."""
-        seconds = self.access_token_validity_seconds
-        return None if seconds is None else int(seconds * 1000)
 
 
 def check_lifetime(seconds: object, argument: str) -> None:

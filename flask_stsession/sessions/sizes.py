@@ -53,11 +53,13 @@ class TokenSizes:
         cookie_domain: str | None = None,
     ) -> None:
         self._allowed = allowed
-        self._max_header_bytes = max_header_bytes
         # RFC 6265, 6.1: name, value and attributes count together.
         name = len(cookie_prefix) + len(ACCESS_TOKEN_COOKIE) + len("=")
         domain = len(f"; Domain={cookie_domain}") if cookie_domain else 0
-        self._max_cookie_bytes = MAX_COOKIE_BYTES - name - domain - _ATTRIBUTE_BYTES
+        self._limits = {
+            "cookie": MAX_COOKIE_BYTES - name - domain - _ATTRIBUTE_BYTES,
+            "header": max_header_bytes,
+        }
         self._has_warned = False
 
     def check(
@@ -83,7 +85,7 @@ class TokenSizes:
         content = ids + _json_bytes(payload) - 1
         estimate = _JWT_BYTES + content * 4 // 3  # base64 makes 4 of 3
         method = transfer_method or self._likely_method(stored, ids)
-        limit = self._limit(method)
+        limit = self._limits[method]
         if estimate > limit:
             raise ConfigError(
                 f"The access token would have about {estimate} bytes, more than {_place(method)} can hold "
@@ -94,14 +96,9 @@ class TokenSizes:
                     else "raise STSESSION_MAX_ACCESS_TOKEN_BYTES."
                 )
             )
-        # By cookie that was the stricter check: an access token carries the ids twice.
-        refresh = _REFRESH_TOKEN_BYTES + _json_bytes([user_id, tenant_id]) * 4 // 3
-        if refresh > MAX_REFRESH_TOKEN_LENGTH:
-            raise ConfigError(
-                f"The user id has {len(user_id)} characters, so that the refresh token would have about "
-                f"{refresh} bytes, more than {MAX_REFRESH_TOKEN_LENGTH}. Nothing was written. Use a shorter "
-                "user id."
-            )
+        # A refresh token is smaller, since an access token carries the ids twice.
+        if estimate > MAX_REFRESH_TOKEN_LENGTH:
+            _refuse_long_refresh_token(user_id, tenant_id)
         # The front-token carries the payload once more.
         outgoing = estimate + content * 4 // 3
         if outgoing > _USUAL_HEAD_BYTES and not self._has_warned:
@@ -117,16 +114,12 @@ class TokenSizes:
 
     def problem(self, token: str, transfer_method: TransferMethod | None) -> str | None:
         """Return why an access token from the core is too large, or ``None`` if it is not."""
-        is_cookie = (transfer_method or self._allowed) == "cookie"
-        limit = self._max_cookie_bytes if is_cookie else self._max_header_bytes
+        limit = self._limits["cookie" if (transfer_method or self._allowed) == "cookie" else "header"]
         if len(token) <= limit:
             return None
         return (
             f"its access token has {len(token)} bytes, more than {_place(transfer_method)} can hold ({limit})"
         )
-
-    def _limit(self, method: str) -> int:
-        return self._max_cookie_bytes if method == "cookie" else self._max_header_bytes
 
     def _assumed(self) -> str:
         return "cookie" if self._allowed == "cookie" else "header"
@@ -136,7 +129,16 @@ class TokenSizes:
         if stored is None or self._allowed == "header":
             return self._assumed()
         present = _JWT_BYTES + (ids + _json_bytes(stored) - 1) * 4 // 3
-        return "header" if self._allowed == "any" and present > self._limit("cookie") else "cookie"
+        return "header" if self._allowed == "any" and present > self._limits["cookie"] else "cookie"
+
+
+def _refuse_long_refresh_token(user_id: str, tenant_id: str) -> None:
+    size = _REFRESH_TOKEN_BYTES + _json_bytes([user_id, tenant_id]) * 4 // 3
+    if size > MAX_REFRESH_TOKEN_LENGTH:
+        raise ConfigError(
+            f"The user id has {len(user_id)} characters, so that the refresh token would have about {size} "
+            f"bytes, more than {MAX_REFRESH_TOKEN_LENGTH}. Nothing was written. Use a shorter user id."
+        )
 
 
 def _largest_part(payload: Mapping[str, Any], ids: Mapping[str, str]) -> str:

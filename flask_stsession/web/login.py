@@ -218,6 +218,8 @@ def _carried_session(
     session = state.session or state.peeked
     if session is not None:
         return _Carried(session.get_handle(), session.transfer_method, session.remember)
+    if sent.bearer is None and not sent.access_cookies:
+        return None
     token, method = _authentic_token(app_state, request, sent)
     if token is None or app_state.manager.is_revoked(token.session_handle):
         return None
@@ -245,15 +247,10 @@ def refuse_foreign_sign_out(app_state: AppState) -> None:
     state.sender_checked = True
 
 
-def _is_forwarded(request: Request) -> bool:
-    """Return whether a proxy says that it forwarded this request."""
-    return any(map(re.compile(_FORWARDING).fullmatch, request.environ))
-
-
 def _refuse_unconfigured_host(config: Config, request: Request) -> None:
     if config.api_domain is not None:
         return
-    is_forwarded = _is_forwarded(request)
+    is_forwarded = any(map(re.compile(_FORWARDING).fullmatch, request.environ))
     problem = unconfigured_host_problem(
         config,
         request.environ.get("HTTP_HOST") or request.host,
@@ -301,8 +298,6 @@ def _authentic_token(
     app_state: AppState, request: Request, sent: RequestTokens
 ) -> tuple[AccessToken | None, TransferMethod | None]:
     """Return this request's access token, expired or not, if the core signed it."""
-    if sent.bearer is None and not sent.access_cookies:
-        return None, None
     allowed = allowed_transfer(app_state.config, request, for_create_new_session=False)
     for raw, method in sent.access_candidates(allowed):
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -107,13 +107,15 @@ def verify_options(
     :raises ConfigError: the arguments could protect nothing.
     """
     refuse_unknown(caller, unknown)
-    for name, value, takes_none in (
-        ("anti_csrf_check", anti_csrf_check, True),
-        ("session_required", session_required, False),
-        ("check_database", check_database, True),
-        ("ignore_invalid", ignore_invalid, False),
-    ):
-        check_flag(caller, name, value, takes_none=takes_none, remedy=_meant_instead_of_flag(value))
+    check_flags(
+        caller,
+        optional=("anti_csrf_check", "check_database"),
+        remedy=_meant_instead_of_flag,
+        anti_csrf_check=anti_csrf_check,
+        session_required=session_required,
+        check_database=check_database,
+        ignore_invalid=ignore_invalid,
+    )
     _check_kinds(caller, override_global_claim_validators, user_context, tenant)
     needed = _needed_validators(caller, roles, permissions, validators, max_age_in_sec, max_auth_age)
     demands = {"roles": roles, "permissions": permissions, "max_auth_age": max_auth_age, "tenant": tenant}
@@ -176,21 +178,27 @@ def refuse_unknown(caller: str, given: Iterable[str], own: Sequence[str] = ()) -
             raise TypeError(f"{caller} has no argument {name!r}: {advice}")
 
 
-def check_flag(caller: str, name: str, value: object, *, takes_none: bool = False, remedy: str = "") -> None:
-    """Refuse a value that is not a bool: ``"false"`` is true, and ``0`` is not ``None``.
+def check_flags(
+    caller: str,
+    *,
+    optional: Collection[str] = (),
+    remedy: Callable[[object], str] | None = None,
+    **flags: object,
+) -> None:
+    """Refuse values that are not bools: ``"false"`` is true, and ``0`` is not ``None``.
 
-    :param caller: the function that got it, for the message.
-    :param name: of its argument.
-    :param takes_none: whether ``None`` stands for a default.
-    :param remedy: what to write; by default one of the two bools.
-    :raises TypeError: it is not a bool.
+    :param caller: the function that got them, for the message.
+    :param optional: the names of the flags for which ``None`` stands for a default.
+    :param remedy: returns what to write instead of a value; if it returns nothing, one of the two bools.
+    :param flags: the values by the names of the caller's arguments.
+    :raises TypeError: one of them is not a bool.
     """
-    if isinstance(value, bool) or (value is None and takes_none):
-        return
-    raise TypeError(
-        f"{caller} takes True{', False or None' if takes_none else ' or False'} as {name}, not {value!r}. "
-        f"{remedy or f'Write {name}=True or {name}=False.'}"
-    )
+    for name, value in flags.items():
+        if isinstance(value, bool) or (value is None and name in optional):
+            continue
+        advice = (remedy and remedy(value)) or f"Write {name}=True or {name}=False."
+        kinds = "True, False or None" if name in optional else "True or False"
+        raise TypeError(f"{caller} takes {kinds} as {name}, not {value!r}. {advice}")
 
 
 def _meant_instead_of_flag(value: object) -> str:
@@ -219,9 +227,13 @@ def check_inquiry(
 
     :raises TypeError: an argument is of a wrong type.
     """
-    check_flag(caller, "session_required", session_required)
-    check_flag(caller, "anti_csrf_check", anti_csrf_check, takes_none=True)
-    check_flag(caller, "check_database", check_database, takes_none=True)
+    check_flags(
+        caller,
+        optional=("anti_csrf_check", "check_database"),
+        session_required=session_required,
+        anti_csrf_check=anti_csrf_check,
+        check_database=check_database,
+    )
     if override_global_claim_validators is not None:
         _check_override(
             caller, override_global_claim_validators, "Write lambda validators, *_: [*validators, more]."

@@ -180,6 +180,15 @@ def test_no_request_is_made_before_it_is_needed(core: ScriptedCore, make_client:
     assert (core.requests, core.connections) == ([], 0)
 
 
+@pytest.mark.parametrize(("seconds", "sent"), [(None, None), (1.5, 1500), (3600, 3_600_000)])
+def test_the_life_of_the_first_token_is_sent_in_whole_milliseconds(
+    seconds: float | None, sent: int | None, core: ScriptedCore, make_client: MakeClient
+) -> None:
+    core.always({"status": "OK", "session": SESSION, "accessToken": ACCESS, "refreshToken": REFRESH})
+    make_client(cdi_version="5.6").create_session("u", access_token_validity_seconds=seconds)
+    assert core.received[0].json.get("accessTokenValidity") == sent
+
+
 def test_a_payload_that_is_not_json_is_the_callers_error(core: ScriptedCore, make_client: MakeClient) -> None:
     client = make_client()
     with pytest.raises(TypeError):

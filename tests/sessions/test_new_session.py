@@ -22,11 +22,6 @@ def test_a_repr_shows_no_payload() -> None:
     assert "secret" not in repr(new)
 
 
-def test_the_life_of_the_first_token_is_sent_in_whole_milliseconds() -> None:
-    assert NewSession(user_id="alice").access_token_validity_ms is None
-    assert NewSession(user_id="alice", access_token_validity_seconds=1.5).access_token_validity_ms == 1500
-
-
 @pytest.mark.parametrize("seconds", [0, 0.999, -5, math.nan, math.inf])
 def test_a_token_lives_for_a_second_at_least(seconds: float) -> None:
     with pytest.raises(ValueError, match="it must be finite and 1 or more, since a token's times are whole"):
