@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextvars import Context, ContextVar
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -62,21 +63,20 @@ class Flight(Generic[T]):
     a dozen of our modules.
     """
 
-    def __init__(self, call: Callable[[], T]) -> None:
-        self._call = call
+    def __init__(self) -> None:
         self._ended = threading.Event()
         #: What the call returned, once it has ended without an error.
         self.result: T
         #: What the call raised, once it has ended.
         self.error: BaseException | None = None
 
-    def make(self) -> T:
-        """Make the call, and wake the threads that wait for it.
+    def make(self, call: Callable[[], T]) -> T:
+        """Make the call, keep its result, and wake the threads that wait for it.
 
         :raises BaseException: whatever the call raises.
         """
         try:
-            self.result = self._call()
+            self.result = call()
         except BaseException as error:
             self.error = error
             raise
@@ -98,6 +98,26 @@ class Flight(Generic[T]):
         :param seconds: the longest wait, in s; by default until it ends.
         """
         return self._ended.wait(min(seconds, threading.TIMEOUT_MAX))
+
+    def join(self, what: str, patience: float = math.inf) -> T:
+        """Wait for the end of the call, which another thread makes, and return its result.
+
+        :param what: describes the call, for errors.
+        :param patience: the longest wait, in s.
+        :raises CoreUnavailableError: the thread that makes the call was stopped, or has not ended it in time.
+        :raises STSessionError: the call raised it; each caller is given a copy of its own.
+        """
+        if not self.wait(patience):
+            raise CoreUnavailableError(
+                f"Another thread is {what}, and has not ended within {patience:.3g} s."
+            )
+        error = self.error
+        if error is None:
+            return self.result
+        if isinstance(error, STSessionError):
+            raise copy.copy(error) from error  # each request's verdict is its own
+        # A worker that is told to stop, or a greenlet's timeout, ends the other request, not this one.
+        raise CoreUnavailableError(f"Another thread was {what}, and was cut short.") from error
 
 
 class SingleFlight(Generic[T]):
@@ -123,12 +143,13 @@ class SingleFlight(Generic[T]):
         :raises CoreUnavailableError: the thread that made the call was stopped before it ended, or has not
             ended it in time.
         """
-        place, own = (os.getpid(), key), Flight(call)
+        place = (os.getpid(), key)
+        own: Flight[T] = Flight()
         flight = self._in_flight.setdefault(place, own)
         if flight is not own:
-            return self._result_of(flight, patience), False
+            return flight.join(self._what, patience), False
         try:
-            return own.make(), True
+            return own.make(call), True
         finally:
             del self._in_flight[place]
 
@@ -139,41 +160,29 @@ class SingleFlight(Generic[T]):
 
         :returns: the flight of the call, and whether this caller started it.
         """
-        place, own = (os.getpid(), key), Flight(call)
+        place = (os.getpid(), key)
+        own: Flight[T] = Flight()
         flight = self._in_flight.setdefault(place, own)
         if flight is own:
             name = f"flask-stsession: {self._what}"
             # A context of its own: a free-threaded build hands on the caller's, and with it a time limit.
-            fly = Context().run
+            fly = partial(Context().run, self._fly, place, own, call)
             try:
-                threading.Thread(target=fly, args=(self._fly, place, own), name=name, daemon=True).start()
+                threading.Thread(target=fly, name=name, daemon=True).start()
             except (RuntimeError, MemoryError):
-                self._fly(place, own)
+                self._fly(place, own, call)
             except BaseException as error:  # a worker that is told to stop, or a greenlet's timeout
                 own.cut_short(error)
                 self._in_flight.pop(place, None)
                 raise
         return flight, flight is own
 
-    def _fly(self, place: tuple[int, Hashable], flight: Flight[T]) -> None:
+    def _fly(self, place: tuple[int, Hashable], flight: Flight[T], call: Callable[[], T]) -> None:
         try:
             with contextlib.suppress(Exception):  # the flight holds it for the threads that wait
-                flight.make()
+                flight.make(call)
         finally:
             self._in_flight.pop(place, None)  # whoever started the thread may have been stopped, and done so
-
-    def _result_of(self, flight: Flight[T], patience: float) -> T:
-        if not flight.wait(patience):
-            raise CoreUnavailableError(
-                f"Another thread is {self._what}, and has not ended within {patience:.3g} s."
-            )
-        error = flight.error
-        if error is None:
-            return flight.result
-        if isinstance(error, STSessionError):
-            raise copy.copy(error) from error  # each request's verdict is its own
-        # A worker that is told to stop, or a greenlet's timeout, ends the other request, not this one.
-        raise CoreUnavailableError(f"Another thread was {self._what}, and was cut short.") from error
 
 
 def thread_pool(size: int, purpose: str) -> ThreadPoolExecutor:

@@ -6,36 +6,36 @@ whether they arrive while it is in flight or just after.
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
-from ..concurrency import AgeClock, SingleFlight
+from ..concurrency import AgeClock, Flight
 
 T = TypeVar("T")
 
-#: For how long (s) a result is cached.
+#: For how long (s) a result is shared after its call.
 OUTCOME_SECONDS: Final = 10.0
 _MOST_OUTCOMES: Final = 10_000
 
 
-class Outcome(Generic[T]):
-    """A result, and the key of the call that returned it."""
+class Outcome(Flight[T]):
+    """A call about a session, in flight or landed."""
 
-    __slots__ = ("handle", "key", "landed_at", "result")
-
-    def __init__(self, key: Hashable, handle: str, result: T, landed_at: float) -> None:
-        self.key: Hashable = key
-        self.handle: str = handle
-        self.result: T = result
-        self.landed_at: float = landed_at
+    #: When the call has landed, by the clock of its cache.
+    landed_at: float = math.inf
+    #: The process and the key of the call.
+    place: tuple[int, Hashable]
 
 
 class RecentOutcomes(Generic[T]):
     """Coalesce calls with an equal key, and cache their result for a short time.
 
     Errors are shared with calls in flight, and not cached. The cache holds at most one result per session,
-    the latest. It takes no lock: each step is one operation on a dict, which the GIL and free-threaded builds
-    make atomic; threads that race can at worst lose a result, and the core is asked again.
+    the latest. Nothing crosses a fork. It takes no lock: each step is one operation on a dict, which the GIL
+    and free-threaded builds make atomic; threads that race can at worst lose a result, and the core is asked
+    again.
 
     :param what: describes the call, for the error of callers whose shared call is cut short.
     :param handle_of: returns the handle of the session that a result belongs to.
@@ -53,13 +53,14 @@ class RecentOutcomes(Generic[T]):
         size: int = _MOST_OUTCOMES,
         timer: Callable[[], float] | None = None,
     ) -> None:
-        self._flights: SingleFlight[tuple[T, bool]] = SingleFlight(what)
+        self._what = what
         self._handle_of = handle_of
         self._seconds = seconds
         self._size = size
         self._timer = AgeClock() if timer is None else timer
-        self._by_key: dict[Hashable, Outcome[T]] = {}
-        #: The latest result about each session.
+        #: Calls in flight, and those that have landed and whose result is cached.
+        self._outcomes: dict[tuple[int, Hashable], Outcome[T]] = {}
+        #: The latest call about each session that has landed.
         self.latest: dict[str, Outcome[T]] = {}
 
     def run(self, key: Hashable, call: Callable[[], T]) -> tuple[T, bool]:
@@ -68,33 +69,41 @@ class RecentOutcomes(Generic[T]):
         :param key: callers with equal keys share a result.
         :returns: the result, and whether this caller made the call.
         """
-
-        def call_and_keep() -> tuple[T, bool]:
-            kept = self._by_key.get(key)
-            if kept is not None and self._timer() - kept.landed_at <= self._seconds:
-                return kept.result, False
-            result = call()
-            self._keep(Outcome(key, self._handle_of(result), result, self._timer()))
-            return result, True
-
-        (result, was_made), is_ours = self._flights.run(key, call_and_keep)
-        return result, was_made and is_ours
+        place = (os.getpid(), key)
+        own: Outcome[T] = Outcome()
+        outcome = self._outcomes.setdefault(place, own)
+        if outcome is not own and self._timer() - outcome.landed_at > self._seconds:
+            self._drop(place, outcome)
+            outcome = self._outcomes.setdefault(place, own)
+        if outcome is not own:
+            return outcome.join(self._what), False
+        try:
+            result = own.make(call)
+            self._keep(self._handle_of(result), place, own)
+        except BaseException:
+            self._drop(place, own)
+            raise
+        return result, True
 
     def forget(self, handle: str) -> None:
         """Drop the cached result about a session."""
-        kept = self.latest.pop(handle, None)
-        if kept is not None:
-            self._by_key.pop(kept.key, None)
+        outcome = self.latest.pop(handle, None)
+        if outcome is not None:
+            self._drop(outcome.place, outcome)
 
-    def _keep(self, outcome: Outcome[T]) -> None:
-        self.forget(outcome.handle)
-        self._by_key[outcome.key] = outcome
-        self.latest[outcome.handle] = outcome
+    def _drop(self, place: tuple[int, Hashable], outcome: Outcome[T]) -> None:
+        if self._outcomes.get(place) is outcome:  # and not that of a later call
+            self._outcomes.pop(place, None)
+
+    def _keep(self, handle: str, place: tuple[int, Hashable], outcome: Outcome[T]) -> None:
+        outcome.place = place
+        outcome.landed_at = now = self._timer()
+        self.forget(handle)
+        self.latest[handle] = outcome
         try:
-            for handle, kept in list(self.latest.items()):  # the oldest first
-                is_old = outcome.landed_at - kept.landed_at > self._seconds
-                if len(self.latest) <= self._size and not is_old:
+            for oldest, kept in list(self.latest.items()):  # in the order in which they landed
+                if len(self.latest) <= self._size and now - kept.landed_at <= self._seconds:
                     return
-                self.forget(handle)
+                self.forget(oldest)
         except RuntimeError:  # another thread is changing it, and drops old results as well
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -101,6 +102,35 @@ def test_an_error_is_not_cached(outcomes: RecentOutcomes[str], call: Calls) -> N
     assert outcomes.run("key", call) == ("session:1", True)
 
 
+def test_a_result_is_not_shared_with_a_child_process(
+    monkeypatch: pytest.MonkeyPatch, outcomes: RecentOutcomes[str], call: Calls
+) -> None:
+    outcomes.run("key", call)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert outcomes.run("key", call) == ("session:2", True)
+
+
+def test_forgetting_an_old_result_does_not_end_a_later_call(
+    outcomes: RecentOutcomes[str], clock: Clock, call: Calls
+) -> None:
+    outcomes.run("key", call)
+    clock.now += 11
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        began.set()
+        assert go_on.wait(30)
+        return call()
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(outcomes.run, "key", slow)
+        assert began.wait(30)
+        outcomes.forget("session")
+        second = pool.submit(outcomes.run, "key", call)
+        go_on.set()
+        assert [first.result(30), second.result(30)] == [("session:2", True), ("session:2", False)]
+
+
 def test_concurrent_calls_with_one_key_are_made_once(outcomes: RecentOutcomes[str]) -> None:
     go_on = threading.Event()
     made: list[int] = []
@@ -120,5 +150,5 @@ def test_concurrent_calls_with_one_key_are_made_once(outcomes: RecentOutcomes[st
 
 def test_a_repr_shows_no_result(outcomes: RecentOutcomes[str], call: Calls) -> None:
     outcomes.run("secret key", call)
-    assert "session:1" not in repr(outcomes._by_key["secret key"])
-    assert "secret" not in repr(outcomes._by_key["secret key"])
+    assert "session:1" not in repr(outcomes.latest["session"])
+    assert "secret" not in repr(outcomes.latest["session"])
