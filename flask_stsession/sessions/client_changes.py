@@ -26,14 +26,12 @@ class TokensToSend:
     :param access_token: the parsed access token.
     :param refresh_token: the refresh token with its expiry; ``None``: the client keeps the one it has.
     :param anti_csrf_token: the value of the ``anti-csrf`` header; ``None``: no such header.
-    :param remember: ``False`` makes cookies that end with the browser.
     """
 
     method: TransferMethod
     access_token: AccessToken
     refresh_token: TokenInfo | None = None
     anti_csrf_token: str | None = None
-    remember: bool = True
 
 
 class StrayCookie(NamedTuple):
@@ -106,7 +104,6 @@ class ClientChanges:
                 tokens.access_token,
                 before.refresh_token,
                 tokens.anti_csrf_token or before.anti_csrf_token,
-                before.remember and tokens.remember,
             )
         self.issued = tokens
         self.cleared -= {tokens.method}

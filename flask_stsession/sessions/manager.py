@@ -273,7 +273,7 @@ class SessionManager:
         audience = self._config.audience
         if audience is not None:
             own.setdefault("aud", audience[0] if len(audience) == 1 else list(audience))
-        login_method = new.login_method
+        login_method = new.recipe_user_id or new.user_id
         if claims:
             context = claims_context(
                 {} if context is None else context,

@@ -51,11 +51,6 @@ class NewSession:
         if self.access_token_validity_seconds is not None:
             check_lifetime(self.access_token_validity_seconds, "access_token_validity_seconds")
 
-    @property
-    def login_method(self) -> str:
-        """The recipe user id; the user id where a user has only one login method."""
-        return self.recipe_user_id or self.user_id
-
 
 def check_lifetime(seconds: object, argument: str) -> None:
     """Refuse a lifetime that no token can have.

@@ -91,7 +91,7 @@ def _checked_key(key: object, place: str) -> str:
 def warn_of_inexact_integers(payload: Mapping[str, Any]) -> None:
     """Warn of whole numbers that a browser cannot read exactly."""
     for key, value in payload.items():
-        if _holds_inexact_integer(value):
+        if not isinstance(value, str) and _holds_inexact_integer(value):
             logger.warning(
                 "The key %r of access_token_payload holds a whole number beyond 2**53. JavaScript cannot "
                 "represent it, so a browser reads another number: write str(...).",

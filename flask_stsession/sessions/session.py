@@ -445,7 +445,6 @@ class Session:
                 token,
                 self._refresh_token,
                 token.anti_csrf_token if send_anti_csrf else None,
-                self.remember,
             )
         )
 

@@ -80,9 +80,9 @@ class TokenSizes:
         :raises ConfigError: the token would be too large (its largest keys, or a long id, are named), or the
             refresh token.
         """
-        ids = _OWN_BYTES + _json_bytes([user_id, recipe_user_id, tenant_id, tenant_id])
+        ids = [user_id, recipe_user_id, tenant_id, tenant_id]
         by_name = {"user_id": user_id, "recipe_user_id": recipe_user_id, "tenant_id": tenant_id}
-        content = ids + _json_bytes(payload) - 1
+        content = _OWN_BYTES + _json_bytes([*ids, payload]) - 2
         estimate = _JWT_BYTES + content * 4 // 3  # base64 makes 4 of 3
         method = transfer_method or self._likely_method(stored, ids)
         limit = self._limits[method]
@@ -124,11 +124,11 @@ class TokenSizes:
     def _assumed(self) -> str:
         return "cookie" if self._allowed == "cookie" else "header"
 
-    def _likely_method(self, stored: Mapping[str, Any] | None, ids: int) -> str:
+    def _likely_method(self, stored: Mapping[str, Any] | None, ids: list[str]) -> str:
         """Return the likely transfer method of a session: cookie, unless its token is too large for one."""
         if stored is None or self._allowed == "header":
             return self._assumed()
-        present = _JWT_BYTES + (ids + _json_bytes(stored) - 1) * 4 // 3
+        present = _JWT_BYTES + (_OWN_BYTES + _json_bytes([*ids, stored]) - 2) * 4 // 3
         return "header" if self._allowed == "any" and present > self._limits["cookie"] else "cookie"
 
 

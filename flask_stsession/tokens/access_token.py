@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, NoReturn
 
-from ..constants import DEFAULT_TENANT
+from ..constants import DEFAULT_TENANT, REMEMBER_CLAIM
 from .masked import MaskedToken
 
 #: The longest token that is parsed. Servers refuse header lines beyond 8 KB; sockets and jobs may carry more.
@@ -95,6 +95,11 @@ class AccessToken:
     def expiry_ms(self) -> int:
         """When the token expires, in ms since 1970."""
         return int(self.expires_at * 1000)
+
+    @property
+    def remember(self) -> bool:
+        """Whether the session outlives the browser; ``False`` if it was created with ``remember=False``."""
+        return self.shared_payload.get(REMEMBER_CLAIM) is not False
 
     def payload(self) -> dict[str, Any]:
         """Return a freshly decoded copy of the payload, so that no caller can change another's."""

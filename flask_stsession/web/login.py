@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..config.checks import insecure_none_problem, unconfigured_host_problem
 from ..config.domains import is_public_address
-from ..constants import AUTH_MODE_HEADER, REMEMBER_CLAIM, TransferMethod
+from ..constants import AUTH_MODE_HEADER, TransferMethod
 from ..errors import (
     ConfigError,
     CoreUnavailableError,
@@ -223,7 +223,7 @@ def _carried_session(
     token, method = _authentic_token(app_state, request, sent)
     if token is None or app_state.manager.is_revoked(token.session_handle):
         return None
-    return _Carried(token.session_handle, method, token.shared_payload.get(REMEMBER_CLAIM) is not False)
+    return _Carried(token.session_handle, method, token.remember)
 
 
 def refuse_foreign_sign_out(app_state: AppState) -> None:

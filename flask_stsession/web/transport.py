@@ -269,11 +269,12 @@ class ResponseWriter:
             if refresh is not None:
                 headers[REFRESH_TOKEN_HEADER] = refresh.token
         else:
-            lifetime = timedelta(seconds=ACCESS_COOKIE_LIFETIME_SECONDS) if issued.remember else None
-            until = None if lifetime is None else datetime.now(timezone.utc) + lifetime
+            remember = token.remember
+            lifetime = timedelta(seconds=ACCESS_COOKIE_LIFETIME_SECONDS)
+            until = datetime.now(timezone.utc) + lifetime if remember else None
             self._set(response, self._names.access, token.raw, "/", until)
             if refresh is not None:
-                ends = refresh.expires_at if issued.remember else None
+                ends = refresh.expires_at if remember else None
                 path = self._config.refresh_path(self._script_root)
                 self._set(response, self._names.refresh, refresh.token, path, ends)
             if self._config.expose_access_token_to_frontend_in_cookie_based_auth:

@@ -96,19 +96,8 @@ def test_a_changed_payload_keeps_the_refresh_token_that_is_on_its_way() -> None:
     changes.issue(pair())
     changes.issue(renewal())
     assert as_data(changes.issued) == as_data(
-        TokensToSend("cookie", access_token(number=2), pair().refresh_token, "csrf-one", remember=True)
+        TokensToSend("cookie", access_token(number=2), pair().refresh_token, "csrf-one")
     )
-
-
-def test_a_session_whose_cookies_end_with_the_browser_stays_one_when_its_payload_changes() -> None:
-    changes = ClientChanges()
-    created = pair()
-    changes.issue(
-        TokensToSend("cookie", created.access_token, created.refresh_token, "csrf-one", remember=False)
-    )
-    changes.issue(renewal())
-    assert changes.issued is not None
-    assert changes.issued.remember is False
 
 
 def test_the_last_of_several_new_sessions_is_the_clients() -> None:

@@ -16,6 +16,7 @@ from support.app_factory import AppFactory
 from support.served_core import ServedCore
 
 from flask_stsession import STSession
+from flask_stsession.claims import PrimitiveClaim
 from flask_stsession.config.config import Config
 from flask_stsession.errors import (
     ConfigError,
@@ -277,6 +278,21 @@ def wait(barrier: threading.Barrier) -> None:
 
 
 # The user who is signed in
+
+
+def test_claims_get_the_user_as_the_login_method_where_there_is_only_one(ext: STSession) -> None:
+    fetched: list[str] = []
+
+    def fetch(user_id: str, recipe_user_id: str, *_: object) -> str:
+        fetched.append(recipe_user_id)
+        return user_id
+
+    ext.session_claims = (PrimitiveClaim("who", fetch),)
+    ext.create_new_session_without_request_response("alice")
+    ext.create_new_session_without_request_response("alice", recipe_user_id="alice")
+    with pytest.raises(MismatchedUserError):
+        ext.create_new_session_without_request_response("alice", recipe_user_id="by-phone")
+    assert fetched == ["alice", "alice", "by-phone"]
 
 
 class OtherUser:

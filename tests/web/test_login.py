@@ -281,11 +281,17 @@ def test_cookies_that_end_with_the_browser_stay_so_across_refreshes_and_changes(
         g.session.merge_into_access_token_payload({"a": 1})
         return {}
 
+    @app.post("/login-and-merge")
+    def login_and_merge() -> dict[str, str]:
+        create_new_session("alice", remember=remember).merge_into_access_token_payload({"b": 2})
+        return {}
+
     client = app.test_client()
     answers = [client.post("/login", headers=BY_COOKIE, json={"remember": remember})]
     answers.append(client.post(REFRESH_PATH))
     answers.append(client.post("/merge"))
     answers.append(client.post(REFRESH_PATH))
+    answers.append(app.test_client().post("/login-and-merge", headers=BY_COOKIE))
     for answer in answers:
         assert answer.status_code == 200
         for line in set_cookies(answer).values():
