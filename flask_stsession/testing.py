@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -395,7 +395,7 @@ def _request(
         response = app.response_class()
         writer = ResponseWriter(
             app_state.config,
-            root_url=origin_of_api(request),
+            origin=partial(origin_of_api, request),
             script_root=request.script_root,
             turns=Turns(),
         )

@@ -32,12 +32,7 @@ def token_headers(
     :param present: the headers that the response already has.
     """
     mounted, _ = request.mount(config.api_gateway_path)
-    writer = ResponseWriter(
-        config,
-        root_url=request.origin,
-        script_root=mounted,
-        turns=turns,
-    )
+    writer = ResponseWriter(config, origin=lambda: request.origin, script_root=mounted, turns=turns)
     response = _Headers(headers=list(present))
     writer.write(changes, response)
     return list(response.headers)

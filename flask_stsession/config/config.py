@@ -398,7 +398,7 @@ class Config:
 
     def base_url(self, api_origin: str, script_root: str) -> str:
         """Return the URL below which clients find our routes; the ``iss`` of new tokens, unless set."""
-        return self.own_origin(api_origin) + self.mount_path(script_root)
+        return (self.api_domain or normal_origin(api_origin)) + self.mount_path(script_root)
 
     @cached_property
     def api(self) -> Origin | None:

@@ -290,7 +290,8 @@ class SessionManager:
             own = json_object(own, argument="access_token_payload")  # a claim may have returned anything
         if new.remember is False:
             own[REMEMBER_CLAIM] = False
-        warn_of_inexact_integers(own)
+        if claims or new.access_token_payload:
+            warn_of_inexact_integers(own)
         self._sizes.check(
             own,
             user_id=new.user_id,

@@ -54,14 +54,8 @@ class RequestState(ChangeRecord):
     user: Any = None
     user_id: str | None = None
 
-    _context: dict[str, Any] | None = None
-
-    @property
-    def context(self) -> dict[str, Any]:
-        """The ``user_context`` of this request."""
-        if self._context is None:
-            self._context = {}
-        return self._context
+    #: The ``user_context`` of this request.
+    context: dict[str, Any]
 
     def forget_session(self) -> None:
         """Drop a session that has ended: no user is signed in for the rest of the request."""
@@ -154,6 +148,7 @@ def request_state(request: Request) -> RequestState:
     state: RequestState | None = attributes.get(STATE_ATTRIBUTE)
     if state is None:
         state = attributes[STATE_ATTRIBUTE] = RequestState()
+        state.context = {}
         if WRITTEN_ATTRIBUTE in attributes or "HTTP_UPGRADE" in request.environ or "sid" in attributes:
             state.is_written = WRITTEN_ATTRIBUTE in attributes or _is_of_socket(request)
     return state

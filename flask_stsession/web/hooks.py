@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SessionHTTPError
@@ -73,7 +74,7 @@ def register(app_state: AppState) -> None:
         if changes:
             writer = ResponseWriter(
                 app_state.config,
-                root_url=origin_of_api(request),
+                origin=partial(origin_of_api, request),
                 script_root=request.script_root,
                 turns=turns,
             )

@@ -6,7 +6,7 @@ and headers, and only this module writes them to a response.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from itertools import count
@@ -221,22 +221,22 @@ class ResponseWriter:
     """Writes the final state of a request's changes to its response.
 
     :param config: of the app.
-    :param root_url: the URL of this API as the client sees it, used if ``STSESSION_API_DOMAIN`` is unset.
+    :param origin: returns scheme and host of this API as the client sees it; called for the first cookie.
     :param script_root: as for the methods of :class:`~flask_stsession.config.config.Config`.
     :param turns: of the app.
     """
 
-    def __init__(self, config: Config, *, root_url: str, script_root: str, turns: Turns) -> None:
+    def __init__(self, config: Config, *, origin: Callable[[], str], script_root: str, turns: Turns) -> None:
         self._config = config
         self._names = config.cookie_names
         self._script_root = script_root
         self._turns = turns
-        self._root_url = root_url
+        self._origin = origin
 
     @cached_property
     def attributes(self) -> Decisions:
         """SameSite and Secure of the cookies, determined for the first one."""
-        return self._config.decisions(self._root_url)
+        return self._config.decisions(self._origin())
 
     def write(self, changes: ClientChanges, response: Response) -> None:
         """Write cookies and headers, and expose the headers to scripts."""
