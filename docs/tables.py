@@ -52,12 +52,12 @@ def lifetimes_table() -> str:
         (
             "the cookie of the access token; the token in it expires earlier",
             _time(ACCESS_COOKIE_LIFETIME_SECONDS),
-            "`remember=False` at the login: until the browser ends",
+            "`remember=False` at the login: until the browser closes",
         ),
         (
             "the cookie of the refresh token",
             "as long as the token",
-            "`remember=False` at the login: until the browser ends",
+            "`remember=False` at the login: until the browser closes",
         ),
         (
             "a previous refresh token, with CDI 5.6",

@@ -187,7 +187,8 @@ class Config:
         "Anti-CSRF for sessions by cookie: `VIA_TOKEN` (header `anti-csrf`), `VIA_CUSTOM_HEADER` (header "
         "`rid`), `VIA_ORIGIN` (headers that browsers set) or `NONE`.",
         example="VIA_CUSTOM_HEADER",
-        otherwise="`VIA_CUSTOM_HEADER` where SameSite is `none`; `VIA_ORIGIN` with `LOGIN_URL`; `NONE`",
+        otherwise="`VIA_CUSTOM_HEADER` where SameSite is `none`; else `VIA_ORIGIN` with `LOGIN_URL`; "
+        "else `NONE`",
     )
     cookie_prefix: str = setting(
         read.cookie_prefix,
@@ -491,7 +492,10 @@ class Config:
         return tuple(filter(None, map(origin_of, self.website_domain or ())))
 
     def is_one_site(self, api: Origin) -> bool | None:
-        """Return whether API and websites are one site; ``None`` if the list to tell is not installed."""
+        """Return whether API and websites are one site.
+
+        ``None`` if only the suffix list could tell and it is not installed.
+        """
         verdicts = [self.sites.same_site(api, website) for website in self.websites]
         return False if False in verdicts else None if None in verdicts else True
 
