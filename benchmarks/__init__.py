@@ -1,1 +1,1 @@
-"""How fast flask-stsession is, beside its peers, in one run: ``python -m benchmarks``."""
+"""Benchmark flask-stsession and its peers in one run: ``python -m benchmarks``."""

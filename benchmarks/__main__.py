@@ -69,7 +69,7 @@ def _options() -> argparse.Namespace:
         "parts",
         nargs="*",
         metavar="PART",
-        help=f"what to time, some of: {', '.join(_TIMED)}; all of them if nothing at all is named",
+        help=f"what to time, some of: {', '.join(_TIMED)}; all if no part and no other measurement is named",
     )
     parser.add_argument("--quick", action="store_true", help="measure less, for a rough idea")
     parser.add_argument(
@@ -79,7 +79,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--install", action="store_true", help="install each contestant into a fresh environment (network)"
     )
-    parser.add_argument("--lambda", action="store_true", help="measure the ways on AWS Lambda")
+    parser.add_argument(
+        "--lambda", action="store_true", help="measure each way to verify a session on AWS Lambda"
+    )
     parser.add_argument(
         "--plots", type=Path, metavar="FOLDER", help="also draw plots of what was timed (needs matplotlib)"
     )

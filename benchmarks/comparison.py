@@ -1,4 +1,4 @@
-"""Ways to know who sends a request, and the time of each above the same view of a bare app."""
+"""Compare ways to identify the sender of a request, by their time above the same view of a bare app."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SECRET_KEY = "Flask with a mere SECRET_KEY"
 _LOADED = "Flask's signed session cookie, loaded"
 _READ = "Flask's signed session cookie, read"
 _LOGIN = "Flask-Login, without a database"
-#: What must not take longer than what.
+#: Each row, and the row that it must stay below.
 _AIMS = {_HEADER: _SECRET_KEY, _COOKIE: _SECRET_KEY, _FIRST_TIME: _LOADED}
 
 
@@ -123,7 +123,7 @@ def _cookie_of(app: Flask) -> dict[str, str]:
 
 
 def _alone(token: str, public_key: str) -> dict[str, Action]:
-    """Return what verifies a signature and does nothing else."""
+    """Return actions that only verify a signature."""
     key: Any = load_pem_public_key(public_key.encode("ascii"))
     signer = Signer("a secret key of thirty-two bytes")
     signed = signer.sign(b"d1c40f3c-6c3a-4c9c-9d3f-5a0f8a1c7a11")

@@ -1,4 +1,4 @@
-"""How the cost of a verification grows with the payload of the token and with validators."""
+"""Measure how the cost of a verification grows with the payload of the token and with validators."""
 
 from __future__ import annotations
 

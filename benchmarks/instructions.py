@@ -22,7 +22,7 @@ from .report import Part, Row
 
 _WARM_UP = 50
 _HASH_SEEDS = (1, 2, 3)
-#: So many that starting and stopping to count, some hundred thousand instructions, matters little.
+#: Enough that starting and stopping the counter (some hundred thousand instructions) matters little.
 _REQUESTS = 1000
 #: Of the flows that take more than a hundred times as many instructions.
 _LARGE = {"refresh": 100, "login": 100}

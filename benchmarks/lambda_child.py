@@ -100,7 +100,7 @@ def _pyjwt(core_url: str) -> Handler:
 
 
 def _mangum(core_url: str) -> Handler:
-    """The way of SuperTokens' documentation for Python."""
+    """Return a handler made as SuperTokens' documentation for Python says."""
     import nest_asyncio  # type: ignore[import-not-found]
 
     nest_asyncio.apply()

@@ -67,7 +67,7 @@ def beside_peers(
 ) -> Row:
     """Return a row with a column for each contestant.
 
-    :param what: was measured.
+    :param what: the name of what was measured.
     :param reference: the figure of the bare app.
     :param figures: by the contestants' names.
     :param aim: what we want to reach.

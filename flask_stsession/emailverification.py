@@ -1,4 +1,4 @@
-"""Administer the verification of e-mail addresses: which users have proven to own which.
+"""Administer the verification of e-mail addresses: which users have proved ownership of which.
 
 ::
 
@@ -15,15 +15,16 @@
 
 The names are those of supertokens-python. Unlike there, the tenant and, for tokens, the address are
 keywords, and plain values are returned. Without ``email``, the address is the one that
-``STSession(get_email=…)`` returns. Addresses count without regard to capitals and blanks around them.
+``STSession(get_email=…)`` returns. Addresses are compared without regard to case and to
+blanks around them.
 
 A token belongs to a tenant; a verified address is verified in all of them. All functions ask the core of
 the current app at once. The session of the request that uses a token learns of it at once; any other when
 its claim is fetched again: by a validator such as ``EmailVerificationClaim.validators.is_verified()``, with
-``fetch_and_set_claim(EmailVerificationClaim)``, or as the frontend calls ``{base}/user/email/verify``.
+``fetch_and_set_claim(EmailVerificationClaim)``, or when the frontend calls ``{base}/user/email/verify``.
 
-Frontend SDKs have the link sent by ``POST {base}/user/email/verify/token``: the function registered by
-``@stsession.send_verification_email`` sends it. They use its token by ``POST {base}/user/email/verify``.
+Frontend SDKs request the link with ``POST {base}/user/email/verify/token``, and the function registered by
+``@stsession.send_verification_email`` sends it. They redeem its token with ``POST {base}/user/email/verify``.
 
 Every function raises :class:`~flask_stsession.CoreUnavailableError` if the core does not answer,
 :class:`~flask_stsession.CoreError` if it refuses (there is no such tenant, for example),
@@ -74,7 +75,7 @@ def create_email_verification_token(
 def verify_email_using_token(token: str, *, tenant_id: str = DEFAULT_TENANT) -> VerifiedEmail | None:
     """Consume a token that was returned, and update the claim in this request's session.
 
-    The session is the request's own if the user who proved the address is signed in.
+    The claim is updated only if the request's session is that of the user who proved the address.
 
     :param tenant_id: the tenant that it was created for.
     :returns: the user and the address that is verified now; ``None`` if the token is invalid: made up, used
@@ -88,7 +89,7 @@ def verify_email_using_token(token: str, *, tenant_id: str = DEFAULT_TENANT) -> 
 def is_email_verified(
     recipe_user_id: str, email: str | None = None, *, tenant_id: str = DEFAULT_TENANT
 ) -> bool:
-    """Return whether the user has proven to own the address; true for a user who has none.
+    """Return whether the user has proved ownership of the address; true for a user who has none.
 
     :param tenant_id: the tenant in which ``get_email`` looks for the address.
     """
@@ -97,7 +98,7 @@ def is_email_verified(
 
 
 def unverify_email(recipe_user_id: str, email: str | None = None, *, tenant_id: str = DEFAULT_TENANT) -> None:
-    """Forget that the user has proven to own the address.
+    """Forget that the user has proved ownership of the address.
 
     :param tenant_id: the tenant in which ``get_email`` looks for the address.
     """

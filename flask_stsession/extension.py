@@ -210,7 +210,8 @@ class STSession(Extension):
         app.extensions[STATE] = state
         hooks.register(state)
         app.register_blueprint(state.blueprint)
-        # Repeated at the first request for later extensions. These run before that, so it is done here too.
+        # For extensions initialised earlier, whose checks run before ours at the first request. Our check
+        # there does the same for those initialised later.
         exempt_from_csrf_extensions(app, state.blueprint)
 
     def close(self) -> None:
@@ -392,8 +393,8 @@ class STSession(Extension):
         :param keep_previous: ``True`` keeps the session that the request carries, for switching between
             accounts. By default the new session replaces it: the old one is ended in the core, and its
             transfer method is kept unless the client asks for another.
-        :param access_token_validity_seconds: a shorter lifetime (s) for the first access token; those of
-            later refreshes live as the core is configured. Needs ``STSESSION_CDI_VERSION = "5.6"``.
+        :param access_token_validity_seconds: a shorter lifetime (s) for the first access token; later ones
+            have the lifetime configured in the core. Needs ``STSESSION_CDI_VERSION = "5.6"``.
         :raises UnauthorisedError: another site caused the request (login CSRF); nothing is set or cleared.
         :raises TypeError: the user id is not a non-empty string, or arguments are in another SDK's order.
         :raises ConfigError: this host is not configured, the token would not fit into a cookie, or the core
@@ -515,13 +516,13 @@ class STSession(Extension):
             raise
 
     def sign_out(self) -> bool:
-        """End this request's session, an expired one included, and clear the client in any case.
+        """End this request's session, an expired one included; clear the client even if there is none.
 
         If the access token can no longer be verified, uses the refresh token, if the request carries one.
 
         :returns: ``False``, with a warning in the log, if the session may still exist in the core: the
             access token can no longer be verified, and the request carries no refresh token.
-        :raises UnauthorisedError: another site caused the request of a client with cookies; nothing is
+        :raises UnauthorisedError: another site caused the request, and its tokens came by cookie; nothing is
             cleared.
         :raises CoreUnavailableError: the core does not answer; nothing is cleared.
         """
@@ -577,7 +578,7 @@ class STSession(Extension):
         :param access_token: the raw token.
         :param anti_csrf_token: the anti-CSRF token that the client sent with it.
         :param anti_csrf_check: compare that with the one in the access token (``VIA_TOKEN``); not by default.
-        :raises UnauthorisedError: this is not a session token, or ``None``, or the session was revoked.
+        :raises UnauthorisedError: the token is ``None`` or not a session token, or the session was revoked.
         :raises TryRefreshTokenError: the token has expired, or is not genuine.
         :raises InvalidClaimsError: a validator failed, or the session is of another tenant than
             :meth:`STSession.get_tenant_id` returns.
@@ -742,7 +743,8 @@ class STSession(Extension):
     ) -> list[str]:
         """End all sessions of a user.
 
-        :param tenant_id: the tenant, if ``revoke_across_all_tenants=False``.
+        :param tenant_id: end only the sessions in this tenant.
+        :param revoke_across_all_tenants: ``False`` without a tenant: end only those in the default tenant.
         :returns: their handles.
         """
         user_id = checked_user_id(user_id)
@@ -763,7 +765,8 @@ class STSession(Extension):
     ) -> list[str]:
         """Return the handles of a user's sessions.
 
-        :param tenant_id: the tenant, if ``fetch_across_all_tenants=False``.
+        :param tenant_id: list only the sessions in this tenant.
+        :param fetch_across_all_tenants: ``False`` without a tenant: list only those in the default tenant.
         """
         user_id = checked_user_id(user_id)
         if tenant_id is not None:

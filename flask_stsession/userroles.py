@@ -73,7 +73,7 @@ class UnknownRoleError(STSessionError, LookupError):
 def create_new_role_or_add_permissions(role: str, permissions: str | Sequence[str] = ()) -> bool:
     """Create a role, or add permissions to an existing one.
 
-    :param permissions: one, or several; none are removed.
+    :param permissions: one, or several; the role keeps those that it has.
     :returns: whether the role was created; ``False``: it existed.
     :raises ValueError: a name has blanks around it.
     """

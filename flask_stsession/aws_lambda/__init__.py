@@ -1,6 +1,6 @@
 """AWS Lambda: serve a Flask app, guard functions without Flask, and authorize requests for API Gateway.
 
-Nothing here imports Flask, so that a function that only verifies sessions starts sooner. Each name is
+Only ``make_handler`` imports Flask, so a function that only verifies sessions starts sooner. Each name is
 imported on first use (PEP 562), so that a function imports only what it uses. ``docs/aws-lambda.md`` lists
 the steps from an empty account to a working API.
 """

@@ -39,7 +39,7 @@ def make_handler(app: Flask) -> Callable[..., GatewayResponse]:
     Set ``STSESSION_API_GATEWAY_PATH`` where clients see another path before the app's own, for example behind
     a CDN.
 
-    The calls to the core that the thread of an invocation makes end half a second before it times out.
+    Calls to the core by the thread of an invocation end half a second before the invocation times out.
 
     :param app: the app, with or without ``STSession``.
     :raises TypeError: it is not an app.

@@ -89,8 +89,8 @@ def make_authorizer(
     """
     if callable(config):
         raise TypeError(
-            f"make_authorizer() returns a handler and decorates none, so it takes no {config!r:.100}: write "
-            "authorizer = make_authorizer()."
+            "make_authorizer() returns a handler and is not a decorator, so it does not take "
+            f"{config!r:.100}: write authorizer = make_authorizer()."
         )
     check_flags("make_authorizer()", result_caching=result_caching, simple_responses=simple_responses)
     options = verify_options(

@@ -39,7 +39,7 @@ _ADDRESS_WITH_PORT = r"\[([^\]]+)\](?::\d+)?|([^:]+):\d+"
 #: Header names that WSGI can express. They have no underscore: ``X_Forwarded_For`` would pass for
 #: ``X-Forwarded-For``.
 _NAME = r"[A-Za-z0-9!#$%&'*+.^`|~-]+"
-#: These no longer describe the body, which is complete and of another length; WSGI names its type apart.
+#: The length and the encoding no longer fit the body, which is complete; WSGI passes its type separately.
 _NOT_PASSED_ON: Final = frozenset({"content-length", "content-type", "transfer-encoding"})
 
 
@@ -82,7 +82,7 @@ class EventRequest:
         context = self.context
         if context.get("eventType") == "CONNECT" or context.get("routeKey") == "$connect":
             return True
-        # No other event of a connection carries what a client has sent as headers.
+        # Of a connection's events, only the handshake carries headers of the client, and so a token.
         return self._is_of_connection
 
     @property
@@ -263,7 +263,7 @@ class EventRequest:
         return self.format == "2.0" or self.event.get("version") == "1.0"
 
     def _route(self) -> str:
-        """Return the path of the route that has matched; empty if the gateway does not tell it."""
+        """Return the path of the route that has matched; empty if the event does not name it."""
         if self.format == "2.0":
             return _text(self.event.get("routeKey", ""), "routeKey").rpartition(" ")[2]
         return _text(self.event.get("resource") or "", "resource") if self.format == "1.0" else ""
@@ -274,7 +274,7 @@ class EventRequest:
     def check_path(self) -> None:
         """Refuse a path of a wrong type before a handler runs: cookies are set on the path of a request.
 
-        :raises EventError: a part of the event that tells the path is of a wrong type.
+        :raises EventError: a part of the event that holds the path is of a wrong type.
         """
         self._raw_path()
         self._route()

@@ -144,7 +144,7 @@ def _malformed(error: EventError, event: object) -> GatewayResponse:
 
 
 def _as_response(request: EventRequest, returned: Any) -> Mapping[str, Any]:
-    """Return what a handler returned as a response.
+    """Turn the return value of a handler into a response.
 
     With payload 2.0, a gateway treats anything without a status as the JSON of a 200, and so does this. As
     in the JSON of the Lambda runtime, a ``Decimal``, which DynamoDB returns, is a number.
@@ -195,8 +195,8 @@ def error_response(
     :param error: the error; an error of another package is raised again.
     :param config: as for :func:`verify_session_event`; sets the statuses, the CORS headers, and which
         cookies are cleared. ``None``: the environment, which is read once.
-    :raises ConfigError: a setting is wrong. A guard or an authorizer in the same module says so at its
-        import already.
+    :raises ConfigError: a setting is wrong. A guard or an authorizer in the same module raises it already at
+        import.
     :raises TypeError: an argument has the wrong type.
     """
     if not isinstance(error, BaseException):

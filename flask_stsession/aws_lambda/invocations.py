@@ -13,8 +13,8 @@ _RESERVE_SECONDS: Final = 0.5
 def time_for_core(context: object, *, limit_seconds: float = math.inf) -> float:
     """Return how long (s) an invocation may wait for the core in all, so that it responds in time.
 
-    :param context: of the invocation, as the runtime passes it to a handler; one that does not tell the
-        remaining time sets no limit.
+    :param context: of the invocation, as the runtime passes it to a handler; without the remaining time it
+        sets no limit.
     :param limit_seconds: the gateway's own limit (s).
     """
     tell: Callable[[], object] | None = getattr(context, "get_remaining_time_in_millis", None)

@@ -113,8 +113,8 @@ def _verified_token(event: object) -> AccessToken:
 def _vouched_claims(request: EventRequest) -> Mapping[str, Any]:
     """Return the claims as the gateway has flattened them.
 
-    A Lambda authorizer cannot write them: its context has another key in payload 2.0, and may not have a key
-    ``claims`` in payload 1.0.
+    A Lambda authorizer cannot write them: its context has another key in payload 2.0, and is not allowed a
+    key ``claims`` in payload 1.0.
     """
     found: Any = request.context.get("authorizer")
     if request.format == "2.0":

@@ -82,7 +82,7 @@ def environment_settings(environ: Mapping[str, str] | None = None) -> dict[str, 
     """Return the settings in the environment: ``STSESSION_…``, and ``FLASK_STSESSION_…`` as Flask reads it.
 
     If both set a key, the second one wins. Flask decodes values that are JSON, and ``__`` in a name leads
-    into a dict. A name that resembles a key, or that has nearly our prefix before one, is kept, so that it is
+    into a dict. A name that resembles a key, or is a key with a misspelt prefix, is kept, so that it is
     refused like any misspelt key; any other is ignored, as it may belong to another program.
 
     :param environ: of the process, by default.

@@ -1,1 +1,1 @@
-"""One request: what reads it and what answers it. Everything that knows Flask."""
+"""Handle requests with Flask: verify their sessions, guard views, and write responses."""

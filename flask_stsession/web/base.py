@@ -153,7 +153,7 @@ class AppState:
     core: AppCore | None
     refresh_route: str
     overrides_get_session: bool
-    #: Whether the routes exist that renew an expired token for a page, which no guard may block.
+    #: Whether there is a login page: only then are there routes that renew an expired token for a page.
     has_pages: bool
     #: The clients whose cookies of an older domain were just cleared.
     asked_again: RecentlySeen = field(default_factory=RecentlySeen)

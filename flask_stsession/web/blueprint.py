@@ -112,7 +112,7 @@ def exempt_from_csrf_extensions(app: Flask, blueprint: Blueprint) -> None:
     protect = app.extensions.get("csrf")
     if protect is not None and hasattr(protect, "exempt"):
         protect.exempt(blueprint)
-    # Flask-SeaSurf registers only functions with the app, and exempts only views.
+    # Flask-SeaSurf is found only through its before_request function, and can exempt only single views.
     for function in app.before_request_funcs.get(None, ()):
         sea_surf: Any = getattr(function, "__self__", None)
         if hasattr(sea_surf, "exempt_urls") and hasattr(sea_surf, "exempt"):

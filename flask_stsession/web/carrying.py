@@ -82,7 +82,7 @@ class Refused:
 
     @property
     def page(self) -> str | None:
-        """The page to come back to after signing in: that of a form whose target shows none."""
+        """The page to return to after signing in; the page with the form, if its target is no page."""
         target = self.target
         config = self.app_state.config
         if not self.is_form or target is None or is_page(config, self.request, target):
@@ -92,7 +92,7 @@ class Refused:
 
     @property
     def origin_problem(self) -> tuple[Reason, str] | None:
-        """Why the request may not come from one of our pages, or ``None``."""
+        """Why it is not certain that one of our pages sent the request, or ``None``."""
         return origin_problem(self.app_state.config, self.request, origin_of_api(self.request))
 
     @property
@@ -102,7 +102,7 @@ class Refused:
 
     @property
     def can_be_carried(self) -> bool:
-        """Whether the route for it exists and the session to refresh came by cookie."""
+        """Whether a refresh can carry the request: the route exists, and the session came by cookie."""
         sent = read_tokens(self.request.environ, self.app_state.config.cookie_names)
         has_cookie = bool(sent.access_cookies) or sent.legacy
         return (
@@ -195,7 +195,7 @@ def continue_after_refresh() -> BaseResponse:
     it. The POST of the page's script, which is no navigation, gets a 204. A form that seems to come back is
     redirected here once more (``kept``), to find out whether the browser keeps the new cookies.
 
-    :raises SessionHTTPError: the request may not come from one of our pages, or the refresh failed.
+    :raises SessionHTTPError: it is not certain that one of our pages sent the request, or the refresh failed.
     :raises RequestEntityTooLarge: the form is larger than ``MAX_CONTENT_LENGTH``.
     """
     app_state = current_app_state()

@@ -62,8 +62,8 @@ def is_checked(mode: AntiCsrf, method: str, *, anti_csrf_check: bool | None = No
     :param mode: the mode in effect.
     :param method: of the request, in upper case.
     :param anti_csrf_check: the setting of the view. With ``None`` the method decides: every method but GET
-        and OPTIONS is checked, with ``VIA_ORIGIN`` every unsafe one. Preflights, which carry no cookies,
-        reach no view; but an authorizer's cached result for an OPTIONS request serves a POST as well.
+        and OPTIONS is checked, with ``VIA_ORIGIN`` every unsafe one. ``True`` checks OPTIONS too: an
+        authorizer's cached result for OPTIONS also serves a POST.
     """
     if mode == "NONE":
         return False
@@ -152,7 +152,7 @@ def check_socket(headers: Headers, *, needs_origin: bool, allowed_origins: Colle
     origin = headers.get("origin")
     if origin is not None and not is_allowed(origin, allowed_origins):
         message = (
-            f"The handshake of a socket comes from {origin.strip()!r}, which is not an origin of ours, and "
+            f"The handshake of a socket comes from {origin.strip()!r}, which is not a configured origin, and "
             "its session came by cookie; if it is a website of yours, add it to STSESSION_WEBSITE_DOMAIN."
         )
         raise UnauthorisedError(message, reason=Reason.CROSS_SITE, clear_tokens=False)
@@ -272,8 +272,8 @@ def via_origin_problem(
             )
         origin = origin.strip()
         return Reason.CSRF_MISMATCH, (
-            f"The request comes from {origin!r}, which is not an origin of ours ({_SETTING}={mode}); if it "
-            "is, add it to STSESSION_WEBSITE_DOMAIN."
+            f"The request comes from {origin!r}, which is not a configured origin ({_SETTING}={mode}); if it "
+            "is a website of yours, add it to STSESSION_WEBSITE_DOMAIN."
         )
     return None
 

@@ -90,7 +90,7 @@ class Delivery:
 def _is_inside_of_another_site(request: Request) -> bool:
     """Return whether a script or a frame in a page of another site sent the request.
 
-    Navigations of the whole window do not count: browsers keep cookies from them (RFC 6265bis, 5.7).
+    Navigations of the whole window do not count: browsers store the cookies they bring (RFC 6265bis, 5.7).
     """
     headers = request.headers
     if headers.get("Sec-Fetch-Site") != "cross-site":

@@ -1,4 +1,4 @@
-"""E-mail verification for frontend SDKs: send the link, use its token, report whether it was used.
+"""E-mail verification for frontend SDKs: send the link, use its token, report the result.
 
 Source: Frontend Driver Interface, EmailVerification recipe.
 """

@@ -69,7 +69,7 @@ class FirstRequest:
 
     def __init__(self, app_state: AppState) -> None:
         self._app_state = app_state
-        #: Whether a request needs :meth:`check`: the first, and all later ones if a guard is misplaced.
+        #: Whether a request needs :meth:`check`: the first, and all later ones if a mistake was found.
         self.checks: bool = True
         self._is_complete = False
         #: The message by endpoint; ``None`` stands for the whole app.
@@ -79,7 +79,8 @@ class FirstRequest:
     def check(self) -> None:
         """Check the app at the first request, and refuse to serve views whose guard is misplaced.
 
-        :raises ConfigError: at every request to such a view; the message says what to write where.
+        :raises ConfigError: at every request to such a view, or to any view if a mistake concerns the whole
+            app; the message says what to write where.
         """
         if not self._is_complete:
             self._check_app()
@@ -157,9 +158,10 @@ def _unusable_login_page(app_state: AppState) -> Iterator[str]:
 
 def _set_too_late(keys: list[str]) -> str:
     return (
-        f"app.config has another value for {' and '.join(keys)} than STSession has read, which would have no "
-        "effect: settings are read once, by STSession(app) or stsession.init_app(app). Set them before that. "
-        "An app factory should take the settings of tests and deployments as an argument, and set them first."
+        f"The value of {' and '.join(keys)} in app.config is not the one that STSession has read, and would "
+        "have no effect: settings are read once, by STSession(app) or stsession.init_app(app). Set them "
+        "before that. An app factory should take the settings of tests and deployments as an argument, and "
+        "set them first."
     )
 
 
@@ -180,9 +182,10 @@ def _guard_options(app: Flask) -> Iterator[VerifyOptions]:
 
 
 def misplaced_guards(app: Flask) -> Iterator[tuple[str | None, str]]:
-    """Yield each guard that does not protect the function it decorates.
+    """Yield each guard that does not protect its view: registered without it, or below a cache.
 
-    :returns: the endpoint whose view must not run, or ``None`` for the whole app; the problem and the remedy.
+    :returns: pairs of the endpoint whose view must not run (``None``: the whole app), and the problem with
+        its remedy.
     """
     for function in chain.from_iterable(app.before_request_funcs.values()):
         if is_bypassed(function) and not is_exempt(function):
@@ -382,7 +385,7 @@ def _guard_handshakes(app: Flask) -> None:
     for rule in app.url_map.iter_rules():
         view: Any = app.view_functions.get(rule.endpoint) if rule.websocket else None
         if view is None or is_bypassed(getattr(view, "__wrapped__", None)):
-            continue  # no guard, or the guard is outermost already
+            continue  # not a WebSocket route, or the guard is outermost already
         guards = dict.fromkeys(vars(each).get(OPTIONS) for each in _layers(view) if hasattr(each, "__dict__"))
         for options in reversed(list(filter(None, guards))):
             view = guard_view(view, options)

@@ -86,8 +86,8 @@ def verify_session(*arguments: Any, **options: Any) -> Any:
     Below ``@socketio.on`` of Flask-SocketIO it refuses the connection or the event; below the route of
     flask-sock it refuses the handshake. A socket by cookie needs one of our origins as ``Origin``.
 
-    :param anti_csrf_check: check this method or not; ``None``: every method but GET, as
-        ``STSESSION_ANTI_CSRF`` says.
+    :param anti_csrf_check: whether to check anti-CSRF, whatever the method; ``None``: for every method but
+        GET, in the mode of ``STSESSION_ANTI_CSRF``.
     :param session_required: ``False`` runs the view without a session too; ``g.session`` is then ``None``.
     :param check_database: ask the core whether the session still exists; ``None``: as
         ``STSESSION_CHECK_DATABASE`` says.
@@ -180,7 +180,7 @@ def _handle_event(
 ) -> R:
     """Run a handler of Flask-SocketIO with a verified session, or refuse the connection or the event.
 
-    A client that asked for an acknowledgement of its event receives the verdict as that.
+    If the client asked for an acknowledgement of its event, the verdict is sent as the acknowledgement.
 
     :raises ConnectionRefusedError: that of Flask-SocketIO, from a ``connect`` handler.
     """
@@ -232,7 +232,7 @@ def session_exempt(view: V) -> V:
 
     The mark counts only on this very function or class: not on a subclass, a method or a decorator's wrapper.
 
-    :raises TypeError: the view is neither a function nor a class, or a method of an object.
+    :raises TypeError: the view is a bound method, or neither a function nor a class.
     """
     with suppress(AttributeError):  # a bound method takes no attributes
         if callable(view):

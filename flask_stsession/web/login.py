@@ -138,7 +138,7 @@ def _end_replaced(app_state: AppState, handle: str) -> None:
 
 
 def sign_out(app_state: AppState, state: RequestState) -> bool:
-    """End the session of this request, if there is one; clear the client in any case.
+    """End the session of this request, if there is one; clear the client even if there is none.
 
     :param state: of this request.
     :returns: ``False`` if the session may still exist in the core.

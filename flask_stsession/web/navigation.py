@@ -119,7 +119,8 @@ def is_download(request: Request) -> bool:
 def is_kept_by_same_site_strict(request: Request) -> bool:
     """Return whether the browser withholds ``SameSite=Strict`` cookies because another site led here.
 
-    A link in a web mail does. The page that it opens is of our site: its own requests carry the cookies.
+    A link in webmail, for example, leads here from another site. The page that it opens is of our site: its
+    own requests carry the cookies.
     """
     headers = request.headers
     return request.method == "GET" and headers.get("Sec-Fetch-Site", "").strip().lower() == "cross-site"
@@ -133,7 +134,7 @@ def is_ahead_of_time(request: Request) -> bool:
 
 
 def origin_problem(config: Config, request: Request, origin_of_api: str) -> tuple[Reason, str] | None:
-    """Return why this request may not come from one of our pages, or ``None``.
+    """Return why it is not certain that one of our pages sent this request, or ``None``.
 
     The rules are those of ``VIA_ORIGIN``, except that the ``Referer`` replaces a missing ``Origin`` of a
     GET: a link on plain http has neither ``Sec-Fetch-Site`` nor ``Origin``.
@@ -285,7 +286,7 @@ def is_login_page(request: Request, login: str) -> bool:
 
 
 def _has_url_of(request: Request, endpoint: str) -> bool:
-    """Return whether a request is for the URL to which the redirects to an endpoint lead."""
+    """Return whether a request is for the URL of an endpoint, the one that redirects lead to."""
     own, url_map = request.url_rule, this_app().url_map
     with suppress(BuildError, KeyError):  # no such endpoint
         if own is not None and any(each.rule == own.rule for each in url_map.iter_rules(endpoint)):
@@ -338,7 +339,7 @@ def login_url(config: Config, request: Request, login: str, *, then: str | None 
 def endpoint_problem(app: Flask, login: str) -> str | None:
     """Return why the URL of a login page cannot be built, with the remedy; ``None`` if it can.
 
-    :param login: its endpoint, to whose arguments functions for ``url_defaults`` may give values.
+    :param login: its endpoint. Functions for ``url_defaults`` may supply its arguments.
     """
     if login not in app.view_functions:
         return no_such_login_page(login)

@@ -101,9 +101,9 @@ def verify_options(
 ) -> VerifyOptions:
     """Check the arguments of a guard, and return its options.
 
-    :param caller: ``verify_session()`` or ``protect()``, for messages.
+    :param caller: the function that got them, such as ``protect()``, for messages.
     :raises TypeError: an argument is unknown, or of a wrong type.
-    :raises ValueError: the name of a role or a permission begins or ends with a blank, as none does.
+    :raises ValueError: the name of a role or a permission begins or ends with a blank, as no name does.
     :raises ConfigError: the arguments could protect nothing.
     """
     refuse_unknown(caller, unknown)
@@ -223,7 +223,7 @@ def check_inquiry(
 ) -> None:
     """Check the arguments of a function that verifies a session.
 
-    Callers leave it out for the defaults, so that the usual verification pays nothing.
+    Callers skip this check if all arguments are defaults, so that the usual verification pays nothing.
 
     :raises TypeError: an argument is of a wrong type.
     """

@@ -78,7 +78,10 @@ def redirect_for(app_state: AppState, error: SessionHTTPError) -> BaseResponse |
 
 
 def signed_out(app_state: AppState) -> BaseResponse | None:
-    """Return the redirect to the login page after a form has signed out; ``None`` if it was not a form."""
+    """Return the redirect to the login page after a form has signed out.
+
+    :returns: ``None`` if the request is no navigation, or the app has no login page.
+    """
     request = this_request()
     login = app_state.extension.get_login_url()
     if login is None or not is_navigation(request):

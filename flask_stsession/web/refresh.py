@@ -170,7 +170,9 @@ def _clear_older_domain(
 def _own_refresh_token(
     config: Config, request: Request, sent: RequestTokens, state: RequestState, allowed: AllowedTransfer
 ) -> str | None:
-    """Return the refresh token whose hash is in the payload of the newest access token.
+    """Return the refresh token whose hash is in the newest access token that names one of those sent.
+
+    If none does and at most one has the shape of a refresh token, return that one, or else the first.
 
     :raises SessionHTTPError: there is none, or a response with new tokens has no room to expire the others.
         The client refreshes again; or the user signs in again, if there is no access token for the front

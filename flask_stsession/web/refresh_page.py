@@ -87,6 +87,7 @@ def renewing_page(
 ) -> BaseResponse:
     """Return the page that renews the session, then loads the requested page.
 
+    :param status: of the response, that of the verdict; ``None``: 200.
     :param script_url: of :func:`script`.
     :param renew_url: the URL from which the script gets new tokens.
     :param continue_url: refreshes and redirects back, for browsers without script.

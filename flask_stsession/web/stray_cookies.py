@@ -67,7 +67,8 @@ def strays_of(
     :param sent: the tokens of this request.
     :param allowed: the transfer methods allowed for it. Where only headers are, cookies with the names of
         our tokens belong to another app; a legacy session counts with every method.
-    :returns: ``None`` if no name occurs twice, so that there need not be a stray.
+    :returns: ``None`` if there is no sign of a stray: no name occurs twice, there is no legacy cookie, and a
+        refresh cookie came only on the path of the refresh route.
     """
     names = config.cookie_names
     by_cookie: tuple[str, ...] = (names.access, names.refresh)

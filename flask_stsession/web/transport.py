@@ -156,11 +156,11 @@ def method_of_new_session(
 
     If the app allows any, the client chooses it in ``st-auth-mode``. A client that does not (a form in a
     browser has no SDK) keeps the method of the session that its request carries. Without such a session, it
-    gets cookies if the request is a navigation from our own site or the app has a login page, or else
-    headers, as the interface says.
+    gets cookies if the request is a navigation (a form only from our own site) or the app has a login page,
+    or else headers, as the interface says.
 
     :param carried: the transfer method of the session that the request carries.
-    :param allow_cross_site: accept a navigation from another site as one from ours.
+    :param allow_cross_site: accept a form from another site as one from ours.
     :param is_tested: ``app.testing``: a form and a GET without ``Accept`` are navigations, because test
         clients send none.
     """

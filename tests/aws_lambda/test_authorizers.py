@@ -281,7 +281,7 @@ def test_a_socket_by_cookie_from_elsewhere_is_unauthorized(
 
 
 @pytest.mark.parametrize("mode", ["NONE", "VIA_CUSTOM_HEADER", "VIA_TOKEN"])
-def test_a_handshake_that_does_not_say_so_is_one_all_the_same(
+def test_a_handshake_is_recognised_without_event_type_and_route_key(
     mode: str, function: dict[str, Any], sign_in: SignIn
 ) -> None:
     function["STSESSION_ANTI_CSRF"] = mode
@@ -362,12 +362,12 @@ def test_settings_that_cannot_work_are_refused(
     assert complaint in str(caught.value)
 
 
-def test_a_function_is_told_that_an_authorizer_decorates_nothing() -> None:
+def test_make_authorizer_refuses_to_decorate_a_function() -> None:
     with pytest.raises(TypeError) as caught:
         make_authorizer(refuse_all)  # type: ignore[arg-type]
     assert str(caught.value) == (
-        f"make_authorizer() returns a handler and decorates none, so it takes no {refuse_all!r}: write "
-        "authorizer = make_authorizer()."
+        "make_authorizer() returns a handler and is not a decorator, so it does not take "
+        f"{refuse_all!r}: write authorizer = make_authorizer()."
     )
 
 

@@ -236,7 +236,7 @@ def assert_readable_500(response: dict[str, Any]) -> None:
     assert header_of(response, "Access-Control-Allow-Origin") == WEBSITE
 
 
-def test_a_setting_that_is_missed_only_by_a_request_is_a_500_that_browsers_can_read(
+def test_a_missing_setting_found_only_by_a_request_is_a_500_that_browsers_can_read(
     function: dict[str, Any], sign_in: SignIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     verified = EmailVerificationClaim.validators.is_verified()
@@ -249,7 +249,7 @@ def test_a_setting_that_is_missed_only_by_a_request_is_a_500_that_browsers_can_r
     ("error", "status"),
     [(CoreError("refused", status=401), 500), (SessionDoesNotExistError("x"), 500), (EventError("bad"), 400)],
 )
-def test_other_errors_of_ours_that_the_handler_raises_are_answered_and_change_tokens_all_the_same(
+def test_other_errors_of_ours_in_the_handler_become_responses_and_still_change_tokens(
     function: dict[str, Any], sign_in: SignIn, error: Exception, status: int
 ) -> None:
     @verify_session_event(function)
@@ -435,7 +435,7 @@ def test_only_a_function_can_be_guarded(handler: Any) -> None:
     assert str(caught.value) == f"verify_session_event() decorates a Lambda handler, not {handler!r}."
 
 
-def test_a_decorator_without_parentheses_is_told_to_have_some() -> None:
+def test_a_decorator_without_parentheses_is_refused_with_the_remedy() -> None:
     with pytest.raises(TypeError, match=r"with parentheses: @verify_session_event\(\)\.$"):
         verify_session_event(user)  # type: ignore[arg-type]
 
@@ -556,7 +556,7 @@ def test_the_environment_is_read_once_unless_it_changes(
     assert error_response(event, UnauthorisedError())["statusCode"] == 441
 
 
-def test_a_mapping_is_not_judged_anew_with_each_error(caplog: pytest.LogCaptureFixture) -> None:
+def test_error_responses_log_no_warnings_about_the_mapping(caplog: pytest.LogCaptureFixture) -> None:
     config = {"STSESSION_COOKIE_SAME_SITE": "none", "STSESSION_ANTI_CSRF": "NONE"}
     error_response(gateway_event("rest"), UnauthorisedError(), config=config)
     assert [each for each in caplog.records if each.levelname != "INFO"] == []

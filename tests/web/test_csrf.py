@@ -162,8 +162,8 @@ def test_via_origin_accepts_requests_of_our_own_pages(sent: dict[str, str]) -> N
 def test_via_origin_refuses_requests_of_other_pages(site: str | None, origin: str) -> None:
     assert refusal("VIA_ORIGIN", sec_fetch_site=site, origin=origin, rid="any") == (
         Reason.CSRF_MISMATCH,
-        f"The request comes from {origin!r}, which is not an origin of ours "
-        "(STSESSION_ANTI_CSRF=VIA_ORIGIN); if it is, add it to STSESSION_WEBSITE_DOMAIN.",
+        f"The request comes from {origin!r}, which is not a configured origin "
+        "(STSESSION_ANTI_CSRF=VIA_ORIGIN); if it is a website of yours, add it to STSESSION_WEBSITE_DOMAIN.",
     )
 
 

@@ -254,7 +254,7 @@ def test_handle_user_exception_is_replaced_only_if_an_api_has_replaced_it(app: F
     assert (vars(app).get("handle_user_exception") is theirs) is (kind is None)
 
 
-def test_what_another_extension_makes_of_handle_user_exception_stays(
+def test_handle_user_exception_as_replaced_by_another_extension_is_kept(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("flask_restful", "flask_restx"):
@@ -343,7 +343,7 @@ def test_a_cache_of_a_public_view_is_allowed(app: Flask) -> None:
     assert app.test_client().get("/public").text == "secret"
 
 
-def test_a_cache_below_the_guard_hides_none_above_it(app: Flask) -> None:
+def test_a_cache_below_the_guard_does_not_hide_one_above_it(app: Flask) -> None:
     app.add_url_rule("/secret", "secret", lru_cache(verify_session()(cached_like_flask_caching(secret))))
     app.testing = True
     with pytest.raises(ConfigError, match="'secret' is cached above"):
@@ -389,7 +389,7 @@ def test_a_cache_below_the_guard_of_a_view_class_is_allowed(app: Flask, below: A
     assert signed_in(app).get("/secret").json == "secret"
 
 
-def test_a_decorator_of_a_resource_that_needs_its_request_hinders_no_other_view(app: Flask) -> None:
+def test_a_resource_decorator_that_needs_its_request_breaks_no_other_view(app: Flask) -> None:
     def of_request(function: Any) -> Any:
         assert request.path == "/secret"
         return function
@@ -432,9 +432,9 @@ def test_a_setting_after_init_app_is_an_error_at_every_request(
 ) -> None:
     app.config.update(settings)
     assert late(app) == (
-        f"app.config has another value for {named} than STSession has read, which would have no effect: "
-        "settings are read once, by STSession(app) or stsession.init_app(app). Set them before that. An app "
-        "factory should take the settings of tests and deployments as an argument, and set them first."
+        f"The value of {named} in app.config is not the one that STSession has read, and would have no "
+        "effect: settings are read once, by STSession(app) or stsession.init_app(app). Set them before that. "
+        "An app factory should take the settings of tests and deployments as an argument, and set them first."
     )
 
 
@@ -509,13 +509,13 @@ def test_an_override_may_give_the_path_of_a_login_page_whose_url_needs_an_argume
 def test_a_setting_that_is_removed_after_init_app_is_an_error(make_app: AppFactory) -> None:
     app = make_app(login_url="/login")
     del app.config["STSESSION_LOGIN_URL"]
-    assert "another value for STSESSION_LOGIN_URL than" in late(app)
+    assert "value of STSESSION_LOGIN_URL in app.config is not the one that" in late(app)
 
 
 def test_a_setting_that_is_changed_in_place_after_init_app_is_an_error(make_app: AppFactory) -> None:
     app = make_app(core_tls={})
     app.config["STSESSION_CORE_TLS"]["ca"] = __file__
-    assert "another value for STSESSION_CORE_TLS than" in late(app)
+    assert "The value of STSESSION_CORE_TLS in app.config is not the one" in late(app)
 
 
 def test_an_unknown_key_after_init_app_is_an_error(app: Flask) -> None:

@@ -138,7 +138,7 @@ def test_an_unconfigured_app_behind_a_proxy_works_on_loopback_only(
     ],
 )
 @pytest.mark.parametrize("origin", ["http://127.0.0.1:5000", "http://localhost"])
-def test_an_unconfigured_app_serves_nobody_of_the_internet_for_whom_a_proxy_asks(
+def test_an_unconfigured_app_refuses_internet_clients_behind_a_proxy(
     app: Flask, headers: dict[str, str], origin: str
 ) -> None:
     """nginx gives the address of the app as Host, unless it is told otherwise."""

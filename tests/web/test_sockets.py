@@ -171,7 +171,7 @@ def test_long_polling_by_cookie_is_refused_to_other_sites_and_open_to_our_own_pa
         (
             {"Origin": OTHER_SITE},
             "cross_site",
-            "The handshake of a socket comes from 'https://other.example', which is not an origin of ours, "
+            "The handshake of a socket comes from 'https://other.example', which is not a configured origin, "
             "and its session came by cookie; if it is a website of yours, add it to "
             "STSESSION_WEBSITE_DOMAIN.",
         ),

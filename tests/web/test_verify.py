@@ -207,7 +207,7 @@ def test_a_session_of_another_tenant_is_refused_but_not_cleared(make_app: AppFac
     assert is_untouched(answer)
 
 
-def test_capitals_make_no_other_tenant(make_app: AppFactory) -> None:
+def test_tenant_ids_are_compared_without_case(make_app: AppFactory) -> None:
     class ByHeader(STSession):
         def get_tenant_id(self) -> str | None:
             return request.headers.get("X-Tenant")
