@@ -72,7 +72,7 @@ def checked_handle(handle: object, argument: str = "handle") -> str:
     """Return a session handle, or refuse it.
 
     Half a surrogate pair, which JSON can escape and UTF-8 cannot encode, is replaced: no core made such a
-    handle, and it is unknown as any other.
+    handle, so it is looked up in vain, like any unknown one.
 
     :param argument: the name of the caller's argument.
     :raises TypeError: it is not a str; the message says what to write.

@@ -60,7 +60,7 @@ def call(
 
 
 def _run(ensure_sync: EnsureSync, function: Callable[..., Any]) -> Any:
-    """Call an asynchronous function and wait for its result, also below one that is running."""
+    """Call an asynchronous function and wait for its result, even inside a running event loop."""
 
     def run() -> Any:
         return ensure_sync(function)()
@@ -97,7 +97,7 @@ def current_flask_app() -> Any:
 
 
 def is_asynchronous(function: object) -> bool:
-    """Return whether the result of a call would have to be awaited, as far as the function shows it."""
+    """Return whether calling it returns an awaitable, as far as inspection can tell."""
     called = getattr(type(function), "__call__", None)  # noqa: B004  of an object that can be called
     return any(iscoroutinefunction(each) or isasyncgenfunction(each) for each in (function, called))
 
@@ -105,7 +105,7 @@ def is_asynchronous(function: object) -> bool:
 def refuse_asynchronous(function: object, name: str) -> None:
     """Refuse an asynchronous function where nothing awaits its result.
 
-    :param name: of the function, for the message.
+    :param name: the name of the function, for the message.
     :raises TypeError: it is one.
     """
     if is_asynchronous(function):
@@ -115,9 +115,9 @@ def refuse_asynchronous(function: object, name: str) -> None:
 def number_taken(function: Callable[..., Any], name: str, *forms: Sequence[str]) -> int:
     """Return how many arguments to call a function with.
 
-    :param name: of the function, for the message.
-    :param forms: the parameters that it may have; of several forms, the first that it takes counts, unless
-        it names the last parameter of a longer one.
+    :param name: the name of the function, for the message.
+    :param forms: the parameters that it may have, shorter forms first. The last form that it can take and
+        whose final parameter it names counts, else the first that it can take.
     :raises TypeError: it can be called in none of these ways.
     """
     try:
@@ -140,7 +140,7 @@ def _can_take(parameters: Signature, form: Sequence[str]) -> bool:
 
 
 def shown_as(form: Callable[..., Any]) -> Callable[[F], F]:
-    """Let ``help`` show how a function is called that must itself take ``*args`` or ``**kwargs``.
+    """Give a function that must take ``*args`` or ``**kwargs`` the signature of ``form``, for ``help``.
 
     :param form: has the parameters to show.
     """

@@ -182,7 +182,7 @@ class SingleFlight(Generic[T]):
             with contextlib.suppress(Exception):  # the flight holds it for the threads that wait
                 flight.make(call)
         finally:
-            self._in_flight.pop(place, None)  # whoever started the thread may have been stopped, and done so
+            self._in_flight.pop(place, None)  # start() may have removed it already, if it was interrupted
 
 
 def thread_pool(size: int, purpose: str) -> ThreadPoolExecutor:
@@ -247,7 +247,7 @@ class TimeLimit:
         self._end: ContextVar[float] = ContextVar("flask_stsession.time_limit", default=math.inf)
 
     def set(self, seconds: float) -> None:
-        """Begin work that must end within so many seconds."""
+        """Set the limit to this many seconds from now."""
         self._end.set(self._clock() + seconds)
 
     @contextlib.contextmanager

@@ -17,8 +17,8 @@
     ├── ProtectedClaimError(ValueError)        a key of the payload that users may not set
     └── TooLateError(RuntimeError)             the response has been written
 
-A verdict is also Werkzeug's own class of its status, so that ``@app.errorhandler(401)``,
-Flask-RESTful and Flask-RESTX treat it as they treat any other. It owns its status, body and
+A verdict also subclasses Werkzeug's exception for its status, so that ``@app.errorhandler(401)``,
+Flask-RESTful and Flask-RESTX treat it like any other. It owns its status, body and
 headers, and says whether it ends the session on the client (``clear_tokens``).
 """
 

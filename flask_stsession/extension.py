@@ -256,10 +256,7 @@ class STSession(Extension):
         :param session: the session with its new tokens, which the client does not have yet.
         :returns: unless overridden, whether the ``user_loader`` knows the user; ``True`` without a loader.
         """
-        loads = "user_loader" in self._loaders.registered
-        session.user_is_gone = (
-            loads and self.load_user(session.get_user_id(), session.get_tenant_id()) is None
-        )
+        session.user_is_gone = self._is_user_gone(session)
         return not session.user_is_gone
 
     # Functions of the app, registered with these as decorators
@@ -1065,14 +1062,19 @@ class STSession(Extension):
                 raise UnauthorisedError("The session was revoked while it was refreshed.")
             return
         self.revoke_session(session.get_handle())
-        user_id = session.get_user_id()
-        if session.user_is_gone is None:  # an override decided without the loader
-            STSession.allow_refresh(self, session)
-        if session.user_is_gone:
+        user_id, is_gone = session.get_user_id(), session.user_is_gone
+        if is_gone is None:  # an override decided without the loader
+            is_gone = self._is_user_gone(session)
+        if is_gone:
             message, reason = f"The user_loader knows no user {user_id!r}.", Reason.USER_GONE
         else:
             message, reason = f"allow_refresh() ended a session of {user_id!r}.", Reason.SESSION_ENDED
         raise UnauthorisedError(message, reason=reason)
+
+    def _is_user_gone(self, session: Session) -> bool:
+        if "user_loader" not in self._loaders.registered:
+            return False
+        return self.load_user(session.get_user_id(), session.get_tenant_id()) is None
 
     def roles_of(self, user_id: str, tenant_id: str) -> list[str]:
         """Return the user's roles, from the ``roles_loader`` or the core."""

@@ -79,7 +79,7 @@ def login(
     :param transfer: ``"cookie"`` or ``"header"``; if omitted, a cookie where the app allows one and
         the client keeps cookies.
     :param tenant_id: created where missing; ``"public"`` by default.
-    :param base_url: of the client's requests, if they go to another host than the client's own.
+    :param base_url: the base URL of the client's requests, if they go to another host than the client's own.
     :returns: the session.
     :raises ValueError: the app does not allow that transfer method, or a browser would not keep its cookies
         for the host of the client.
@@ -335,7 +335,7 @@ def _bearer_of(client: FlaskClient) -> str | None:
 def _follow(client: FlaskClient, headers: Headers) -> None:
     """Keep what a response changes in the tokens that a client sends by header.
 
-    :param headers: of the response; an empty access token clears the client's.
+    :param headers: the headers of the response; an empty access token clears the client's.
     """
     token = headers.get(ACCESS_TOKEN_HEADER)
     if token is not None and _bearer_of(client) is not None:
@@ -348,9 +348,9 @@ def _follow(client: FlaskClient, headers: Headers) -> None:
 
 
 def _refuse_lost_cookies(config: Config) -> None:
-    """Refuse cookies that a browser would drop, for their domain.
+    """Refuse cookies that a browser would drop because of their domain.
 
-    :raises ValueError: ``STSESSION_COOKIE_DOMAIN`` is not the domain of the current request's host.
+    :raises ValueError: ``STSESSION_COOKIE_DOMAIN`` is neither the current request's host nor a parent of it.
     """
     domain, host = config.cookie_domain, host_of(this_request().host)
     if domain is None or host is None or is_host_or_parent(domain.lstrip("."), host):
@@ -407,7 +407,7 @@ def _request(
 def _names(argument: str, given: Iterable[str]) -> list[str]:
     """Return the names given to ``login()``, from a generator too.
 
-    :raises TypeError: it is no list of names.
+    :raises TypeError: it is not a list of names.
     """
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise TypeError(f"login() takes a list of names as {argument}=, not {given!r}.")

@@ -690,7 +690,7 @@ def test_a_get_email_with_other_parameters_is_refused() -> None:
 @pytest.mark.parametrize(
     "name", ["create_new_session", "get_global_claim_validators", "get_tenant_id", "get_claim_value"]
 )
-def test_an_override_that_nothing_awaits_is_refused_where_it_is_given(name: str) -> None:
+def test_an_asynchronous_override_is_refused_where_it_is_defined(name: str) -> None:
     async def override(self: Any, *args: Any, **options: Any) -> Any:
         raise AssertionError
 

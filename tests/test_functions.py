@@ -83,7 +83,9 @@ def test_help_shows_the_signature_that_a_caller_uses(name: str, function: Callab
         (testing.STSessionClient.login, str(inspect.signature(testing.login))),
     ],
 )
-def test_help_shows_the_usual_of_several_forms(function: Callable[..., Any], shown: str) -> None:
+def test_help_shows_the_usual_signature_of_an_overloaded_function(
+    function: Callable[..., Any], shown: str
+) -> None:
     assert str(inspect.signature(function)) == shown
 
 
@@ -96,7 +98,7 @@ def test_help_shows_the_arguments_of_a_guard_where_they_are_passed_on(function: 
 
 
 @pytest.mark.parametrize("name", ["current_session", "current_user"])
-def test_help_says_what_a_proxy_is_of(name: str) -> None:
+def test_help_shows_the_documentation_of_a_proxy(name: str) -> None:
     text = pydoc.render_doc(getattr(flask_stsession, name))
     assert "falsy where" in text
     assert "Working outside" not in text
@@ -255,7 +257,7 @@ def given_first(name: str) -> tuple[str, ...]:
         ("get_all_session_handles_for_user", "fetch_across_all_tenants", False),
     ],
 )
-def test_a_value_that_is_not_a_bool_is_no_flag(
+def test_a_flag_that_is_not_a_bool_is_refused(
     app: Flask, name: str, flag: str, takes_none: bool, value: object
 ) -> None:
     with app.test_request_context(), pytest.raises(TypeError) as caught:
@@ -266,7 +268,7 @@ def test_a_value_that_is_not_a_bool_is_no_flag(
     )
 
 
-def test_none_is_no_flag_where_it_is_no_default(app: Flask) -> None:
+def test_none_is_refused_for_a_flag_that_is_not_optional(app: Flask) -> None:
     with app.test_request_context():
         with pytest.raises(TypeError, match=r"^get_session\(\) takes True or False as session_required"):
             called.get_session(None, None)
@@ -284,7 +286,7 @@ def test_an_anti_csrf_token_in_the_place_of_a_flag_does_not_turn_the_check_off(a
 
 
 @pytest.mark.parametrize("name", [*VERIFIES, "validate_claims_for_session_handle"])
-def test_a_list_of_validators_is_no_override_of_them(app: Flask, name: str) -> None:
+def test_a_list_of_validators_is_refused_as_an_override(app: Flask, name: str) -> None:
     with app.test_request_context(), pytest.raises(TypeError) as caught:
         getattr(called, name)(*given_first(name), override_global_claim_validators=[])
     assert str(caught.value) == (
@@ -346,7 +348,7 @@ ABOUT_TENANT: list[Callable[[Any], Any]] = [
 
 
 @pytest.mark.parametrize("call", WITH_TENANT + ABOUT_TENANT)
-def test_blanks_do_not_make_another_tenant_of_one(app: Flask, call: Callable[[Any], Any]) -> None:
+def test_a_tenant_id_with_blanks_around_it_is_refused(app: Flask, call: Callable[[Any], Any]) -> None:
     with app.app_context():
         userroles.create_new_role_or_add_permissions("admin")
         multitenancy.create_or_update_tenant("acme")
@@ -391,7 +393,7 @@ def test_text_that_utf8_cannot_encode_is_no_id(app: Flask, argument: str, call: 
         call("x\ud800")
 
 
-def test_a_handle_that_utf8_cannot_encode_is_of_no_session(app: Flask) -> None:
+def test_a_handle_that_utf8_cannot_encode_matches_no_session(app: Flask) -> None:
     handle = "x\ud800"
     with app.app_context():
         assert functions.get_session_information(handle) is None

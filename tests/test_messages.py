@@ -39,7 +39,7 @@ def test_a_value_for_a_shell_is_one_word(text: str, quoted: str) -> None:
     assert quoted_for_shell(text) == quoted
 
 
-def test_the_name_that_was_meant_is_found_among_those_that_there_are() -> None:
+def test_the_intended_name_is_found_among_the_known_ones() -> None:
     known = ["roles", "permissions", "tenant"]
     assert closest("permision", known) == "permissions"
     assert closest("timeout", known) is None

@@ -148,7 +148,7 @@ def test_every_module_has_a_floor() -> None:
     assert {name.partition(".")[0] for name in MODULES} <= known
 
 
-def test_imports_go_downwards_and_in_no_circle() -> None:
+def test_imports_point_downwards_and_form_no_cycle() -> None:
     assert faults(ARROWS) == []
 
 
@@ -161,7 +161,7 @@ def test_imports_go_downwards_and_in_no_circle() -> None:
         (("embedded.storage.store", "embedded.recipes.sessions"), "recipes"),
     ],
 )
-def test_an_import_upwards_or_in_a_circle_is_noticed(arrow: Arrow, fault: str | None) -> None:
+def test_an_upward_or_circular_import_is_noticed(arrow: Arrow, fault: str | None) -> None:
     found = faults(ARROWS | {arrow})
     assert found == [] if fault is None else any(fault in each for each in found)
 

@@ -31,7 +31,7 @@ NOW_MS: Final = "_stsession_now_ms"
 STORED_VALUE: Final = "v"
 STORED_TIME: Final = "t"
 
-# No JavaScript number beyond this is exact. The comparison also refuses NaN, infinities, and integers so
+# Beyond this, JavaScript numbers skip integers. The comparison also refuses NaN, infinities, and integers so
 # long that dividing them overflows.
 _LARGEST_TIME_MS: Final = 2**53
 
@@ -82,8 +82,8 @@ class SessionClaim(Generic[T]):
         current_payload, user_context)``; a function that takes both, such as ``lambda *args``, is called
         with three arguments, unless it names a ``recipe_user_id``. A subclass may define the method instead.
     :param clock: returns the time in ms, for tests; by default that of this machine.
-    :raises TypeError: ``fetch_value`` is missing, or takes neither three nor five arguments; where a
-        subclass is defined, if any other method is asynchronous.
+    :raises TypeError: the key is not a non-empty str; ``fetch_value`` is missing, or takes neither three nor
+        five arguments. Defining a subclass raises it if a method that nothing awaits is asynchronous.
     :raises ProtectedClaimError: the key is one of the session's own.
     """
 
@@ -289,7 +289,7 @@ class SessionClaimValidator(ABC):
         """Check the payload."""
 
     def _quick_check(self, setting_max_age: float | None) -> QuickCheck | None:
-        """Return this validator as plain data; ``None``, as for the app's own: it runs code of the app.
+        """Return this validator as plain data; ``None``, the default, if it runs code of the app.
 
         :param setting_max_age: ``STSESSION_CLAIM_MAX_AGE_SECONDS`` of the app.
         """

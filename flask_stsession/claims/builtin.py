@@ -113,7 +113,7 @@ class AuthTimeClaimClass(PrimitiveClaim[int]):
     """When the user signed in, in s since 1970.
 
     Set when a session is created, and by ``fetch_and_set_claim(AuthTimeClaim)`` after the user has signed in
-    again. No validator refetches it, which would make an old login look like a new one.
+    again. No validator refetches it: that would make an old login look like a new one.
     """
 
     def __init__(self) -> None:
@@ -141,7 +141,7 @@ class AuthTimeClaimValidators(PrimitiveClaimValidators[int]):
         :param seconds: the maximal age of the login, in s.
         :param id_: the id of the validator, by default the claim's key.
         :raises TypeError: ``seconds`` is not a number.
-        :raises ValueError: ``seconds`` is negative.
+        :raises ValueError: ``seconds`` is negative or not finite.
         """
         return _MaxAuthAge(self.claim, seconds, id_)
 
@@ -157,7 +157,7 @@ class _MaxAuthAge(SessionClaimValidator):
             raise TypeError(f"max_auth_age must be a number of seconds, not {seconds!r}.")
         if not 0 <= seconds < math.inf:
             raise ValueError(
-                f"max_auth_age is {seconds!r}; it is the age of a login in seconds, 300 for example."
+                f"max_auth_age must be finite and at least 0, not {seconds!r}; 300 for example, in seconds."
             )
         self._claim = claim
         self._seconds = seconds

@@ -1,8 +1,8 @@
 """``MultiFactorAuthClaim``: the login factors that a session has completed, and whether they are enough.
 
-The payload stores ``{"c": {factor id: s since 1970}, "v": bool}`` under the claim's key. The app says by
-``@stsession.mfa_requirements`` which factors a login needs, and by ``session.complete_factor(id)`` that one
-has been completed. No core is asked.
+The payload stores ``{"c": {factor id: s since 1970}, "v": bool}`` under the claim's key. The app
+declares with ``@stsession.mfa_requirements`` which factors a login needs, and records with
+``session.complete_factor(id)`` that one has been completed. No core is asked.
 
 Source: ``MultiFactorAuthClaim`` of supertokens-node and supertokens-python; the JSON of the failures is
 supertokens-node's.
@@ -99,10 +99,10 @@ class MultiFactorAuthClaimClass(SessionClaim[MFAClaimValue]):
         tenant_id: str,
         user_context: dict[str, Any],
     ) -> MFAClaimValue:
-        """Return the value that a payload has once a factor is completed now.
+        """Return the claim's value with a factor completed now.
 
-        The app's requirements decide whether the factors are enough. A function without an app knows none,
-        so there that part stays as it is.
+        The app's requirements decide whether the factors are enough; without an app there are no
+        requirements, and ``v`` stays as it is.
 
         :raises TypeError: ``mfa_requirements`` did not return a list of requirements.
         """
@@ -136,7 +136,7 @@ def _judged(
 ) -> MFAClaimValue:
     """Return the value for completed factors: the app's requirements decide whether they are enough."""
     returned = extension_of(user_context).mfa_requirements_of(user_id, tenant_id)
-    requirements = checked_requirements([] if returned is None else returned, "mfa_requirements")
+    requirements = checked_requirements([] if returned is None else returned, "mfa_requirements must return")
     return MFAClaimValue(completed, _unsatisfied(requirements, completed) is None)
 
 
@@ -164,9 +164,9 @@ class MultiFactorAuthClaimValidators:
         :param requirement_list: ids of factors, and groups: ``{"oneOf": [ids]}``, ``{"allOfInAnyOrder":
             [ids]}``. An empty list is always satisfied.
         :param claim_key: the id of the validator, by default the claim's key.
-        :raises TypeError: it is no such list.
+        :raises TypeError: it is not such a list.
         """
-        requirements = checked_requirements(requirement_list, "has_completed_requirement_list")
+        requirements = checked_requirements(requirement_list, "has_completed_requirement_list takes")
         return _RequirementList(self.claim, requirements, claim_key)
 
 
@@ -214,11 +214,11 @@ _Group: TypeAlias = tuple[str | None, list[str]]
 def checked_requirements(requirements: object, place: str) -> tuple[_Group, ...]:
     """Return a list of requirements as groups.
 
-    :param place: what it was given to, or what returned it, for messages.
-    :raises TypeError: it is no list of factor ids and groups, or a group that asks for nothing.
+    :param place: the subject and verb of the message.
+    :raises TypeError: it is not a list of factor ids and groups, or one of the groups is empty.
     """
     if not isinstance(requirements, Sequence) or isinstance(requirements, str):
-        raise TypeError(f'{place} takes a list of requirements, such as ["totp"], not {requirements!r}.')
+        raise TypeError(f'{place} a list of requirements, such as ["totp"], not {requirements!r}.')
     return tuple([_group_of(each, place) for each in requirements])
 
 
@@ -231,7 +231,7 @@ def _group_of(requirement: object, place: str) -> _Group:
         if kind in (_ONE_OF, _ALL_OF) and is_list and ids and all(isinstance(i, str) and i for i in ids):
             return kind, list(dict.fromkeys(ids))
     raise TypeError(
-        f'{place} takes ids of factors, {{"oneOf": [ids]}} and {{"allOfInAnyOrder": [ids]}} as requirements, '
+        f'{place} ids of factors, {{"oneOf": [ids]}} and {{"allOfInAnyOrder": [ids]}} as requirements, '
         f"not {requirement!r}."
     )
 

@@ -40,7 +40,9 @@ class PrimitiveClaim(SessionClaim[P]):
         clock: Callable[[], int] | None = None,
     ) -> None:
         super().__init__(key, fetch_value, clock=clock)
-        self.default_max_age_in_sec: MaxAge = checked_max_age(default_max_age_in_sec)
+        self.default_max_age_in_sec: MaxAge = checked_max_age(
+            default_max_age_in_sec, "default_max_age_in_sec"
+        )
 
     @cached_property
     def validators(self) -> PrimitiveClaimValidators[P]:
@@ -76,7 +78,9 @@ class PrimitiveArrayClaim(SessionClaim[list[P]]):
     ) -> None:
         source: Any = fetch_value  # a list is stored, whatever collection the source returns
         super().__init__(key, source, clock=clock)
-        self.default_max_age_in_sec: MaxAge = checked_max_age(default_max_age_in_sec)
+        self.default_max_age_in_sec: MaxAge = checked_max_age(
+            default_max_age_in_sec, "default_max_age_in_sec"
+        )
 
     def add_to_payload_(
         self, payload: dict[str, Any], value: Collection[P], user_context: dict[str, Any] | None = None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: response of the core may serve. 0: ask now. Absent: the app itself asked for the value.
 REUSE_SECONDS = "_stsession_reuse_seconds"
 
-#: Those of ``override_global_claim_validators``.
+#: The parameters of ``override_global_claim_validators``.
 OVERRIDE_PARAMETERS: Final = ("global_validators", "session", "user_context")
 
 
@@ -103,7 +103,7 @@ def overridden(
 
     :param override: ``override_global_claim_validators``: ``f(validators, session, user_context)``.
     :param session: the session, or its information where there is only a handle.
-    :raises TypeError: ``override`` takes other parameters, or returned something else than a list of
+    :raises TypeError: ``override`` takes other parameters, or returned anything other than a list of
         validators.
     """
     if override is None:
@@ -120,8 +120,8 @@ def overridden(
 def checked_list(returned: Any, function: str) -> list[SessionClaimValidator]:
     """Return the validators that a function of the app has returned.
 
-    :param function: that returned them, as the subject of a message.
-    :raises TypeError: it returned something else than a list of validators.
+    :param function: the function that returned them, for the message.
+    :raises TypeError: it returned anything other than a list of validators.
     """
     chosen = list(returned) if isinstance(returned, Iterable) else [returned]
     if not all(isinstance(each, SessionClaimValidator) for each in chosen):

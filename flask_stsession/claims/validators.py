@@ -100,7 +100,8 @@ class EmailVerificationClaimValidators(BooleanClaimValidators):
         on_false = refetch_time_on_false_in_seconds
         if on_false is not None:
             on_false = _checked_age(on_false, "refetch_time_on_false_in_seconds")
-        return _IsVerified(self.claim, on_false, checked_max_age(max_age_in_seconds), id_)
+        max_age = checked_max_age(max_age_in_seconds, "max_age_in_seconds")
+        return _IsVerified(self.claim, on_false, max_age, id_)
 
 
 class PrimitiveArrayClaimValidators(Generic[P]):
@@ -145,7 +146,10 @@ class PrimitiveArrayClaimValidators(Generic[P]):
         *,
         max_age_in_seconds: float | None = None,
     ) -> SessionClaimValidator:
-        """Return a validator that checks that any value is in the list (false if ``values`` is empty)."""
+        """Return a validator that checks that at least one of the values is in the list.
+
+        It is false if ``values`` is empty.
+        """
         max_age = _one_max_age(max_age_in_sec, max_age_in_seconds)
         return _IncludesAny(self.claim, _checked_values(values, "includes_any"), max_age, id_)
 
@@ -404,10 +408,13 @@ def _checked_values(values: Any, validator: str) -> tuple[Primitive, ...]:
     return tuple([_checked_value(value, validator) for value in values])
 
 
-def checked_max_age(max_age: Any) -> Any:
-    """Check the maximal age of a validator or a claim, and return it."""
-    refuse_asynchronous(max_age, "max_age_in_sec")
-    return max_age if max_age is None or callable(max_age) else _checked_age(max_age, "max_age_in_sec")
+def checked_max_age(max_age: Any, argument: str) -> Any:
+    """Check the maximal age of a validator or a claim, and return it.
+
+    :param argument: the name of the caller's argument.
+    """
+    refuse_asynchronous(max_age, argument)
+    return max_age if max_age is None or callable(max_age) else _checked_age(max_age, argument)
 
 
 def _checked_age(age: Any, argument: str) -> float:
@@ -415,15 +422,14 @@ def _checked_age(age: Any, argument: str) -> float:
         raise TypeError(f"{argument} must be a number of seconds or None, not {age!r}.")
     if not 0 <= age < math.inf:
         raise ValueError(
-            f"{argument} is {age!r}. Use 0 to refetch the value at every check, None to fetch it "
-            "only if it is missing."
+            f"{argument} must be finite and at least 0, not {age!r}; 0 refetches the value at every check."
         )
     return age
 
 
 def _one_max_age(max_age_in_sec: Any, max_age_in_seconds: Any) -> Any:
     if max_age_in_seconds is None:
-        return checked_max_age(max_age_in_sec)
+        return checked_max_age(max_age_in_sec, "max_age_in_sec")
     if max_age_in_sec is not None:
         raise TypeError("max_age_in_sec and max_age_in_seconds are the same: pass one of them.")
-    return checked_max_age(max_age_in_seconds)
+    return checked_max_age(max_age_in_seconds, "max_age_in_seconds")

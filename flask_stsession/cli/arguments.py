@@ -13,7 +13,7 @@ T = TypeVar("T", str, tuple[str, ...], None)
 
 
 def checked_id(ctx: click.Context, param: click.Parameter, value: T) -> T:
-    """Return the id of something that exists; for use as a ``callback``.
+    """Return a command-line value that is not empty and is valid UTF-8; for use as a ``callback``.
 
     :raises BadParameter: it is empty, or not UTF-8.
     """

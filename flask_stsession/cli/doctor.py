@@ -267,7 +267,10 @@ def _cors(state: AppState) -> Iterator[Check]:
 
 
 def _preflight_problem(state: AppState, origin: str, path: str) -> str | None:
-    """Return what the app's response to a preflight for a path lacks for a page."""
+    """Return what is wrong with the app's response to a preflight that a page sends for a path.
+
+    ``None`` if nothing is.
+    """
     by_header = state.config.token_transfer_method == "header"
     requested = (*cors.SENT_BY_FRONTENDS, *(["authorization"] if by_header else []))
     outcome = _preflight(state, origin, path, requested)

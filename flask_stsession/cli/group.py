@@ -92,7 +92,7 @@ def app_state() -> AppState:
 def quiet(*names: str, below: int) -> Iterator[None]:
     """Keep log records out of the output: commands report what matters themselves, ``doctor`` all of it.
 
-    :param names: of the loggers.
+    :param names: the names of the loggers.
     :param below: the lowest level that is still logged.
     """
 

@@ -51,7 +51,7 @@ _FIELDS: Final = {"sub": 3, "sessionHandle": 3, "refreshTokenHash1": 3, "exp": 3
 class Refusal:
     """Why a guard would refuse a token.
 
-    :param status: of the response.
+    :param status: the status of the response.
     :param message: what is wrong.
     :param remedy: what to do about it.
     """

@@ -43,8 +43,8 @@ def _impossible_ways_to_the_core(config: Config) -> Iterator[str]:
         )
     if config.core_proxy is not None and config.is_embedded:
         yield (
-            "STSESSION_CORE_PROXY is for the way to a core, but STSESSION_CONNECTION_URI = "
-            f"{config.connection_uri!r} is in this process. Remove STSESSION_CORE_PROXY."
+            "STSESSION_CORE_PROXY is for a core on the network, but STSESSION_CONNECTION_URI = "
+            f"{config.connection_uri!r} is the core in this process. Remove STSESSION_CORE_PROXY."
         )
     plain = [host for host in config.core_hosts if not host.startswith("https:")]
     if config.core_tls and plain:
@@ -186,8 +186,8 @@ def _tokens_in_the_clear(config: Config) -> Iterator[str]:
     if api is not None and api.scheme == "http" and not is_local_host(api.host):
         yield (
             f"STSESSION_API_DOMAIN = {config.api_domain!r} is not https, so tokens can be read on the way. "
-            "Serve the API by https, if only by a proxy before it, and write STSESSION_API_DOMAIN = "
-            f"'{Origin('https', api.host)}'."
+            "Serve the API over https, if only through a proxy in front of it, and write "
+            f"STSESSION_API_DOMAIN = '{Origin('https', api.host)}'."
         )
     by_cookie = config.token_transfer_method != "header"
     if by_cookie and api is not None and api.scheme == "https" and config.cookie_secure is False:
@@ -201,7 +201,7 @@ def _tokens_in_the_clear(config: Config) -> Iterator[str]:
         if core is not None and core.scheme == "http" and not is_loopback(core.host):
             yield (
                 f"STSESSION_API_KEY is sent over http to {core.host!r}, and can be read on the way. Serve "
-                "the core by https and write https:// in STSESSION_CONNECTION_URI = "
+                "the core over https and write https:// in STSESSION_CONNECTION_URI = "
                 f"{config.connection_uri!r}."
             )
 
@@ -269,7 +269,7 @@ def insecure_none_problem(config: Config, api_origin: str) -> str | None:
     websites = ", ".join(config.website_domain or ("the same",))
     return (
         "The session's cookies would be SameSite none without Secure, which browsers do not keep "
-        f"(API: {own_origin}, website: {websites}). Serve both by https and say so in "
+        f"(API: {own_origin}, website: {websites}). Serve both over https and say so in "
         "STSESSION_API_DOMAIN and STSESSION_WEBSITE_DOMAIN, or put both on one site, or write "
         'STSESSION_TOKEN_TRANSFER_METHOD = "header".'
     )
@@ -281,7 +281,7 @@ def unconfigured_host_problem(
     """Return why no session is created: the app is not configured, and this host may be a public one.
 
     :param request_host: the ``Host`` header.
-    :param scheme: of the request.
+    :param scheme: the scheme of the request.
     :param forwarded: the request has a header of a proxy (``Forwarded``, ``X-Forwarded-*``, ``X-Real-IP``).
     :param from_outside: such a header has a public address: of the client, or of another proxy.
     """

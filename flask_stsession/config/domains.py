@@ -174,7 +174,8 @@ def origin_of(url: str) -> Origin | None:
 def normal_origin(url: str) -> str:
     """Return the origin of a request's URL as browsers write it.
 
-    :param url: scheme and host as the client wrote them; returned as they are if they are no URL.
+    :param url: scheme and host as the client wrote them; if they are not a URL, only final slashes are
+        removed.
     """
     origin = origin_of(url)
     return url.rstrip("/") if origin is None else str(origin)
@@ -306,7 +307,9 @@ class Sites:
         return self._suffix_list is not None and self._suffix_list.privatesuffix(domain) is None
 
     def same_site(self, one: Origin, other: Origin) -> bool | None:
-        """Return whether two origins are one site; ``None`` if the list to tell is not installed.
+        """Return whether two origins are one site.
+
+        ``None`` if only the suffix list could tell and it is not installed.
 
         Equal hosts, a host and its parent, hosts whose last labels differ, ``localhost`` and IP
         addresses (all one site, as in the other SDKs) need no list.
@@ -331,8 +334,8 @@ class Sites:
     def may_share_cookies(self, one: Origin, other: Origin) -> bool:
         """Return whether two origins are certainly one site to a browser, or both on this machine.
 
-        Stricter than :meth:`same_site`: an IP address is a site of its own, and so is every host that only
-        the suffix list could decide on if that is not installed.
+        Stricter than :meth:`same_site`: an IP address is a site of its own. If only the suffix list could
+        decide and it is not installed, return false.
         """
         if one.scheme == other.scheme and is_localhost_or_ip(one.host) and is_localhost_or_ip(other.host):
             return one.host == other.host or (is_loopback(one.host) and is_loopback(other.host))

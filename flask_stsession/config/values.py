@@ -240,7 +240,7 @@ def version(*versions: str) -> Parser:
 def function_or_one_of(*choices: str, parameters: Sequence[str]) -> Parser:
     """Return a parser for one of these words, or a function that returns one.
 
-    :param parameters: of the function.
+    :param parameters: the parameters of the function.
     """
     parse_choice = one_of(*choices, otherwise=", or a function")
 

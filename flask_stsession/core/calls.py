@@ -22,7 +22,7 @@ _TENANT_IS_GONE: Final = "the tenant of the session no longer exists"
 
 
 class CoreCalls:
-    """How every call is made: in the version of the interface, to the tenant, as JSON.
+    """Base class of the core's calls: speaks one version of the interface, to a tenant, in JSON.
 
     :param transport: carries the requests.
     :param cdi_version: the version of the interface to speak; ``None`` negotiates one at first need: the
@@ -69,7 +69,7 @@ class CoreCalls:
     def get(
         self, rid: str, path: str, query: Mapping[str, str] | None = None, *, tenant_id: str | None = None
     ) -> CoreReply:
-        """Read; safe to send again.
+        """Send a GET request; it is repeated if that may help.
 
         :param rid: the recipe.
         :param tenant_id: the tenant whose path to use; ``None``: that of the default tenant.
@@ -79,7 +79,10 @@ class CoreCalls:
         return self._ask("GET", rid, path, tenant_id=tenant_id, query=query, repeatable=True)
 
     def put(self, rid: str, path: str, body: Mapping[str, Any], *, tenant_id: str | None = None) -> CoreReply:
-        """Write what may be written twice; parameters and errors are those of :meth:`get`."""
+        """Send a PUT request, which must be safe to repeat.
+
+        The parameters and errors are those of :meth:`get`.
+        """
         return self._ask("PUT", rid, path, tenant_id=tenant_id, body=body, repeatable=True)
 
     def post(
@@ -111,8 +114,8 @@ class CoreCalls:
     ) -> CoreReply:
         """Send a request; parameters and errors are those of :meth:`get` and :meth:`post`.
 
-        :param of_session: whether it is about sessions, of any tenant. One of a tenant that has been deleted
-            has ended, whatever its tokens say: the reply is :data:`UNAUTHORISED`.
+        :param of_session: whether the request is about a session, of any tenant. A session of a deleted
+            tenant has ended, whatever its tokens say: the reply is :data:`UNAUTHORISED`.
         """
         of_tenant = None if tenant_id == DEFAULT_TENANT else tenant_id
         if of_tenant is not None:
@@ -137,7 +140,8 @@ class CoreCalls:
     def _lacks_tenant(self, refusal: CoreError) -> bool:
         """Return whether the core refused a request because its tenant does not exist.
 
-        The core refuses in the same words if it has no app at its address, which is asked about here.
+        The core refuses in the same words if it has no app at its address, so this asks the core whether
+        the app exists.
 
         :raises ConfigError: there is no such app.
         """

@@ -39,8 +39,8 @@ _MOST_INFORMATION_BYTES = 4 * 1024 * 1024
 class CoreClient(CoreCalls):
     """A client of one core, for all threads of a process and for its forks: what sessions need.
 
-    Makes no request until one is needed. Each method is one request over a kept-alive connection,
-    except for the very first, which also asks for the versions that the core speaks.
+    Makes no request until one is needed. Most methods send one request over a kept-alive connection;
+    the very first request is preceded by one for the versions that the core speaks.
     The calls about roles, tenants and others (:class:`~flask_stsession.core.calls.CallGroup`) take a client.
     The parameters are those of :class:`~flask_stsession.core.calls.CoreCalls`.
     """
@@ -202,7 +202,7 @@ class CoreClient(CoreCalls):
         return reply.expect_ok()
 
     def revoke_sessions(self, handles: Iterable[str]) -> list[str]:
-        """End sessions, all in one request; safe to send again.
+        """End sessions, in one request if it can be; safe to send again.
 
         :returns: the handles of those that had not ended before.
         :raises CoreUnavailableError: no response.
@@ -241,7 +241,7 @@ class CoreClient(CoreCalls):
         return reply.expect_ok().texts("sessionHandlesRevoked")
 
     def update_session_data(self, handle: str, data: Mapping[str, Any]) -> bool:
-        """Replace the data that the core stores with a session; safe to send again.
+        """Replace the session data that the core stores; safe to send again.
 
         :returns: whether the session exists.
         :raises CoreUnavailableError: no response.
@@ -249,7 +249,7 @@ class CoreClient(CoreCalls):
         return self._replace("/recipe/session/data", handle, {"userDataInDatabase": dict(data)})
 
     def update_access_token_payload(self, handle: str, payload: Mapping[str, Any]) -> bool:
-        """Replace the stored payload, which reaches the client's token at the next refresh.
+        """Replace the stored payload; the client's token carries the new one after the next refresh.
 
         Safe to send again.
 

@@ -11,7 +11,7 @@ _RID = "emailverification"
 
 
 class VerifiedEmail(NamedTuple):
-    """An e-mail address that its user has just proven to own."""
+    """An e-mail address whose ownership its user has just proved."""
 
     user_id: str
     email: str
@@ -49,7 +49,8 @@ class EmailVerificationCalls(CallGroup):
         :returns: the user and the verified address; ``None`` if the token is invalid or was used before.
         :raises CoreUnavailableError: no response.
         """
-        if not token.isascii():  # a core makes no such token, and refuses half a surrogate pair as no JSON
+        # A core makes no such token, and refuses half a surrogate pair as invalid JSON.
+        if not token.isascii():
             return None
         body = {"method": "token", "token": token}
         reply = self._client.post(
@@ -60,7 +61,7 @@ class EmailVerificationCalls(CallGroup):
         return VerifiedEmail(reply.expect_ok().text("userId"), reply.text("email"))
 
     def is_email_verified(self, user_id: str, email: str) -> bool:
-        """Return whether this user has proven to own this address, in any tenant.
+        """Return whether this user has proved ownership of this address, in any tenant.
 
         :raises CoreUnavailableError: no response.
         """
@@ -68,7 +69,7 @@ class EmailVerificationCalls(CallGroup):
         return self._client.get(_RID, "/recipe/user/email/verify", query).expect_ok().flag("isVerified")
 
     def unverify_email(self, user_id: str, email: str) -> None:
-        """Forget that a user has proven to own an address; safe to send again.
+        """Forget that a user has proved ownership of an address; safe to send again.
 
         :raises CoreUnavailableError: no response.
         """

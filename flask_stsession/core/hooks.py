@@ -30,8 +30,8 @@ class CoreHooks:
 
         :raises TypeError: it takes other parameters, or is asynchronous.
         """
-        refuse_asynchronous(function, "The before_core_request")
-        number_taken(function, "The before_core_request", ("request",))
+        refuse_asynchronous(function, "The before_core_request function")
+        number_taken(function, "The before_core_request function", ("request",))
         self.before.append(function)
         return function
 
@@ -40,8 +40,10 @@ class CoreHooks:
 
         :raises TypeError: it takes other parameters, or is asynchronous.
         """
-        refuse_asynchronous(function, "The after_core_response")
-        taken = number_taken(function, "The after_core_response", ("response",), ("request", "response"))
+        refuse_asynchronous(function, "The after_core_response function")
+        taken = number_taken(
+            function, "The after_core_response function", ("response",), ("request", "response")
+        )
         takes_both = taken == 2
         self.after.append(function if takes_both else lambda _request, response: function(response))
         return function

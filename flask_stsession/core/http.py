@@ -46,7 +46,7 @@ from .parsing import CoreReply
 
 logger: logging.Logger = logging.getLogger("flask_stsession.core")
 
-#: For how long (s) the other hosts are tried before one that failed.
+#: For how long (s) a host that failed is tried only after the others.
 _AVOID_SECONDS = 10.0
 #: The time for all attempts at one request, in read timeouts: under two, with room to report the failure.
 _BUDGET_READ_TIMEOUTS = 1.9
@@ -141,8 +141,8 @@ class CoreTransport:
         self.max_response_bytes = max_response_bytes
         self._proxies = {} if proxy is None else {"http": proxy, "https": proxy}
         self._tls = dict(tls or {})
-        # Without a session in this process: libraries that mock, record or cache the requests of an app
-        # replace parts of it, and none of them means the core in this process.
+        # No requests.Session for an in-process core: libraries that mock, record or cache the requests of an
+        # app patch it, and none of them is meant for this core.
         self._send = self._send_over_network if adapter is None else partial(adapter.send, stream=True)
         self._sleep = sleep
         self._headers = {"Accept": "application/json", "User-Agent": "flask-stsession"}
@@ -218,7 +218,7 @@ class CoreTransport:
     def _try(self, host: _Host, call: CoreCall, now: float, deadline: float) -> CoreReply | Failure:
         """Send a request to one host, and repeat it while the host returns 429.
 
-        :param now: by the clock, as is the deadline for all attempts.
+        :param now: the current time by the clock, like ``deadline``, which limits all attempts.
         :raises CoreError: the core refused.
         """
         pause = _RATE_LIMIT_PAUSE_SECONDS
@@ -273,7 +273,7 @@ class CoreTransport:
                 host.circuit.came_back()
             host.avoid_until = self._clock() + _AVOID_SECONDS
             pause = _AVOID_SECONDS if len(self._hosts) > 1 else None
-            what = "Other hosts are tried before it for %g s."
+            what = "For %g s it is tried only after the other hosts."
         if pause is not None:
             logger.warning("%s: %s. %s", host.shown, failure.text, what % pause)
 
@@ -330,7 +330,7 @@ class CoreTransport:
                 "elsewhere: put the final address into STSESSION_CONNECTION_URI."
             )
         if status == 404:
-            return f"{words}. Has STSESSION_CONNECTION_URI the right path, and is the core new enough?"
+            return f"{words}. Is the path in STSESSION_CONNECTION_URI right, and is the core new enough?"
         return words
 
     def _prepare(self, host: str, call: CoreCall) -> requests.PreparedRequest:
@@ -399,7 +399,7 @@ class _Host:
         #: The address as messages show it.
         self.shown = shown(url)
         self.circuit = Circuit(clock=clock, probe_seconds=probe_seconds)
-        #: Until when (by the clock) the other hosts are tried before it. Written and read whole.
+        #: Until when (by the clock) it is tried only after the other hosts. Written and read whole.
         self.avoid_until = 0.0
 
     def comes_last(self, call: CoreCall, now: float) -> bool:
@@ -442,8 +442,8 @@ def _sendable(api_key: str) -> str:
     for position, character in enumerate(api_key, 1):
         if not "!" <= character <= "~":
             raise ConfigError(
-                f"STSESSION_API_KEY: character {position} of {len(api_key)} is not printable ASCII, so that "
-                "the key cannot be sent in a header; look for a stray space or line end."
+                f"STSESSION_API_KEY: character {position} of {len(api_key)} is not printable ASCII, so the "
+                "key cannot be sent in a header; look for a stray space or line end."
             )
     return api_key
 

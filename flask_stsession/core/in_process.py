@@ -38,7 +38,7 @@ class AppCore(BaseAdapter):
     Where it keeps its data depends on three facts about the app, which are asked for only then, since
     ``init_app`` may run before they are set.
 
-    :param config: of the app.
+    :param config: the configuration of the app.
     :param instance_path: returns the absolute path of the app's instance folder.
     :param is_testing: returns whether the app is being tested.
     :param is_debug: returns whether the app runs in debug mode.
@@ -151,10 +151,10 @@ class AppCore(BaseAdapter):
 
 @cache
 def _private_key_in_memory() -> str:
-    """Return the private key (PEM) of all cores in the memory of this process.
+    """Return the private key (PEM) that all in-memory cores of this process share.
 
-    Tests make an app each, and the key would take most of their time. It proves nothing between two apps:
-    each core knows the tokens of its own by their key ids, which are signed.
+    Each test makes an app, and generating a key would take most of its time. Sharing it is safe: each core
+    recognises its own tokens by their key ids, which are signed.
     """
     return embedded.new_private_key_pem()
 

@@ -132,7 +132,7 @@ class CoreReply:
     def expect_ok(self) -> CoreReply:
         """Return this reply if its status is ``OK``.
 
-        :raises CoreError: the interface has no other status for this request.
+        :raises CoreError: the status is another, which the interface does not define for this request.
         """
         if not self.is_ok:
             raise self.unexpected()

@@ -119,8 +119,9 @@ class EmbeddedCore:
         if self.created and self._store.name != IN_MEMORY:
             # Always a warning: a mistyped path or an unmounted volume leads here too.
             logger.warning(
-                "Made an empty database for the embedded core: %s. Sessions and keys of any other file do not"
-                " count here. If there should have been one, stop this process and put it back.",
+                "Created an empty database for the embedded core: %s. Sessions and keys from any other file"
+                " are not valid here. If a database should have been there, stop this process and restore"
+                " it.",
                 self._store.name,
             )
         self._tenants = Tenants(self._store)

@@ -275,7 +275,7 @@ class CoreServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
                 self._changed.notify_all()
 
     def refuse_if_cut_off(self) -> None:
-        """Do nothing while the response to a request can still be sent.
+        """Raise an error once the response to a request can no longer be sent.
 
         :raises _GoneError: it cannot; the request must not be carried out.
         """

@@ -29,7 +29,7 @@ class Settings:
 
     #: Life of an access token, seconds.
     access_token_validity: int = 3600
-    #: Share of its life by which an access token may be shorter, at random: 0 to 0.25.
+    #: Share by which the life of an access token may be shortened at random: 0 to 0.25.
     access_token_validity_jitter: float = 0.05
     #: Life of a refresh token and of a session that is not used, minutes; fractions are fine.
     refresh_token_validity: float = 144_000.0

@@ -1,7 +1,7 @@
 """Tenants and applications in paths and session handles.
 
-The rules are those of a SuperTokens core 12, as measured: which operation looks at the tenant in the
-path depends on the operation and, for application-wide ones, on the version of the interface.
+The rules are those of a SuperTokens core 12, as measured: whether the tenant in the path counts
+depends on the operation and, for application-wide ones, on the version of the interface.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Tenants:
         return row is not None
 
     def require(self, tenant_id: str) -> None:
-        """Do nothing if a tenant exists.
+        """Raise an error if a tenant does not exist.
 
         :raises RequestRefusedError: it does not.
         """
@@ -114,7 +114,7 @@ def tenant_of_handle(handle: str) -> str:
 
 
 def require_public(tenant_id: str, version: tuple[int, int]) -> None:
-    """Do nothing if an application-wide operation may be used under the path of a tenant.
+    """Raise an error unless this tenant's path may be used for application-wide operations.
 
     :param version: the version of the interface in use.
     :raises RequestRefusedError: it may not.

@@ -70,7 +70,7 @@ def make_manager(
 ) -> SessionManager:
     """Return the manager of an app's sessions. Makes no request.
 
-    :param sender: of all signals.
+    :param sender: the sender of all signals.
     :param extension: as for :class:`SessionManager`, like ``claim_sources``, ``find_own`` and
         ``ensure_sync``.
     :param on_stale: as for :class:`~flask_stsession.tokens.jwks.KeySet`, like ``patience_seconds``.

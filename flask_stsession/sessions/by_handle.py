@@ -1,7 +1,7 @@
 """Sessions by their handle: look one up, change its data and payload, and validate its claims.
 
 No token is needed. The client receives a change of the payload when it refreshes next; the SuperTokens
-documentation calls these functions offline.
+documentation refers to these as *offline* functions.
 
 A change of the payload is merged into the stored one, by one writer of this process at a time, so that no
 writer undoes another's change. Between processes there remains a window, from reading the payload to writing
@@ -72,7 +72,7 @@ class SessionsByHandle:
         return found
 
     def update_data(self, handle: str, data: Mapping[str, Any]) -> bool:
-        """Replace the data that the core stores with a session.
+        """Replace the session data that the core stores.
 
         :param data: JSON object.
         :returns: ``False`` if there is no session with that handle.

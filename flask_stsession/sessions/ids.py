@@ -23,7 +23,7 @@ def refuse_blanks(value: str, argument: str) -> None:
     A database, a core or another SDK may cut them off: ``"alice "`` would be another user here than there.
 
     :param argument: the name of the argument, for the message.
-    :raises ValueError: the id has such blanks, consists of blanks, or is no Unicode text.
+    :raises ValueError: the id has such blanks, consists of blanks, or is not Unicode text.
     :raises TypeError: it is not a str.
     """
     if not isinstance(value, str):
@@ -50,7 +50,7 @@ def utf8_text(text: str, place: str) -> str:
     """
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError(
-            f"{place} is text with half a surrogate pair in it, which UTF-8 does not have: write "
+            f"{place} is text with half a surrogate pair in it, which UTF-8 cannot encode: write "
             'text.encode("utf-8", "replace").decode().'
         )
     return text

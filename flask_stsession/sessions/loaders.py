@@ -58,7 +58,7 @@ class Loaders:
 
         :raises TypeError: it takes other parameters.
         """
-        self._taken[kind] = number_taken(function, f"The {kind}", *_PARAMETERS[kind])
+        self._taken[kind] = number_taken(function, f"The {kind} function", *_PARAMETERS[kind])
         self.registered[kind] = function
         return function
 
@@ -147,7 +147,7 @@ class Loaders:
     def deliver_verification_email(
         self, manager: SessionManager, user_id: str, email: str, link: str, tenant_id: str
     ) -> None:
-        """Have the app send the link by which a user proves to own an address.
+        """Have the app send the link with which a user proves ownership of an address.
 
         :raises ConfigError: there is no function that sends it.
         """

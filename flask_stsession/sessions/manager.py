@@ -256,7 +256,7 @@ class SessionManager:
 
         :param new: the arguments; protected keys of the payload are dropped, and named in the log.
         :param claims: claims to fetch and build into the payload.
-        :param issuer: the ``iss`` of the payload, which it overrides.
+        :param issuer: the ``iss`` of the payload; replaces any in it.
         :param enable_anti_csrf: create an anti-CSRF token, unless ``new`` disables it.
         :raises ConfigError: the access token would be too large; nothing is written.
         :raises MismatchedUserError: the login method belongs to another user; the session was ended.
@@ -334,7 +334,7 @@ class SessionManager:
         pair is first used, for ten seconds at most, since a client may not have received it. Only requests
         with the same anti-CSRF token and tenant share it.
 
-        :param tenant_id: of the request, or ``None``; no session is refused for its tenant here.
+        :param tenant_id: the tenant of the request, or ``None``; only decides which requests share a call.
         :raises UnauthorisedError: the session has ended, or the value is not a refresh token.
         :raises TokenTheftError: the token had been replaced; the session is revoked.
         :raises CoreUnavailableError: the core did not answer; the token remains valid.
@@ -444,7 +444,7 @@ class SessionManager:
         return found
 
     def update_data_of(self, session: Session, data: Mapping[str, Any]) -> None:
-        """Replace the data that the core stores with the session of this request.
+        """Replace the session data that the core stores for the session of this request.
 
         :raises UnauthorisedError: it has been revoked meanwhile.
         """
@@ -478,9 +478,10 @@ class SessionManager:
         self._first_uses.forget(session.get_handle())
 
     def complete_factor(self, session: Session, factor_id: str) -> bool:
-        """Record that a session has completed a login factor; return whether it still exists.
+        """Record that a session has completed a login factor; return whether the session still exists.
 
-        It is added to what the core holds: another request may have completed one since the token was made.
+        The factor is added to those that the core holds: another request may have completed one since the
+        token was made.
         """
         claim, handle = built_in.MultiFactorAuthClaim, session.get_handle()
         with self._factor_locks.hold(handle):

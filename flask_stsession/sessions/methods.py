@@ -44,7 +44,7 @@ if TYPE_CHECKING:
             ...
 
         def update_data_of(self, session: Session, data: Mapping[str, Any]) -> None:
-            """Replace the data that the core stores with a session that is at hand."""
+            """Replace the session data that the core stores for a session that is at hand."""
             ...
 
         def merge_payload_of(self, session: Session, update: Mapping[str, Any]) -> None:
@@ -82,7 +82,7 @@ class DefaultMethods:
         return self._manager.revoke([handle]) == [handle]
 
     def update_session_data_in_database(self, handle: str, data: Mapping[str, Any]) -> bool:
-        """Replace the data that the core stores with a session; return whether there is one.
+        """Replace the session data that the core stores; return whether there is such a session.
 
         :raises UnauthorisedError: the session at hand has been revoked meanwhile.
         """

@@ -20,7 +20,7 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 _MAX_DEPTH = 100
 #: The whole numbers that a core's database can store (64 bits).
 _SMALLEST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**63 - 1
-#: The largest whole number that JavaScript, and so a browser, reads exactly (RFC 8259, 6).
+#: Beyond this, JavaScript, and so a browser, skips whole numbers (RFC 8259, 6, stops one before it).
 _LARGEST_EXACT = 2**53
 
 #: Types that apps often put into a session although they are not JSON, and what to write instead. By name,
@@ -42,7 +42,8 @@ def json_object(value: Mapping[str, Any], *, argument: str) -> dict[str, Any]:
 
     :param argument: the name of the argument, for messages.
     :raises TypeError: a value is not JSON serializable; the message says which, and what to write instead.
-    :raises ValueError: a number that JSON or a core cannot represent, or endless nesting.
+    :raises ValueError: it has a number that JSON or a core cannot represent, text that UTF-8 cannot encode,
+        or more than 100 levels of nesting.
     """
     if not isinstance(value, Mapping):
         raise TypeError(f"{argument} must be a dict, not {type(value).__name__}.")

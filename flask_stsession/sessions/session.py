@@ -32,7 +32,7 @@ if TYPE_CHECKING:
             ...
 
         def update_session_data_in_database(self, handle: str, data: Mapping[str, Any]) -> bool:
-            """Replace the data that the core stores with a session; return whether there is one."""
+            """Replace the session data that the core stores; return whether there is such a session."""
             ...
 
         def merge_into_access_token_payload(self, handle: str, update: Mapping[str, Any]) -> bool:
@@ -152,7 +152,7 @@ class Session:
         refresh_token: TokenInfo | None = None,
         context: dict[str, Any] | None = None,
     ) -> None:
-        # Made for every verified request: what is as in the class is not set again.
+        # Created for every verified request, so attributes that keep their class default are not set.
         self._manager = manager
         self._access_token = access_token
         #: How the tokens travel: ``"cookie"``, ``"header"``, or ``None`` outside of a request.
@@ -242,7 +242,7 @@ class Session:
         return self._manager.information_of(self).session_data_in_database
 
     def update_session_data_in_database(self, data: Mapping[str, Any], user_context: object = None) -> None:
-        """Replace the data that the core stores with the session.
+        """Replace the session data that the core stores.
 
         :param data: JSON object.
         :raises UnauthorisedError: the session has been revoked meanwhile.
@@ -275,7 +275,7 @@ class Session:
         :param access_token_payload_update: keys to set; a value of ``None`` removes the key.
         :raises ProtectedClaimError: a key belongs to the session itself.
         :raises UnauthorisedError: the session has been revoked meanwhile.
-        :raises ConfigError: the token would no longer fit into a cookie; nothing is written.
+        :raises ConfigError: the access token would be too large; nothing is written.
         """
         with self._changing("merge_into_access_token_payload(handle, update)") as methods:
             self._check(
@@ -292,7 +292,7 @@ class Session:
         All fetched values are stored in the core in one call, whatever the number of claims.
 
         :raises InvalidClaimsError: a validator failed; the error lists all that did.
-        :raises TypeError: the validators are not several.
+        :raises TypeError: ``claim_validators`` is not iterable.
         """
         try:
             validators = list(claim_validators)
@@ -347,7 +347,7 @@ class Session:
     def complete_factor(self, factor_id: str, user_context: object = None) -> None:
         """Record that the session has completed a login factor now, in ``MultiFactorAuthClaim``.
 
-        Check the code (or whatever proves the factor) before.
+        Check the code (or whatever proves the factor) first.
 
         :param factor_id: ``"totp"`` for example.
         :raises TypeError: it is not a non-empty str.
@@ -433,7 +433,7 @@ class Session:
             self._changes.end_session(of_session=self.get_handle())
 
     def send_with(self, request: RequestRecord) -> None:
-        """Send changed tokens with the response to this request from now on, those that wait included."""
+        """Send changed tokens, pending ones included, with the response to this request from now on."""
         self._request = request
         if not self._access_token_updated or self.transfer_method is None:
             return
@@ -465,7 +465,7 @@ class Session:
             self.send_with(self._request)
 
     def replace_payload(self, payload: dict[str, Any]) -> None:
-        """Replace the payload; the next access token will carry it, as the current one has expired."""
+        """Replace the payload of this object only; the current access token stays as it is."""
         fixed = {key: value for key, value in self._own_payload().items() if key in PROTECTED_CLAIMS}
         self._payload = {**fixed, **payload}
 

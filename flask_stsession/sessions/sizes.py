@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 logger: logging.Logger = logging.getLogger("flask_stsession")
 
-#: Bytes of an access token beside its payload: header, RS256 signature (RSA-2048), dots.
+#: Bytes of an access token besides its payload: header, RS256 signature (RSA-2048), dots.
 _JWT_BYTES: Final = 450
-#: Bytes of the payload that are the session's own, beside its ids: keys, times, hashes, anti-CSRF token.
+#: Bytes of the payload that are the session's own, besides its ids: keys, times, hashes, anti-CSRF token.
 _OWN_BYTES: Final = 360
-#: Bytes of a refresh token beside user id and tenant id: its other content, encrypted, and the nonce.
+#: Bytes of a refresh token besides user id and tenant id: its other content, encrypted, and the nonce.
 _REFRESH_TOKEN_BYTES: Final = 580
 #: The response headers that nginx accepts by default (``proxy_buffer_size``), less the refresh token and
 #: the headers of a usual app.
 _USUAL_HEAD_BYTES: Final = 4096 - 896
-#: Attributes of the access-token cookie, beside its domain: path, expiry, Secure, HttpOnly, SameSite.
+#: Attributes of the access-token cookie, besides its domain: path, expiry, Secure, HttpOnly, SameSite.
 _ATTRIBUTE_BYTES: Final = len(
     "; Expires=Thu, 26 Nov 2026 03:00:00 GMT; Secure; HttpOnly; Path=/; SameSite=Strict; Partitioned"
 )
@@ -77,8 +77,8 @@ class TokenSizes:
         :param payload: the user's keys.
         :param transfer_method: that of the session; ``None`` where only its handle is known.
         :param stored: the payload before the change, from which the transfer method is guessed.
-        :raises ConfigError: the token would be too large (its largest keys, or a long id, are named), or the
-            refresh token.
+        :raises ConfigError: the access token (the message names its largest keys, or a long id) or the
+            refresh token would be too large.
         """
         ids = [user_id, recipe_user_id, tenant_id, tenant_id]
         by_name = {"user_id": user_id, "recipe_user_id": recipe_user_id, "tenant_id": tenant_id}
@@ -136,7 +136,7 @@ def _refuse_long_refresh_token(user_id: str, tenant_id: str) -> None:
     size = _REFRESH_TOKEN_BYTES + _json_bytes([user_id, tenant_id]) * 4 // 3
     if size > MAX_REFRESH_TOKEN_LENGTH:
         raise ConfigError(
-            f"The user id has {len(user_id)} characters, so that the refresh token would have about {size} "
+            f"The user id has {len(user_id)} characters, so the refresh token would have about {size} "
             f"bytes, more than {MAX_REFRESH_TOKEN_LENGTH}. Nothing was written. Use a shorter user id."
         )
 

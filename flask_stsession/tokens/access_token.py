@@ -34,7 +34,8 @@ _VERSION: Final = r"[1-9][0-9]?"
 _OLDEST_VERSION: Final = 3
 _WITH_TENANT: Final = 4
 _WITH_RECIPE_USER_ID: Final = 5
-#: The largest whole number that is exact in JSON (RFC 8259, 6). The comparison also refuses NaN and infinity.
+#: Beyond this, JavaScript numbers skip integers (RFC 8259, 6, stops one before it). The comparison also
+#: refuses NaN and infinity.
 MAX_EXPIRY_SECONDS: Final = 2**53
 
 
@@ -133,10 +134,10 @@ def parse(
 
 
 def read_jwt(raw: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Read header and payload of any signed JWT whose key a core may have, without checking its signature.
+    """Read header and payload of any signed JWT with a plausible key id; do not check its signature.
 
     :param raw: the value that was sent.
-    :returns: ``None`` if its structure is another, or if it is longer than :data:`MAX_TOKEN_LENGTH`.
+    :returns: ``None`` if it is not such a JWT, or is longer than :data:`MAX_TOKEN_LENGTH`.
     """
     parts = re.fullmatch(_COMPACT_JWS, raw) if len(raw) <= MAX_TOKEN_LENGTH else None
     if parts is None:

@@ -134,7 +134,10 @@ class KeySet:
             self._expected.add(kid)
 
     def forget_outage(self) -> None:
-        """Have the next request ask the core at once, whenever the last attempt failed: for tests."""
+        """After a failed attempt, make the next request ask the core without waiting for the retry time.
+
+        For tests.
+        """
         if self._snapshot.problem is not None:
             now = self._clock()
             self._replace(
@@ -220,7 +223,7 @@ class KeySet:
             try:
                 return self._renew(before, kid)
             except Exception:
-                # No request could raise it.
+                # In a thread of its own there is no request to raise it in.
                 self._logger.exception("The signing keys could not be renewed.")
                 if self._snapshot is before:
                     self._replace(self._failed(before, kid, "an unexpected error, see the log"))
@@ -229,7 +232,7 @@ class KeySet:
         return self._renewing.start("keys", renew)
 
     def _renew(self, before: _Snapshot, kid: str | None) -> _Snapshot:
-        """Fetch the keys, unless another thread has since the caller looked.
+        """Fetch the keys, unless another thread has done so since the caller looked.
 
         :param before: the snapshot that the caller saw.
         :param kid: the id of the wanted key; ``None`` for all keys.
@@ -322,8 +325,8 @@ class KeySet:
             return
         age = self._clock() - before.fetched_at
         self._logger.warning(
-            "The core's signing keys could not be renewed; those of %.0f s ago stay in use up to "
-            "%.0f s (STSESSION_JWKS_MAX_STALE_SECONDS): %s",
+            "The core's signing keys could not be renewed; those fetched %.0f s ago stay in use until "
+            "they are %.0f s old (STSESSION_JWKS_MAX_STALE_SECONDS): %s",
             age,
             self._max_stale_seconds,
             error,

@@ -1,4 +1,4 @@
-"""Verify access tokens of the core's OAuth2 provider, which are no session's.
+"""Verify access tokens of the core's OAuth2 provider, which belong to no session.
 
 Sources: RFC 9068 (JWT profile for access tokens), and the OAuth2Provider recipe of the SuperTokens SDKs:
 ``stt`` is 1, and the keys are those of sessions.
@@ -28,7 +28,7 @@ def verified_payload(raw: str, keys: SigningKeys, *, now: float) -> dict[str, An
     :param raw: the value that was sent as access token.
     :param keys: the core's signing keys, of both kinds.
     :param now: the time, in s since 1970.
-    :raises UnauthorisedError: it is no such token, has expired, or is not genuine.
+    :raises UnauthorisedError: it is not such a token, has expired, or is not genuine.
     :raises CoreUnavailableError: there are no keys to check it with, and the core is unreachable.
     """
     found = read_jwt(raw)
@@ -58,7 +58,7 @@ def check_requirements(
 ) -> None:
     """Check that a token was made for this API and this client, with these scopes.
 
-    :raises UnauthorisedError: it is of another audience or client.
+    :raises UnauthorisedError: it is for another audience or client.
     :raises InvalidClaimsError: scopes are missing (RFC 6750, 3.1: ``insufficient_scope``, 403).
     """
     named = payload.get("aud")
@@ -67,7 +67,9 @@ def check_requirements(
             f"The OAuth2 access token is not for the audience {audience!r}.", Reason.CLAIMS_INVALID
         )
     if client_id is not None and payload.get("client_id") != client_id:
-        raise _refused(f"The OAuth2 access token is not of the client {client_id!r}.", Reason.CLAIMS_INVALID)
+        raise _refused(
+            f"The OAuth2 access token was not issued to the client {client_id!r}.", Reason.CLAIMS_INVALID
+        )
     granted = payload.get("scp")
     if isinstance(granted, str):  # RFC 8693, 4.2: between blanks
         granted = granted.split()

@@ -95,7 +95,7 @@ class TokenVerifier:
     def verify_known(self, raw: str, *, allow_expired: bool = False) -> AccessToken | None:
         """Verify a token that was verified before, so that its signature need not be checked again.
 
-        All else is checked as at the first time, but for the kind of key, which stays what it was.
+        Everything else is checked again, except the kind of key, which cannot have changed.
 
         :param raw: the value sent as access token.
         :param allow_expired: accept an expired token, as at sign-out.

@@ -54,7 +54,7 @@ class RequestState(ChangeRecord):
     user: Any = None
     user_id: str | None = None
 
-    #: The ``user_context`` of this request.
+    #: The ``user_context`` of this request; ``request_state`` sets it.
     context: dict[str, Any]
 
     def forget_session(self) -> None:

@@ -219,7 +219,7 @@ def _carried_session(
     if session is not None:
         return _Carried(session.get_handle(), session.transfer_method, session.remember)
     if sent.bearer is None and not sent.access_cookies:
-        return None
+        return None  # nearly always
     token, method = _authentic_token(app_state, request, sent)
     if token is None or app_state.manager.is_revoked(token.session_handle):
         return None

@@ -160,8 +160,7 @@ def keep_cookies_from_other_sites(
     :raises UnauthorisedError: another site did, and cookies carry the tokens (``cross_site``). It clears
         nothing.
     """
-    environ = request.environ
-    if "HTTP_ORIGIN" not in environ and "HTTP_SEC_FETCH_SITE" not in environ:
+    if "Origin" not in request.headers and "Sec-Fetch-Site" not in request.headers:
         return False  # no browser, or one that says nothing
     if not is_of_another_site(config, request):
         return False

@@ -189,7 +189,7 @@ def check_flags(
 
     :param caller: the function that got them, for the message.
     :param optional: the names of the flags for which ``None`` stands for a default.
-    :param remedy: returns what to write instead of a value; if it returns nothing, one of the two bools.
+    :param remedy: returns the advice for a refused value; if that is empty, the message names both bools.
     :param flags: the values by the names of the caller's arguments.
     :raises TypeError: one of them is not a bool.
     """

@@ -215,7 +215,7 @@ def _expire_strays(
     has_ended: bool = False,
 ) -> None:
     if not (sent.access_cookies or sent.refresh_cookies or sent.legacy):
-        return
+        return  # nearly always where tokens travel by header
     if state.pending is not None and state.pending.strays is not None:
         return
     strays = strays_of(config, request, sent, allowed)

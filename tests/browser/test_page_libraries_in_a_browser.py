@@ -199,7 +199,7 @@ def test_a_session_that_has_ended_leads_to_the_login_page(visit: Visit) -> None:
     assert visit.context.cookies() == []
 
 
-def test_there_is_no_circle_where_new_cookies_are_not_kept(visit: Visit) -> None:
+def test_a_browser_that_drops_new_cookies_causes_no_redirect_loop(visit: Visit) -> None:
     visit.site.drop_cookies()
     visit.click("Save")
     visit.wait_for_title("Sign in")

@@ -133,7 +133,7 @@ def test_signing_out_leads_to_the_login(visit: Visit) -> None:
     assert visit.context.cookies() == []
 
 
-def test_without_javascript_it_goes_the_long_way(browser: Any, site: Site) -> None:
+def test_without_javascript_the_page_is_shown_after_redirects(browser: Any, site: Site) -> None:
     visit = Visit(browser, site, java_script_enabled=False)
     visit.expire_token()
     visit.page.goto(f"{site.url}/page/second?a=1")
@@ -144,7 +144,7 @@ def test_without_javascript_it_goes_the_long_way(browser: Any, site: Site) -> No
     visit.close()
 
 
-def test_there_is_no_circle_where_new_cookies_are_not_kept(visit: Visit) -> None:
+def test_a_browser_that_drops_new_cookies_causes_no_redirect_loop(visit: Visit) -> None:
     visit.site.drop_cookies()
     visit.page.goto(f"{visit.site.url}/page/second")
     visit.wait_for_title("Sign in")
@@ -152,7 +152,7 @@ def test_there_is_no_circle_where_new_cookies_are_not_kept(visit: Visit) -> None
     assert visit.site.asked.count("GET /page/second") == 2
 
 
-def test_a_form_does_not_go_in_circles_either(visit: Visit) -> None:
+def test_a_form_causes_no_redirect_loop_either(visit: Visit) -> None:
     visit.site.drop_cookies()
     visit.click("Save")
     visit.wait_for_title("Sign in")
@@ -160,7 +160,7 @@ def test_a_form_does_not_go_in_circles_either(visit: Visit) -> None:
     assert visit.site.asked.count("POST /save") == 2
 
 
-def test_without_cookies_one_is_sent_to_sign_in(visit: Visit) -> None:
+def test_without_cookies_a_visitor_is_redirected_to_sign_in(visit: Visit) -> None:
     visit.context.clear_cookies()
     visit.page.goto(f"{visit.site.url}/page/second")
     visit.wait_for_title("Sign in")
@@ -176,7 +176,7 @@ def test_a_session_that_has_ended_leads_to_the_login(visit: Visit) -> None:
     assert visit.context.cookies() == []
 
 
-def test_an_outage_is_waited_for_with_a_button(visit: Visit) -> None:
+def test_during_an_outage_the_page_offers_a_button_to_try_again(visit: Visit) -> None:
     visit.context.route("**/refresh/continue*", lambda route: route.fulfill(status=503, body="{}"))
     visit.page.goto(f"{visit.site.url}/page/second")
     visit.page.get_by_text("The service cannot be reached at the moment.").wait_for()
@@ -209,7 +209,7 @@ def test_a_download_by_the_attribute_arrives_and_the_page_stays(visit: Visit) ->
     assert visit.site.refreshed == 1
 
 
-def test_a_download_does_not_go_in_circles(visit: Visit) -> None:
+def test_a_download_causes_no_redirect_loop(visit: Visit) -> None:
     visit.site.drop_cookies()
     with visit.page.expect_download() as download:
         visit.page.get_by_role("link", name="Save report").click()

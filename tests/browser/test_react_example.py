@@ -100,7 +100,7 @@ def test_a_screen_of_the_app_is_told_which_permission_is_missing(person: Person,
     assert site.counted()["POST /api/publish 200"] == 1
 
 
-def test_a_validator_may_let_the_page_be_shown_that_fails_it(person: Person) -> None:
+def test_a_page_may_be_shown_although_its_validator_fails(person: Person) -> None:
     go(person, "Lounge")
     person.sees("Welcome as a guest.")
     take_the_role(person)

@@ -96,7 +96,7 @@ def test_a_session_that_was_ended_in_another_browser_is_noticed(
     person.sees("Your session has ended. Please sign in again.")
 
 
-def test_what_ends_a_session_is_told_to_every_tab_and_closes_the_vault(
+def test_the_end_of_a_session_reaches_every_tab_and_closes_the_vault(
     make_person: PersonFactory, site: SdkSite
 ) -> None:
     person = make_person(site)

@@ -414,5 +414,5 @@ def test_a_maximal_age_is_not_awaited() -> None:
     with pytest.raises(TypeError) as caught:
         PrimitiveClaim("plan", lambda *_: "pro", later)
     assert str(caught.value) == (
-        "max_age_in_sec must not be async, as its result is not awaited: write def, not async def."
+        "default_max_age_in_sec must not be async, as its result is not awaited: write def, not async def."
     )

@@ -600,10 +600,10 @@ def test_a_max_auth_age_that_is_not_a_number_is_refused(seconds: Any) -> None:
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
 def test_an_impossible_max_auth_age_is_refused(seconds: float) -> None:
-    with pytest.raises(ValueError, match="max_auth_age is") as caught:
+    with pytest.raises(ValueError, match="max_auth_age must be") as caught:
         AuthTimeClaim.validators.max_auth_age(seconds)
     assert str(caught.value) == (
-        f"max_auth_age is {seconds!r}; it is the age of a login in seconds, 300 for example."
+        f"max_auth_age must be finite and at least 0, not {seconds!r}; 300 for example, in seconds."
     )
 
 

@@ -194,7 +194,7 @@ def test_a_list_needs_no_requirements_of_the_app(make_app: AppFactory) -> None:
     assert client.get("/by-list").status_code == 200
 
 
-def test_requirements_for_auth_that_the_app_does_not_say_are_an_error_rather_than_an_open_door(
+def test_requirements_for_auth_that_the_app_does_not_define_are_an_error_rather_than_a_pass(
     make_app: AppFactory,
 ) -> None:
     app = guarded(make_app)
@@ -279,19 +279,19 @@ def test_the_id_of_a_validator_is_the_claims_key_unless_it_is_given() -> None:
 @pytest.mark.parametrize(
     ("requirements", "message"),
     [
-        ("totp", "takes a list of requirements, such as [\"totp\"], not 'totp'."),
-        (True, 'takes a list of requirements, such as ["totp"], not True.'),
-        *[([wrong], f"takes {KINDS} as requirements, not {wrong!r}.") for wrong in WRONG],
+        ("totp", "a list of requirements, such as [\"totp\"], not 'totp'."),
+        (True, 'a list of requirements, such as ["totp"], not True.'),
+        *[([wrong], f"{KINDS} as requirements, not {wrong!r}.") for wrong in WRONG],
     ],
 )
 def test_requirements_that_would_ask_for_nothing_are_refused(requirements: Any, message: str) -> None:
     with pytest.raises(TypeError) as caught:
         BY_LIST(requirements)
-    assert str(caught.value) == f"has_completed_requirement_list {message}"
+    assert str(caught.value) == f"has_completed_requirement_list takes {message}"
     returned = SimpleNamespace(mfa_requirements_of=lambda *_: requirements)
     with pytest.raises(TypeError) as caught:
         MultiFactorAuthClaim.build("alice", "public", {"stsession": returned})
-    assert str(caught.value) == f"mfa_requirements {message}"
+    assert str(caught.value) == f"mfa_requirements must return {message}"
 
 
 def test_where_no_app_says_what_a_login_needs_the_token_alone_counts() -> None:

@@ -362,7 +362,7 @@ def test_an_asynchronous_claim_may_build_another_one(
     assert client.get("/guarded").status_code == 200
 
 
-def test_a_claim_whose_source_is_plain_may_build_one_whose_source_is_not(make_app: AppFactory) -> None:
+def test_a_synchronous_claim_may_build_an_asynchronous_one(make_app: AppFactory) -> None:
     async def fetch_later(user_id: str, tenant_id: str, user_context: dict[str, Any]) -> str:
         return user_id
 

@@ -22,5 +22,5 @@ def test_a_tuple_or_a_set_from_the_source_becomes_a_list() -> None:
 
 @pytest.mark.parametrize("kind", [PrimitiveClaim, BooleanClaim, PrimitiveArrayClaim])
 def test_an_impossible_default_age_is_refused(kind: type[PrimitiveClaim[str]]) -> None:
-    with pytest.raises(ValueError, match="max_age_in_sec is -1"):
+    with pytest.raises(ValueError, match="default_max_age_in_sec must be finite and at least 0, not -1;"):
         kind("plan", lambda *_: None, -1)

@@ -353,7 +353,7 @@ def test_refresh_and_sign_out_run_no_validators(make_app: AppFactory) -> None:
 
 
 @pytest.mark.parametrize("returned", [None, 5, [5], [PLAN], [None]])
-def test_an_override_that_returns_no_validators_is_told_what_to_return(returned: object) -> None:
+def test_an_override_that_returns_no_validators_is_refused_with_the_remedy(returned: object) -> None:
     with pytest.raises(TypeError) as caught:
         overridden((), lambda *_: returned, None, {}, ensure_sync=None)
     assert str(caught.value) == (
@@ -362,7 +362,7 @@ def test_an_override_that_returns_no_validators_is_told_what_to_return(returned:
     )
 
 
-def test_an_override_with_other_parameters_is_told_which_it_gets() -> None:
+def test_an_override_with_other_parameters_is_refused_with_the_right_ones() -> None:
     with pytest.raises(TypeError) as caught:
         overridden((), lambda validators: validators, None, {}, ensure_sync=None)
     assert str(caught.value) == (
@@ -379,7 +379,7 @@ def test_an_error_of_an_override_is_raised_as_it_is() -> None:
         overridden((), fail, None, {}, ensure_sync=None)
 
 
-def test_get_global_claim_validators_is_told_the_same(make_app: AppFactory) -> None:
+def test_get_global_claim_validators_is_refused_alike(make_app: AppFactory) -> None:
     class Returning(STSession):
         def get_global_claim_validators(self, **_: Any) -> Any:
             return None

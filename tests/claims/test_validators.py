@@ -9,6 +9,7 @@ import pytest
 
 from flask_stsession.claims import (
     BooleanClaim,
+    EmailVerificationClaim,
     PrimitiveArrayClaim,
     PrimitiveClaim,
     SessionClaimValidator,
@@ -320,16 +321,19 @@ def test_both_spellings_of_the_maximal_age_at_once_are_refused(plan: PrimitiveCl
 
 @pytest.mark.parametrize("age", [-1, -0.5, float("nan"), float("inf")])
 def test_an_impossible_maximal_age_is_refused(plan: PrimitiveClaim[str], age: float) -> None:
-    message = (
-        f"max_age_in_sec is {age!r}. Use 0 to refetch the value at every check, None to fetch it only if it "
-        "is missing."
-    )
+    message = f" must be finite and at least 0, not {age!r}; 0 refetches the value at every check."
     with pytest.raises(ValueError, match="max_age_in_sec") as caught:
         plan.validators.has_value("pro", age)
-    assert str(caught.value) == message
+    assert str(caught.value) == f"max_age_in_sec{message}"
+    with pytest.raises(ValueError, match="max_age_in_sec") as caught:
+        plan.validators.has_value("pro", max_age_in_seconds=age)
+    assert str(caught.value) == f"max_age_in_seconds{message}"
+    with pytest.raises(ValueError, match="max_age_in_sec") as caught:
+        EmailVerificationClaim.validators.is_verified(max_age_in_seconds=age)
+    assert str(caught.value) == f"max_age_in_seconds{message}"
     with pytest.raises(ValueError, match="max_age_in_sec") as caught:
         BooleanClaim("x", lambda *_: True, default_max_age_in_sec=age)
-    assert str(caught.value) == message
+    assert str(caught.value) == f"default_max_age_in_sec{message}"
 
 
 @pytest.mark.parametrize("age", ["300", True, [300]])

@@ -38,7 +38,7 @@ def test_the_core_runs_without_an_app(tmp_path: Path) -> None:
         _out, err = process.communicate(timeout=20)
     assert process.returncode == 0
     # The one line of the log: a mistyped path or an unmounted volume would look like this.
-    assert err.startswith(f"Made an empty database for the embedded core: {tmp_path / 'core.db'}. ")
+    assert err.startswith(f"Created an empty database for the embedded core: {tmp_path / 'core.db'}. ")
     assert err.count("\n") == 1
 
 

@@ -151,7 +151,7 @@ def test_people_are_told_only_that_a_database_was_created(
 ) -> None:
     output_of(run_on(fresh_app, "roles", "list"))
     assert [each.split(":")[0] for each in caplog.messages] == [
-        "Made an empty database for the embedded core"
+        "Created an empty database for the embedded core"
     ]
 
 

@@ -102,7 +102,7 @@ def test_a_wrong_setting_has_no_traceback(run: Run, tmp_path: Path) -> None:
     )
 
 
-def test_a_healthy_app_and_its_findings(run: Run, tmp_path: Path) -> None:
+def test_doctor_passes_a_healthy_app_and_finds_a_misplaced_guard(run: Run, tmp_path: Path) -> None:
     healthy = run("doctor", "--json")
     assert (healthy.returncode, healthy.stderr) == (0, "")
     assert json.loads(healthy.stdout)["findings"] == 0

@@ -38,8 +38,8 @@ IMPOSSIBLE_COMBINATIONS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"CORE_PROXY": "http://proxy:3128"},
-        "STSESSION_CORE_PROXY is for the way to a core, but STSESSION_CONNECTION_URI = 'embedded:' is in "
-        "this process. Remove STSESSION_CORE_PROXY.",
+        "STSESSION_CORE_PROXY is for a core on the network, but STSESSION_CONNECTION_URI = 'embedded:' is "
+        "the core in this process. Remove STSESSION_CORE_PROXY.",
     ),
     (
         {"CORE_TLS": {"ca": "/no/such/file.pem"}},
@@ -197,7 +197,7 @@ def test_older_cookies_may_have_had_no_domain() -> None:
     assert read({"OLDER_COOKIE_DOMAIN": "", "COOKIE_DOMAIN": ".example.com"}).older_cookie_domain == ""
 
 
-def test_without_a_suffix_list_two_hosts_of_one_suffix_need_it_or_a_setting() -> None:
+def test_two_hosts_of_one_suffix_need_the_suffix_list_or_a_setting() -> None:
     domains = {"API_DOMAIN": "https://api.example.com", "WEBSITE_DOMAIN": "https://www.example.com"}
     with pytest.raises(ConfigError) as refused:
         read(domains, NO_LIST)
@@ -214,13 +214,14 @@ def test_without_a_suffix_list_two_hosts_of_one_suffix_need_it_or_a_setting() ->
 
 NOT_HTTPS = (
     "STSESSION_API_DOMAIN = 'http://api.example.com' is not https, so tokens can be read on the way. Serve "
-    "the API by https, if only by a proxy before it, and write STSESSION_API_DOMAIN = "
+    "the API over https, if only through a proxy in front of it, and write STSESSION_API_DOMAIN = "
     "'https://api.example.com'."
 )
 INSECURE_NONE = (
     "The session's cookies would be SameSite none without Secure, which browsers do not keep (API: "
-    "http://api.example.com, website: {website}). Serve both by https and say so in STSESSION_API_DOMAIN and "
-    'STSESSION_WEBSITE_DOMAIN, or put both on one site, or write STSESSION_TOKEN_TRANSFER_METHOD = "header".'
+    "http://api.example.com, website: {website}). Serve both over https and say so in STSESSION_API_DOMAIN "
+    "and STSESSION_WEBSITE_DOMAIN, or put both on one site, or write "
+    'STSESSION_TOKEN_TRANSFER_METHOD = "header".'
 )
 
 
@@ -303,7 +304,7 @@ def test_an_unconfigured_app_behind_a_proxy_refuses_hosts_that_may_stand_for_pub
 
 
 @given(st.text())
-def test_no_host_of_a_request_makes_the_checks_fail(claimed: str) -> None:
+def test_the_checks_raise_nothing_whatever_the_host_of_the_request(claimed: str) -> None:
     config = Config.from_mapping({"STSESSION_WEBSITE_DOMAIN": "https://www.example.com"}, sites=NO_LIST)
     insecure_none_problem(config, claimed)
     unconfigured_host_problem(config, claimed, scheme="http", forwarded=True)
@@ -367,8 +368,8 @@ NO_ANTI_CSRF = (
             {"API_DOMAIN": "http://[2606:4700::1]"},
             [
                 "STSESSION_API_DOMAIN = 'http://[2606:4700::1]' is not https, so tokens can be read on the "
-                "way. Serve the API by https, if only by a proxy before it, and write STSESSION_API_DOMAIN "
-                "= 'https://[2606:4700::1]'."
+                "way. Serve the API over https, if only through a proxy in front of it, and write "
+                "STSESSION_API_DOMAIN = 'https://[2606:4700::1]'."
             ],
         ),
         (
@@ -378,7 +379,7 @@ NO_ANTI_CSRF = (
             },
             [
                 "STSESSION_API_KEY is sent over http to 'core', and can be read on the way. Serve the core "
-                "by https and write https:// in STSESSION_CONNECTION_URI = "
+                "over https and write https:// in STSESSION_CONNECTION_URI = "
                 "'http://core:3567;https://b.example;http://[::1]:1'."
             ],
         ),

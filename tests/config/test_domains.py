@@ -331,7 +331,7 @@ def test_text_that_is_not_a_host_is_refused(host: str) -> None:
         ),
     ],
 )
-def test_a_host_that_is_another_one_by_idna_2003_is_refused_with_both(host: str, message: str) -> None:
+def test_a_host_that_idna_2003_maps_to_another_is_refused_and_both_are_named(host: str, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         normal_host(host)
 
@@ -390,7 +390,7 @@ def test_cookies_of_a_parent_domain_reach_a_host_but_not_an_address() -> None:
 
 
 @given(st.text() | st.text(alphabet="ab.:/[]@?#1%\\ ", max_size=12).map("http://".__add__))
-def test_no_text_makes_a_function_fail(text: str) -> None:
+def test_the_functions_raise_nothing_whatever_the_text(text: str) -> None:
     is_local_host(text)
     is_loopback(text)
     is_shell_origin(text)

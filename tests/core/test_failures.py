@@ -42,7 +42,7 @@ def test_an_error_becomes_a_failure_that_tells_whether_the_request_was_sent(
 @pytest.mark.parametrize(
     ("error", "share"), [(requests.ConnectTimeout(), 0.5), (requests.ReadTimeout(), 0.2)]
 )
-def test_a_host_with_little_time_had_a_share_of_the_usual_timeout(error: Any, share: float) -> None:
+def test_a_failure_records_the_share_of_the_usual_timeout_that_the_host_had(error: Any, share: float) -> None:
     assert failure_of(error, "http://core", (1.0, 2.0), (2.0, 10.0)).share == share
 
 

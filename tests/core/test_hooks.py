@@ -156,7 +156,7 @@ def test_a_hook_that_nothing_would_await_is_refused(stsession: STSession, name: 
     with pytest.raises(TypeError) as caught:
         getattr(stsession, name)(hook)
     assert str(caught.value) == (
-        f"The {name} must not be async, as its result is not awaited: write def, not async def."
+        f"The {name} function must not be async, as its result is not awaited: write def, not async def."
     )
 
 
@@ -170,4 +170,4 @@ def test_a_hook_that_nothing_would_await_is_refused(stsession: STSession, name: 
 def test_a_hook_of_other_parameters_is_refused(stsession: STSession, name: str, forms: str) -> None:
     with pytest.raises(TypeError) as caught:
         getattr(stsession, name)(lambda: None)
-    assert str(caught.value) == f"The {name} takes (). Give it the parameters {forms}."
+    assert str(caught.value) == f"The {name} function takes (). Give it the parameters {forms}."

@@ -131,9 +131,8 @@ def test_a_key_that_does_not_fit_into_a_header_is_refused_without_showing_it(key
     with pytest.raises(ConfigError) as caught:
         CoreTransport(hosts=["http://localhost"], api_key=key)
     assert str(caught.value) == (
-        f"STSESSION_API_KEY: character {position} of {len(key)} is not printable ASCII, so that the key "
-        "cannot be "
-        "sent in a header; look for a stray space or line end."
+        f"STSESSION_API_KEY: character {position} of {len(key)} is not printable ASCII, so the key "
+        "cannot be sent in a header; look for a stray space or line end."
     )
 
 
@@ -180,7 +179,7 @@ def test_a_refusal_has_method_path_status_and_message_of_the_core(
             404,
             None,
             b"Not found",
-            "'Not found'. Has STSESSION_CONNECTION_URI the right path, and is the core new enough?",
+            "'Not found'. Is the path in STSESSION_CONNECTION_URI right, and is the core new enough?",
         ),
         (402, None, b"", "no reason given"),
         (405, None, b"Method\r\nnot   supported\x00", "'Method not supported'"),

@@ -195,7 +195,7 @@ def test_an_untrusted_certificate_is_reported_and_nothing_is_sent(
     )
 
 
-def test_authorities_of_ones_own_come_from_the_environment(
+def test_custom_certificate_authorities_come_from_the_environment(
     make_transport: MakeTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/authorities.pem")
@@ -243,7 +243,7 @@ def test_hosts_that_are_skipped_are_logged(
         make_transport(hosts=[dead.replace("//", "//me:hidden@"), core.url]).send(ASK)
     records = [record for record in caplog.records if record.name.startswith("flask_stsession")]
     assert [(record.levelname, record.getMessage()) for record in records] == [
-        ("WARNING", f"{dead}: connection refused. Other hosts are tried before it for 10 s.")
+        ("WARNING", f"{dead}: connection refused. For 10 s it is tried only after the other hosts.")
     ]
 
 
@@ -333,7 +333,7 @@ def test_all_attempts_together_stay_under_twice_the_read_timeout(
         (1.0, (0.2, 0.8)),
     ],
 )
-def test_where_time_is_short_a_fifth_of_it_or_what_the_response_leaves_is_for_the_connection(
+def test_a_short_time_leaves_the_connection_a_fifth_or_what_the_response_does_not_need(
     left: float, timeouts: tuple[float, float], make_transport: MakeTransport, clock: FakeClock
 ) -> None:
     hosts = Hosts(clock)
@@ -528,7 +528,7 @@ def test_a_host_for_which_the_others_left_little_time_does_not_count_as_hanging(
     assert caplog.messages == [
         f"http://first: no whole response within 10 s. {then}",
         f"http://second: no whole response within 7.2 s. {then}",
-        "http://third: no whole response within 1.44 s. Other hosts are tried before it for 10 s.",
+        "http://third: no whole response within 1.44 s. For 10 s it is tried only after the other hosts.",
     ]
 
 
@@ -621,7 +621,7 @@ def test_a_host_that_had_little_time_to_respond_does_not_count_as_hanging(
     transport.send(ASK)
 
 
-def test_a_caller_with_little_time_asks_the_hosts_first_that_have_not_timed_out(
+def test_a_caller_with_little_time_first_asks_hosts_that_have_not_timed_out(
     make_transport: MakeTransport, clock: FakeClock
 ) -> None:
     hosts = Hosts(clock, "first")

@@ -93,7 +93,9 @@ def test_nothing_is_made_before_the_core_is_needed(make: MakeApp, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_by_default_it_is_a_private_folder_in_the_instance_folder(make: MakeApp, tmp_path: Path) -> None:
+def test_by_default_the_database_is_in_a_private_folder_of_the_instance_folder(
+    make: MakeApp, tmp_path: Path
+) -> None:
     before = os.umask(0)
     try:
         sign_in(make())
@@ -184,7 +186,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
 
 def made(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Return the empty databases that a WARNING was about."""
-    begin = "Made an empty database for the embedded core: "
+    begin = "Created an empty database for the embedded core: "
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     return [text.removeprefix(begin).partition(". ")[0] for text in warnings if text.startswith(begin)]
 

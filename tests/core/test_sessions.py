@@ -224,7 +224,7 @@ def test_an_embedded_core_lists_a_thousand_sessions_in_one_round_trip(
         assert found[0] == get_session_information(found[0].session_handle)
 
 
-def test_sessions_that_are_not_described_along_are_read_one_by_one(
+def test_sessions_missing_from_the_list_response_are_read_one_by_one(
     core: ScriptedCore, make_client: MakeClient
 ) -> None:
     described = {key: value for key, value in information("a").items() if key != "status"}

@@ -147,7 +147,7 @@ def test_a_process_prints_its_url_and_ends_cleanly(number: signal.Signals, tmp_p
             # The client's connection is still open, which must not keep the process.
             code, said, log = running.end(number)
     assert (code, said) == (0, "")
-    assert log.startswith(f"Made an empty database for the embedded core: {file}. ")
+    assert log.startswith(f"Created an empty database for the embedded core: {file}. ")
     assert [path.name for path in tmp_path.iterdir()] == ["core.db"]
 
 

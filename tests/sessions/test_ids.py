@@ -42,7 +42,7 @@ def test_an_id_that_utf8_cannot_encode_is_refused() -> None:
     with pytest.raises(ValueError, match="half a surrogate pair") as caught:
         refuse_blanks("x\ud800", "user_id")
     assert str(caught.value) == (
-        "user_id is text with half a surrogate pair in it, which UTF-8 does not have: write "
+        "user_id is text with half a surrogate pair in it, which UTF-8 cannot encode: write "
         'text.encode("utf-8", "replace").decode().'
     )
 

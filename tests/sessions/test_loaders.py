@@ -129,6 +129,6 @@ def test_a_user_loader_of_other_parameters_is_refused(make_app: AppFactory) -> N
     with pytest.raises(TypeError) as caught:
         make_app().extensions["stsession"].user_loader(lambda user_id, tenant, request: None)
     assert str(caught.value) == (
-        "The user_loader takes (user_id, tenant, request). Give it the parameters (user_id) or (user_id, "
-        "tenant_id)."
+        "The user_loader function takes (user_id, tenant, request). Give it the parameters (user_id) or "
+        "(user_id, tenant_id)."
     )

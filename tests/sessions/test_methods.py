@@ -292,7 +292,7 @@ def test_overriding_one_spelling_overrides_both(make_app: AppFactory, name: str,
             assert get(plan, session_handle="any") == "overridden"
 
 
-def test_the_default_of_one_spelling_is_reached_by_super_of_the_other(make_app: AppFactory) -> None:
+def test_super_of_either_spelling_reaches_the_default(make_app: AppFactory) -> None:
     class Own(STSession):
         def get_claim_value(self, *args: Any, **options: Any) -> Any:
             return [super().get_claim_value(*args, **options), super().sync_get_claim_value(*args, **options)]

@@ -24,7 +24,7 @@ def test_a_token_lives_for_a_second_at_least(seconds: float) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["60", True, [60]])
-def test_the_life_of_a_token_is_a_number(seconds: Any) -> None:
+def test_a_token_lifetime_that_is_not_a_number_is_refused(seconds: Any) -> None:
     with pytest.raises(TypeError) as caught:
         NewSession(user_id="alice", access_token_validity_seconds=seconds)
     assert str(caught.value) == (

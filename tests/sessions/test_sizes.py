@@ -355,7 +355,7 @@ def test_a_user_id_that_is_too_long_for_a_refresh_token_is_refused_with_the_reme
     with pytest.raises(ConfigError) as caught:
         app.test_client().post("/login", headers=BY_HEADER, json={"userId": "a" * 3000})
     assert str(caught.value) == (
-        "The user id has 3000 characters, so that the refresh token would have about 4597 bytes, more than "
+        "The user id has 3000 characters, so the refresh token would have about 4597 bytes, more than "
         "4096. Nothing was written. Use a shorter user id."
     )
     assert not served_core.counted()

@@ -231,7 +231,7 @@ def test_base64url_is_decoded_whatever_its_length(length: int) -> None:
     assert base64url_decode(encoded) == data[:length]
 
 
-def test_of_all_spellings_of_some_bytes_one_is_canonical_base64url() -> None:
+def test_only_one_spelling_of_some_bytes_is_canonical_base64url() -> None:
     letters = string.ascii_letters + string.digits + "-_"
     for start in ("", "A", "AA", "AAAA", "AAAAA", "AAAAAA"):
         for end in letters:

@@ -115,9 +115,7 @@ def test_the_cooldown_counts_from_unknown_keys_not_from_any_fetch(
     assert core.fetches == 3
 
 
-def test_a_refresh_that_an_unknown_key_happens_to_cause_is_its_fetch(
-    keys: KeySet, core: Core, clock: Clock
-) -> None:
+def test_a_due_refetch_counts_as_the_fetch_for_an_unknown_key(keys: KeySet, core: Core, clock: Clock) -> None:
     keys.get(OLD.kid)
     clock.now += REFRESH
     assert keys.get("d-1") is None
@@ -135,7 +133,7 @@ def test_a_key_that_the_core_just_used_is_fetched_whatever_the_cooldown(keys: Ke
     assert core.fetches == 3
 
 
-def test_an_expected_key_is_fetched_for_once_only(keys: KeySet, core: Core) -> None:
+def test_an_expected_key_causes_only_one_fetch(keys: KeySet, core: Core) -> None:
     keys.get(OLD.kid)
     assert keys.get("d-1") is None
     keys.expect(NEW.kid)

@@ -151,11 +151,11 @@ def test_every_outage_is_reported_anew(
         renewed(keys)
     assert outages == [(DOWN, REFRESH), (refused, REFRESH)]
     assert [record.getMessage() for record in caplog.records] == [
-        "The core's signing keys could not be renewed; those of 60 s ago stay in use up to 86400 s "
-        "(STSESSION_JWKS_MAX_STALE_SECONDS): http://core:3567: connection refused",
+        "The core's signing keys could not be renewed; those fetched 60 s ago stay in use until they are "
+        "86400 s old (STSESSION_JWKS_MAX_STALE_SECONDS): http://core:3567: connection refused",
         "The core returns its signing keys again.",
-        "The core's signing keys could not be renewed; those of 60 s ago stay in use up to 86400 s "
-        "(STSESSION_JWKS_MAX_STALE_SECONDS): http://core:3567 answered 401: Invalid API key",
+        "The core's signing keys could not be renewed; those fetched 60 s ago stay in use until they are "
+        "86400 s old (STSESSION_JWKS_MAX_STALE_SECONDS): http://core:3567 answered 401: Invalid API key",
     ]
 
 
@@ -174,7 +174,7 @@ def test_an_unknown_key_is_our_outage_if_the_core_could_not_be_asked(
 
 
 @pytest.mark.parametrize("is_warm", [True, False])
-def test_an_outage_that_is_forgotten_makes_no_request_wait_to_ask(
+def test_after_an_outage_is_forgotten_the_next_request_asks_at_once(
     keys: KeySet, core: Core, clock: Clock, is_warm: bool
 ) -> None:
     if is_warm:
@@ -260,7 +260,7 @@ def test_an_unexpected_error_of_a_renewal_is_logged_and_the_keys_stay(
     assert core.fetches == 2
 
 
-def test_an_unknown_key_of_this_process_own_session_waits_for_a_renewal_under_way(
+def test_an_expected_key_waits_for_a_renewal_under_way(
     keys: KeySet, core: Core, clock: Clock, threads: ThreadPoolExecutor
 ) -> None:
     keys.get(OLD.kid)
@@ -286,8 +286,8 @@ def test_an_unknown_key_waits_only_briefly_for_a_fetch_under_way_and_is_our_outa
     assert hanging.started.wait(10)
     for _ in range(3):
         assert threads.submit(unavailable, keys, NEW.kid).result(5) == (
-            "The signing key 'd-1700000099999' is not known, and the core is unreachable: no response within "
-            "0.25 s"
+            "The signing key 'd-1700000099999' is not known, and the core is unreachable: no response "
+            "within 0.25 s"
         )
     core.jwks.append(NEW.jwk())
     hanging.released.set()
@@ -306,11 +306,11 @@ def test_an_unknown_key_is_our_outage_if_the_thread_that_asks_for_it_is_stopped(
         raise SystemExit(1)
 
     core.takes = stop
-    assert unavailable(keys, NEW.kid).endswith("unreachable: the thread that asked it was stopped")
+    assert unavailable(keys, NEW.kid).endswith("failed: the thread that asked the core was stopped")
     renewed(keys)  # its thread has ended
 
 
-def test_the_request_that_has_keys_renewed_to_find_one_of_them_waits_for_it(core: Core, clock: Clock) -> None:
+def test_a_request_that_starts_a_renewal_to_find_its_own_key_waits_for_it(core: Core, clock: Clock) -> None:
     keys = key_set(core, clock, patience_seconds=0.01)
     keys.get(OLD.kid)
     core.jwks.append(NEW.jwk())

@@ -244,8 +244,8 @@ def test_a_function_with_wrong_parameters_is_refused_at_registration(mail_app: F
     with pytest.raises(TypeError) as caught:
         mail_app.extensions["stsession"].send_verification_email(lambda email, link: None)
     assert str(caught.value) == (
-        "The send_verification_email takes (email, link). Give it the parameters (user_id, email, link, "
-        "tenant_id)."
+        "The send_verification_email function takes (email, link). Give it the parameters (user_id, email, "
+        "link, tenant_id)."
     )
 
 

@@ -204,7 +204,7 @@ def test_cookies_that_browsers_would_drop_are_refused_and_headers_are_allowed(ma
         client.post("/login", headers=BY_COOKIE)
     assert str(caught.value) == (
         "The session's cookies would be SameSite none without Secure, which browsers do not keep (API: "
-        "http://api.example.com, website: http://www.example.org). Serve both by https and say so in "
+        "http://api.example.com, website: http://www.example.org). Serve both over https and say so in "
         "STSESSION_API_DOMAIN and STSESSION_WEBSITE_DOMAIN, or put both on one site, or write "
         'STSESSION_TOKEN_TRANSFER_METHOD = "header".'
     )

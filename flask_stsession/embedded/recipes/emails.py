@@ -20,7 +20,7 @@ _INVALID_TOKEN: Final = {"status": "EMAIL_VERIFICATION_INVALID_TOKEN_ERROR"}
 class EmailOperations:
     """Verify addresses. Tokens belong to a tenant, verified addresses to the application.
 
-    :param clock_ms: the time now, ms.
+    :param clock_ms: returns the current time, in ms.
     """
 
     def __init__(self, store: Store, settings: Settings, clock_ms: Callable[[], int]) -> None:

@@ -18,7 +18,7 @@ _LAST_SECOND: Final = 2**53 - 1
 class JWTOperations:
     """Sign JWTs and publish the public keys.
 
-    :param clock_ms: the time now, ms.
+    :param clock_ms: returns the current time, in ms.
     """
 
     def __init__(self, keys: KeyRing, clock_ms: Callable[[], int]) -> None:

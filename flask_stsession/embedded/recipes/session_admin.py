@@ -16,7 +16,7 @@ from ..tenancy import Scope, Tenants, not_found, require_public, tenant_of_handl
 class SessionAdministration:
     """The operations that need no token.
 
-    :param clock_ms: the time now, ms.
+    :param clock_ms: returns the current time, in ms.
     """
 
     def __init__(self, store: Store, tenants: Tenants, clock_ms: Callable[[], int]) -> None:

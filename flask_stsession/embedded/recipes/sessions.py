@@ -34,7 +34,7 @@ _STALE_LINEAGE: Final = "STALE_LINEAGE"
 class SessionOperations:
     """The operations that create, read and replace tokens.
 
-    :param clock_ms: the time now, ms.
+    :param clock_ms: returns the current time, in ms.
     """
 
     def __init__(

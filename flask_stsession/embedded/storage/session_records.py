@@ -38,11 +38,11 @@ class SessionRecord:
     expires_at: int
 
     def with_key(self, dynamic: bool) -> SessionRecord:
-        """Return the record with the other kind of key."""
+        """Return the record with the given kind of signing key."""
         return replace(self, dynamic_key=dynamic)
 
     def with_current(self, hash2: str) -> SessionRecord:
-        """Return the record with another current refresh token."""
+        """Return the record with the given current refresh token."""
         return replace(self, current_hash2=hash2)
 
 

@@ -57,7 +57,7 @@ def test_a_client_signs_in_refreshes_and_signs_out(either: FlaskClient) -> None:
     assert call(either, "GET", "/user", tokens["access_token"]).status_code == 401
 
 
-def test_a_client_that_keeps_its_first_refresh_token_is_a_theft(ported: FlaskClient) -> None:
+def test_a_client_that_reuses_its_first_refresh_token_is_reported_as_theft(ported: FlaskClient) -> None:
     tokens = sign_in(ported)
     second = call(ported, "POST", "/refresh", tokens["refresh_token"]).json
     assert second is not None
@@ -75,7 +75,7 @@ def test_a_recent_login_outlives_a_refresh(either: FlaskClient, request: pytest.
     assert is_fresh == ("after" in request.node.name)
 
 
-def test_the_tokens_of_the_other_package_count_for_none() -> None:
+def test_tokens_of_the_other_package_are_refused() -> None:
     with PAGE.running(BEFORE) as before, PAGE.running(AFTER) as after:
         old, new = before["app"].test_client(), after["app"].test_client()
         refused = call(new, "GET", "/user", sign_in(old)["access_token"])

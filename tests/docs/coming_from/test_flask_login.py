@@ -52,7 +52,7 @@ def test_whether_a_session_outlives_the_browser_is_chosen_by_the_form(ported: Na
         assert ["Expires=" in cookie for cookie in cookies] == [lasts] * len(cookies)
 
 
-def test_the_addresses_of_other_sites_are_not_gone_to(ported: Namespace) -> None:
+def test_a_next_of_another_site_is_not_followed(ported: Namespace) -> None:
     client = ported["app"].test_client()
     away = client.post("/login?next=https://evil.example/", data={"id": "1"})
     assert away.headers["Location"] == "/"

@@ -61,7 +61,7 @@ def test_a_service_with_the_keys_alone_accepts_the_session_and_nothing_else(name
             elsewhere.user_of(token)
 
 
-def test_partners_come_by_tokens_of_the_oauth2_provider(namespace: Namespace) -> None:
+def test_partners_call_the_api_with_tokens_of_the_oauth2_provider(namespace: Namespace) -> None:
     accounts = namespace["accounts"]
     namespace["add_partner_api"](accounts)
     partner = {"stt": 1, "sub": "alice", "client_id": "partner", "scp": ["orders:read"]}

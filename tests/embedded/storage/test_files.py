@@ -226,7 +226,7 @@ def test_an_empty_name_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", [":memory", "memory:", ":Memory:", "::memory:"])
-def test_a_misspelled_memory_is_no_file(name: str) -> None:
+def test_a_misspelled_memory_address_is_refused(name: str) -> None:
     assert refusal_of(name) == (
         f"{name!r} is not a file: name a file for the embedded core's database, or :memory:"
     )

@@ -58,8 +58,8 @@ def test_an_empty_database_is_made_with_a_warning(tmp_path: Path, caplog: pytest
         (
             "flask_stsession.embedded",
             logging.WARNING,
-            f"Made an empty database for the embedded core: {file}. Sessions and keys of any other file do"
-            " not count here. If there should have been one, stop this process and put it back.",
+            f"Created an empty database for the embedded core: {file}. Sessions and keys from any other file"
+            " are not valid here. If a database should have been there, stop this process and restore it.",
         )
     ]
 
@@ -351,7 +351,7 @@ def test_four_processes_that_start_at_once_make_one_set_of_keys(tmp_path: Path) 
         process.stdin.write("\n")
         process.stdin.flush()
     told = [process.communicate(timeout=30) for process in started]
-    assert sorted(errors[:26] for _, errors in told) == ["", "", "", "Made an empty database for"]
+    assert sorted(errors[:29] for _, errors in told) == ["", "", "", "Created an empty database for"]
     created, keys = zip(*(said.split(" ", 1) for said, _ in told), strict=True)
     assert sorted(created) == ["False", "False", "False", "True"]
     assert len(set(keys)) == 1
