@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from ..concurrency import AgeClock, SingleFlight
 from ..constants import CDI_ROTATES_AT_REFRESH, CDI_VERSIONS, DEFAULT_TENANT, TENANT_ID
@@ -15,10 +15,6 @@ from .cache import ReadCache
 from .clock_check import ClockCheck
 from .http import CoreCall, CoreTransport
 from .parsing import CoreReply
-
-#: The status of a request about a session that has ended.
-UNAUTHORISED: Final = "UNAUTHORISED"
-_TENANT_IS_GONE: Final = "the tenant of the session no longer exists"
 
 
 class CoreCalls:
@@ -110,32 +106,44 @@ class CoreCalls:
         tenant_id: str | None = None,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-        of_session: bool = False,
+        if_gone: Mapping[str, Any] | None = None,
     ) -> CoreReply:
-        """Send a request; parameters and errors are those of :meth:`get` and :meth:`post`.
+        """Send a request; the other parameters and errors are those of :meth:`get` and :meth:`post`.
 
-        :param of_session: whether the request is about a session, of any tenant. A session of a deleted
-            tenant has ended, whatever its tokens say: the reply is :data:`UNAUTHORISED`.
+        :param if_gone: the JSON to return if the core no longer has the tenant; ``None``: raise the error.
+        :raises UnknownTenantError: there is no such tenant.
+        :raises ConfigError: there is no such app.
         """
         of_tenant = None if tenant_id == DEFAULT_TENANT else tenant_id
         if of_tenant is not None:
             path = _tenant_prefix(of_tenant) + path
         content = None if body is None else json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
-        version = self._versions.known or self._versions.current()
-        call = CoreCall(
-            method, path, query=query, content=content, rid=rid, cdi_version=version, repeatable=repeatable
-        )
         try:
-            return self._transport.send(call)
+            version = self._versions.known or self._versions.current()
+            call = CoreCall(
+                method,
+                path,
+                query=query,
+                content=content,
+                rid=rid,
+                cdi_version=version,
+                repeatable=repeatable,
+            )
+            try:
+                return self._transport.send(call)
+            except CoreError as error:
+                if self._versions.pinned or not _refuses_version(error):
+                    raise
+            # The core was replaced by an older or newer one. It refused before doing anything.
+            return self._transport.send(replace(call, cdi_version=self._versions.renegotiate(version)))
         except CoreError as error:
-            if of_session and self._lacks_tenant(error):
-                return CoreReply({"status": UNAUTHORISED, "message": _TENANT_IS_GONE}, path)
-            if of_tenant is not None and self._lacks_tenant(error):
-                raise UnknownTenantError(of_tenant) from error
-            if self._versions.pinned or not _refuses_version(error):
+            if not self._lacks_tenant(error):
                 raise
-        # The core was replaced by an older or newer one. It refused before doing anything.
-        return self._transport.send(replace(call, cdi_version=self._versions.renegotiate(version)))
+            if if_gone is not None:
+                return CoreReply(dict(if_gone), f"{method} {path}")
+            if of_tenant is not None:
+                raise UnknownTenantError(of_tenant) from error
+            raise
 
     def _lacks_tenant(self, refusal: CoreError) -> bool:
         """Return whether the core refused a request because its tenant does not exist.

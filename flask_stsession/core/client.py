@@ -9,7 +9,7 @@ from typing import Any
 from ..concurrency import thread_pool
 from ..constants import ALGORITHM, CDI_ROTATES_AT_REFRESH, DEFAULT_TENANT
 from ..errors import ConfigError
-from .calls import UNAUTHORISED, CoreCalls
+from .calls import CoreCalls
 from .http import CoreCall
 from .models import (
     IssuedTokens,
@@ -34,6 +34,12 @@ _RID = "session"
 _PARALLEL_READS = 8
 #: The most data about sessions to read along with the list of their handles, in bytes.
 _MOST_INFORMATION_BYTES = 4 * 1024 * 1024
+#: The status of a session that has ended.
+_ENDED = "UNAUTHORISED"
+#: A session of a tenant that has been deleted has ended, whatever its tokens say.
+_HAS_ENDED = {"status": _ENDED, "message": "the tenant of the session no longer exists"}
+#: The core refuses to revoke several sessions if one of them is of such a tenant.
+_NOT_REVOKED = {"status": "TENANT_IS_GONE"}
 
 
 class CoreClient(CoreCalls):
@@ -102,7 +108,9 @@ class CoreClient(CoreCalls):
             "enableAntiCsrf": enable_anti_csrf,
             "checkDatabase": check_database,
         }
-        reply = self._ask("POST", _RID, "/recipe/session/verify", body=body, repeatable=True, of_session=True)
+        reply = self._ask(
+            "POST", _RID, "/recipe/session/verify", body=body, repeatable=True, if_gone=_HAS_ENDED
+        )
         return read_verified(reply) if reply.is_ok else read_refusal(reply)
 
     def refresh_session(
@@ -126,7 +134,7 @@ class CoreClient(CoreCalls):
         if anti_csrf_token is not None:
             body["antiCsrfToken"] = anti_csrf_token
         reply = self._ask(
-            "POST", _RID, "/recipe/session/refresh", body=body, repeatable=False, of_session=True
+            "POST", _RID, "/recipe/session/refresh", body=body, repeatable=False, if_gone=_HAS_ENDED
         )
         if reply.is_ok:
             return self._tokens(reply)
@@ -144,7 +152,7 @@ class CoreClient(CoreCalls):
         if payload is not None:
             body["userDataInJWT"] = dict(payload)
         reply = self._ask(
-            "POST", _RID, "/recipe/session/regenerate", body=body, repeatable=True, of_session=True
+            "POST", _RID, "/recipe/session/regenerate", body=body, repeatable=True, if_gone=_HAS_ENDED
         )
         return read_regenerated(reply) if reply.is_ok else read_refusal(reply)
 
@@ -154,9 +162,14 @@ class CoreClient(CoreCalls):
         :raises CoreUnavailableError: no response.
         """
         reply = self._ask(
-            "GET", _RID, "/recipe/session", query={"sessionHandle": handle}, repeatable=True, of_session=True
+            "GET",
+            _RID,
+            "/recipe/session",
+            query={"sessionHandle": handle},
+            repeatable=True,
+            if_gone=_HAS_ENDED,
         )
-        if reply.status == UNAUTHORISED:
+        if reply.status == _ENDED:
             return None
         return read_information(reply.expect_ok())
 
@@ -313,14 +326,23 @@ class CoreClient(CoreCalls):
             )
 
     def _revoke(self, handles: list[str]) -> list[str] | None:
-        body = {"sessionHandles": handles}
-        reply = self._ask("POST", _RID, "/recipe/session/remove", body=body, repeatable=True, of_session=True)
-        return None if reply.status == UNAUTHORISED else reply.expect_ok().texts("sessionHandlesRevoked")
+        """End sessions in one request; return ``None`` if the tenant of one of them has been deleted."""
+        reply = self._ask(
+            "POST",
+            _RID,
+            "/recipe/session/remove",
+            body={"sessionHandles": handles},
+            repeatable=True,
+            if_gone=_NOT_REVOKED,
+        )
+        if reply.body == _NOT_REVOKED:
+            return None
+        return reply.expect_ok().texts("sessionHandlesRevoked")
 
     def _replace(self, path: str, handle: str, what: Mapping[str, Any]) -> bool:
         body = {"sessionHandle": handle, **what}
-        reply = self._ask("PUT", _RID, path, body=body, repeatable=True, of_session=True)
-        return reply.status != UNAUTHORISED and reply.expect_ok() is reply
+        reply = self._ask("PUT", _RID, path, body=body, repeatable=True, if_gone=_HAS_ENDED)
+        return reply.status != _ENDED and reply.expect_ok() is reply
 
     def _tokens(self, reply: CoreReply) -> IssuedTokens:
         tokens = read_issued(reply)

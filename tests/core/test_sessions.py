@@ -133,16 +133,38 @@ def test_sessions_of_other_tenants_are_revoked_beside_one_of_a_deleted_tenant(
     assert sent == [["a", "b", "c_gone", "d_acme"], ["a", "b"], ["c_gone"], ["d_acme"]]
 
 
+@pytest.mark.parametrize("version", ["5.4", None])
 def test_an_app_that_the_core_does_not_have_is_a_config_error_and_ends_no_session(
-    core: ScriptedCore, make_client: MakeClient
+    core: ScriptedCore, make_client: MakeClient, version: str | None
 ) -> None:
     core.answers[""] = GONE
-    client = make_client()
+    client = make_client(cdi_version=version)
+    first = "GET /apiversion" if version is None else "POST /recipe/session/"
     for call in (lambda: client.refresh_session("refresh"), lambda: client.verify_session("access")):
         with pytest.raises(ConfigError) as caught:
             call()
-        assert str(caught.value).startswith("STSESSION_CONNECTION_URI: POST /recipe/session/")
+        assert str(caught.value).startswith(f"STSESSION_CONNECTION_URI: {first}")
         assert str(caught.value).endswith(". Check the path of the address (/appid-…).")
+    with pytest.raises(ConfigError, match="Check the path of the address"):
+        client.create_session("alice")
+
+
+def test_a_session_of_a_deleted_tenant_has_ended_for_a_core_that_was_replaced_as_well(
+    core: ScriptedCore, make_client: MakeClient
+) -> None:
+    client = make_client(cdi_version=None)
+    client._versions.known = "5.4"
+    core.will(reply(raw=b"cdi-version 5.4 not supported", status=400), reply({"versions": ["5.3"]}))
+    core.will(GONE, reply({"versions": ["5.3"]}))
+    assert client.refresh_session("refresh") == Refusal(
+        "UNAUTHORISED", "the tenant of the session no longer exists"
+    )
+
+
+def test_a_refusal_to_revoke_ends_no_session(core: ScriptedCore, make_client: MakeClient) -> None:
+    core.always({"status": "UNAUTHORISED", "message": "no"})
+    with pytest.raises(CoreError, match="returned the unexpected status 'UNAUTHORISED'"):
+        make_client().revoke_sessions(["a"])
 
 
 def test_a_core_that_does_not_say_whether_it_has_the_app_ends_no_session_and_keeps_its_own_refusal(

@@ -306,7 +306,7 @@ def test_an_unknown_key_is_our_outage_if_the_thread_that_asks_for_it_is_stopped(
         raise SystemExit(1)
 
     core.takes = stop
-    assert unavailable(keys, NEW.kid).endswith("failed: the thread that asked the core was stopped")
+    assert unavailable(keys, NEW.kid).endswith("unreachable: the thread that asked it was stopped")
     renewed(keys)  # its thread has ended
 
 
