@@ -70,13 +70,17 @@ class Flight(Generic[T]):
         #: What the call raised, once it has ended.
         self.error: BaseException | None = None
 
-    def make(self, call: Callable[[], T]) -> T:
-        """Make the call, keep its result, and wake the threads that wait for it.
+    def make(self, call: Callable[[], T], keep: Callable[[T], None] | None = None) -> T:
+        """Make the call, and wake the threads that wait for it.
 
+        :param keep: called with the result before those threads are woken.
         :raises BaseException: whatever the call raises.
         """
         try:
-            self.result = call()
+            result = call()
+            if keep is not None:
+                keep(result)
+            self.result = result
         except BaseException as error:
             self.error = error
             raise

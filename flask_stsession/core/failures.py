@@ -43,7 +43,7 @@ class Failure(NamedTuple):
     :param timed_out: whether the host took longer than the timeout.
     :param share: how much of the usual timeout it was given: less than 1 where little time was left.
     :param cause: the exception, if there was one.
-    :param sent_at: when the request was sent, by the clock of the transport.
+    :param sent_at: for a time-out: when the request was sent, by the clock of the transport.
     """
 
     host: str
@@ -61,18 +61,30 @@ def failure_of(
     host: str,
     timeout: tuple[float, float],
     usual: tuple[float, float],
+    *,
+    sent_at: float = 0.0,
 ) -> Failure:
     """Translate an exception of ``requests``, or of the urllib3 below it.
 
     :param host: the address of the host.
     :param timeout: the timeouts to connect and to read, in s.
     :param usual: the same where enough time is left.
+    :param sent_at: when the request was sent, by the clock of the transport.
     """
     chain = list(_chain(error))
     if isinstance(error, requests.ConnectTimeout):
         text = f"no connection within {timeout[0]:.3g} s"
         share = timeout[0] / usual[0]
-        return Failure(host, text, CHECK_TIMEOUT, not_sent=True, timed_out=True, share=share, cause=error)
+        return Failure(
+            host,
+            text,
+            CHECK_TIMEOUT,
+            not_sent=True,
+            timed_out=True,
+            share=share,
+            cause=error,
+            sent_at=sent_at,
+        )
     for cause in chain:
         if isinstance(cause, ssl.SSLCertVerificationError):
             text = f"its certificate is not trusted ({cause.verify_message})"
@@ -86,7 +98,7 @@ def failure_of(
     if not not_sent and any(isinstance(cause, (TimeoutError, requests.ReadTimeout)) for cause in chain):
         text = f"no whole response within {timeout[1]:.3g} s"
         share = timeout[1] / usual[1]
-        return Failure(host, text, CHECK_TIMEOUT, timed_out=True, share=share, cause=error)
+        return Failure(host, text, CHECK_TIMEOUT, timed_out=True, share=share, cause=error, sent_at=sent_at)
     return Failure(host, _what(chain, not_sent), CHECK_ADDRESS, not_sent=not_sent, cause=error)
 
 

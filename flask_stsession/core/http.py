@@ -136,7 +136,7 @@ class CoreTransport:
         self._budget = _BUDGET_READ_TIMEOUTS * timeout[1]
         self._hosts = [_Host(host.rstrip("/"), self._clock, sum(timeout)) for host in hosts]
         self._api_key = api_key
-        # Where no time is short: both fit into the budget.
+        # The usual timeouts, where time is not short; together they fit into the budget.
         self._timeout = (min(timeout[0], self._budget - timeout[1]), timeout[1])
         self.max_response_bytes = max_response_bytes
         self._proxies = {} if proxy is None else {"http": proxy, "https": proxy}
@@ -168,7 +168,7 @@ class CoreTransport:
         hosts = self._hosts if len(self._hosts) == 1 else self._in_order(call, now)
         try:
             for each in (*hosts, None):
-                host = each or self._worth_another_attempt(failures)
+                host = each or self._pause_before_retry(failures)
                 if host is None:
                     break
                 if host.circuit.opened is not None and not host.circuit.admits():
@@ -203,8 +203,8 @@ class CoreTransport:
         """Return the hosts in the order in which to try them, by the clock at ``now``."""
         return sorted(self._hosts, key=lambda host: host.comes_last(call, now))
 
-    def _worth_another_attempt(self, failures: list[Failure]) -> _Host | None:
-        """Pause, and return the host to try again once all have failed; ``None`` if there is none.
+    def _pause_before_retry(self, failures: list[Failure]) -> _Host | None:
+        """Pause, and return the host to try again after all have failed; ``None`` if there is none.
 
         A host that was reached may only have closed an idle connection, or be starting. One that hangs would
         only take the same time again.
@@ -241,7 +241,7 @@ class CoreTransport:
                 host.circuit.give_back()
                 raise _no_address(host.url) from error
             except (requests.RequestException, HTTPError) as error:
-                return failure_of(error, host.url, timeout, self._timeout)._replace(sent_at=now)
+                return failure_of(error, host.url, timeout, self._timeout, sent_at=now)
             if host.circuit.came_back():
                 logger.info("The core at %s responds again.", host.shown)
             if self._hooks.after:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Final, Generic, TypeVar
 
-from ..concurrency import AgeClock, Flight
+from ..concurrency import AgeClock, Flight, PerProcess
 
 T = TypeVar("T")
 
@@ -25,7 +27,7 @@ class Outcome(Flight[T]):
 
     #: When the call has landed, by the clock of its cache.
     landed_at: float = math.inf
-    #: The process and the key of the call.
+    #: The process and the key of the call, once it has landed.
     place: tuple[int, Hashable]
 
 
@@ -33,9 +35,9 @@ class RecentOutcomes(Generic[T]):
     """Coalesce calls with an equal key, and cache their result for a short time.
 
     Errors are shared with calls in flight, and not cached. The cache holds at most one result per session,
-    the latest. Nothing crosses a fork. It takes no lock: each step is one operation on a dict, which the GIL
-    and free-threaded builds make atomic; threads that race can at worst lose a result, and the core is asked
-    again.
+    the latest. No result is shared across a fork. Each step is one operation on a dict, which the GIL and
+    free-threaded builds make atomic; only dropping an outcome, and no other, takes a lock. Threads that race
+    can at worst lose a result, and the core is asked again.
 
     :param what: describes the call, for the error of callers whose shared call is cut short.
     :param handle_of: returns the handle of the session that a result belongs to.
@@ -60,8 +62,9 @@ class RecentOutcomes(Generic[T]):
         self._timer = AgeClock() if timer is None else timer
         #: Calls in flight, and those that have landed and whose result is cached.
         self._outcomes: dict[tuple[int, Hashable], Outcome[T]] = {}
-        #: The latest call about each session that has landed.
+        #: The latest landed call about each session.
         self.latest: dict[str, Outcome[T]] = {}
+        self._dropping = PerProcess(threading.Lock)
 
     def run(self, key: Hashable, call: Callable[[], T]) -> tuple[T, bool]:
         """Return the result of a call, made now unless an equal one is in flight or has just landed.
@@ -78,12 +81,10 @@ class RecentOutcomes(Generic[T]):
         if outcome is not own:
             return outcome.join(self._what), False
         try:
-            result = own.make(call)
-            self._keep(self._handle_of(result), place, own)
+            return own.make(call, partial(self._keep, place, own)), True
         except BaseException:
             self._drop(place, own)
             raise
-        return result, True
 
     def forget(self, handle: str) -> None:
         """Drop the cached result about a session."""
@@ -92,10 +93,12 @@ class RecentOutcomes(Generic[T]):
             self._drop(outcome.place, outcome)
 
     def _drop(self, place: tuple[int, Hashable], outcome: Outcome[T]) -> None:
-        if self._outcomes.get(place) is outcome:  # and not that of a later call
-            self._outcomes.pop(place, None)
+        with self._dropping.get():
+            if self._outcomes.get(place) is outcome:  # and not that of a later call
+                del self._outcomes[place]
 
-    def _keep(self, handle: str, place: tuple[int, Hashable], outcome: Outcome[T]) -> None:
+    def _keep(self, place: tuple[int, Hashable], outcome: Outcome[T], result: T) -> None:
+        handle = self._handle_of(result)
         outcome.place = place
         outcome.landed_at = now = self._timer()
         self.forget(handle)

@@ -197,8 +197,9 @@ class Session:
     @property
     def remember(self) -> bool:
         """Whether the session outlives the browser; ``False`` if it was created with ``remember=False``."""
-        payload = self._access_token.shared_payload if self._payload is None else self._payload
-        return payload.get(REMEMBER_CLAIM) is not False
+        if self._payload is None:
+            return self._access_token.remember
+        return self._payload.get(REMEMBER_CLAIM) is not False
 
     def is_valid(self, user_context: object = None) -> bool:
         """Return whether the session is still valid, as far as this process knows. Does not ask the core.

@@ -96,7 +96,7 @@ class TokenSizes:
                     else "raise STSESSION_MAX_ACCESS_TOKEN_BYTES."
                 )
             )
-        # A refresh token is smaller, since an access token carries the ids twice.
+        # A refresh token is smaller: an access token holds the same ids, and more besides.
         if estimate > MAX_REFRESH_TOKEN_LENGTH:
             _refuse_long_refresh_token(user_id, tenant_id)
         # The front-token carries the payload once more.
@@ -133,6 +133,10 @@ class TokenSizes:
 
 
 def _refuse_long_refresh_token(user_id: str, tenant_id: str) -> None:
+    """Raise an error if the refresh token would be longer than we take one back.
+
+    :raises ConfigError: because of a long user id.
+    """
     size = _REFRESH_TOKEN_BYTES + _json_bytes([user_id, tenant_id]) * 4 // 3
     if size > MAX_REFRESH_TOKEN_LENGTH:
         raise ConfigError(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -129,6 +131,55 @@ def test_forgetting_an_old_result_does_not_end_a_later_call(
         second = pool.submit(outcomes.run, "key", call)
         go_on.set()
         assert [first.result(30), second.result(30)] == [("session:2", True), ("session:2", False)]
+
+
+def test_a_result_is_kept_before_the_callers_that_wait_have_it(clock: Clock, call: Calls) -> None:
+    began, returned = threading.Event(), threading.Event()
+
+    def slow_handle_of(result: str) -> str:
+        began.set()
+        returned.wait(0.2)  # in vain: the other caller is still waiting
+        return handle_of(result)
+
+    outcomes: RecentOutcomes[str] = RecentOutcomes("asking", handle_of=slow_handle_of, timer=clock)
+
+    def join_and_forget() -> tuple[str, bool]:
+        result = outcomes.run("key", call)
+        outcomes.forget("session")
+        returned.set()
+        return result
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(outcomes.run, "key", call)
+        assert began.wait(30)
+        second = pool.submit(join_and_forget)
+        assert (first.result(30), second.result(30)) == (("session:1", True), ("session:1", False))
+    assert outcomes.run("key", call) == ("session:2", True), "what the caller forgot is forgotten"
+
+
+def test_callers_that_find_an_old_result_make_one_call(
+    outcomes: RecentOutcomes[str], clock: Clock, call: Calls
+) -> None:
+    class Slow(dict[Any, Any]):
+        """A dict that leaves threads time to act on the same value."""
+
+        def get(self, key: Any, default: Any = None) -> Any:
+            value = super().get(key, default)
+            time.sleep(0.1)
+            return value
+
+    def slow_call() -> str:
+        time.sleep(0.5)
+        return call()
+
+    outcomes.run("key", call)
+    clock.now += 11
+    outcomes._outcomes = Slow(outcomes._outcomes)
+    with ThreadPoolExecutor(4) as pool:
+        results = [
+            each.result(30) for each in [pool.submit(outcomes.run, "key", slow_call) for _ in range(4)]
+        ]
+    assert sorted(results) == [("session:2", False)] * 3 + [("session:2", True)]
 
 
 def test_concurrent_calls_with_one_key_are_made_once(outcomes: RecentOutcomes[str]) -> None:
