@@ -51,6 +51,18 @@ def test_the_handlers_own_cache_control_stays_where_no_tokens_change() -> None:
     assert header_of(response, "Cache-Control") == "public"
 
 
+def test_without_an_api_domain_the_origin_of_the_request_decides_whether_cookies_are_secure() -> None:
+    config = load({"STSESSION_CONNECTION_URI": "http://core.example.com"})
+    changes = ClientChanges()
+    changes.end_session()
+    request = parse_event(gateway_event("rest"))
+    assert request.origin.startswith("https://")
+    headers = token_headers(config, request, changes, turns=Turns())
+    lines = [value for name, value in headers if name == "Set-Cookie"]
+    assert len(lines) == 2
+    assert all("; Secure" in line for line in lines)
+
+
 def test_the_cookie_of_the_refresh_token_has_the_path_that_clients_see() -> None:
     changes = ClientChanges()
     changes.end_session()

@@ -186,7 +186,7 @@ def test_the_life_of_the_first_token_is_sent_in_whole_milliseconds(
 ) -> None:
     core.always({"status": "OK", "session": SESSION, "accessToken": ACCESS, "refreshToken": REFRESH})
     make_client(cdi_version="5.6").create_session("u", access_token_validity_seconds=seconds)
-    assert core.received[0].json.get("accessTokenValidity") == sent
+    assert repr(core.received[0].json.get("accessTokenValidity")) == repr(sent)
 
 
 def test_a_payload_that_is_not_json_is_the_callers_error(core: ScriptedCore, make_client: MakeClient) -> None:

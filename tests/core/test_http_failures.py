@@ -236,6 +236,22 @@ def test_a_host_that_is_avoided_is_still_tried_when_the_others_fail(
         assert len(core.received) == 3
 
 
+def test_a_host_that_responds_again_is_preferred_at_once(
+    make_transport: MakeTransport, clock: FakeClock
+) -> None:
+    hosts = Hosts(clock)
+    transport = make_transport(hosts=["http://a", "http://b"], timeout=(0.1, 1.0), adapter=hosts)
+    hosts.statuses["a"] = 500
+    transport.send(ASK)
+    hosts.statuses["a"] = 200
+    hosts.hanging.add("b")
+    transport.send(ASK)
+    hosts.hanging.clear()
+    clock.now += 2.1
+    transport.send(ASK)
+    assert hosts.asked == ["a", "b", "b", "a", "a"]
+
+
 def test_hosts_that_are_skipped_are_logged(
     core: ScriptedCore, make_transport: MakeTransport, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -280,7 +280,7 @@ def wait(barrier: threading.Barrier) -> None:
 # The user who is signed in
 
 
-def test_claims_get_the_user_as_the_login_method_where_there_is_only_one(ext: STSession) -> None:
+def test_claims_get_the_login_method_or_the_user_where_there_is_only_one(ext: STSession) -> None:
     fetched: list[str] = []
 
     def fetch(user_id: str, recipe_user_id: str, *_: object) -> str:

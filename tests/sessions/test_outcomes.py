@@ -182,6 +182,17 @@ def test_callers_that_find_an_old_result_make_one_call(
     assert sorted(results) == [("session:2", False)] * 3 + [("session:2", True)]
 
 
+def test_a_call_whose_thread_is_stopped_leaves_nothing_behind(
+    outcomes: RecentOutcomes[str], call: Calls
+) -> None:
+    def stop() -> str:
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        outcomes.run("key", stop)
+    assert outcomes.run("key", call) == ("session:1", True)
+
+
 def test_concurrent_calls_with_one_key_are_made_once(outcomes: RecentOutcomes[str]) -> None:
     go_on = threading.Event()
     made: list[int] = []

@@ -254,6 +254,17 @@ def test_every_change_of_a_payload_warns_of_such_numbers(
         ]
 
 
+def test_a_claim_of_a_new_session_warns_of_such_numbers(
+    ext: STSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    ext.session_claims = (PrimitiveClaim("number", lambda *_: 2**53 + 1),)
+    ext.create_new_session_without_request_response("alice")
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "The key 'number' of access_token_payload holds a whole number beyond 2**53. JavaScript cannot "
+        "represent it, so a browser reads another number: write str(...)."
+    ]
+
+
 def test_whole_numbers_up_to_2_to_the_53_pass_without_a_warning(
     ext: STSession, caplog: pytest.LogCaptureFixture
 ) -> None:

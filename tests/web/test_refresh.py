@@ -21,6 +21,7 @@ from werkzeug.test import TestResponse
 
 from flask_stsession import STSession, refresh_session
 from flask_stsession.errors import UnauthorisedError
+from flask_stsession.signals import verification_failed
 
 BY_COOKIE = {"st-auth-mode": "cookie"}
 BY_HEADER = {"st-auth-mode": "header"}
@@ -204,6 +205,31 @@ def test_a_view_of_the_app_may_refresh(make_app: AppFactory) -> None:
     client.post("/login", headers=BY_COOKIE)
     assert says(client.post(REFRESH_PATH)) == (200, {"userId": "alice"})
     assert client.get("/user").status_code == 200
+
+
+def test_a_view_that_catches_a_failed_refresh_still_clears_the_client(make_app: AppFactory) -> None:
+    app = make_app(routes=False)
+    told: list[Any] = []
+
+    @app.post(REFRESH_PATH)
+    def refresh() -> dict[str, bool]:
+        try:
+            refresh_session()
+        except UnauthorisedError:
+            return {"refreshed": False}
+        return {"refreshed": True}
+
+    with verification_failed.connected_to(lambda _app, **sent: told.append(sent["error"]), app):
+        answer = app.test_client().post(REFRESH_PATH)
+    assert says(answer) == (200, {"refreshed": False})
+    assert cleared(answer) == {"cookie", "header"}
+    assert [type(error) for error in told] == [UnauthorisedError]
+
+
+def test_a_legacy_cookie_alone_is_expired_by_a_refresh(app: Flask) -> None:
+    answer = app.test_client(use_cookies=False).post(REFRESH_PATH, headers=cookie_header(sIdRefreshToken="x"))
+    assert answer.status_code == 401
+    assert "sIdRefreshToken=; Path=/; Max-Age=0" in answer.headers.getlist("Set-Cookie")
 
 
 # Several refreshes at once

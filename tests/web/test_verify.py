@@ -334,6 +334,18 @@ def test_a_payload_changed_between_two_requests_shows_in_the_cookie_once(app: Fl
     assert is_untouched(client.get("/user"))
 
 
+def test_an_unchanged_session_that_an_override_returns_is_not_sent_again(make_app: AppFactory) -> None:
+    class FromHeader(STSession):
+        def get_session(self, *_: Any, **__: Any) -> Any:
+            return self.get_session_without_request_response(request.headers["X-Token"])
+
+    app = make_app(extension=FromHeader)
+    token = app.test_client().post("/login", headers=BY_HEADER).headers["st-access-token"]
+    answer = app.test_client().get("/user", headers={"X-Token": token})
+    assert answer.status_code == 200
+    assert is_untouched(answer)
+
+
 def test_an_override_set_on_the_object_itself_takes_effect(make_app: AppFactory) -> None:
     app = make_app(token_transfer_method="cookie")
     ext: STSession = app.extensions["stsession"]
