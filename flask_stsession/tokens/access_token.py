@@ -63,9 +63,11 @@ class TokenHeader(NamedTuple):
 _NO_HEADERS: Final[Mapping[str, TokenHeader]] = {}
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@dataclass(slots=True, repr=False, eq=False)
 class AccessToken:
-    """The content of an access token.
+    """The content of an access token, shared by all requests that carry it.
+
+    Its fields are ``Final`` for type checkers; ``frozen=True`` would make each first verification slower.
 
     :param raw: the token as it was sent.
     :param header: its header.
@@ -80,17 +82,17 @@ class AccessToken:
     :param shared_payload: the whole payload, not to be changed or handed on.
     """
 
-    raw: str
-    header: TokenHeader
-    user_id: str
-    recipe_user_id: str
-    tenant_id: str
-    session_handle: str
-    expires_at: float
-    refresh_token_hash1: str
-    parent_refresh_token_hash1: str | None
-    anti_csrf_token: str | None
-    shared_payload: Mapping[str, Any]
+    raw: Final[str]
+    header: Final[TokenHeader]
+    user_id: Final[str]
+    recipe_user_id: Final[str]
+    tenant_id: Final[str]
+    session_handle: Final[str]
+    expires_at: Final[float]
+    refresh_token_hash1: Final[str]
+    parent_refresh_token_hash1: Final[str | None]
+    anti_csrf_token: Final[str | None]
+    shared_payload: Final[Mapping[str, Any]]
 
     @property
     def expiry_ms(self) -> int:
@@ -130,7 +132,44 @@ def parse(
     if header is None:
         return None
     payload = _json_object(parts[2])
-    return None if payload is None else _read(raw, header, payload)
+    if payload is None:
+        return None
+    get, version = payload.get, header.version
+    user_id, session_handle, hash1 = get("sub"), get("sessionHandle"), get("refreshTokenHash1")
+    parent_hash1, anti_csrf_token = get("parentRefreshTokenHash1"), get("antiCsrfToken")
+    tenant_id = get("tId") if version >= _WITH_TENANT else get("tId") or DEFAULT_TENANT
+    recipe_user_id = get("rsub") if version >= _WITH_RECIPE_USER_ID else get("rsub") or user_id
+    expires_at, token_type = get("exp"), get("stt", 0)
+    if not (
+        isinstance(user_id, str)
+        and isinstance(session_handle, str)
+        and isinstance(hash1, str)
+        and isinstance(tenant_id, str)
+        and isinstance(recipe_user_id, str)
+        and (parent_hash1 is None or isinstance(parent_hash1, str))
+        and (anti_csrf_token is None or isinstance(anti_csrf_token, str))
+        and isinstance(expires_at, (int, float))
+        and not isinstance(expires_at, bool)
+        and 0 <= expires_at <= MAX_EXPIRY_SECONDS
+        # ``stt`` is the kind of token; 0 is a session's access token.
+        and token_type == 0
+        and not isinstance(token_type, bool)
+    ):
+        return None
+    return AccessToken(
+        raw=raw,
+        header=header,
+        user_id=user_id,
+        recipe_user_id=recipe_user_id,
+        tenant_id=tenant_id,
+        session_handle=session_handle,
+        expires_at=expires_at,
+        refresh_token_hash1=hash1,
+        parent_refresh_token_hash1=parent_hash1,
+        anti_csrf_token=anti_csrf_token,
+        # Thousands of tokens are cached, and their keys are always the same.
+        shared_payload={sys.intern(key): value for key, value in payload.items()},
+    )
 
 
 def read_jwt(raw: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -220,43 +259,3 @@ def _needs_extension(header: Mapping[str, Any]) -> bool:
     # RFC 7515, 4.1.11 and RFC 7797: extensions that must be understood. A core uses none, and a PyJWT that
     # does not know "crit" would ignore them.
     return "crit" in header or "b64" in header
-
-
-def _read(raw: str, header: TokenHeader, payload: dict[str, Any]) -> AccessToken | None:
-    """Return the parsed token, or ``None`` if it lacks a field that its version requires."""
-    get, version = payload.get, header.version
-    user_id, session_handle, hash1 = get("sub"), get("sessionHandle"), get("refreshTokenHash1")
-    parent_hash1, anti_csrf_token = get("parentRefreshTokenHash1"), get("antiCsrfToken")
-    tenant_id = get("tId") if version >= _WITH_TENANT else get("tId") or DEFAULT_TENANT
-    recipe_user_id = get("rsub") if version >= _WITH_RECIPE_USER_ID else get("rsub") or user_id
-    expires_at, token_type = get("exp"), get("stt", 0)
-    if not (
-        isinstance(user_id, str)
-        and isinstance(session_handle, str)
-        and isinstance(hash1, str)
-        and isinstance(tenant_id, str)
-        and isinstance(recipe_user_id, str)
-        and (parent_hash1 is None or isinstance(parent_hash1, str))
-        and (anti_csrf_token is None or isinstance(anti_csrf_token, str))
-        and isinstance(expires_at, (int, float))
-        and not isinstance(expires_at, bool)
-        and 0 <= expires_at <= MAX_EXPIRY_SECONDS
-        # ``stt`` is the kind of token; 0 is a session's access token.
-        and token_type == 0
-        and not isinstance(token_type, bool)
-    ):
-        return None
-    return AccessToken(
-        raw=raw,
-        header=header,
-        user_id=user_id,
-        recipe_user_id=recipe_user_id,
-        tenant_id=tenant_id,
-        session_handle=session_handle,
-        expires_at=expires_at,
-        refresh_token_hash1=hash1,
-        parent_refresh_token_hash1=parent_hash1,
-        anti_csrf_token=anti_csrf_token,
-        # Thousands of tokens are cached, and their keys are always the same.
-        shared_payload=dict(zip(map(sys.intern, payload), payload.values(), strict=True)),
-    )

@@ -104,9 +104,12 @@ class TokenVerifier:
         :raises CoreUnavailableError: there are no keys to check it with, and the core is unreachable.
         """
         end = raw[-_KEY_LENGTH:]
-        verified = self._verified.young.get(end) or self._verified.used_again(end)
+        verified = self._verified.young.get(end)
         if verified is None:
-            return None
+            verified = self._verified.old.get(end)
+            if verified is None:
+                return None
+            self._verified.add(end, verified)  # used again
         token, key = verified
         if token.raw != raw:
             return None
@@ -147,7 +150,9 @@ class TokenVerifier:
                 f"The signature of the access token is not that of key {token.header.kid} by {ALGORITHM}.",
                 reason=Reason.BAD_SIGNATURE,
             )
-        self._remember_header(token)
+        encoded = raw[: raw.find(".")]
+        if encoded not in self._headers:
+            self._remember_header(encoded, token.header)
         if not allow_expired:
             self._verified.add(raw[-_KEY_LENGTH:], (token, key))
         return token
@@ -158,17 +163,16 @@ class TokenVerifier:
         :returns: ``None`` if its structure is not that of a session's token.
         """
         token = parse(raw, max_length=len(raw), headers=self._headers)
-        if token is not None:
-            self._remember_header(token)
+        encoded = raw[: raw.find(".")]
+        if token is not None and encoded not in self._headers:
+            self._remember_header(encoded, token.header)
         return token
 
-    def _remember_header(self, token: AccessToken) -> None:
-        encoded = token.raw[: token.raw.index(".")]
-        if encoded not in self._headers:
-            # A core has a few keys and one header for each; varying headers must not fill the memory.
-            if len(self._headers) >= _MOST_HEADERS:
-                self._headers.clear()
-            self._headers[encoded] = token.header
+    def _remember_header(self, encoded: str, header: TokenHeader) -> None:
+        # A core has a few keys and one header for each; varying headers must not fill the memory.
+        if len(self._headers) >= _MOST_HEADERS:
+            self._headers.clear()
+        self._headers[encoded] = header
 
 
 def is_genuine(raw: str, algorithm: object, key: RSAPublicKey) -> bool:
@@ -208,19 +212,13 @@ class _VerifiedTokens:
         self._half = size // 2
         #: The tokens verified or used lately, where most requests find theirs.
         self.young: dict[str, Verified] = {}
-        self._old: dict[str, Verified] = {}
-
-    def used_again(self, key: str) -> Verified | None:
-        """Return an entry of the old generation, if there is one, after moving it to the young one."""
-        verified = self._old.get(key)
-        if verified is not None:
-            self.add(key, verified)
-        return verified
+        #: Those used less lately.
+        self.old: dict[str, Verified] = {}
 
     def add(self, key: str, verified: Verified) -> None:
         """Cache a verified token."""
         if not self._half:
             return
         if len(self.young) >= self._half:
-            self._old, self.young = self.young, {}
+            self.old, self.young = self.young, {}
         self.young[key] = verified

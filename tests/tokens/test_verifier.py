@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 import threading
@@ -378,5 +377,3 @@ def test_a_caller_cannot_change_the_payload_of_others(verifier: TokenVerifier) -
     assert token is not None
     token.payload()["roles"].append("admin")
     assert token.payload()["roles"] == ["user"]
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        token.user_id = "mallory"  # type: ignore[misc]
