@@ -77,10 +77,9 @@ class Flight(Generic[T]):
         :raises BaseException: whatever the call raises.
         """
         try:
-            result = call()
+            self.result = call()
             if keep is not None:
-                keep(result)
-            self.result = result
+                keep(self.result)
         except BaseException as error:
             self.error = error
             raise

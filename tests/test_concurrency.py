@@ -170,6 +170,13 @@ def test_a_call_in_the_background_does_not_keep_a_process_from_ending() -> None:
     assert flight.wait(10)
 
 
+def test_whoever_keeps_a_flight_finds_its_result_in_it() -> None:
+    flight: Flight[str] = Flight()
+    found: list[str] = []
+    assert flight.make(lambda: "keys", lambda _: found.append(flight.result)) == "keys"
+    assert found == ["keys"]
+
+
 def test_later_callers_join_a_call_in_the_background() -> None:
     shared: SingleFlight[str] = SingleFlight("asking")
     gate = Gate(lambda: "keys")
