@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextvars import Context, ContextVar
-from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -169,9 +168,9 @@ class SingleFlight(Generic[T]):
         if flight is own:
             name = f"flask-stsession: {self._what}"
             # A context of its own: a free-threaded build hands on the caller's, and with it a time limit.
-            fly = partial(Context().run, self._fly, place, own, call)
+            fly, arguments = Context().run, (self._fly, place, own, call)
             try:
-                threading.Thread(target=fly, name=name, daemon=True).start()
+                threading.Thread(target=fly, args=arguments, name=name, daemon=True).start()
             except (RuntimeError, MemoryError):
                 self._fly(place, own, call)
             except BaseException as error:  # a worker that is told to stop, or a greenlet's timeout
