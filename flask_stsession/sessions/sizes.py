@@ -22,8 +22,9 @@ logger: logging.Logger = logging.getLogger("flask_stsession")
 
 #: Bytes of an access token besides its payload: header, RS256 signature (RSA-2048), dots.
 _JWT_BYTES: Final = 450
-#: Bytes of the payload that are the session's own, besides its ids: keys, times, hashes, anti-CSRF token.
-_OWN_BYTES: Final = 360
+#: Bytes of the payload that are the session's own, besides its ids: keys, times, hashes, anti-CSRF token;
+#: less two, since ids and payload are measured as a list, whose brackets the token does not have.
+_OWN_BYTES: Final = 360 - 2
 #: Bytes of a refresh token besides user id and tenant id: its other content, encrypted, and the nonce.
 _REFRESH_TOKEN_BYTES: Final = 580
 #: The response headers that nginx accepts by default (``proxy_buffer_size``), less the refresh token and
@@ -82,7 +83,7 @@ class TokenSizes:
         """
         ids = [user_id, recipe_user_id, tenant_id, tenant_id]
         by_name = {"user_id": user_id, "recipe_user_id": recipe_user_id, "tenant_id": tenant_id}
-        content = _OWN_BYTES + _json_bytes([*ids, payload]) - 2
+        content = _OWN_BYTES + _json_bytes([*ids, payload])
         estimate = _JWT_BYTES + content * 4 // 3  # base64 makes 4 of 3
         method = transfer_method or self._likely_method(stored, ids)
         limit = self._limits[method]
@@ -114,7 +115,7 @@ class TokenSizes:
 
     def problem(self, token: str, transfer_method: TransferMethod | None) -> str | None:
         """Return why an access token from the core is too large, or ``None`` if it is not."""
-        limit = self._limits["cookie" if (transfer_method or self._allowed) == "cookie" else "header"]
+        limit = self._limits[transfer_method or self._assumed()]
         if len(token) <= limit:
             return None
         return (
@@ -128,7 +129,7 @@ class TokenSizes:
         """Return the likely transfer method of a session: cookie, unless its token is too large for one."""
         if stored is None or self._allowed == "header":
             return self._assumed()
-        present = _JWT_BYTES + (_OWN_BYTES + _json_bytes([*ids, stored]) - 2) * 4 // 3
+        present = _JWT_BYTES + (_OWN_BYTES + _json_bytes([*ids, stored])) * 4 // 3
         return "header" if self._allowed == "any" and present > self._limits["cookie"] else "cookie"
 
 
