@@ -40,6 +40,18 @@ class RoutesBlueprint(Blueprint):
             self.url_value_preprocessor(_remove_place)
             self.url_defaults(self._set_place)
 
+    def register(self, app: Any, options: dict[str, Any]) -> None:
+        """Register the routes with their app.
+
+        :raises ConfigError: it is another app.
+        """
+        if app is not self._app:
+            raise ConfigError(
+                f"The routes of flask-stsession belong to the app {self._app.name!r}: they cannot be "
+                f"registered with the app {app.name!r}. Give it its own: stsession.init_app(app)."
+            )
+        super().register(app, options)
+
     def add_url_rule(
         self,
         rule: str,

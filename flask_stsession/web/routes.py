@@ -13,8 +13,9 @@ from flask import jsonify
 from ..constants import REFRESH_PATH
 from ..errors import Reason, TryRefreshTokenError
 from . import carrying, email_verification, login, pages
+from .base import NAME
 from .blueprint import RoutesBlueprint
-from .context import current_app_state
+from .context import current_app_state, this_app
 from .options import SESSION_TO_END
 from .verify import load_session
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
 
     from ..config.config import Config
+    from .base import Extension
 
 _KEY_LEAD_SECONDS = 60.0
 
@@ -55,7 +57,8 @@ def make_blueprint(app: Flask, config: Config, *, with_email: bool) -> Blueprint
 
 def refresh() -> Response:
     """``POST {base}/session/refresh``: exchange the refresh token for new tokens."""
-    current_app_state().extension.refresh_session()
+    extension: Extension = this_app().extensions[NAME]
+    extension.refresh_session()
     return jsonify({})
 
 

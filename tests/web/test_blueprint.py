@@ -205,6 +205,12 @@ def test_an_app_factory_gets_the_blueprint_of_each_app(make: MakeApp) -> None:
             assert stsession.blueprint is app.blueprints["stsession"]
 
 
+def test_our_routes_are_registered_with_no_other_app(make: MakeApp) -> None:
+    app, other = make(), Flask("other")
+    with pytest.raises(ConfigError, match=r"belong to the app .* with the app 'other'.*init_app\(app\)"):
+        other.register_blueprint(app.blueprints["stsession"])
+
+
 # Extensions against CSRF
 
 
