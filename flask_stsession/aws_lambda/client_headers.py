@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wrappers import Response
 
 from ..web.transport import ResponseWriter, Turns
-from .cors import add_cors, add_to_list, replace
+from .cors import add_cors, add_to_list
 from .responses import GatewayResponse, HeaderPairs, headers_of, with_headers
 
 if TYPE_CHECKING:
@@ -55,10 +55,9 @@ def with_client_headers(
     """
     headers = headers_of(response)
     add_to_list(headers, "Vary", ("Cookie", "Authorization"))
-    if changes:
+    if changes is not None:
         headers = token_headers(config, request, changes, turns=turns, present=headers)
-        replace(headers, "Cache-Control", "no-store")
-    elif not any(name.lower() == "cache-control" for name, _ in headers):
+    if not any(name.lower() == "cache-control" for name, _ in headers):
         headers.append(("Cache-Control", "private"))
     add_cors(config, request, headers)
     return with_headers(response, request.format, headers)

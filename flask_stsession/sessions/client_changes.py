@@ -89,9 +89,6 @@ class ClientChanges:
     #: The request is cross-site: its response may change tokens sent by header, but no cookies.
     keeps_cookies: bool = False
 
-    def __bool__(self) -> bool:
-        return bool(self.issued or self.cleared or self.older_cookies or self.strays)
-
     def issue(self, tokens: TokensToSend) -> None:
         """Send these tokens; they supersede an earlier clearing of the same method."""
         before = self.issued

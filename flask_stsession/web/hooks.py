@@ -71,7 +71,7 @@ def register(app_state: AppState) -> None:
         if said is not None and (state.session or state.peeked):
             delivery.warn_of_public(request, said)
         changes = state.pending
-        if changes:
+        if changes is not None:
             writer = ResponseWriter(
                 app_state.config,
                 origin=partial(origin_of_api, request),
@@ -79,7 +79,6 @@ def register(app_state: AppState) -> None:
                 turns=turns,
             )
             writer.write(changes, response)
-            response.headers["Cache-Control"] = "no-store"  # it carries tokens, whatever the app has set
             issued = changes.issued
             if issued is not None and issued.method == "cookie":
                 delivery.warn_of_lost_cookies(request, writer.attributes)

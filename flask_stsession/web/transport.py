@@ -239,7 +239,9 @@ class ResponseWriter:
         return self._config.decisions(self._origin())
 
     def write(self, changes: ClientChanges, response: Response) -> None:
-        """Write cookies and headers, and expose the headers to scripts."""
+        """Write cookies and headers, expose the headers to scripts, and keep the response out of caches."""
+        if not (changes.issued or changes.cleared or changes.older_cookies or changes.strays):
+            return
         headers: dict[str, str] = {}
         if "header" in changes.cleared:
             headers[ACCESS_TOKEN_HEADER] = headers[REFRESH_TOKEN_HEADER] = ""
@@ -259,7 +261,9 @@ class ResponseWriter:
         for name, value in headers.items():
             response.headers[name] = value
         if headers:
-            response.headers[_EXPOSE] = extended_list(response.headers.getlist(_EXPOSE), headers)
+            exposed = response.headers.getlist(_EXPOSE)
+            response.headers[_EXPOSE] = extended_list(exposed, headers) if exposed else ", ".join(headers)
+        response.headers["Cache-Control"] = "no-store"  # it carries tokens, whatever the app has set
 
     def _write_issued(self, issued: TokensToSend, response: Response, headers: dict[str, str]) -> None:
         token = issued.access_token

@@ -9,12 +9,7 @@ from support.plain_data import as_data
 
 from flask_stsession.constants import BOTH_METHODS, TransferMethod
 from flask_stsession.core.models import TokenInfo
-from flask_stsession.sessions.client_changes import (
-    ClientChanges,
-    StrayCookie,
-    StrayCookies,
-    TokensToSend,
-)
+from flask_stsession.sessions.client_changes import ClientChanges, TokensToSend
 from flask_stsession.tokens.access_token import AccessToken, TokenHeader
 
 
@@ -44,19 +39,6 @@ def pair(session: str = "one", method: TransferMethod = "cookie", number: int = 
 def renewal(session: str = "one", method: TransferMethod = "cookie", number: int = 2) -> TokensToSend:
     """Return the token that a changed payload issues: an access token alone."""
     return TokensToSend(method, access_token(session, number))
-
-
-def test_nothing_has_changed_at_first() -> None:
-    assert not ClientChanges()
-
-
-def test_any_single_change_is_noticed() -> None:
-    changes = [ClientChanges() for _ in range(4)]
-    changes[0].issue(pair())
-    changes[1].clear("header")
-    changes[2].strays = StrayCookies((StrayCookie("sIdRefreshToken", None, "/"),))
-    changes[3].older_cookies += (StrayCookie("sAccessToken", None, "/"),)
-    assert all(changes)
 
 
 def test_tokens_issued_after_a_clearing_take_its_place() -> None:
@@ -143,7 +125,7 @@ def test_withdrawing_a_session_takes_back_its_tokens_and_clears_nothing() -> Non
     changes.issue(renewal("one"))
     changes.withdraw("one")
     assert changes.issued is None
-    assert not changes
+    assert not changes.cleared
 
 
 def test_withdrawing_a_session_leaves_anothers_tokens() -> None:

@@ -20,7 +20,9 @@ from werkzeug.test import TestResponse
 from flask_stsession import create_new_session, verify_session
 from flask_stsession.config.config import CookieNames
 from flask_stsession.errors import ConfigError
-from flask_stsession.web.transport import RequestTokens, read_tokens
+from flask_stsession.sessions.client_changes import ClientChanges, StrayCookie, StrayCookies
+from flask_stsession.web.context import app_state_of
+from flask_stsession.web.transport import RequestTokens, ResponseWriter, Turns, read_tokens
 
 BY_COOKIE = {"st-auth-mode": "cookie"}
 BY_HEADER = {"st-auth-mode": "header"}
@@ -408,6 +410,33 @@ def test_the_attributes_of_cookies_follow_the_domains(
     lives = {name: parsedate_to_datetime(c["expires"]).timestamp() - now for name, c in created.items()}
     assert lives["sAccessToken"] == pytest.approx(YEAR, abs=5)
     assert lives["sRefreshToken"] == pytest.approx(144_000 * 60, abs=5)
+
+
+def written(app: Flask, **changes: Any) -> dict[str, str]:
+    """Return the headers that a response with these changes gets."""
+    record, response = ClientChanges(), Response()
+    vars(record).update(changes)
+    writer = ResponseWriter(
+        app_state_of(app).config, origin=lambda: "https://api.example.com", script_root="", turns=Turns()
+    )
+    writer.write(record, response)
+    return {name: value for name, value in response.headers if not name.startswith("Content-")}
+
+
+def test_a_response_that_changes_nothing_on_the_client_gets_no_header(app: Flask) -> None:
+    assert written(app) == {}
+    assert written(app, keeps_cookies=True) == {}
+
+
+def test_any_single_change_is_written_and_kept_out_of_caches(app: Flask) -> None:
+    stray = StrayCookie("sAccessToken", "example.com", "/")
+    cleared = written(app, cleared=frozenset(["header"]))
+    assert (cleared["st-access-token"], cleared["front-token"]) == ("", "remove")
+    strays = written(app, strays=StrayCookies((stray,)))
+    assert strays["Set-Cookie"] == "sAccessToken=; Domain=example.com; Path=/; Max-Age=0"
+    older = written(app, older_cookies=(stray,))
+    assert older["Set-Cookie"].startswith("sAccessToken=; Domain=example.com; Expires=Thu, 01 Jan 1970")
+    assert [each["Cache-Control"] for each in (cleared, strays, older)] == ["no-store"] * 3
 
 
 def exposed(answer: Response | TestResponse) -> list[str]:
