@@ -129,6 +129,8 @@ class SessionManager:
             "verifying this new token", handle_of=_HANDLE_OF
         )
         self._revoked = RevokedHandles()
+        #: Return whether a session was revoked through this process, by its handle.
+        self.is_revoked: Callable[[str], bool] = self._revoked.handles.__contains__
         self._confirmed = ConfirmedTokens(config.check_database_ttl_seconds)
 
     def now_ms(self) -> int:
@@ -314,7 +316,8 @@ class SessionManager:
             raise MismatchedUserError(
                 new.user_id, recipe_user_id=new.recipe_user_id, owner=created.session.user_id
             )
-        session = self._session_of(created, transfer_method, context)
+        token = self._accept(created.access_token, created.session, transfer_method)
+        session = Session(self, token, transfer_method, refresh_token=created.refresh_token, context=context)
         signals.session_created.send(self._sender, session=session)
         return session
 
@@ -352,7 +355,8 @@ class SessionManager:
             key,
             partial(self._refresh_at_core, refresh_token, anti_csrf_token, enable_anti_csrf),
         )
-        session = self._session_of(result, transfer_method, context)
+        token = self._accept(result.access_token, result.session, transfer_method)
+        session = Session(self, token, transfer_method, refresh_token=result.refresh_token, context=context)
         if is_ours:
             signals.session_refreshed.send(self._sender, session=session)
         return session
@@ -425,10 +429,6 @@ class SessionManager:
         for handle in handles:
             self._refreshed.forget(handle)
             self._first_uses.forget(handle)
-
-    def is_revoked(self, handle: str) -> bool:
-        """Return whether a session was revoked through this process."""
-        return handle in self._revoked.handles
 
     # Query and change
 
@@ -513,17 +513,6 @@ class SessionManager:
 
     # Helpers
 
-    def _session_of(
-        self, result: IssuedTokens, method: TransferMethod | None, context: dict[str, Any] | None
-    ) -> Session:
-        return Session(
-            self,
-            self._accept(result.access_token, result.session, method),
-            method,
-            refresh_token=result.refresh_token,
-            context=context,
-        )
-
     def _accept(
         self, new: TokenInfo, owner: CoreSession, transfer_method: TransferMethod | None
     ) -> AccessToken:
@@ -531,9 +520,8 @@ class SessionManager:
 
         :raises UnauthorisedError: it is too large to reach the client, so its session was ended.
         """
-        problem = self._sizes.problem(new.token, transfer_method)
-        if problem is not None:
-            raise self._ended_as_too_large(owner, problem)
+        if len(new.token) > self._sizes.limits[transfer_method]:
+            raise self._ended_as_too_large(owner, self._sizes.problem(new.token, transfer_method))
         token = self.verifier.parse_issued(MaskedToken(new.token))
         if token is None:
             raise ConfigError(

@@ -85,7 +85,7 @@ if TYPE_CHECKING:
             """Let the default methods act on this object, not only on its handle, while the block runs."""
             ...
 
-        def is_revoked(self, handle: str) -> bool:
+        def is_revoked(self, handle: str, /) -> bool:
             """Return whether a session was revoked through this process."""
             ...
 

@@ -53,14 +53,17 @@ class TokenSizes:
         cookie_prefix: str = "",
         cookie_domain: str | None = None,
     ) -> None:
-        self._allowed = allowed
+        self._is_known = allowed != "any"
+        #: The transfer method of a session of which only the handle is known.
+        self._assumed: TransferMethod = "cookie" if allowed == "cookie" else "header"
         # RFC 6265, 6.1: name, value and attributes count together.
         name = len(cookie_prefix) + len(ACCESS_TOKEN_COOKIE) + len("=")
         domain = len(f"; Domain={cookie_domain}") if cookie_domain else 0
-        self._limits = {
-            "cookie": MAX_COOKIE_BYTES - name - domain - _ATTRIBUTE_BYTES,
-            "header": max_header_bytes,
-        }
+        by_cookie = MAX_COOKIE_BYTES - name - domain - _ATTRIBUTE_BYTES
+        limits: dict[TransferMethod | None, int] = {"cookie": by_cookie, "header": max_header_bytes}
+        limits[None] = limits[self._assumed]
+        #: The most bytes of an access token, by the transfer method of its session, if that is known.
+        self.limits: Final = limits
         self._has_warned = False
 
     def check(
@@ -86,7 +89,7 @@ class TokenSizes:
         content = _OWN_BYTES + _json_bytes([*ids, payload])
         estimate = _JWT_BYTES + content * 4 // 3  # base64 makes 4 of 3
         method = transfer_method or self._likely_method(stored, ids)
-        limit = self._limits[method]
+        limit = self.limits[method]
         if estimate > limit:
             raise ConfigError(
                 f"The access token would have about {estimate} bytes, more than {_place(method)} can hold "
@@ -113,24 +116,17 @@ class TokenSizes:
                 _largest_part(payload, by_name),
             )
 
-    def problem(self, token: str, transfer_method: TransferMethod | None) -> str | None:
-        """Return why an access token from the core is too large, or ``None`` if it is not."""
-        limit = self._limits[transfer_method or self._assumed()]
-        if len(token) <= limit:
-            return None
-        return (
-            f"its access token has {len(token)} bytes, more than {_place(transfer_method)} can hold ({limit})"
-        )
+    def problem(self, token: str, transfer_method: TransferMethod | None) -> str:
+        """Return in what way an access token from the core exceeds its limit."""
+        limit, place = self.limits[transfer_method], _place(transfer_method or self._assumed)
+        return f"its access token has {len(token)} bytes, more than {place} can hold ({limit})"
 
-    def _assumed(self) -> str:
-        return "cookie" if self._allowed == "cookie" else "header"
-
-    def _likely_method(self, stored: Mapping[str, Any] | None, ids: list[str]) -> str:
+    def _likely_method(self, stored: Mapping[str, Any] | None, ids: list[str]) -> TransferMethod:
         """Return the likely transfer method of a session: cookie, unless its token is too large for one."""
-        if stored is None or self._allowed == "header":
-            return self._assumed()
+        if stored is None or self._is_known:
+            return self._assumed
         present = _JWT_BYTES + (_OWN_BYTES + _json_bytes([*ids, stored])) * 4 // 3
-        return "header" if self._allowed == "any" and present > self._limits["cookie"] else "cookie"
+        return "header" if present > self.limits["cookie"] else "cookie"
 
 
 def _refuse_long_refresh_token(user_id: str, tenant_id: str) -> None:
@@ -166,7 +162,7 @@ def largest_keys(payload: Mapping[str, Any]) -> str:
     return ", ".join(f"{key!r} ({sizes[key]} bytes)" for key in largest)
 
 
-def _place(method: str | None) -> str:
+def _place(method: TransferMethod) -> str:
     return "a cookie" if method == "cookie" else "a header"
 
 

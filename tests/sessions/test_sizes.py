@@ -13,7 +13,7 @@ from support.served_core import ServedCore
 
 from flask_stsession import STSession, create_new_session, verify_session
 from flask_stsession.claims import PrimitiveClaim
-from flask_stsession.errors import ConfigError
+from flask_stsession.errors import ConfigError, UnauthorisedError
 
 BY_COOKIE = {"st-auth-mode": "cookie"}
 BY_HEADER = {"st-auth-mode": "header"}
@@ -359,3 +359,17 @@ def test_a_user_id_that_is_too_long_for_a_refresh_token_is_refused_with_the_reme
         "4096. Nothing was written. Use a shorter user id."
     )
     assert not served_core.counted()
+
+
+@pytest.mark.parametrize(("allowed", "place"), [("cookie", "a cookie"), ("header", "a header")])
+def test_without_a_request_the_limit_is_that_of_the_apps_transfer_method(
+    make_app: AppFactory, allowed: str, place: str
+) -> None:
+    app = make_app(token_transfer_method=allowed, api_domain="http://localhost")
+    ext: STSession = app.extensions["stsession"]
+    with app.app_context():
+        session = ext.create_new_session_without_request_response("alice")
+        token = session.get_all_session_tokens_dangerously()["refreshToken"]
+        ext.manager.client.update_access_token_payload(session.get_handle(), {"large": "x" * 12_000})
+        with pytest.raises(UnauthorisedError, match=f"more than {place} can hold"):
+            ext.refresh_session_without_request_response(token)
