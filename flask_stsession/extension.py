@@ -256,7 +256,9 @@ class STSession(Extension):
         :param session: the session with its new tokens, which the client does not have yet.
         :returns: unless overridden, whether the ``user_loader`` knows the user; ``True`` without a loader.
         """
-        session.user_is_gone = self._is_user_gone(session)
+        if "user_loader" not in self._loaders.registered:
+            return True
+        session.user_is_gone = self.load_user(session.get_user_id(), session.get_tenant_id()) is None
         return not session.user_is_gone
 
     # Functions of the app, registered with these as decorators
@@ -1064,17 +1066,12 @@ class STSession(Extension):
         self.revoke_session(session.get_handle())
         user_id, is_gone = session.get_user_id(), session.user_is_gone
         if is_gone is None:  # an override decided without the loader
-            is_gone = self._is_user_gone(session)
+            is_gone = not STSession.allow_refresh(self, session)
         if is_gone:
             message, reason = f"The user_loader knows no user {user_id!r}.", Reason.USER_GONE
         else:
             message, reason = f"allow_refresh() ended a session of {user_id!r}.", Reason.SESSION_ENDED
         raise UnauthorisedError(message, reason=reason)
-
-    def _is_user_gone(self, session: Session) -> bool:
-        if "user_loader" not in self._loaders.registered:
-            return False
-        return self.load_user(session.get_user_id(), session.get_tenant_id()) is None
 
     def roles_of(self, user_id: str, tenant_id: str) -> list[str]:
         """Return the user's roles, from the ``roles_loader`` or the core."""

@@ -22,7 +22,7 @@ class ClockCheck:
         self._life_seconds = _USUAL_LIFE_SECONDS
         self._has_warned = False
 
-    def compare(self, date: str | None, *, life_seconds: float | None = None) -> None:
+    def compare(self, date: str, *, life_seconds: float | None = None) -> None:
         """Compare this host's clock with the ``Date`` of a response.
 
         :param date: the header ``Date`` of a response that has just arrived (RFC 9110, 6.6.1).
@@ -31,7 +31,7 @@ class ClockCheck:
         """
         if life_seconds is not None and life_seconds > 0:
             self._life_seconds = life_seconds
-        if date is None or self._has_warned:
+        if self._has_warned:
             return
         try:
             seconds_ahead = time.time() - parsedate_to_datetime(date).timestamp()

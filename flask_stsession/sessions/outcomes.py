@@ -27,7 +27,7 @@ class Outcome(Flight[T]):
 
     #: When the call has landed, by the clock of its cache.
     landed_at: float = math.inf
-    #: The process and the key of the call, once it has landed.
+    #: The process and the key of the call.
     place: tuple[int, Hashable]
 
 
@@ -74,35 +74,37 @@ class RecentOutcomes(Generic[T]):
         """
         place = (os.getpid(), key)
         own: Outcome[T] = Outcome()
+        own.place = place
         outcome = self._outcomes.setdefault(place, own)
         if outcome is not own and self._timer() - outcome.landed_at > self._seconds:
-            self._drop(place, outcome)
+            self._drop(outcome)
             outcome = self._outcomes.setdefault(place, own)
         if outcome is not own:
             return outcome.join(self._what), False
         try:
-            return own.make(call, partial(self._keep, place, own)), True
+            return own.make(call, partial(self._keep, own)), True
         except BaseException:
-            self._drop(place, own)
+            self._drop(own)
             raise
 
     def forget(self, handle: str) -> None:
         """Drop the cached result about a session."""
         outcome = self.latest.pop(handle, None)
         if outcome is not None:
-            self._drop(outcome.place, outcome)
+            self._drop(outcome)
 
-    def _drop(self, place: tuple[int, Hashable], outcome: Outcome[T]) -> None:
+    def _drop(self, outcome: Outcome[T]) -> None:
         with self._dropping.get():
-            if self._outcomes.get(place) is outcome:  # and not that of a later call
-                del self._outcomes[place]
+            if self._outcomes.get(outcome.place) is outcome:  # and not that of a later call
+                del self._outcomes[outcome.place]
 
-    def _keep(self, place: tuple[int, Hashable], outcome: Outcome[T], result: T) -> None:
+    def _keep(self, outcome: Outcome[T], result: T) -> None:
         handle = self._handle_of(result)
-        outcome.place = place
         outcome.landed_at = now = self._timer()
-        self.forget(handle)
+        superseded = self.latest.pop(handle, None)
         self.latest[handle] = outcome
+        if superseded is not None:
+            self._drop(superseded)
         try:
             for oldest, kept in list(self.latest.items()):  # in the order in which they landed
                 if len(self.latest) <= self._size and now - kept.landed_at <= self._seconds:

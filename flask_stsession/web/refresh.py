@@ -83,7 +83,8 @@ def refresh(app_state: AppState, state: RequestState) -> Session:
         state.changes.clear("header")
     if method == "header" and sent.refresh_cookies:
         state.changes.clear("cookie")
-    _expire_strays(config, request, sent, state, allowed)
+    if sent.access_cookies or sent.refresh_cookies or sent.legacy:  # seldom where tokens travel by header
+        _expire_strays(config, request, sent, state, allowed)
     hand_out(state, session)
     return session
 
@@ -214,8 +215,6 @@ def _expire_strays(
     *,
     has_ended: bool = False,
 ) -> None:
-    if not (sent.access_cookies or sent.refresh_cookies or sent.legacy):
-        return  # nearly always where tokens travel by header
     if state.pending is not None and state.pending.strays is not None:
         return
     strays = strays_of(config, request, sent, allowed)
