@@ -1,8 +1,9 @@
 """Fixtures for all tests: a core, and apps on it.
 
 The core is the embedded one, with a new database for each test. With ``--core-uri http://host:3567
-[--core-api-key KEY]`` it is the SuperTokens core there, with a new app of that core for each test; tests of
-the embedded core (marked ``embedded_core``, or using the fixture ``core_file``) are left out then.
+[--core-api-key KEY]`` it is the SuperTokens core there, with a new app of that core for each test. Left out
+then are tests that use no core, and tests of the embedded one (marked ``embedded_core``, or using the fixture
+``core_file``): they would not touch the core.
 """
 
 from __future__ import annotations
@@ -53,16 +54,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Choose the tests for the core in use."""
     is_given = config.getoption("--core-uri") is not None
-    left_out = [item for item in items if is_for_the_other_core(item, is_given=is_given)]
+    left_out = [item for item in items if is_left_out(item, is_given=is_given)]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+    items[:] = [item for item in items if not is_left_out(item, is_given=is_given)]
 
 
-def is_for_the_other_core(item: pytest.Item, *, is_given: bool) -> bool:
-    """Is a test about the embedded core though another one is given, or about a given one though none is?"""
+def is_left_out(item: pytest.Item, *, is_given: bool) -> bool:
+    """Does a test not touch the core that is given, or does it need one though none is?"""
+    if not is_given:
+        return item.get_closest_marker("given_core") is not None
     fixtures = getattr(item, "fixturenames", ())
-    is_about_the_embedded = item.get_closest_marker("embedded_core") is not None or "core_file" in fixtures
-    return is_about_the_embedded if is_given else item.get_closest_marker("given_core") is not None
+    is_of_the_embedded = item.get_closest_marker("embedded_core") is not None or "core_file" in fixtures
+    return is_of_the_embedded or "given_core" not in fixtures
 
 
 def worker_number(config: pytest.Config) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from html import unescape
 
 import pytest
@@ -30,14 +31,22 @@ def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield address
 
 
-@pytest.fixture
-def browser(address: str) -> Iterator[requests.Session]:
-    """Signed in, with an access token that has expired."""
-    with requests.Session() as session:
-        assert session.post(f"{address}/login", timeout=20).status_code == 200
+@pytest.fixture(scope="module")
+def browsers(address: str) -> Iterator[list[requests.Session]]:
+    """One for each test that needs one: signed in, with access tokens that have expired meanwhile."""
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(requests.Session()) for _ in range(4)]
+        for session in sessions:
+            assert session.post(f"{address}/login", timeout=20).status_code == 200
+            session.headers.update(NAVIGATES)
         time.sleep(4.1)
-        session.headers.update(NAVIGATES)
-        yield session
+        yield sessions
+
+
+@pytest.fixture
+def browser(browsers: list[requests.Session]) -> requests.Session:
+    """Signed in, with an access token that has expired."""
+    return browsers.pop()
 
 
 def a_file() -> dict[str, bytes]:
