@@ -63,7 +63,7 @@ def sole_access_token(
         others = before + after
         if names.access in others or (names.legacy is not None and names.legacy in others):
             return None, None
-        if before and not (before[-1] == " " and len(before) > 1 and before[-2] == ";"):
+        if before and not before.endswith("; "):
             return None, None
     return (value, "cookie") if found else (None, None)
 
