@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from flask import Blueprint, Flask, has_app_context, has_request_context
 from werkzeug.exceptions import HTTPException
+from werkzeug.local import LocalProxy
 
 from . import claims as built_in, core, signals
 from .arguments import (
@@ -172,8 +173,11 @@ class STSession(Extension):
     def init_app(self, app: Flask) -> None:
         """Read the app's settings, and register hooks, an error handler and routes; make no request.
 
+        :param app: the Flask app, or ``current_app``.
         :raises ConfigError: a setting is wrong, or the app has been initialised before.
         """
+        if isinstance(app, LocalProxy):  # of whichever app is the current one later
+            app = app._get_current_object()
         if NAME in app.extensions:
             raise ConfigError(
                 f"STSession is initialised on the app {app.name!r} already. Call init_app once per app, or "

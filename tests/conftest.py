@@ -1,9 +1,9 @@
 """Fixtures for all tests: a core, and apps on it.
 
 The core is the embedded one, with a new database for each test. With ``--core-uri http://host:3567
-[--core-api-key KEY]`` it is the SuperTokens core there, with a new app of that core for each test. Left out
-then are tests that use no core, and tests of the embedded one (marked ``embedded_core``, or using the fixture
-``core_file``): they would not touch the core.
+[--core-api-key KEY]`` it is the SuperTokens core there, with a new app of that core for each test. Tests that
+use no core, and tests of the embedded one (marked ``embedded_core``, or using the fixture ``core_file``), are
+then left out.
 """
 
 from __future__ import annotations

@@ -33,9 +33,9 @@ def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def browsers(address: str) -> Iterator[list[requests.Session]]:
-    """One for each test that needs one: signed in, with access tokens that have expired meanwhile."""
+    """Signed in, with access tokens that have expired meanwhile; more than there are tests that take one."""
     with ExitStack() as stack:
-        sessions = [stack.enter_context(requests.Session()) for _ in range(4)]
+        sessions = [stack.enter_context(requests.Session()) for _ in range(10)]
         for session in sessions:
             assert session.post(f"{address}/login", timeout=20).status_code == 200
             session.headers.update(NAVIGATES)

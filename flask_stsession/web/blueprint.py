@@ -12,6 +12,8 @@ from ..errors import ConfigError
 from .context import this_request
 
 if TYPE_CHECKING:
+    from flask.sansio.app import App
+
     from ..config.config import Config
 
 
@@ -40,15 +42,15 @@ class RoutesBlueprint(Blueprint):
             self.url_value_preprocessor(_remove_place)
             self.url_defaults(self._set_place)
 
-    def register(self, app: Any, options: dict[str, Any]) -> None:
+    def register(self, app: App, options: dict[str, Any]) -> None:
         """Register the routes with their app.
 
         :raises ConfigError: it is another app.
         """
         if app is not self._app:
             raise ConfigError(
-                f"The routes of flask-stsession belong to the app {self._app.name!r}: they cannot be "
-                f"registered with the app {app.name!r}. Give it its own: stsession.init_app(app)."
+                f"These routes belong to another app object, and cannot be registered with {app!r}. Call "
+                "stsession.init_app() on that app instead."
             )
         super().register(app, options)
 

@@ -263,7 +263,7 @@ class ResponseWriter:
         if headers:
             exposed = response.headers.getlist(_EXPOSE)
             response.headers[_EXPOSE] = extended_list(exposed, headers) if exposed else ", ".join(headers)
-        response.headers["Cache-Control"] = "no-store"  # it carries tokens, whatever the app has set
+        response.headers["Cache-Control"] = "no-store"  # whatever the app has set
 
     def _write_issued(self, issued: TokensToSend, response: Response, headers: dict[str, str]) -> None:
         token = issued.access_token

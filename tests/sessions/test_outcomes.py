@@ -95,6 +95,12 @@ def test_the_oldest_results_make_room_and_old_ones_are_dropped(
     assert [name not in outcomes.latest for name in "bcde"] == [True, True, True, False]
 
 
+def test_a_session_whose_result_was_replaced_counts_as_new(outcomes: RecentOutcomes[str]) -> None:
+    for number, name in enumerate("abcad"):
+        outcomes.run(number, lambda name=name: f"{name}:")  # type: ignore[misc]
+    assert list(outcomes.latest) == ["c", "a", "d"]
+
+
 def test_an_error_is_not_cached(outcomes: RecentOutcomes[str], call: Calls) -> None:
     def fail() -> str:
         raise ValueError("no")

@@ -361,9 +361,12 @@ def test_a_user_id_that_is_too_long_for_a_refresh_token_is_refused_with_the_reme
     assert not served_core.counted()
 
 
-@pytest.mark.parametrize(("allowed", "place"), [("cookie", "a cookie"), ("header", "a header")])
+@pytest.mark.parametrize(
+    ("allowed", "limit"),
+    [("cookie", r"a cookie can hold \(3988\)"), ("header", r"a header can hold \(8192\)")],
+)
 def test_without_a_request_the_limit_is_that_of_the_apps_transfer_method(
-    make_app: AppFactory, allowed: str, place: str
+    make_app: AppFactory, allowed: str, limit: str
 ) -> None:
     app = make_app(token_transfer_method=allowed, api_domain="http://localhost")
     ext: STSession = app.extensions["stsession"]
@@ -371,5 +374,5 @@ def test_without_a_request_the_limit_is_that_of_the_apps_transfer_method(
         session = ext.create_new_session_without_request_response("alice")
         token = session.get_all_session_tokens_dangerously()["refreshToken"]
         ext.manager.client.update_access_token_payload(session.get_handle(), {"large": "x" * 12_000})
-        with pytest.raises(UnauthorisedError, match=f"more than {place} can hold"):
+        with pytest.raises(UnauthorisedError, match=f"more than {limit}"):
             ext.refresh_session_without_request_response(token)

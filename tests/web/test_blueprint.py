@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, Response, url_for
+from flask import Blueprint, Flask, Response, current_app, url_for
 from flask.testing import FlaskClient
 from flask_cors import CORS
 from flask_seasurf import SeaSurf
@@ -15,6 +15,7 @@ from support.app_factory import NO_CORE, add_views
 
 from flask_stsession import ConfigError, STSession
 from flask_stsession.testing import TestCore, expire, login
+from flask_stsession.web.context import app_state_of
 
 pytestmark = pytest.mark.embedded_core
 
@@ -206,9 +207,18 @@ def test_an_app_factory_gets_the_blueprint_of_each_app(make: MakeApp) -> None:
 
 
 def test_our_routes_are_registered_with_no_other_app(make: MakeApp) -> None:
-    app, other = make(), Flask("other")
-    with pytest.raises(ConfigError, match=r"belong to the app .* with the app 'other'.*init_app\(app\)"):
-        other.register_blueprint(app.blueprints["stsession"])
+    app = make()
+    for other in (Flask(app.import_name), make()):
+        with pytest.raises(ConfigError, match=r"with <Flask '.*'>. Call stsession\.init_app\(\) on that app"):
+            other.register_blueprint(app.blueprints["stsession"], name="again")
+
+
+def test_the_current_app_can_be_initialised(make: MakeApp) -> None:
+    app = make(init=False)
+    with app.app_context():
+        STSession(current_app)
+    assert app_state_of(app).app is app
+    assert app.test_client().get(KEYS).status_code == 200
 
 
 # Extensions against CSRF

@@ -301,6 +301,17 @@ def test_where_only_headers_are_allowed_the_cookies_of_another_app_are_left_alon
     assert "They are being expired" not in caplog.text
 
 
+@pytest.mark.parametrize("name", ["sAccessToken", "sRefreshToken", "sIdRefreshToken"])
+def test_a_refresh_by_header_expires_stray_cookies_of_any_name(app: Flask, name: str) -> None:
+    client = app.test_client(use_cookies=False)
+    token = client.post("/login").headers["st-refresh-token"]
+    headers = {"Authorization": f"Bearer {token}", "Cookie": f"{name}=a; {name}=b"}
+    answer = client.post("/auth/session/refresh", headers=headers)
+    assert answer.status_code == 200
+    expired = [line for line in answer.headers.getlist("Set-Cookie") if "Max-Age=0" in line]
+    assert {line.partition("=")[0] for line in expired} >= {name}
+
+
 @pytest.mark.parametrize("allowed", ["header", by_header])
 def test_where_only_headers_are_allowed_a_legacy_cookie_alone_is_expired(
     make_app: AppFactory, allowed: Any

@@ -120,6 +120,8 @@ def test_sole_access_token_agrees_with_read_tokens(cookie: str) -> None:
         ({"HTTP_COOKIE": "sAccessToken=a; sAccessToken=b"}, (None, None)),
         ({"HTTP_COOKIE": "sAccessToken=a; sIdRefreshToken=b"}, (None, None)),
         ({"HTTP_COOKIE": "xsAccessToken=a"}, (None, None)),
+        ({"HTTP_COOKIE": "lang=en sAccessToken=a"}, (None, None)),
+        ({"HTTP_COOKIE": "lang=en;sAccessToken=a"}, (None, None)),
     ],
 )
 def test_sole_access_token_finds_a_single_token(
