@@ -126,8 +126,6 @@ class TokenVerifier:
 
     def verify_unknown(self, raw: str, *, allow_expired: bool = False) -> AccessToken | None:
         """Verify a token that is not cached; parameters and errors as for :meth:`verify`."""
-        if len(raw) > self._max_length or not raw.isascii():
-            return None
         token = parse(raw, max_length=self._max_length, headers=self._headers)
         if token is None:
             return None
