@@ -57,9 +57,10 @@ def register(app_state: AppState) -> None:
 
     def finish(response: Response) -> Response:
         request = this_request()
-        state: RequestState | None = getattr(request, STATE_ATTRIBUTE, None)
+        attributes = request.__dict__
+        state: RequestState | None = attributes.get(STATE_ATTRIBUTE)
         if state is None:
-            setattr(request, WRITTEN_ATTRIBUTE, True)
+            attributes[WRITTEN_ATTRIBUTE] = True
             return response
         if state.refused is not None:
             if response.status_code >= 300:
