@@ -176,7 +176,7 @@ class STSession(Extension):
         :param app: the Flask app, or ``current_app``.
         :raises ConfigError: a setting is wrong, or the app has been initialised before.
         """
-        if isinstance(app, LocalProxy):  # of whichever app is the current one later
+        if isinstance(app, LocalProxy):  # in another context, it would mean another app
             app = app._get_current_object()
         if NAME in app.extensions:
             raise ConfigError(
