@@ -69,7 +69,8 @@ class Delivery:
                 "app, make it send X-Forwarded-Proto, and use werkzeug.middleware.proxy_fix.ProxyFix.",
                 host,
             )
-        domain, name = self._config.cookie_domain, host_of(host)
+        domain = self._config.cookie_domain
+        name = None if domain is None else host_of(host)
         if domain is not None and name is not None and not is_host_or_parent(domain.lstrip("."), name):
             self._warn_once(
                 "domain",

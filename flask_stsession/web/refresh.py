@@ -83,7 +83,8 @@ def refresh(app_state: AppState, state: RequestState) -> Session:
         state.changes.clear("header")
     if method == "header" and sent.refresh_cookies:
         state.changes.clear("cookie")
-    if sent.access_cookies or sent.refresh_cookies or sent.legacy:  # seldom where tokens travel by header
+    is_at_own_path = request.path == app_state.refresh_route
+    if sent.legacy or len(sent.access_cookies) > 1 or len(sent.refresh_cookies) > is_at_own_path:
         _expire_strays(config, request, sent, state, allowed)
     hand_out(state, session)
     return session
@@ -133,10 +134,10 @@ def _refresh_token(sent: RequestTokens, allowed: AllowedTransfer) -> tuple[Trans
 
 
 def _check_anti_csrf(app_state: AppState, request: Request) -> None:
-    """Check anti-CSRF in all modes but ``VIA_TOKEN``, whose token the core checks itself."""
+    """Check anti-CSRF, except for the token of ``VIA_TOKEN``, which the core checks itself."""
     config, origin, headers = app_state.config, origin_of_api(request), request.headers
     mode = config.anti_csrf_for(origin)
-    if mode == "VIA_TOKEN":
+    if mode in ("NONE", "VIA_TOKEN"):
         return
     allowed = config.trusted_origins(origin)
     found = csrf.problem(mode, headers, allowed_origins=allowed, is_tested=app_state.app.testing)

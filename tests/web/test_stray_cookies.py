@@ -13,7 +13,7 @@ from support.cookie_jar import Browser
 from support.patterns import decode_jwt
 from werkzeug.test import TestResponse
 
-from flask_stsession import current_session
+from flask_stsession import STSession, current_session
 
 LIMIT = 2048
 #: nginx reads this much of a response's head, as it is installed.
@@ -310,6 +310,23 @@ def test_a_refresh_by_header_expires_stray_cookies_of_any_name(app: Flask, name:
     assert answer.status_code == 200
     expired = [line for line in answer.headers.getlist("Set-Cookie") if "Max-Age=0" in line]
     assert {line.partition("=")[0] for line in expired} >= {name}
+
+
+def test_a_refresh_cookie_that_reaches_a_refresh_at_another_path_is_a_stray(app: Flask) -> None:
+    ext: STSession = app.extensions["stsession"]
+
+    @app.post("/renew")
+    def renew() -> dict[str, str]:
+        ext.refresh_session()
+        return {}
+
+    client = app.test_client(use_cookies=False)
+    token = client.post("/login", headers={"st-auth-mode": "header"}).headers["st-refresh-token"]
+    answer = client.post("/renew", headers={"Cookie": f"sRefreshToken={token}"})
+    assert answer.status_code == 200
+    expired = [line for line in answer.headers.getlist("Set-Cookie") if "Max-Age=0" in line]
+    assert "sRefreshToken=; Path=/; Max-Age=0" in expired
+    assert not [line for line in expired if "Path=/auth/session/refresh" in line]
 
 
 @pytest.mark.parametrize("allowed", ["header", by_header])
