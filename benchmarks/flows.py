@@ -20,7 +20,7 @@ from flask_stsession.claims import PrimitiveClaim
 from .apps import ANSWER
 from .apps.sessions import make as make_flask_session
 from .timing import Action
-from .wsgi import by_cookie, by_header, environ_of, repeated, send
+from .wsgi import Response, by_cookie, by_header, environ_of, repeated, send
 
 GET, POST = "bare view", "bare view, POST"
 
@@ -107,7 +107,11 @@ def _payload() -> dict[str, Any]:
 
 def _login(app: Flask, *, mode: str) -> tuple[str, str]:
     """Return the access token and the refresh token of a new session."""
-    response = send(app, environ_of("/login-with-claims", {"st-auth-mode": mode}, "POST"))
+    return _tokens_in(send(app, environ_of("/login-with-claims", {"st-auth-mode": mode}, "POST")), mode)
+
+
+def _tokens_in(response: Response, mode: str) -> tuple[str, str]:
+    """Return the access token and the refresh token that a response sends."""
     if mode == "header":
         return response.header("st-access-token") or "", response.header("st-refresh-token") or ""
     cookies = [value.partition(";")[0] for key, value in response.headers if key == "Set-Cookie"]
@@ -161,19 +165,26 @@ def _others(app: Flask) -> dict[str, Flow]:
     loads = environ_of("/open", {"Cookie": cookie.partition(";")[0]})
     return {
         "Flask's session cookie, loaded": Flow(repeated(flask_session, [loads])),
-        "refresh": Flow(_Refreshing(app, _login(app, mode="header")[1]), POST),
-        "login": Flow(repeated(app, [environ_of("/login", _LOGIN, "POST")]), POST),
+        "refresh by header": Flow(_Refreshing(app, "header"), POST),
+        "refresh by cookie": Flow(_Refreshing(app, "cookie"), POST),
+        "login by header": Flow(repeated(app, [environ_of("/login", _LOGIN, "POST")]), POST),
+        "login by cookie": Flow(
+            repeated(app, [environ_of("/login", {"st-auth-mode": "cookie"}, "POST")]), POST
+        ),
     }
 
 
 class _Refreshing:
     """Exchanges the refresh token of a session, each time the latest."""
 
-    def __init__(self, app: Flask, refresh_token: str) -> None:
+    def __init__(self, app: Flask, mode: str) -> None:
         self._app = app
-        self._refresh_token = refresh_token
+        self._mode = mode
+        self._refresh_token = _login(app, mode=mode)[1]
 
     def __call__(self) -> None:
-        headers = {**by_header(self._refresh_token), **_LOGIN}
+        token = self._refresh_token
+        sent = by_header(token) if self._mode == "header" else {"Cookie": f"sRefreshToken={token}"}
+        headers = {**sent, "st-auth-mode": self._mode}
         response = send(self._app, environ_of("/auth/session/refresh", headers, "POST"))
-        self._refresh_token = response.header("st-refresh-token") or ""
+        self._refresh_token = _tokens_in(response, self._mode)[1]

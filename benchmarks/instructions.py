@@ -25,7 +25,7 @@ _HASH_SEEDS = (1, 2, 3)
 #: Enough that starting and stopping the counter (some hundred thousand instructions) matters little.
 _REQUESTS = 1000
 #: Of the flows that take more than a hundred times as many instructions.
-_LARGE = {"refresh": 100, "login": 100}
+_LARGE = {"refresh by header": 100, "refresh by cookie": 100, "login by header": 100, "login by cookie": 100}
 _TOTAL = re.compile(r"^totals: (\d+)", re.MULTILINE)
 
 
