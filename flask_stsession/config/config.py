@@ -421,7 +421,7 @@ class Config:
 
     def refresh_path(self, script_root: str) -> str:
         """Return the path at which clients refresh, which is that of the refresh cookie as well."""
-        return self.root_path(script_root) + self.api_base_path + REFRESH_PATH
+        return self.mount_path(script_root) + REFRESH_PATH
 
     def own_origin(self, api_origin: str) -> str:
         """Return the origin of this API."""

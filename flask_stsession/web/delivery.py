@@ -70,8 +70,11 @@ class Delivery:
                 host,
             )
         domain = self._config.cookie_domain
-        name = None if domain is None else host_of(host)
-        if domain is not None and name is not None and not is_host_or_parent(domain.lstrip("."), name):
+        if (
+            domain is not None
+            and (name := host_of(host)) is not None
+            and not is_host_or_parent(domain.lstrip("."), name)
+        ):
             self._warn_once(
                 "domain",
                 "STSESSION_COOKIE_DOMAIN = %r is neither %r, to which cookies are being sent, nor a parent "

@@ -83,8 +83,7 @@ def refresh(app_state: AppState, state: RequestState) -> Session:
         state.changes.clear("header")
     if method == "header" and sent.refresh_cookies:
         state.changes.clear("cookie")
-    is_at_own_path = request.path == app_state.refresh_route
-    if sent.legacy or len(sent.access_cookies) > 1 or len(sent.refresh_cookies) > is_at_own_path:
+    if sent.access_cookies or sent.refresh_cookies or sent.legacy:  # seldom where tokens travel by header
         _expire_strays(config, request, sent, state, allowed)
     hand_out(state, session)
     return session
