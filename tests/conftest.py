@@ -54,9 +54,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Choose the tests for the core in use."""
     is_given = config.getoption("--core-uri") is not None
-    left_out = [item for item in items if is_left_out(item, is_given=is_given)]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if not is_left_out(item, is_given=is_given)]
+    left_out = dict.fromkeys(item for item in items if is_left_out(item, is_given=is_given))
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
 
 
 def is_left_out(item: pytest.Item, *, is_given: bool) -> bool:

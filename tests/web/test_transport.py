@@ -20,7 +20,8 @@ from werkzeug.test import TestResponse
 from flask_stsession import create_new_session, verify_session
 from flask_stsession.config.config import CookieNames
 from flask_stsession.errors import ConfigError
-from flask_stsession.sessions.client_changes import ClientChanges, StrayCookie, StrayCookies
+from flask_stsession.sessions.client_changes import ClientChanges, StrayCookie, StrayCookies, TokensToSend
+from flask_stsession.tokens.access_token import parse
 from flask_stsession.web.context import app_state_of
 from flask_stsession.web.transport import RequestTokens, ResponseWriter, Turns, read_tokens
 
@@ -436,7 +437,11 @@ def test_any_single_change_is_written_and_kept_out_of_caches(app: Flask) -> None
     assert strays["Set-Cookie"] == "sAccessToken=; Domain=example.com; Path=/; Max-Age=0"
     older = written(app, older_cookies=(stray,))
     assert older["Set-Cookie"].startswith("sAccessToken=; Domain=example.com; Expires=Thu, 01 Jan 1970")
-    assert [each["Cache-Control"] for each in (cleared, strays, older)] == ["no-store"] * 3
+    token = parse(app.test_client().post("/login", headers=BY_HEADER).headers["st-access-token"])
+    assert token is not None
+    issued = written(app, issued=TokensToSend("header", token))
+    assert (issued["st-access-token"], "front-token" in issued) == (token.raw, True)
+    assert {each["Cache-Control"] for each in (cleared, strays, older, issued)} == {"no-store"}
 
 
 def exposed(answer: Response | TestResponse) -> list[str]:
